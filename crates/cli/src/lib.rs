@@ -1,0 +1,1 @@
+//! The one product binary, `aqueduct`.

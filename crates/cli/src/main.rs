@@ -1,0 +1,2 @@
+//! The product binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A single-node event store for development and tests that speaks EventStoreDB's gRPC protocol.

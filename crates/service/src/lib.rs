@@ -1,0 +1,1 @@
+//! What every process has: configuration, logs, traces, metrics, health, a graceful end.

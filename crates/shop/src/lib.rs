@@ -1,0 +1,1 @@
+//! The sample system: users, orders and inventory of a real shop.
