@@ -1,1 +1,77 @@
-//! The domain side of Aqueduct: events, aggregates, the repository, the event bus, given/when/then tests; no I/O.
+//! The domain side of Aqueduct.
+//!
+//! An aggregate decides ([`Aggregate::handle`]) and remembers ([`Aggregate::apply`]); both are pure. A
+//! [`Repository`] loads it from its stream, appends what it decided under the revision it decided on, and
+//! decides again when somebody else was first. The repository reaches the world through two ports only:
+//! [`EventStore`] (implemented by `aqueduct-eventstore`, and in memory by [`MemoryStore`]) and [`Codec`]
+//! (implemented by `aqueduct-schema`). Nothing in this crate does I/O.
+//!
+//! ```
+//! use aqueduct_core::{Aggregate, CommandId, CommandRequest, MemoryStore, PlainCodec, Repository, domain_event};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+//! pub struct Deposited { pub amount: i64 }
+//!
+//! domain_event! { pub enum AccountEvent { Deposited } }
+//!
+//! #[derive(Debug, Default)]
+//! struct Account { balance: i64 }
+//!
+//! struct Deposit(i64);
+//!
+//! #[derive(Debug, PartialEq, thiserror::Error)]
+//! #[error("an amount must be positive, {0} is not")]
+//! struct NotPositive(i64);
+//!
+//! impl Aggregate for Account {
+//!     const TYPE: &'static str = "account";
+//!     type Command = Deposit;
+//!     type Event = AccountEvent;
+//!     type Error = NotPositive;
+//!
+//!     fn handle(&self, Deposit(amount): &Deposit) -> Result<Vec<AccountEvent>, NotPositive> {
+//!         if *amount > 0 { Ok(vec![Deposited { amount: *amount }.into()]) } else { Err(NotPositive(*amount)) }
+//!     }
+//!
+//!     fn apply(&mut self, AccountEvent::Deposited(event): &AccountEvent) {
+//!         self.balance += event.amount;
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let accounts = Repository::<Account, _, _>::new(MemoryStore::default(), PlainCodec);
+//! let request = CommandRequest::new(CommandId::random(), Deposit(5));
+//! let first = accounts.execute("7", &request).await.unwrap();
+//! let again = accounts.execute("7", &request).await.unwrap();
+//! assert_eq!(first.events, again.events); // the same command: its first answer, and nothing appended
+//! assert!(again.repeated);
+//! # });
+//! ```
+
+mod aggregate;
+mod bus;
+mod codec;
+mod envelope;
+mod error;
+mod ids;
+mod memory;
+mod repository;
+mod store;
+pub mod testing;
+
+pub use aggregate::{Aggregate, DomainEvent};
+pub use bus::{EventBus, HandlerFailure};
+pub use codec::{Codec, CodecError, PlainCodec};
+pub use envelope::{Metadata, MetadataError, NewEvent, RecordedEvent};
+pub use error::ErrorKind;
+pub use ids::{CommandId, Position, Revision, StreamName};
+pub use memory::MemoryStore;
+pub use repository::{Answer, CommandRequest, ExecuteError, Repository, RepositoryOptions};
+#[doc(hidden)]
+pub mod __private {
+    // What `domain_event!` expands to must not ask its users for a dependency of their own.
+    pub use serde_json;
+}
+
+pub use store::{AllItem, AppendError, Appended, EventStore, ExpectedRevision, StoreError};

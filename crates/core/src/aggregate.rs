@@ -1,0 +1,72 @@
+//! Aggregates and their events.
+
+/// A consistency boundary: one stream, one writer at a time. Both methods are pure: no I/O, no clock, no
+/// randomness. What a command needs of those comes in with it.
+pub trait Aggregate: Default + Send + Sync + 'static {
+    /// Name of the aggregate's type and category of its streams: `order` for `order-<id>`.
+    const TYPE: &'static str;
+    /// What it can be asked to do.
+    type Command: Send + Sync;
+    /// What it says happened.
+    type Event: DomainEvent;
+    /// Why it refuses a command.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Decides. No events means there was nothing to do: an answer too, but one that leaves no trace; where
+    /// the first answer to a command must stand, say it with an event.
+    fn handle(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
+
+    /// Remembers an event that has happened. Can't fail: what has happened has happened.
+    fn apply(&mut self, event: &Self::Event);
+}
+
+/// The events of one aggregate, as an enum. Implemented by [`domain_event!`](crate::domain_event).
+pub trait DomainEvent: Send + Sync + Sized + 'static {
+    /// The event types of the enum's variants.
+    const EVENT_TYPES: &'static [&'static str];
+    /// The event type as stored: `OrderCreated`.
+    fn event_type(&self) -> &'static str;
+    /// The data in the plain JSON mapping of the latest schema version.
+    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error>;
+    /// Reads what [`to_json`](Self::to_json) wrote; `None` where the type is none of this aggregate's.
+    fn from_json(event_type: &str, data: &[u8]) -> Option<Result<Self, serde_json::Error>>;
+}
+
+/// Makes an enum of event structs that are in scope under the variants' names, with `From` for each and
+/// [`DomainEvent`]. The structs are usually generated from the schemas.
+#[macro_export]
+macro_rules! domain_event {
+    ($(#[$attribute:meta])* $visibility:vis enum $name:ident { $($event:ident),+ $(,)? }) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, PartialEq)]
+        $visibility enum $name { $(
+            #[doc = concat!("See [`", stringify!($event), "`].")]
+            $event($event),
+        )+ }
+
+        $(impl From<$event> for $name {
+            fn from(event: $event) -> Self { Self::$event(event) }
+        })+
+
+        impl $crate::DomainEvent for $name {
+            const EVENT_TYPES: &'static [&'static str] = &[$(stringify!($event)),+];
+            fn event_type(&self) -> &'static str {
+                match self { $(Self::$event(_) => stringify!($event),)+ }
+            }
+            fn to_json(&self) -> Result<Vec<u8>, $crate::__private::serde_json::Error> {
+                match self { $(Self::$event(event) => $crate::__private::serde_json::to_vec(event),)+ }
+            }
+            fn from_json(
+                event_type: &str,
+                data: &[u8],
+            ) -> Option<Result<Self, $crate::__private::serde_json::Error>> {
+                match event_type {
+                    $(stringify!($event) => {
+                        Some($crate::__private::serde_json::from_slice(data).map(Self::$event))
+                    })+
+                    _ => None,
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,93 @@
+//! An event with what travels around it.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{CommandId, Position, Revision, StreamName};
+
+/// What is stored beside every event, as JSON, in the store's event metadata. Names that begin with `$` are
+/// EventStoreDB's own: its `$by_correlation_id` projection reads them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    /// Version of the schema the data was checked against.
+    pub schema_version: u32,
+    /// Type of the aggregate, `order`.
+    pub aggregate_type: String,
+    /// Id of the aggregate, `536365`.
+    pub aggregate_id: String,
+    /// When the event was decided, by the clock of the deciding process.
+    pub timestamp: Timestamp,
+    /// Shared by everything that follows from one request.
+    #[serde(rename = "$correlationId")]
+    pub correlation_id: Uuid,
+    /// The message this follows from: the command's id, or for a reactor the id of the event it reacted to.
+    #[serde(rename = "$causationId")]
+    pub causation_id: Uuid,
+    /// The command that appended this event; a command that comes again is recognised by it.
+    pub command_id: CommandId,
+    /// W3C trace context of the span that appended the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// The metadata of a stored event is not what this product writes.
+#[derive(Debug, thiserror::Error)]
+#[error("metadata of event {revision}@{stream} can't be read")]
+pub struct MetadataError {
+    stream: StreamName,
+    revision: Revision,
+    source: serde_json::Error,
+}
+
+/// An event to be appended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// Id by which the store recognises a repeated append. Not unique in the store: (stream, revision) is.
+    pub id: Uuid,
+    /// Event type, `OrderCreated`.
+    pub event_type: String,
+    /// JSON.
+    pub data: Bytes,
+    /// JSON, see [`Metadata`].
+    pub metadata: Bytes,
+}
+
+/// An event as the store returns it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedEvent {
+    /// The stream it belongs to.
+    pub stream: StreamName,
+    /// Its place in the stream.
+    pub revision: Revision,
+    /// Its place in `$all`.
+    pub position: Position,
+    /// The id it was appended with; not unique.
+    pub id: Uuid,
+    /// Event type.
+    pub event_type: String,
+    /// JSON for events of this product; anything for others'.
+    pub data: Bytes,
+    /// JSON for events of this product; anything, or nothing, for others'.
+    pub metadata: Bytes,
+    /// When the store recorded it.
+    pub created: Timestamp,
+}
+
+impl RecordedEvent {
+    /// The metadata, parsed.
+    pub fn parse_metadata(&self) -> Result<Metadata, MetadataError> {
+        serde_json::from_slice(&self.metadata).map_err(|source| MetadataError {
+            stream: self.stream.clone(),
+            revision: self.revision,
+            source,
+        })
+    }
+
+    /// `7@order-42`: the event store's own notation, unique in the store.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.revision, self.stream)
+    }
+}

@@ -1,0 +1,399 @@
+//! Loading aggregates and executing commands on them.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use jiff::Timestamp;
+use lru::LruCache;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::{
+    Aggregate, AppendError, Codec, CodecError, CommandId, DomainEvent, ErrorKind, EventStore,
+    ExpectedRevision, Metadata, MetadataError, NewEvent, Position, RecordedEvent, Revision, StoreError,
+    StreamName,
+};
+
+/// A command on its way to an aggregate.
+#[derive(Debug, Clone)]
+pub struct CommandRequest<C> {
+    /// Chosen by the caller; the same when the command is sent again.
+    pub id: CommandId,
+    /// Shared by everything that follows from one request.
+    pub correlation_id: Uuid,
+    /// What this command follows from; the command's own id where it is the beginning.
+    pub causation_id: Uuid,
+    /// W3C trace context to store with the events.
+    pub traceparent: Option<String>,
+    /// What is asked.
+    pub command: C,
+}
+
+impl<C> CommandRequest<C> {
+    /// A command that begins a correlation of its own, without a trace.
+    pub fn new(id: CommandId, command: C) -> Self {
+        Self { id, correlation_id: id.as_uuid(), causation_id: id.as_uuid(), traceparent: None, command }
+    }
+}
+
+/// What a command led to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<E> {
+    /// The events the command appended, now or when it came first. Empty where there was nothing to do.
+    pub events: Vec<E>,
+    /// The command had been answered before: this is that answer, and nothing was appended.
+    pub repeated: bool,
+    /// Position in `$all` of the last event appended now; none for a repeat or an empty answer.
+    pub position: Option<Position>,
+}
+
+/// Why a command was not executed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError<D: std::error::Error + 'static> {
+    /// The aggregate refuses, as it is now.
+    #[error(transparent)]
+    Domain(D),
+    /// A stored event can't be read, or a new one does not fit its schema.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A stored event has no metadata of ours.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// A stored event is of a type that the aggregate does not have.
+    #[error("event {reference} is of type {event_type}, which aggregate type {aggregate_type} does not have")]
+    UnknownEvent {
+        /// `7@order-42`.
+        reference: String,
+        /// The type it has.
+        event_type: String,
+        /// The aggregate that was to be loaded.
+        aggregate_type: &'static str,
+    },
+    /// JSON that fits the schema does not fit the Rust type: the generated types are stale.
+    #[error("event type {event_type} does not fit its Rust type: regenerate the types from the schemas")]
+    Json {
+        /// The type it has.
+        event_type: String,
+        /// Where it does not fit.
+        source: serde_json::Error,
+    },
+    /// Others kept appending to the stream between load and append, or the store kept failing.
+    #[error("gave up on stream {stream} after {attempts} attempts")]
+    Exhausted {
+        /// The stream.
+        stream: StreamName,
+        /// How often it was tried.
+        attempts: usize,
+        /// What happened last.
+        source: AppendError,
+    },
+    /// The store failed in a way that waiting does not cure.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl<D: std::error::Error> ExecuteError<D> {
+    /// What to do about it. A refusal by the domain is [`ErrorKind::Park`] for a caller who expected none:
+    /// the same command on the same state is refused again.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Exhausted { .. } => ErrorKind::Retry,
+            Self::Store(error) => error.kind(),
+            Self::Json { .. } => ErrorKind::Stop,
+            Self::Domain(_) | Self::Codec(_) | Self::Metadata(_) | Self::UnknownEvent { .. } => {
+                ErrorKind::Park
+            }
+        }
+    }
+}
+
+/// Bounds of a [`Repository`].
+#[derive(Debug, Clone)]
+pub struct RepositoryOptions {
+    /// How many aggregates are kept in memory; the least recently used goes first.
+    pub cached_aggregates: NonZeroUsize,
+    /// Events read from the store at a time when an aggregate is loaded.
+    pub page: NonZeroUsize,
+    /// How often an append is tried again after a conflict or a fault that may pass.
+    pub retries: usize,
+    /// The first wait between two tries; doubles, with jitter, up to a hundredfold.
+    pub first_wait: Duration,
+}
+
+impl Default for RepositoryOptions {
+    fn default() -> Self {
+        const CACHED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+        const PAGE: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+        Self { cached_aggregates: CACHED, page: PAGE, retries: 10, first_wait: Duration::from_millis(5) }
+    }
+}
+
+/// Executes commands on the aggregates of one type.
+///
+/// Commands on one aggregate run one after the other within a repository; several repositories, in several
+/// processes, are kept apart by the expected revision. A command that was answered before gets its first
+/// answer, because its id stands in the metadata of its events.
+pub struct Repository<A: Aggregate, S, C> {
+    store: S,
+    codec: C,
+    options: RepositoryOptions,
+    cache: SyncMutex<LruCache<StreamName, Arc<Mutex<Loaded<A>>>>>,
+}
+
+/// An aggregate as of a revision, with the commands it has answered.
+struct Loaded<A> {
+    state: A,
+    last: Option<Revision>,
+    answered: HashMap<CommandId, Range<Revision>>,
+}
+
+impl<A: Aggregate> Default for Loaded<A> {
+    fn default() -> Self {
+        Self { state: A::default(), last: None, answered: HashMap::new() }
+    }
+}
+
+impl<A: Aggregate> Loaded<A> {
+    fn next(&self) -> Revision {
+        self.last.map_or(0, |last| last + 1)
+    }
+
+    fn apply(&mut self, revision: Revision, command: CommandId, event: &A::Event) {
+        self.state.apply(event);
+        self.last = Some(revision);
+        let range = self.answered.entry(command).or_insert(revision..revision);
+        range.end = revision + 1;
+    }
+}
+
+impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
+    /// A repository with the usual bounds.
+    pub fn new(store: S, codec: C) -> Self {
+        Self::with_options(store, codec, RepositoryOptions::default())
+    }
+
+    /// A repository with bounds of one's own.
+    pub fn with_options(store: S, codec: C, options: RepositoryOptions) -> Self {
+        let cache = SyncMutex::new(LruCache::new(options.cached_aggregates));
+        Self { store, codec, options, cache }
+    }
+
+    /// Executes a command and returns when its events are durable in the store. Conflicts and faults that
+    /// may pass are tried again, with backoff, on the state as it is then.
+    pub async fn execute(
+        &self,
+        aggregate_id: &str,
+        request: &CommandRequest<A::Command>,
+    ) -> Result<Answer<A::Event>, ExecuteError<A::Error>> {
+        let stream = StreamName::of(A::TYPE, aggregate_id);
+        let slot = self.slot(&stream);
+        let mut loaded = slot.lock().await;
+        let mut waits = self.waits();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let failure = match self.attempt(&stream, aggregate_id, &mut loaded, request, attempts > 1).await
+            {
+                Ok(answer) => return Ok(answer),
+                Err(Attempt::Failed(error)) => return Err(error),
+                Err(Attempt::MayPass(error)) => error,
+            };
+            let Some(wait) = waits.next() else {
+                return Err(ExecuteError::Exhausted { stream, attempts, source: failure });
+            };
+            tracing::debug!(%stream, attempts, error = %failure, "trying a command again");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// The aggregate as it is in the store now, through the function given.
+    pub async fn inspect<T>(
+        &self,
+        aggregate_id: &str,
+        read: impl FnOnce(&A) -> T,
+    ) -> Result<T, ExecuteError<A::Error>> {
+        let stream = StreamName::of(A::TYPE, aggregate_id);
+        let slot = self.slot(&stream);
+        let mut loaded = slot.lock().await;
+        match self.catch_up(&stream, &mut loaded).await {
+            Ok(()) => Ok(read(&loaded.state)),
+            Err(Attempt::Failed(error)) => Err(error),
+            Err(Attempt::MayPass(source)) => Err(ExecuteError::Exhausted { stream, attempts: 1, source }),
+        }
+    }
+
+    fn slot(&self, stream: &StreamName) -> Arc<Mutex<Loaded<A>>> {
+        // Only the cache's own bookkeeping runs under this lock; a panic there can't leave a half-applied
+        // aggregate behind, so a poisoned lock is as good as any.
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(cache.get_or_insert(stream.clone(), Arc::default))
+    }
+
+    fn waits(&self) -> impl Iterator<Item = Duration> {
+        ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(self.options.first_wait)
+            .with_max_delay(self.options.first_wait * 100)
+            .with_max_times(self.options.retries)
+            .build()
+    }
+
+    async fn attempt(
+        &self,
+        stream: &StreamName,
+        aggregate_id: &str,
+        loaded: &mut Loaded<A>,
+        request: &CommandRequest<A::Command>,
+        stale: bool,
+    ) -> Result<Answer<A::Event>, Attempt<A::Error>> {
+        // What is cached may be behind another process's writes. That is found out by the append's expected
+        // revision, so a loaded aggregate is brought up to date only after a failure.
+        if stale || loaded.last.is_none() {
+            self.catch_up(stream, loaded).await?;
+        }
+        if let Some(range) = loaded.answered.get(&request.id).cloned() {
+            return self.first_answer(stream, range).await;
+        }
+        let events = match loaded.state.handle(&request.command) {
+            Ok(events) => events,
+            // A refusal must be of the present state: it can't be found out by a failing append.
+            Err(error) if stale => return Err(Attempt::Failed(ExecuteError::Domain(error))),
+            Err(_) => return self.decide_on_present(stream, aggregate_id, loaded, request).await,
+        };
+        if events.is_empty() {
+            return match stale {
+                true => Ok(Answer { events, repeated: false, position: None }),
+                false => self.decide_on_present(stream, aggregate_id, loaded, request).await,
+            };
+        }
+        let new = self.encode(aggregate_id, request, &events)?;
+        let expected = ExpectedRevision::after(loaded.last);
+        let appended = self.store.append(stream, expected, &new).await.map_err(Attempt::from_append)?;
+        for event in &events {
+            let revision = loaded.next();
+            loaded.apply(revision, request.id, event);
+        }
+        debug_assert_eq!(loaded.last, Some(appended.revision));
+        Ok(Answer { events, repeated: false, position: Some(appended.position) })
+    }
+
+    /// Decides once more after reading what the cache may have missed.
+    async fn decide_on_present(
+        &self,
+        stream: &StreamName,
+        aggregate_id: &str,
+        loaded: &mut Loaded<A>,
+        request: &CommandRequest<A::Command>,
+    ) -> Result<Answer<A::Event>, Attempt<A::Error>> {
+        Box::pin(self.attempt(stream, aggregate_id, loaded, request, true)).await
+    }
+
+    async fn catch_up(&self, stream: &StreamName, loaded: &mut Loaded<A>) -> Result<(), Attempt<A::Error>> {
+        let page = self.options.page.get();
+        loop {
+            let read = self.store.read_stream(stream, loaded.next(), page).await;
+            let recorded = read.map_err(Attempt::from_store)?;
+            for event in &recorded {
+                let metadata = event.parse_metadata().map_err(ExecuteError::Metadata)?;
+                let decoded = self.decode(event, metadata.schema_version)?;
+                loaded.apply(event.revision, metadata.command_id, &decoded);
+            }
+            if recorded.len() < page {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn first_answer(
+        &self,
+        stream: &StreamName,
+        range: Range<Revision>,
+    ) -> Result<Answer<A::Event>, Attempt<A::Error>> {
+        let count = (range.end - range.start) as usize;
+        let read = self.store.read_stream(stream, range.start, count).await;
+        let mut events = Vec::with_capacity(count);
+        for event in read.map_err(Attempt::from_store)? {
+            let metadata = event.parse_metadata().map_err(ExecuteError::Metadata)?;
+            events.push(self.decode(&event, metadata.schema_version)?);
+        }
+        Ok(Answer { events, repeated: true, position: None })
+    }
+
+    fn decode(&self, event: &RecordedEvent, version: u32) -> Result<A::Event, ExecuteError<A::Error>> {
+        let latest = self.codec.upcast(&event.event_type, version, &event.data)?;
+        A::Event::from_json(&event.event_type, &latest)
+            .ok_or_else(|| ExecuteError::UnknownEvent {
+                reference: event.reference(),
+                event_type: event.event_type.clone(),
+                aggregate_type: A::TYPE,
+            })?
+            .map_err(|source| ExecuteError::Json { event_type: event.event_type.clone(), source })
+    }
+
+    fn encode(
+        &self,
+        aggregate_id: &str,
+        request: &CommandRequest<A::Command>,
+        events: &[A::Event],
+    ) -> Result<Vec<NewEvent>, ExecuteError<A::Error>> {
+        let json_error = |event: &A::Event| {
+            let event_type = event.event_type().to_owned();
+            move |source| ExecuteError::Json { event_type, source }
+        };
+        let timestamp = Timestamp::now();
+        let mut new = Vec::with_capacity(events.len());
+        for (n, event) in events.iter().enumerate() {
+            let json = event.to_json().map_err(json_error(event))?;
+            let (schema_version, data) = self.codec.encode(event.event_type(), json)?;
+            let metadata = Metadata {
+                schema_version,
+                aggregate_type: A::TYPE.to_owned(),
+                aggregate_id: aggregate_id.to_owned(),
+                timestamp,
+                correlation_id: request.correlation_id,
+                causation_id: request.causation_id,
+                command_id: request.id,
+                traceparent: request.traceparent.clone(),
+            };
+            new.push(NewEvent {
+                id: request.id.event_id(n),
+                event_type: event.event_type().to_owned(),
+                data,
+                metadata: serde_json::to_vec(&metadata).map_err(json_error(event))?.into(),
+            });
+        }
+        Ok(new)
+    }
+}
+
+/// How one attempt at a command ended badly.
+enum Attempt<D: std::error::Error + 'static> {
+    Failed(ExecuteError<D>),
+    MayPass(AppendError),
+}
+
+impl<D: std::error::Error> Attempt<D> {
+    fn from_append(error: AppendError) -> Self {
+        match error {
+            AppendError::WrongExpectedRevision { .. } => Self::MayPass(error),
+            AppendError::Store(error) => Self::from_store(error),
+        }
+    }
+
+    fn from_store(error: StoreError) -> Self {
+        match error.kind() {
+            ErrorKind::Retry => Self::MayPass(error.into()),
+            ErrorKind::Park | ErrorKind::Stop => Self::Failed(ExecuteError::Store(error)),
+        }
+    }
+}
+
+impl<D: std::error::Error> From<ExecuteError<D>> for Attempt<D> {
+    fn from(error: ExecuteError<D>) -> Self {
+        Self::Failed(error)
+    }
+}
