@@ -31,9 +31,11 @@ type Handler =
 ///     async { Ok(()) }
 /// });
 ///
-/// let failures = futures::executor::block_on(bus.publish(&OrderPlaced(255)));
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let failures = bus.publish(&OrderPlaced(255)).await;
 /// assert_eq!(failures[0].handler, "audit");
 /// assert_eq!(pence.load(Ordering::Relaxed), 255);
+/// # });
 /// ```
 #[derive(Default)]
 pub struct EventBus {

@@ -1,0 +1,270 @@
+//! The repository's promises, on the store in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aqueduct_core::{
+    Aggregate, AllItem, AppendError, Appended, CommandId, CommandRequest, ErrorKind, EventStore,
+    ExecuteError, ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository,
+    RepositoryOptions, Revision, StoreError, StreamName, domain_event,
+};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Counted {
+    by: u32,
+}
+
+domain_event! { enum CounterEvent { Counted } }
+
+#[derive(Debug, Default)]
+struct Counter {
+    total: u32,
+}
+
+#[derive(Debug, Clone)]
+enum Command {
+    Count(u32),
+    CountTo(u32),
+    Nothing,
+}
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("at {0} already")]
+struct Beyond(u32);
+
+impl Aggregate for Counter {
+    const TYPE: &'static str = "counter";
+    type Command = Command;
+    type Event = CounterEvent;
+    type Error = Beyond;
+
+    fn handle(&self, command: &Command) -> Result<Vec<CounterEvent>, Beyond> {
+        match *command {
+            Command::Count(by) => Ok(vec![Counted { by }.into()]),
+            Command::CountTo(to) if to < self.total => Err(Beyond(self.total)),
+            Command::CountTo(to) => Ok((self.total..to).map(|_| Counted { by: 1 }.into()).collect()),
+            Command::Nothing => Ok(vec![]),
+        }
+    }
+
+    fn apply(&mut self, CounterEvent::Counted(event): &CounterEvent) {
+        self.total += event.by;
+    }
+}
+
+type Counters<S> = Repository<Counter, S, PlainCodec>;
+
+fn options() -> RepositoryOptions {
+    RepositoryOptions { first_wait: Duration::from_micros(10), ..RepositoryOptions::default() }
+}
+
+fn counters<S: EventStore>(store: S) -> Counters<S> {
+    Repository::with_options(store, PlainCodec, options())
+}
+
+fn request(command: Command) -> CommandRequest<Command> {
+    CommandRequest::new(CommandId::random(), command)
+}
+
+async fn total<S: EventStore>(counters: &Counters<S>) -> u32 {
+    counters.inspect("1", |counter| counter.total).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_command_sent_twice_gets_its_first_answer_from_any_repository() {
+    let store = MemoryStore::default();
+    let count_to_three = request(Command::CountTo(3));
+    let first = counters(store.clone()).execute("1", &count_to_three).await.unwrap();
+    assert_eq!((first.events.len(), first.repeated), (3, false));
+
+    let elsewhere = counters(store.clone());
+    elsewhere.execute("1", &request(Command::Count(10))).await.unwrap();
+    let again = elsewhere.execute("1", &count_to_three).await.unwrap();
+
+    assert!(again.repeated);
+    assert_eq!(again.events, first.events);
+    assert_eq!(total(&elsewhere).await, 13);
+}
+
+#[tokio::test]
+async fn a_repeat_is_recognised_by_a_repository_whose_cache_is_behind() {
+    let store = MemoryStore::default();
+    let (one, other) = (counters(store.clone()), counters(store));
+    one.execute("1", &request(Command::Count(1))).await.unwrap();
+    let shared = request(Command::Count(5));
+    other.execute("1", &shared).await.unwrap();
+
+    assert!(one.execute("1", &shared).await.unwrap().repeated);
+    assert_eq!(total(&one).await, 6);
+}
+
+#[tokio::test]
+async fn writers_in_each_others_way_all_get_through() {
+    let store = MemoryStore::default();
+    let writers: Vec<_> = (0..4).map(|_| Arc::new(counters(store.clone()))).collect();
+    let mut tasks = tokio::task::JoinSet::new();
+    for writer in &writers {
+        for _ in 0..25 {
+            let writer = Arc::clone(writer);
+            tasks.spawn(async move { writer.execute("1", &request(Command::Count(1))).await });
+        }
+    }
+    while let Some(answer) = tasks.join_next().await {
+        assert!(!answer.unwrap().unwrap().repeated);
+    }
+    assert_eq!(total(&writers[0]).await, 100);
+}
+
+#[tokio::test]
+async fn refusals_and_empty_answers_are_of_the_present_state() {
+    let store = MemoryStore::default();
+    let (behind, ahead) = (counters(store.clone()), counters(store));
+    behind.execute("1", &request(Command::Count(9))).await.unwrap();
+    ahead.execute("1", &request(Command::Count(1))).await.unwrap();
+
+    let refused = behind.execute("1", &request(Command::CountTo(2))).await.unwrap_err();
+    assert!(matches!(refused, ExecuteError::Domain(Beyond(10))), "{refused}");
+    assert_eq!(refused.kind(), ErrorKind::Park);
+    assert!(behind.execute("1", &request(Command::Nothing)).await.unwrap().events.is_empty());
+    assert!(behind.execute("1", &request(Command::CountTo(10))).await.unwrap().events.is_empty());
+}
+
+#[tokio::test]
+async fn an_aggregate_pushed_out_of_the_cache_is_loaded_again() {
+    let options = RepositoryOptions {
+        cached_aggregates: 1.try_into().unwrap(),
+        page: 2.try_into().unwrap(),
+        ..options()
+    };
+    let counters = Repository::<Counter, _, _>::with_options(MemoryStore::default(), PlainCodec, options);
+    counters.execute("1", &request(Command::CountTo(5))).await.unwrap();
+    counters.execute("2", &request(Command::Count(1))).await.unwrap();
+    assert_eq!(total(&counters).await, 5);
+}
+
+#[tokio::test]
+async fn a_foreign_event_in_the_stream_is_named() {
+    let store = MemoryStore::default();
+    let foreign = NewEvent {
+        id: uuid::Uuid::new_v4(),
+        event_type: "Renamed".into(),
+        data: "{}".into(),
+        metadata: "{}".into(),
+    };
+    store.append(&"counter-1".into(), ExpectedRevision::NoStream, &[foreign]).await.unwrap();
+    let error = counters(store).execute("1", &request(Command::Count(1))).await.unwrap_err();
+    assert_eq!(error.to_string(), "metadata of event 0@counter-1 can't be read");
+}
+
+/// A store whose appends are done but reported as failed: what a lost connection looks like.
+#[derive(Default)]
+struct LosesAnswers {
+    store: MemoryStore,
+    to_lose: AtomicUsize,
+}
+
+#[async_trait]
+impl EventStore for LosesAnswers {
+    async fn append(
+        &self,
+        stream: &StreamName,
+        expected: ExpectedRevision,
+        events: &[NewEvent],
+    ) -> Result<Appended, AppendError> {
+        let answer = self.store.append(stream, expected, events).await;
+        let lose = |left: usize| left.checked_sub(1);
+        match self.to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose) {
+            Err(_) => answer,
+            Ok(_) => Err(AppendError::Store(StoreError {
+                operation: "append",
+                subject: stream.to_string(),
+                problem: "the answer was lost".into(),
+                kind: ErrorKind::Retry,
+                source: None,
+            })),
+        }
+    }
+    async fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.store.read_stream(stream, from, limit).await
+    }
+    async fn read_stream_back(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.store.read_stream_back(stream, from, limit).await
+    }
+    fn subscribe_all(&self, after: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
+        self.store.subscribe_all(after)
+    }
+    async fn last_position(&self) -> Result<Option<Position>, StoreError> {
+        self.store.last_position().await
+    }
+}
+
+/// Promise 2, attacked by an append whose answer never came.
+#[tokio::test]
+async fn an_append_whose_answer_was_lost_is_not_done_twice() {
+    let counters = counters(LosesAnswers { to_lose: 1.into(), ..LosesAnswers::default() });
+    let answer = counters.execute("1", &request(Command::Count(3))).await.unwrap();
+    assert!(answer.repeated, "the retry finds that the first attempt went through");
+    assert_eq!(total(&counters).await, 3);
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_failing_is_given_up_on_in_the_end() {
+    let error = counters(AlwaysDown).execute("1", &request(Command::Count(1))).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::Exhausted { attempts: 11, .. }), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Retry);
+}
+
+struct AlwaysDown;
+
+fn down(operation: &'static str) -> StoreError {
+    let (subject, problem) = ("counter-1".into(), "nobody listens".into());
+    StoreError { operation, subject, problem, kind: ErrorKind::Retry, source: None }
+}
+
+#[async_trait]
+impl EventStore for AlwaysDown {
+    async fn append(
+        &self,
+        _: &StreamName,
+        _: ExpectedRevision,
+        _: &[NewEvent],
+    ) -> Result<Appended, AppendError> {
+        Err(down("append").into())
+    }
+    async fn read_stream(
+        &self,
+        _: &StreamName,
+        _: Revision,
+        _: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        Err(down("read"))
+    }
+    async fn read_stream_back(
+        &self,
+        _: &StreamName,
+        _: Revision,
+        _: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        Err(down("read"))
+    }
+    fn subscribe_all(&self, _: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
+        Box::pin(futures::stream::once(async { Err(down("subscribe")) }))
+    }
+    async fn last_position(&self) -> Result<Option<Position>, StoreError> {
+        Err(down("read"))
+    }
+}
