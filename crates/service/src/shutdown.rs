@@ -1,0 +1,29 @@
+//! Ending in order.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// A token that is cancelled at the first SIGTERM or SIGINT. A second one ends the process at once.
+pub fn on_signal() -> std::io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = CancellationToken::new();
+    let asked = token.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            match first {
+                true => {
+                    tracing::info!("stopping: what is at hand is finished first; once more to stop at once");
+                    asked.cancel();
+                }
+                // 128 + SIGINT, as a shell reports it.
+                false => std::process::exit(130),
+            }
+        }
+    });
+    Ok(token)
+}
