@@ -1,0 +1,125 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::{StartError, port};
+
+pub(crate) type Serving = Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
+/// Opens the data and returns the future that serves until the receiver fires.
+pub(crate) type Serve =
+    dyn Fn(TcpListener, oneshot::Receiver<()>) -> Result<Serving, StartError> + Send + Sync;
+
+/// A started part that runs in this process. It can be stopped, killed and started again on the same port and data.
+///
+/// It runs on a runtime of its own: it outlives the runtime of the test that started it, and its end takes the
+/// connections with it.
+pub struct Embedded {
+    part: &'static str,
+    address: SocketAddr,
+    serve: Box<Serve>,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    runtime: Runtime,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+const STOPPED_WITHIN: Duration = Duration::from_secs(5);
+
+impl Embedded {
+    pub(crate) fn new(part: &'static str, port: u16, serve: Box<Serve>) -> Self {
+        Self { part, address: port::loopback(port), serve, running: Mutex::new(None) }
+    }
+
+    /// Starts it on the same port and data as before. Does nothing if it runs.
+    pub async fn start(&self) -> Result<(), StartError> {
+        let mut running = self.running.lock().await;
+        if running.is_some() {
+            return Ok(());
+        }
+        let in_use = |_| StartError::PortInUse { part: self.part, port: self.address.port() };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(self.part)
+            .enable_all()
+            .build()
+            .map_err(StartError::io("start threads for", &PathBuf::from(self.part)))?;
+        let (stop, stopped) = oneshot::channel();
+        let listener = runtime.spawn(TcpListener::bind(self.address)).await;
+        let served = match listener.map_err(std::io::Error::from).flatten() {
+            Ok(listener) => (self.serve)(listener, stopped),
+            Err(error) => Err(in_use(error)),
+        };
+        match served {
+            Ok(serving) => {
+                let served = runtime.spawn(serving);
+                *running = Some(Running { runtime, stop, served });
+                Ok(())
+            }
+            Err(error) => {
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends it in order: requests that are being answered get a few seconds. Does nothing if it does not run.
+    pub async fn stop(&self) {
+        let Some(Running { runtime, stop, served }) = self.running.lock().await.take() else { return };
+        // The receiver is gone only if the server has ended by itself.
+        let _ = stop.send(());
+        if let Ok(Ok(Err(error))) = tokio::time::timeout(STOPPED_WITHIN, served).await {
+            tracing::warn!(part = self.part, %error, "ended with an error");
+        }
+        end(runtime).await;
+    }
+
+    /// Ends it at once, in the middle of whatever it does. Does nothing if it does not run.
+    pub async fn kill(&self) {
+        if let Some(running) = self.running.lock().await.take() {
+            end(running.runtime).await;
+        }
+    }
+
+    /// Whether it serves.
+    pub async fn is_running(&self) -> bool {
+        self.running.lock().await.as_ref().is_some_and(|running| !running.served.is_finished())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Drops the tasks of a runtime; an asynchronous context must not do that itself, because it may wait.
+async fn end(runtime: Runtime) {
+    // The blocking task cannot panic; if the caller's runtime ends first, the drop happens there.
+    let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(5))).await;
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.get_mut().take() {
+            running.runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded")
+            .field("part", &self.part)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! Apache Kafka: one node, broker and controller in one process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::StartError;
+use crate::cache::Cache;
+use crate::data::DataDir;
+use crate::maven::{self, Artifact};
+use crate::port;
+use crate::probe::Probe;
+use crate::process::Conditions;
+use crate::server::{Definition, Server};
+
+pub(crate) const PART: &str = "kafka";
+
+const BROKER: Artifact = Artifact { group: "org.apache.kafka", name: "kafka_2.13", version: "4.3.0" };
+/// Kafka logs through SLF4J 1.7 and brings no binding.
+const BINDING: Artifact = Artifact { group: "org.slf4j", name: "slf4j-simple", version: "1.7.36" };
+/// Names the entry in the cache: a new one for another choice of jars.
+const JARS: &str = "kafka_2.13-4.3.0-slf4j-1.7.36";
+
+pub(crate) fn is_cached(cache: &Cache) -> bool {
+    cache.find(JARS).is_some()
+}
+
+/// What the preflight found.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) java: PathBuf,
+    /// `None` where the cache holds the jars.
+    pub(crate) mvn: Option<PathBuf>,
+    pub(crate) port: Option<u16>,
+}
+
+/// A running broker, and its port.
+pub(crate) async fn start(plan: &Plan, cache: &Cache, data: &DataDir) -> Result<(Server, u16), StartError> {
+    let jars = jars(plan, cache).await?;
+    let home = data.path().join("kafka");
+    std::fs::create_dir_all(&home).map_err(StartError::io("create", &home))?;
+    let broker = port::choose(PART, plan.port)?;
+    let controller = port::choose(PART, None)?;
+    let config = home.join("server.properties");
+    let storage = home.join("data");
+    std::fs::write(&config, properties(broker, controller, &storage))
+        .map_err(StartError::io("write", &config))?;
+    let log = home.join("kafka.log");
+    let conditions = Conditions { inherit: vec![data.lock()], ..Conditions::plain() };
+    if !storage.join("meta.properties").exists() {
+        format(&plan.java, &jars, &config, &conditions, &home).await?;
+    }
+    let mut arguments = java_arguments(&jars);
+    arguments.extend(["kafka.Kafka".into(), config.into_os_string()]);
+    let server = Server::new(Definition {
+        part: PART,
+        program: plan.java.clone(),
+        arguments,
+        conditions,
+        stop_by: Signal::SIGTERM,
+        probe: Probe::Kafka(broker),
+        log,
+    });
+    server.start().await?;
+    Ok((server, broker))
+}
+
+async fn jars(plan: &Plan, cache: &Cache) -> Result<PathBuf, StartError> {
+    cache
+        .entry(JARS, async |dir| match &plan.mvn {
+            Some(mvn) => maven::fetch(mvn, &[BROKER, BINDING], dir).await,
+            // The preflight saw the entry; somebody has removed it since.
+            None => Err(StartError::io("find", dir)(std::io::ErrorKind::NotFound.into())),
+        })
+        .await
+}
+
+async fn format(
+    java: &Path,
+    jars: &Path,
+    config: &Path,
+    conditions: &Conditions,
+    home: &Path,
+) -> Result<(), StartError> {
+    let mut command = Command::new(java);
+    // Shorter than half a second of work: the second compiler would cost more than it gives.
+    command.arg("-XX:TieredStopAtLevel=1").args(java_arguments(jars));
+    command.args(["kafka.tools.StorageTool", "format", "-t", &cluster_id(), "-c"]).arg(config);
+    let log = home.join("format.log");
+    maven::run(command, conditions, "formatting kafka's storage", &log, Duration::from_secs(120)).await
+}
+
+fn java_arguments(jars: &Path) -> Vec<std::ffi::OsString> {
+    vec![
+        "-Xmx512m".into(),
+        "-XX:+UseSerialGC".into(),
+        "-Dorg.slf4j.simpleLogger.showDateTime=true".into(),
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ".into(),
+        "-cp".into(),
+        jars.join("*").into_os_string(),
+    ]
+}
+
+/// Kafka's own form of a UUID: 16 bytes in base64 for URLs, without padding.
+fn cluster_id() -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = uuid::Uuid::new_v4().as_u128();
+    // 128 bits are 21 digits of six bits and one of the last two, padded by zeros.
+    let digits = (0..21).map(|place| (bits >> (122 - 6 * place)) & 63).chain([(bits & 3) << 4]);
+    digits.map(|digit| char::from(ALPHABET[usize::try_from(digit).unwrap_or_default()])).collect()
+}
+
+/// Durability as Kafka ships it; what differs is what a single node needs, and the listeners.
+fn properties(broker: u16, controller: u16, storage: &Path) -> String {
+    // A fixed list of voters rather than `--standalone`: that writes the controller's port into the storage, and
+    // another run on the same data may have to take another port.
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n\
+         listeners=BROKER://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=BROKER://127.0.0.1:{broker}\n\
+         listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         controller.listener.names=CONTROLLER\n\
+         inter.broker.listener.name=BROKER\n\
+         log.dirs={storage}\n\
+         auto.create.topics.enable=false\n\
+         offsets.topic.replication.factor=1\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         share.coordinator.state.topic.replication.factor=1\n\
+         share.coordinator.state.topic.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n\
+         # Kept data stays readable, however long ago the run before was.\n\
+         log.retention.ms=-1\n\
+         offsets.retention.minutes=5256000\n",
+        storage = escape(&storage.to_string_lossy()),
+    )
+}
+
+/// A value in a properties file: a backslash begins an escape there.
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cluster_ids_have_kafkas_form() {
+        let id = cluster_id();
+        assert_eq!(id.len(), 22);
+        assert!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{id}");
+        assert_ne!(id, cluster_id());
+    }
+}

@@ -1,0 +1,100 @@
+use std::path::PathBuf;
+
+/// What to start, and where.
+///
+/// ```
+/// use aqueduct_devstack::{Options, Part};
+///
+/// // Kafka is started on a free port, Postgres is one that runs already; no registry, no event store.
+/// let options = Options {
+///     kafka: Part::start(),
+///     postgres: Part::Given("postgres://me@localhost/dev".to_owned()),
+///     ..Options::none()
+/// };
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the parts keep what they store.
+    pub data: Data,
+    /// Where downloads and the Postgres template are kept. `None`: `AQUEDUCT_CACHE`, else `/var/cache/aqueduct`
+    /// for root (whose home is closed to the user Postgres runs as), else `aqueduct` in the user's cache directory.
+    pub cache: Option<PathBuf>,
+    /// Apache Kafka.
+    pub kafka: Part,
+    /// PostgreSQL 15 or later.
+    pub postgres: Part,
+    /// Where the PostgreSQL binaries come from.
+    pub postgres_from: PostgresFrom,
+    /// The schema registry of this crate, in process.
+    pub registry: Part,
+}
+
+/// Where the parts keep what they store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// A new directory that is removed when the stack ends (after a SIGKILL: by the next start).
+    Temporary,
+    /// This directory, created if it does not exist, kept. Locked: a second stack on it is refused.
+    Kept(PathBuf),
+}
+
+/// One part of the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Neither started nor given.
+    Off,
+    /// Started on this machine.
+    Start {
+        /// The port on 127.0.0.1, or `None` for a free one.
+        port: Option<u16>,
+    },
+    /// Runs already, under this URL (for Kafka: its bootstrap servers). Nothing is started.
+    Given(String),
+}
+
+impl Part {
+    /// Started on a free port.
+    pub fn start() -> Self {
+        Self::Start { port: None }
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        matches!(self, Self::Start { .. })
+    }
+
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Start { port } => *port,
+            Self::Off | Self::Given(_) => None,
+        }
+    }
+}
+
+/// Where the PostgreSQL binaries come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostgresFrom {
+    /// From this machine if 15 or later is installed (on the `PATH`, or where Debian puts it), else through Maven.
+    Machine,
+    /// Through Maven, whatever is installed. The environment variable `AQUEDUCT_POSTGRES_FROM=maven` has the same effect.
+    Maven,
+}
+
+impl Options {
+    /// Every part, on free ports, with temporary data.
+    pub fn all() -> Self {
+        Self { kafka: Part::start(), postgres: Part::start(), registry: Part::start(), ..Self::none() }
+    }
+
+    /// No part; the start for a choice of parts by `..Options::none()`.
+    pub fn none() -> Self {
+        Self {
+            data: Data::Temporary,
+            cache: None,
+            kafka: Part::Off,
+            postgres: Part::Off,
+            postgres_from: PostgresFrom::Machine,
+            registry: Part::Off,
+        }
+    }
+}

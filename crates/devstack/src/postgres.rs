@@ -1,0 +1,138 @@
+//! PostgreSQL: binaries from the machine or through Maven, a cluster copied from a template in the cache.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use crate::StartError;
+use crate::cache::Cache;
+use crate::data::DataDir;
+use crate::port;
+use crate::probe::Probe;
+use crate::process::{Conditions, RunAs};
+use crate::server::{Definition, Server};
+
+mod binaries;
+mod template;
+mod user;
+
+pub(crate) use binaries::Binaries;
+pub(crate) use user::run_as;
+
+pub(crate) const PART: &str = "postgres";
+/// The superuser of the cluster, and the database that exists from the beginning.
+const OWNER: &str = "aqueduct";
+
+/// What the preflight found.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) binaries: Binaries,
+    pub(crate) user: Option<RunAs>,
+    pub(crate) port: Option<u16>,
+}
+
+/// A running server and how to connect to its database.
+pub(crate) async fn start(
+    plan: &Plan,
+    cache: &Cache,
+    data: &DataDir,
+) -> Result<(Server, PgConnectOptions), StartError> {
+    let bin = plan.binaries.fetch(cache).await?;
+    if let Some(user) = &plan.user {
+        user::check_reach(user, &bin)?;
+    }
+    let home = home(data);
+    let cluster = home.join("cluster");
+    let stored_password = home.join("password");
+    std::fs::create_dir_all(&home).map_err(StartError::io("create", &home))?;
+    // The password is stored when the cluster is complete: one without it is the rest of a start that was cut off.
+    let known = std::fs::read_to_string(&stored_password).ok();
+    let initial = match &known {
+        Some(password) => password.clone(),
+        None => template::copy(&bin, &plan.binaries.version(), plan.user.as_ref(), cache, &cluster).await?,
+    };
+    let port = port::choose(PART, plan.port)?;
+    let connection = PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(port)
+        .username(OWNER)
+        .password(&initial)
+        .database("postgres")
+        .disable_statement_logging();
+    let mut server = Server::new(definition(&bin, plan, data, &cluster, port, connection.clone())?);
+    server.start().await?;
+    let Some(_) = known else {
+        let password = uuid::Uuid::new_v4().simple().to_string();
+        set_up(&connection, &password).await.map_err(StartError::PostgresSetup)?;
+        template::store_password(&stored_password, &password, data.is_kept())?;
+        let connection = connection.password(&password);
+        server.set_probe(Probe::Postgres(Box::new(connection.clone())));
+        return Ok((server, connection.database(OWNER)));
+    };
+    Ok((server, connection.database(OWNER)))
+}
+
+/// Where a stack with this data directory keeps Postgres.
+pub(crate) fn home(data: &DataDir) -> PathBuf {
+    data.path().join("postgres")
+}
+
+fn definition(
+    bin: &Path,
+    plan: &Plan,
+    data: &DataDir,
+    cluster: &Path,
+    port: u16,
+    connection: PgConnectOptions,
+) -> Result<Definition, StartError> {
+    let open = Arc::new(File::open(cluster).map_err(StartError::io("open", cluster))?);
+    let mut arguments = vec!["-D".into(), by_descriptor(&open).into()];
+    arguments.extend(["-p".into(), port.to_string().into()]);
+    for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"] {
+        arguments.extend(["-c".into(), setting.into()]);
+    }
+    Ok(Definition {
+        part: PART,
+        // The server itself rather than pg_ctl: the signal at our death has to reach it.
+        program: bin.join("postgres"),
+        arguments,
+        // SIGQUIT is Postgres's immediate shutdown: as safe as a crash, and it removes its shared memory.
+        conditions: Conditions {
+            user: plan.user.clone(),
+            abort: Signal::SIGQUIT,
+            inherit: vec![data.lock(), open],
+        },
+        // Its fast shutdown: connections are cut, everything is written.
+        stop_by: Signal::SIGINT,
+        probe: Probe::Postgres(Box::new(connection)),
+        log: home(data).join("postgres.log"),
+    })
+}
+
+/// The path of an open directory that works for every user, whatever is closed on the way to it (root's home is).
+fn by_descriptor(open: &File) -> String {
+    format!("/proc/self/fd/{}", open.as_raw_fd())
+}
+
+async fn set_up(connection: &PgConnectOptions, password: &str) -> Result<(), sqlx::Error> {
+    let mut connection = connection.connect().await?;
+    connection.execute(sqlx::AssertSqlSafe(format!("alter role {OWNER} password '{password}'"))).await?;
+    connection.execute(sqlx::AssertSqlSafe(format!("create database {OWNER}"))).await?;
+    connection.close().await
+}
+
+/// Creates a database beside the one that `server` names, and returns its URL.
+pub(crate) async fn create_database(server: &str, name: &str) -> Result<String, sqlx::Error> {
+    let options: PgConnectOptions = server.parse()?;
+    let options = options.disable_statement_logging();
+    let mut connection = options.connect().await?;
+    let quoted = name.replace('"', "\"\"");
+    connection.execute(sqlx::AssertSqlSafe(format!("create database \"{quoted}\""))).await?;
+    connection.close().await?;
+    Ok(options.database(name).to_url_lossy().into())
+}

@@ -1,0 +1,51 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+
+use crate::port;
+
+/// How a part shows that it serves.
+#[derive(Debug, Clone)]
+pub(crate) enum Probe {
+    /// It answers Kafka's `ApiVersions`.
+    Kafka(u16),
+    /// It answers a query.
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl Probe {
+    pub(crate) async fn answers(&self) -> bool {
+        match self {
+            Self::Kafka(port) => {
+                let port = *port;
+                tokio::task::spawn_blocking(move || kafka_answers(port).unwrap_or(false))
+                    .await
+                    .unwrap_or(false)
+            }
+            Self::Postgres(options) => {
+                let query = async {
+                    let mut connection = options.connect().await?;
+                    sqlx::query("select 1").execute(&mut connection).await?;
+                    connection.close().await
+                };
+                tokio::time::timeout(Duration::from_secs(5), query).await.is_ok_and(|result| result.is_ok())
+            }
+        }
+    }
+}
+
+/// Asks by `ApiVersions` version 0: four bytes of length; key 18, version 0, correlation id, no client id.
+fn kafka_answers(port: u16) -> std::io::Result<bool> {
+    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+    let patience = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&port::loopback(port), patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(&REQUEST)?;
+    // Length, correlation id, error code.
+    let mut answer = [0; 10];
+    stream.read_exact(&mut answer)?;
+    Ok(answer[4..] == [0, 0, 0, 7, 0, 0])
+}

@@ -1,0 +1,37 @@
+//! A schema registry with the part of Confluent's HTTP interface that clients use, for development and tests.
+//!
+//! Avro only. What is registered is on disk before it is answered, in a file of JSON lines; ids never change.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::StartError;
+use crate::embedded::{Embedded, Serving};
+
+mod answer;
+mod api;
+mod compatibility;
+mod journal;
+mod schemas;
+mod store;
+
+pub(crate) const PART: &str = "registry";
+
+/// A registry that listens on the port and keeps its schemas in the file. It does not serve yet.
+pub(crate) fn registry(port: u16, file: PathBuf) -> Embedded {
+    let serve = move |listener: TcpListener, stopped: oneshot::Receiver<()>| {
+        let store = store::Store::open(&file)?;
+        let service = api::routes(Arc::new(Mutex::new(store)));
+        let serving: Serving = Box::pin(async move {
+            let stop = async {
+                let _ = stopped.await;
+            };
+            axum::serve(listener, service).with_graceful_shutdown(stop).await
+        });
+        Ok::<_, StartError>(serving)
+    };
+    Embedded::new(PART, port, Box::new(serve))
+}

@@ -1,0 +1,75 @@
+use aqueduct_devstack::{Data, DevStack, Options, PartError};
+
+use crate::wire;
+
+const SCHEMA: &str = r#"{"type":"record","name":"Made","fields":[{"name":"n","type":"long"}]}"#;
+
+#[tokio::test]
+async fn all_parts_serve_and_kept_data_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { data: Data::Kept(dir.path().join("data")), ..Options::all() };
+
+    let stack = DevStack::start(options.clone()).await.unwrap();
+    wire::create_topic(stack.kafka_bootstrap().unwrap(), "kept").await;
+    wire::produce(stack.kafka_bootstrap().unwrap(), "kept", "one");
+    assert_eq!(wire::consume(stack.kafka_bootstrap().unwrap(), "kept", 1), ["one"]);
+    let database = stack.create_database("kept \"name\"").await.unwrap();
+    wire::execute(&database, "create table t (n text); insert into t values ('one')").await;
+    assert_eq!(wire::query(&database, "select n from t").await, "one");
+    let other = wire::register(stack.registry_url().unwrap(), "other", "\"string\"").await;
+    let id = wire::register(stack.registry_url().unwrap(), "kept", SCHEMA).await;
+    assert_ne!(id, other);
+    stack.shutdown().await;
+
+    let stack = DevStack::start(options).await.unwrap();
+    wire::produce(stack.kafka_bootstrap().unwrap(), "kept", "two");
+    assert_eq!(wire::consume(stack.kafka_bootstrap().unwrap(), "kept", 2), ["one", "two"]);
+    let url = stack.postgres_url().unwrap().replace("/aqueduct?", "/kept%20%22name%22?");
+    assert_eq!(wire::query(&url, "select n from t").await, "one");
+    assert_eq!(wire::register(stack.registry_url().unwrap(), "elsewhere", SCHEMA).await, id);
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn parts_are_killed_and_come_back_on_the_same_port_with_their_data() {
+    let stack = DevStack::start(Options::all()).await.unwrap();
+    let (kafka, postgres, registry) =
+        (stack.kafka().unwrap(), stack.postgres().unwrap(), stack.registry().unwrap());
+    let bootstrap = stack.kafka_bootstrap().unwrap();
+    wire::create_topic(bootstrap, "faults").await;
+    wire::produce(bootstrap, "faults", "one");
+    wire::execute(stack.postgres_url().unwrap(), "create table t (n text); insert into t values ('one')")
+        .await;
+    let id = wire::register(stack.registry_url().unwrap(), "s", SCHEMA).await;
+
+    tokio::join!(kafka.kill(), postgres.kill(), registry.kill());
+    assert!(!kafka.is_running().await && !postgres.is_running().await && !registry.is_running().await);
+    for url in [bootstrap.to_owned(), registry.address().to_string()] {
+        assert!(std::net::TcpStream::connect(&url).is_err(), "{url} still listens");
+    }
+    let (kafka, postgres, registry) = tokio::join!(kafka.start(), postgres.start(), registry.start());
+    kafka.and(postgres).and(registry).unwrap();
+
+    assert_eq!(wire::consume(bootstrap, "faults", 1), ["one"]);
+    assert_eq!(wire::query(stack.postgres_url().unwrap(), "select n from t").await, "one");
+    assert_eq!(wire::register(stack.registry_url().unwrap(), "s", SCHEMA).await, id);
+
+    tokio::join!(stack.postgres().unwrap().stop(), stack.registry().unwrap().stop());
+    stack.postgres().unwrap().start().await.unwrap();
+    stack.registry().unwrap().start().await.unwrap();
+    assert_eq!(wire::query(stack.postgres_url().unwrap(), "select n from t").await, "one");
+    let data = stack.data_dir().to_owned();
+    drop(stack);
+    assert!(!data.exists());
+}
+
+#[tokio::test]
+async fn a_given_part_is_used_and_not_controlled() {
+    let options =
+        Options { kafka: aqueduct_devstack::Part::Given("broker:9092".to_owned()), ..Options::none() };
+    let stack = DevStack::start(options).await.unwrap();
+    assert_eq!(stack.kafka_bootstrap(), Ok("broker:9092"));
+    assert_eq!(stack.kafka().err(), Some(PartError::Given("kafka")));
+    assert_eq!(stack.postgres_url(), Err(PartError::Off("postgres")));
+    stack.shutdown().await;
+}
