@@ -1,0 +1,131 @@
+//! May this append be written? The rules of expected revisions and of repeated appends.
+
+use uuid::Uuid;
+
+use crate::{event::TOMBSTONE_REVISION, metadata::StreamMetadata, recent::RecentIds};
+
+/// What a writer expects a stream to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Any,
+    NoStream,
+    StreamExists,
+    Revision(u64),
+}
+
+impl Expected {
+    /// As one number, the way error trailers have it.
+    pub(crate) fn as_number(self) -> i64 {
+        match self {
+            Self::Any => -2,
+            Self::NoStream => -1,
+            Self::StreamExists => -4,
+            Self::Revision(revision) => i64::try_from(revision).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// The number of events before the ones to be written, where it was said.
+    fn events_before(self) -> Option<u64> {
+        match self {
+            Self::Any | Self::StreamExists => None,
+            Self::NoStream => Some(0),
+            Self::Revision(revision) => Some(revision.saturating_add(1)),
+        }
+    }
+
+    /// Whether more was written to a stream than the writer knows of: then it may be a repetition.
+    pub(crate) fn is_behind(self, head: &Head) -> bool {
+        self.events_before().is_some_and(|before| before < head.events())
+    }
+}
+
+/// The state of a stream that decides about appends.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Head {
+    pub(crate) last: Option<u64>,
+    pub(crate) metadata: StreamMetadata,
+}
+
+impl Head {
+    pub(crate) fn is_tombstoned(&self) -> bool {
+        self.last == Some(TOMBSTONE_REVISION)
+    }
+
+    /// The number of events ever written, which is the next revision.
+    pub(crate) fn events(&self) -> u64 {
+        self.last.map_or(0, |last| last + 1)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Write, and open the stream again if it was soft-deleted.
+    Write,
+    /// All of it was written before, up to this revision.
+    Repetition {
+        last: u64,
+    },
+    WrongVersion,
+    Deleted,
+}
+
+/// Decides about an append of events with these ids.
+///
+/// `exists` says whether the stream has events or metadata; `id_at` gives the id of its event at a
+/// revision and is asked only where a repetition is possible.
+pub(crate) fn decide<E>(
+    stream: &str,
+    head: &Head,
+    expected: Expected,
+    ids: &[Uuid],
+    recent: &RecentIds,
+    exists: bool,
+    id_at: impl Fn(u64) -> Result<Option<Uuid>, E>,
+) -> Result<Decision, E> {
+    if head.is_tombstoned() {
+        return Ok(Decision::Deleted);
+    }
+    if expected == Expected::StreamExists {
+        if head.metadata.is_soft_deleted() {
+            return Ok(Decision::Deleted);
+        }
+        if !exists {
+            return Ok(Decision::WrongVersion);
+        }
+    }
+    let Some(before) = expected.events_before() else {
+        return Ok(by_recent_ids(stream, ids, recent));
+    };
+    if before > head.events() {
+        return Ok(Decision::WrongVersion);
+    }
+    if before == head.events() {
+        return Ok(Decision::Write);
+    }
+    for (revision, id) in (before..).zip(ids) {
+        if recent.revision_in(stream, *id) == Some(revision) || id_at(revision)? == Some(*id) {
+            continue;
+        }
+        let first = revision == before;
+        let reopens = first && expected == Expected::NoStream && head.metadata.is_soft_deleted();
+        return Ok(if reopens { Decision::Write } else { Decision::WrongVersion });
+    }
+    Ok(match ids.len() as u64 {
+        0 => Decision::WrongVersion,
+        count => Decision::Repetition { last: before + count - 1 },
+    })
+}
+
+/// Without a revision to go by, a repetition is one if the server remembers every id. A new id after
+/// known ones is neither a repetition nor a new append.
+fn by_recent_ids(stream: &str, ids: &[Uuid], recent: &RecentIds) -> Decision {
+    let mut last = None;
+    for id in ids {
+        match (recent.revision_in(stream, *id), last) {
+            (Some(revision), _) => last = Some(revision),
+            (None, None) => return Decision::Write,
+            (None, Some(_)) => return Decision::WrongVersion,
+        }
+    }
+    last.map_or(Decision::Write, |last| Decision::Repetition { last })
+}

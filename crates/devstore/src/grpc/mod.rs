@@ -1,0 +1,20 @@
+//! EventStoreDB's gRPC services over the log.
+
+mod append;
+mod delete;
+mod discovery;
+mod errors;
+mod names;
+mod output;
+mod proto;
+mod query;
+mod read;
+mod streams;
+mod subscribe;
+
+pub(crate) use discovery::{Discovery, SERVER_VERSION};
+pub(crate) use proto::event_store::client::{
+    gossip::gossip_server::GossipServer, server_features::server_features_server::ServerFeaturesServer,
+    streams::streams_server::StreamsServer,
+};
+pub(crate) use streams::{MAX_MESSAGE, StreamsService};

@@ -1,0 +1,225 @@
+//! Starting, serving, ending.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    grpc::{Discovery, GossipServer, MAX_MESSAGE, ServerFeaturesServer, StreamsServer, StreamsService},
+    http,
+    options::{Options, Storage},
+    storage::{Durable, Memory, StorageError, Store},
+    writer::{StartWriterError, Writer},
+};
+
+/// How long calls that are not subscriptions may go on after the shutdown began.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The server could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The folder can't be opened: no right, not an event log, damaged, or in use by another process.
+    #[error("can't open the event log, is another server using it?")]
+    Open(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The operating system refused something.
+    #[error("can't start the event store")]
+    Io(#[source] io::Error),
+}
+
+/// The server ended because its storage failed. What was acknowledged is safe; whether the last,
+/// unacknowledged appends are stored is unknown until it is started again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the event store stopped: its storage failed")]
+pub struct StorageFailed(#[source] Arc<dyn std::error::Error + Send + Sync>);
+
+/// A running server. Clones are cheap and all mean the same server, which runs on without them.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    address: SocketAddr,
+    outcome: watch::Receiver<Option<Result<(), StorageFailed>>>,
+}
+
+impl Handle {
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What a client connects to: `esdb://…`, without TLS, without the half second that the `eventstore`
+    /// crate waits by default before each connection.
+    #[must_use]
+    pub fn connection_string(&self) -> String {
+        format!("esdb://{}?tls=false&discoveryInterval=1", self.address)
+    }
+
+    /// Waits until the server has ended and its storage is closed: the folder can be opened again.
+    ///
+    /// # Errors
+    ///
+    /// When it ended not because it was told to, but because its storage failed.
+    pub async fn stopped(&self) -> Result<(), StorageFailed> {
+        let mut outcome = self.outcome.clone();
+        let ended = outcome.wait_for(Option::is_some).await;
+        // The sender is gone without an outcome only if the runtime is being shut down.
+        ended.map_or(Ok(()), |outcome| outcome.clone().unwrap_or(Ok(())))
+    }
+}
+
+/// Starts a server on `listener`. It is ready when this returns, and ends when `shutdown` does:
+/// subscriptions end with status UNAVAILABLE at once, other calls may finish for five seconds.
+///
+/// An append that was acknowledged is on disk (with [`Storage::Durable`]) and is seen by every read and
+/// every subscription that starts later; events are seen in the same order by all.
+///
+/// # Errors
+///
+/// When the storage can't be opened.
+pub async fn start(
+    options: Options,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Handle, StartError> {
+    let address = listener.local_addr().map_err(StartError::Io)?;
+    let kept = match &options.data {
+        Storage::InMemory => "in memory".to_owned(),
+        Storage::Durable(folder) => format!("in {}", folder.display()),
+    };
+    let (failed, failure) = oneshot::channel();
+    let (store, writer, thread) = tokio::task::spawn_blocking(move || open(&options.data, failed))
+        .await
+        .map_err(|error| StartError::Io(error.into()))??;
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let streams = StreamsService::new(store, writer, tasks.clone(), stop.clone());
+    let server = Server { nodelay: options.nodelay, router: router(streams, address), stop, tasks, thread };
+    tracing::info!(%address, "event store for development and tests, events are kept {kept}");
+    let (ended, outcome) = watch::channel(None);
+    tokio::spawn(async move {
+        let result = server.run(listener, shutdown, failure).await;
+        ended.send_replace(Some(result));
+    });
+    Ok(Handle { address, outcome })
+}
+
+type Opened = (Arc<dyn Store>, Writer, JoinHandle<()>);
+
+fn open(data: &Storage, failed: oneshot::Sender<StorageError>) -> Result<Opened, StartError> {
+    let store: Arc<dyn Store> = match data {
+        Storage::InMemory => Arc::new(Memory::default()),
+        Storage::Durable(folder) => {
+            Arc::new(Durable::open(folder).map_err(|error| StartError::Open(error.into()))?)
+        }
+    };
+    let (writer, thread) = Writer::start(store.clone(), failed).map_err(|error| match error {
+        StartWriterError::Read(error) => StartError::Open(error.into()),
+        StartWriterError::Thread(error) => StartError::Io(error),
+    })?;
+    Ok((store, writer, thread))
+}
+
+fn router(streams: StreamsService, address: SocketAddr) -> Router {
+    let discovery = Discovery::new(address);
+    let streams = StreamsServer::new(streams).max_decoding_message_size(MAX_MESSAGE);
+    http::router()
+        .route_service("/event_store.client.streams.Streams/{method}", streams)
+        .route_service(
+            "/event_store.client.server_features.ServerFeatures/{method}",
+            ServerFeaturesServer::new(discovery.clone()),
+        )
+        .route_service("/event_store.client.gossip.Gossip/{method}", GossipServer::new(discovery))
+        .fallback(http::unknown)
+}
+
+struct Server {
+    nodelay: bool,
+    router: Router,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+        failure: oneshot::Receiver<StorageError>,
+    ) -> Result<(), StorageFailed> {
+        let Self { nodelay, router, stop, tasks, thread } = self;
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        tokio::pin!(shutdown, failure);
+        let result = loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((socket, _)) => accept(socket, nodelay, &router, &graceful, &mut connections),
+                    Err(error) => refused(&error).await,
+                },
+                Some(_) = connections.join_next() => {}
+                () = &mut shutdown => break Ok(()),
+                Ok(error) = &mut failure => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the storage failed, stopping");
+                    break Err(StorageFailed(Arc::new(error)));
+                }
+            }
+        };
+        drop(listener);
+        stop.cancel();
+        if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+            tracing::warn!("connections were still busy after {GRACE:?} and are cut off");
+        }
+        connections.shutdown().await;
+        tasks.close();
+        tasks.wait().await;
+        // With the router goes the last sender of changes, and with it the writing thread.
+        drop(router);
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the writing thread panicked");
+        }
+        result
+    }
+}
+
+fn accept(
+    socket: TcpStream,
+    nodelay: bool,
+    router: &Router,
+    graceful: &GracefulShutdown,
+    connections: &mut JoinSet<()>,
+) {
+    if nodelay && let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY can't be set");
+    }
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // As the real server: the number of calls on a connection is not limited, or many subscriptions
+    // would leave no room for appends.
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(None);
+    let service = TowerToHyperService::new(router.clone());
+    let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();
+    let connection = graceful.watch(connection);
+    connections.spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = &*error, "a connection broke");
+        }
+    });
+}
+
+/// Too many open files, mostly: waits, or the loop would spin.
+async fn refused(error: &io::Error) {
+    tracing::warn!(%error, "a connection can't be accepted");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}

@@ -1,0 +1,167 @@
+//! The one thread that writes. It takes all changes that are waiting, decides about each, and makes
+//! them durable in one commit; only then are they answered.
+
+use std::{sync::Arc, thread::JoinHandle};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::{
+    expected::Expected,
+    log::Log,
+    storage::{StorageError, Store},
+};
+
+/// Changes that may wait; a caller beyond them waits to be let in.
+const QUEUE: usize = 4096;
+/// A commit is closed when it holds this much, so that the first change in it is not kept waiting.
+const COMMIT_CHANGES: usize = 1024;
+const COMMIT_BYTES: u64 = 4 << 20;
+
+/// An event as a client sends it.
+#[derive(Debug, Clone)]
+pub(crate) struct NewEvent {
+    pub(crate) id: Uuid,
+    pub(crate) kind: Arc<str>,
+    pub(crate) is_json: bool,
+    pub(crate) custom_metadata: Bytes,
+    pub(crate) data: Bytes,
+}
+
+#[derive(Debug)]
+pub(crate) enum Change {
+    Append(Vec<NewEvent>),
+    /// Soft: the next append opens the stream again.
+    Delete,
+    Tombstone,
+}
+
+/// What became of a change that was carried out, now or earlier.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The revision of the last event of the request, or of the stream if the request had none.
+    pub(crate) revision: Option<u64>,
+    /// Missing for a repetition of events that can't be read any more.
+    pub(crate) position: Option<u64>,
+}
+
+/// Why a change was not carried out.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("the stream is not at the expected revision")]
+    WrongVersion { current: Option<u64> },
+    #[error("the stream is deleted")]
+    Deleted,
+    #[error("the event log can't be written, see the server's log")]
+    Storage,
+    #[error("the server is shutting down")]
+    Closed,
+}
+
+/// The writing thread could not be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartWriterError {
+    #[error("reading the last events")]
+    Read(#[from] StorageError),
+    #[error("starting the writing thread")]
+    Thread(#[source] std::io::Error),
+}
+
+type Reply = oneshot::Sender<Result<Written, Refused>>;
+
+struct Command {
+    stream: Arc<str>,
+    expected: Expected,
+    change: Change,
+    reply: Reply,
+}
+
+/// Sends changes to the thread. When the last clone is gone, the thread ends.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    commands: mpsc::Sender<Command>,
+    end: watch::Receiver<u64>,
+}
+
+impl Writer {
+    /// Starts the thread. `failed` gets the error if the storage can't be used; the thread has then
+    /// ended, because what is on disk is unknown.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        failed: oneshot::Sender<StorageError>,
+    ) -> Result<(Self, JoinHandle<()>), StartWriterError> {
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let (publish, end) = watch::channel(store.end());
+        let worker = Worker { log: Log::open(store)?, publish, replies: Vec::new() };
+        let thread = std::thread::Builder::new()
+            .name("devstore-writer".to_owned())
+            .spawn(move || worker.run(queue, failed))
+            .map_err(StartWriterError::Thread)?;
+        Ok((Self { commands, end }, thread))
+    }
+
+    /// Carries out one change. When it returns `Ok` the change is durable. Changes of one caller who
+    /// awaits each are in order; of concurrent ones, any order is possible.
+    pub(crate) async fn write(
+        &self,
+        stream: Arc<str>,
+        expected: Expected,
+        change: Change,
+    ) -> Result<Written, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command { stream, expected, change, reply };
+        self.commands.send(command).await.map_err(|_| Refused::Closed)?;
+        answer.await.map_err(|_| Refused::Closed)?
+    }
+
+    /// The position after the last committed event; changes with each commit.
+    pub(crate) fn end(&self) -> watch::Receiver<u64> {
+        self.end.clone()
+    }
+}
+
+struct Worker {
+    log: Log,
+    publish: watch::Sender<u64>,
+    /// Held back until the commit: a refusal, too, may rest on an event that is not durable yet.
+    replies: Vec<(Reply, Result<Written, Refused>)>,
+}
+
+impl Worker {
+    fn run(mut self, mut queue: mpsc::Receiver<Command>, failed: oneshot::Sender<StorageError>) {
+        while let Some(command) = queue.blocking_recv() {
+            if let Err(error) = self.group(command, &mut queue) {
+                for (reply, _) in self.replies.drain(..) {
+                    // A caller that has gone away needs no answer, here and below.
+                    let _ = reply.send(Err(Refused::Storage));
+                }
+                let _ = failed.send(error);
+                return;
+            }
+        }
+    }
+
+    /// One commit: `command` and those that wait behind it.
+    fn group(&mut self, command: Command, queue: &mut mpsc::Receiver<Command>) -> Result<(), StorageError> {
+        let mut next = Some(command);
+        while let Some(Command { stream, expected, change, reply }) = next {
+            match self.log.stage(&stream, expected, change) {
+                Ok(result) => self.replies.push((reply, result)),
+                Err(error) => {
+                    self.replies.push((reply, Err(Refused::Storage)));
+                    return Err(error);
+                }
+            }
+            let full = self.replies.len() >= COMMIT_CHANGES || self.log.staged_bytes() >= COMMIT_BYTES;
+            next = if full { None } else { queue.try_recv().ok() };
+        }
+        self.log.commit()?;
+        self.publish.send_if_modified(|end| std::mem::replace(end, self.log.end()) != self.log.end());
+        self.log.forget_streams();
+        for (reply, result) in self.replies.drain(..) {
+            let _ = reply.send(result);
+        }
+        Ok(())
+    }
+}

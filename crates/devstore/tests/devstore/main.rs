@@ -1,0 +1,4 @@
+//! The server as its clients meet it: over the wire.
+
+mod client;
+mod running;
