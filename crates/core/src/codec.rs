@@ -1,5 +1,7 @@
 //! The port through which events get their schema.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::ErrorKind;
@@ -49,5 +51,15 @@ impl Codec for PlainCodec {
 
     fn upcast(&self, _event_type: &str, _version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
         Ok(stored.clone())
+    }
+}
+
+impl<C: Codec + ?Sized> Codec for Arc<C> {
+    fn encode(&self, event_type: &str, latest: Vec<u8>) -> Result<(u32, Bytes), CodecError> {
+        (**self).encode(event_type, latest)
+    }
+
+    fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
+        (**self).upcast(event_type, version, stored)
     }
 }
