@@ -12,8 +12,8 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::de::DeserializeOwned;
 
 const PREFIX: &str = "AQUEDUCT_";
-/// Variables with the prefix that are no configuration keys: read by the code that fetches servers.
-const NOT_KEYS: [&str; 2] = ["CACHE", "FETCH_POSTGRES"];
+/// Variables with the prefix that are no configuration keys: where this file is, and what `aqueduct-devstack` reads.
+const NOT_KEYS: [&str; 3] = ["CACHE", "CONFIG", "POSTGRES_FROM"];
 const SECRET_SUFFIX: &str = "_FILE";
 
 /// The configuration can't be used.

@@ -1,0 +1,65 @@
+//! The dependency arrows of crates/ARCHITECTURE.md, from `cargo metadata`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// What each crate of the product may depend on, within the workspace. Tests may use anything.
+const ALLOWED: [(&str, &[&str]); 12] = [
+    ("core", &[]),
+    ("schema", &["core"]),
+    ("eventstore", &["core"]),
+    ("verify", &["core"]),
+    ("relay", &["core", "schema"]),
+    ("projection", &["core", "schema"]),
+    ("devstore", &[]),
+    ("devstack", &["devstore", "schema"]),
+    ("service", &[]),
+    ("shop", &["core", "schema", "eventstore", "projection", "service"]),
+    (
+        "cli",
+        &[
+            "core", "schema", "eventstore", "verify", "relay", "projection", "devstore", "devstack", "service",
+            "shop",
+        ],
+    ),
+    ("tests", &["cli"]),
+];
+
+/// Crates that do I/O: the domain side must not know them.
+const NOT_IN_CORE: [&str; 9] =
+    ["sqlx", "rdkafka", "tonic", "eventstore", "reqwest", "axum", "hyper", "apache-avro", "fjall"];
+
+/// Per crate of the workspace what it needs to be built, without its tests.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let packages = metadata.packages.iter().map(|package| {
+        let needed = package.dependencies.iter().filter(|needed| needed.kind != DependencyKind::Development);
+        let names = needed.map(|needed| needed.name.trim_start_matches("aqueduct-").to_owned());
+        (package.name.trim_start_matches("aqueduct-").to_owned(), names.collect())
+    });
+    packages.collect()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let dependencies = dependencies();
+    let crates: BTreeSet<_> = dependencies.keys().cloned().collect();
+    let known: BTreeSet<_> = ALLOWED.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(crates, known, "a crate came or went: crates/ARCHITECTURE.md and this table must say so");
+    for (name, allowed) in ALLOWED {
+        let allowed: BTreeSet<_> = allowed.iter().map(|name| (*name).to_owned()).collect();
+        // `eventstore` is also the name of the client crate, which its adapter and the checker use.
+        let client = matches!(name, "eventstore" | "verify").then(|| "eventstore".to_owned());
+        let inside: BTreeSet<_> = dependencies[name].intersection(&crates).cloned().collect();
+        let forbidden: Vec<_> = inside.difference(&allowed).filter(|name| client.as_ref() != Some(*name)).collect();
+        assert!(forbidden.is_empty(), "{name} must not depend on {forbidden:?}");
+    }
+}
+
+#[test]
+fn core_does_no_io() {
+    let core = &dependencies()["core"];
+    let found: Vec<_> = NOT_IN_CORE.iter().filter(|name| core.contains(**name)).collect();
+    assert!(found.is_empty(), "core must not depend on {found:?}");
+}

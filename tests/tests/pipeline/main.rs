@@ -1,0 +1,3 @@
+//! The whole product: its structure, and what runs end to end.
+
+mod architecture;
