@@ -1,0 +1,39 @@
+//! Between core's events and the client's.
+
+use aqueduct_core::{NewEvent, RecordedEvent, StreamName};
+use eventstore::EventData;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+/// The client takes a payload only to serialise it; a raw value goes through as it is, once it was checked
+/// to be JSON.
+pub(crate) fn to_client(event: &NewEvent) -> serde_json::Result<EventData> {
+    let data: &RawValue = serde_json::from_slice(&event.data)?;
+    let mapped = EventData::json(&event.event_type, &data)?.id(event.id);
+    Ok(if event.metadata.is_empty() { mapped } else { mapped.metadata(event.metadata.clone()) })
+}
+
+/// `None` for a link whose target is gone and that was not asked for as itself.
+pub(crate) fn from_client(event: eventstore::ResolvedEvent) -> Option<RecordedEvent> {
+    let event = event.link.or(event.event)?;
+    Some(RecordedEvent {
+        created: created(&event),
+        stream: StreamName::from(event.stream_id),
+        revision: event.revision,
+        position: event.position.commit,
+        id: event.id,
+        event_type: event.event_type,
+        data: event.data,
+        metadata: event.custom_metadata,
+    })
+}
+
+/// The client's own `created` is cut to whole seconds; the server's ticks of 100 ns are in the metadata.
+fn created(event: &eventstore::RecordedEvent) -> Timestamp {
+    event
+        .metadata
+        .get("created")
+        .and_then(|ticks| ticks.parse::<i128>().ok())
+        .and_then(|ticks| Timestamp::from_nanosecond(ticks * 100).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
