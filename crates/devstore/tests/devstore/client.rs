@@ -14,7 +14,7 @@ fn client(server: &Running) -> Client {
 }
 
 fn event(n: u32) -> EventData {
-    EventData::json("happened", json!({ "n": n })).unwrap()
+    EventData::json("happened", &json!({ "n": n })).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn appends_reads_and_subscribes() {
     assert_eq!(caught_up.get_original_event().revision, 1);
     client.append_to_stream("order-3", &AppendToStreamOptions::default(), event(3)).await.unwrap();
     let live = subscription.next().await.unwrap();
-    assert_eq!(live.get_original_event().stream_id(), "order-3");
+    assert_eq!(live.get_original_event().stream_id, "order-3");
 
     server.stop().await;
     let end = subscription.next().await.unwrap_err();
