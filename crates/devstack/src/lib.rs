@@ -2,8 +2,8 @@
 //!
 //! A [`DevStack`] starts the parts that its [`Options`] ask for and ends them when it ends: in order by
 //! [`DevStack::shutdown`], at once when it is dropped, and by the kernel when the process is killed. Apache Kafka and
-//! PostgreSQL are the real ones, as child processes on free loopback ports with their durability untouched; the schema
-//! registry runs in process. What has to be downloaded or initialised comes into a cache, once per user.
+//! PostgreSQL are the real ones, as child processes on free loopback ports with their durability untouched; the event
+//! store and the schema registry run in process. What has to be downloaded or initialised comes into a cache, once per user.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,6 +27,7 @@ mod cache;
 mod data;
 mod embedded;
 mod error;
+mod event_store;
 mod kafka;
 mod maven;
 mod options;
@@ -42,5 +43,6 @@ mod tools;
 pub use embedded::Embedded;
 pub use error::{Missing, PartError, StartError};
 pub use options::{Data, Options, Part, PostgresFrom};
+pub use process::{Child, Conditions, RunAs};
 pub use server::Server;
 pub use stack::{CreateDatabaseError, DevStack};

@@ -22,24 +22,29 @@ pub(crate) const POLL: Duration = Duration::from_millis(10);
 
 /// The user a child runs as when this process is root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RunAs {
-    pub(crate) uid: Uid,
-    pub(crate) gid: Gid,
-    pub(crate) name: String,
+pub struct RunAs {
+    /// User id.
+    pub uid: Uid,
+    /// Its only group.
+    pub gid: Gid,
+    /// Its name, for messages.
+    pub name: String,
 }
 
 /// How to run a child: what is common to all of them.
 #[derive(Debug, Clone)]
-pub(crate) struct Conditions {
-    pub(crate) user: Option<RunAs>,
+pub struct Conditions {
+    /// Who it runs as, where it is not the user of this process.
+    pub user: Option<RunAs>,
     /// Sent to the child when this process dies, and when the child is dropped.
-    pub(crate) abort: Signal,
+    pub abort: Signal,
     /// Open files that the child inherits under the same number.
-    pub(crate) inherit: Vec<Arc<File>>,
+    pub inherit: Vec<Arc<File>>,
 }
 
 impl Conditions {
-    pub(crate) fn plain() -> Self {
+    /// The same user, killed outright, inheriting nothing.
+    pub fn plain() -> Self {
         Self { user: None, abort: Signal::SIGKILL, inherit: Vec::new() }
     }
 }
@@ -47,7 +52,7 @@ impl Conditions {
 /// A running child in a process group of its own, so that Ctrl-C at a terminal reaches only the parent, which ends
 /// its children in order. Dropping it aborts and reaps it.
 #[derive(Debug)]
-pub(crate) struct Child {
+pub struct Child {
     inner: std::process::Child,
     abort: Signal,
 }
@@ -70,7 +75,7 @@ static SPAWNER: LazyLock<Option<mpsc::Sender<Job>>> = LazyLock::new(|| {
 
 impl Child {
     /// Runs `command` with its output appended to the file `log`.
-    pub(crate) fn spawn(mut command: Command, conditions: &Conditions, log: &Path) -> io::Result<Self> {
+    pub fn spawn(mut command: Command, conditions: &Conditions, log: &Path) -> io::Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
         prepare(&mut command, conditions);
@@ -82,17 +87,18 @@ impl Child {
         Ok(Self { inner, abort: conditions.abort })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
         self.inner.id()
     }
 
     /// How the child ended, or `None` while it runs.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.inner.try_wait()
     }
 
     /// Waits for the end of the child at most this long.
-    pub(crate) async fn wait(&mut self, at_most: Duration) -> io::Result<Option<ExitStatus>> {
+    pub async fn wait(&mut self, at_most: Duration) -> io::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + at_most;
         loop {
             let ended = self.ended()?;
@@ -104,7 +110,7 @@ impl Child {
     }
 
     /// Sends a signal to the child itself. Does nothing once it has been reaped: its id may be another's by then.
-    pub(crate) fn signal(&mut self, signal: Signal) {
+    pub fn signal(&mut self, signal: Signal) {
         if matches!(self.ended(), Ok(None)) {
             let _ = signal::kill(raw_pid(self.inner.id()), signal);
         }
