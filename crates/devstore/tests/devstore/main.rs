@@ -1,4 +1,6 @@
 //! The server as its clients meet it: over the wire.
 
 mod client;
+mod player;
+mod recordings;
 mod running;

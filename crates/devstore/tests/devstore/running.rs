@@ -6,13 +6,13 @@ use aqueduct_devstore::{Handle, Options, start};
 use tokio::{net::TcpListener, sync::oneshot};
 
 /// Ends its server when told to, or with the test.
-pub struct Running {
-    pub handle: Handle,
+pub(crate) struct Running {
+    pub(crate) handle: Handle,
     stop: oneshot::Sender<()>,
 }
 
 impl Running {
-    pub async fn start(options: Options) -> Self {
+    pub(crate) async fn start(options: Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
@@ -23,7 +23,7 @@ impl Running {
         Self { handle: start(options, listener, shutdown).await.unwrap(), stop }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.handle.stopped().await.unwrap();
     }

@@ -1,0 +1,81 @@
+//! The recordings of the real server, played to this one.
+
+use std::{fs::File, io::BufReader, path::Path};
+
+use aqueduct_devstore::Options;
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use tonic::transport::Channel;
+
+use crate::{player::play, running::Running};
+
+/// What the server must answer alike, by what it is about.
+const KINDS: [&str; 8] =
+    ["append", "read", "idempotency", "metadata", "all", "subscribe", "delete", "tombstone"];
+
+/// Not played, with the reason.
+const LEFT_OUT: [(&str, &str); 2] = [
+    ("subscribe__links", "follows links, which the server refuses"),
+    ("idempotency__batch-append", "uses BatchAppend, which the server refuses"),
+];
+
+fn load(archive: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/eventstore-golden").join(archive);
+    let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let reader = BufReader::new(GzDecoder::new(file));
+    serde_json::Deserializer::from_reader(reader).into_iter().map(Result::unwrap).collect()
+}
+
+fn kind(recording: &Value) -> &str {
+    recording["file"].as_str().unwrap().split("__").next().unwrap()
+}
+
+async fn connect(server: &Running) -> Channel {
+    let endpoint =
+        format!("http://{}", server.handle.address()).parse::<tonic::transport::Endpoint>().unwrap();
+    endpoint.connect().await.unwrap()
+}
+
+/// Plays them in order on one server and fails with all differences.
+async fn play_all(options: Options, recordings: &[Value]) {
+    let server = Running::start(options).await;
+    let channel = connect(&server).await;
+    let mut differences = Vec::new();
+    for recording in recordings {
+        if let Err(difference) = play(&channel, recording).await {
+            differences.push(difference.to_string());
+        }
+    }
+    let (alike, all) = (recordings.len() - differences.len(), recordings.len());
+    println!("{alike} of {all} recordings answered alike");
+    assert!(differences.is_empty(), "{alike} of {all} recordings answered alike\n{}", differences.join("\n"));
+    drop(channel);
+    server.stop().await;
+}
+
+fn scripted() -> Vec<Value> {
+    let mut recordings = load("scripted.jsonl.gz");
+    recordings.retain(|recording| KINDS.contains(&kind(recording)));
+    for (file, _) in LEFT_OUT {
+        let before = recordings.len();
+        recordings.retain(|recording| recording["file"] != file);
+        assert_eq!(recordings.len() + 1, before, "{file} is not among the recordings");
+    }
+    recordings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripted_in_memory() {
+    play_all(Options::in_memory(), &scripted()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripted_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    play_all(Options::durable(folder.path()), &scripted()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random() {
+    play_all(Options::in_memory(), &load("random.jsonl.gz")).await;
+}
