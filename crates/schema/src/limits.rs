@@ -1,0 +1,22 @@
+//! Bounds that hold for every event, so that bad input costs an error and not the process.
+
+/// The largest event in JSON, in bytes: what the event store's servers take at most.
+pub const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// The deepest nesting of an event. JSON has a bound of its own, 128, in its parser.
+pub const MAX_DEPTH: usize = 128;
+
+/// The most values (scalars, arrays, objects) in an event read from Avro, where a few bytes can claim any
+/// number of them.
+pub const MAX_VALUES: usize = 1_000_000;
+
+/// The most memory that the Avro crate may allocate at once, see [`apache_avro::max_allocation_bytes`]. It is
+/// used for schemas only; its own default is 512 MiB.
+pub const MAX_AVRO_ALLOCATION: usize = MAX_EVENT_BYTES;
+
+/// What the upcast rules of one step may cost, counted before they run: for each rule its nodes, times the
+/// event's bytes if it walks over a list, times the event's bytes again if it stands in a nested record.
+pub const MAX_RULE_COST: u64 = 1 << 28;
+
+/// The longest text of a rule, in bytes.
+pub const MAX_RULE_BYTES: usize = 1024;

@@ -1,0 +1,55 @@
+//! Why a value does not go with a type, and where.
+
+use std::fmt;
+
+/// A problem and the path to it, `lines[2].unitPrice`. The path is put together on the way out of the walk,
+/// so that the common case pays nothing for it.
+#[derive(Debug)]
+pub(crate) struct Mismatch {
+    /// Innermost first.
+    path: Vec<Step>,
+    problem: String,
+}
+
+#[derive(Debug)]
+enum Step {
+    Field(String),
+    Item(usize),
+    Key(String),
+}
+
+impl Mismatch {
+    pub(crate) fn new(problem: impl Into<String>) -> Self {
+        Self { path: Vec::new(), problem: problem.into() }
+    }
+
+    pub(crate) fn in_field(mut self, name: &str) -> Self {
+        self.path.push(Step::Field(name.to_owned()));
+        self
+    }
+
+    pub(crate) fn in_item(mut self, index: usize) -> Self {
+        self.path.push(Step::Item(index));
+        self
+    }
+
+    pub(crate) fn in_key(mut self, key: &str) -> Self {
+        self.path.push(Step::Key(key.to_owned()));
+        self
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, step) in self.path.iter().rev().enumerate() {
+            match step {
+                Step::Field(name) if n == 0 => f.write_str(name)?,
+                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Item(index) => write!(f, "[{index}]")?,
+                Step::Key(key) => write!(f, "[{key:?}]")?,
+            }
+        }
+        let separator = if self.path.is_empty() { "" } else { ": " };
+        write!(f, "{separator}{}", self.problem)
+    }
+}

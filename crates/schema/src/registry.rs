@@ -1,0 +1,237 @@
+//! The registry client: looks schemas up, and registers them where that is asked for.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aqueduct_core::ErrorKind;
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_schema_by_id, perform_sr_call, post_schema,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{
+    RawError, SchemaType, SrCall, SubjectNameStrategy, SuppliedSchema,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Where the registry is.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryOptions {
+    /// Base of the Confluent-compatible API: `http://localhost:8081`, or with Apicurio
+    /// `http://localhost:8080/apis/ccompat/v7`.
+    pub url: String,
+    /// For basic authentication.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// For basic authentication. A secret: not shown by `Debug`.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// PEM file of an authority to trust beside the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// How long one request may take.
+    #[serde(default = "RegistryOptions::default_timeout_seconds")]
+    pub timeout_seconds: u64,
+}
+
+impl RegistryOptions {
+    /// Without authentication, with the system's authorities.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            username: None,
+            password: None,
+            ca_file: None,
+            timeout_seconds: Self::default_timeout_seconds(),
+        }
+    }
+
+    fn default_timeout_seconds() -> u64 {
+        10
+    }
+}
+
+impl fmt::Debug for RegistryOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryOptions")
+            .field("url", &self.url)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "…"))
+            .field("ca_file", &self.ca_file)
+            .field("timeout_seconds", &self.timeout_seconds)
+            .finish()
+    }
+}
+
+/// A client of the registry. Keeps nothing but its connections; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    settings: SrSettings,
+    url: String,
+}
+
+impl Registry {
+    /// Prepares a client. Does not connect yet.
+    pub fn new(options: &RegistryOptions) -> Result<Self, RegistryError> {
+        let url = options.url.trim_end_matches('/').to_owned();
+        let failed = |problem: String, source: Option<BoxError>| RegistryError {
+            operation: "set-up",
+            subject: url.clone(),
+            problem,
+            kind: ErrorKind::Stop,
+            source,
+        };
+        let mut builder = SrSettings::new_builder(url.clone());
+        builder.set_timeout(Duration::from_secs(options.timeout_seconds));
+        if let Some(username) = &options.username {
+            builder.set_basic_authorization(username, options.password.as_deref());
+        }
+        let mut client = reqwest::Client::builder();
+        if let Some(path) = &options.ca_file {
+            let unusable = |error: BoxError| {
+                failed(format!("the authority's file {} can't be used", path.display()), Some(error))
+            };
+            let pem = std::fs::read(path).map_err(|error| unusable(error.into()))?;
+            let authorities = reqwest::Certificate::from_pem_bundle(&pem);
+            client = client.tls_certs_merge(authorities.map_err(|error| unusable(error.into()))?);
+        }
+        let settings = builder.build_with(client);
+        let settings = settings.map_err(|error| failed(error.error.clone(), Some(error.into())))?;
+        Ok(Self { settings, url })
+    }
+
+    /// Its URL, for messages.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The id under which the subject holds exactly this schema. Never registers it.
+    pub(crate) async fn look_up(&self, subject: &str, schema: &str) -> Result<Registered, RegistryError> {
+        let body = json!({ "schema": schema, "schemaType": "AVRO" }).to_string();
+        let answer = perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await;
+        let answer = answer.map_err(|error| self.failed("look-up", subject, error))?;
+        match (answer.id, answer.version) {
+            (Some(id), Some(version)) => Ok(Registered { id, version }),
+            _ => Err(self.not_understood("look-up", subject)),
+        }
+    }
+
+    /// Registers the schema under the subject; what it already holds keeps its id.
+    pub(crate) async fn register(&self, subject: &str, schema: &str) -> Result<Registered, RegistryError> {
+        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+        let answer = post_schema(&self.settings, subject.to_owned(), supplied).await;
+        answer.map_err(|error| self.failed("registration", subject, error))?;
+        self.look_up(subject, schema).await
+    }
+
+    /// The schema that has the id.
+    pub(crate) async fn schema(&self, id: u32) -> Result<String, RegistryError> {
+        let subject = || format!("schema id {id}");
+        let answer = get_schema_by_id(id, &self.settings).await;
+        let answer = answer.map_err(|error| match self.failed("look-up", &subject(), error) {
+            // An id that nobody knows stands in a record: that record is bad, not the set-up.
+            error if error.is_unknown() => RegistryError { kind: ErrorKind::Park, ..error },
+            error => error,
+        })?;
+        match answer.schema_type {
+            SchemaType::Avro if answer.references.is_empty() => Ok(answer.schema),
+            SchemaType::Avro => Err(RegistryError {
+                operation: "look-up",
+                subject: subject(),
+                problem: "it refers to other subjects, which is not supported".to_owned(),
+                kind: ErrorKind::Park,
+                source: None,
+            }),
+            _ => Err(RegistryError {
+                operation: "look-up",
+                subject: subject(),
+                problem: "it is no Avro schema".to_owned(),
+                kind: ErrorKind::Park,
+                source: None,
+            }),
+        }
+    }
+
+    fn failed(&self, operation: &'static str, subject: &str, error: SRCError) -> RegistryError {
+        let reply = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<RawError>());
+        let code = reply.map(|reply| reply.error_code).filter(|code| *code != 0);
+        // The client tells only 502 and 503 apart, and gives the status in its text alone.
+        let status = error.error.rsplit_once("status ").and_then(|(_, rest)| rest.get(..3)?.parse().ok());
+        let code = code.or(status);
+        let class = code.map(|code| if code >= 1000 { code / 100 } else { code });
+        let (kind, problem) = match class {
+            Some(404) => (ErrorKind::Stop, UNKNOWN.to_owned()),
+            Some(401 | 403) => (ErrorKind::Stop, "refused; check the user name and the password".to_owned()),
+            Some(408 | 429 | 500..=599) => (ErrorKind::Retry, format!("the registry answered {class:?}")),
+            None if error.retriable => {
+                (ErrorKind::Retry, "can't be reached; check that it runs and the URL is right".to_owned())
+            }
+            _ => (ErrorKind::Stop, "the registry refused".to_owned()),
+        };
+        let problem = match reply {
+            Some(reply) if reply.error_code != 0 && class != Some(404) => {
+                format!("{problem}: {}", reply.message)
+            }
+            _ => problem,
+        };
+        let subject = format!("{subject} at {}", self.url);
+        RegistryError { operation, subject, problem, kind, source: Some(error.into()) }
+    }
+
+    fn not_understood(&self, operation: &'static str, subject: &str) -> RegistryError {
+        RegistryError {
+            operation,
+            subject: format!("{subject} at {}", self.url),
+            problem: "the answer has no id or version; is the URL that of a registry?".to_owned(),
+            kind: ErrorKind::Stop,
+            source: None,
+        }
+    }
+}
+
+const UNKNOWN: &str = "unknown to the registry";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Registered {
+    pub(crate) id: u32,
+    pub(crate) version: u32,
+}
+
+/// Subject by topic and record name: `shop.orders-shop.orders.OrderCreated`.
+pub(crate) fn subject(topic: &str, full_name: &str) -> String {
+    let strategy = SubjectNameStrategy::TopicRecordNameStrategy(topic.to_owned(), full_name.to_owned());
+    // Only the strategies that carry a schema can fail.
+    strategy.get_subject().unwrap_or_else(|_| format!("{topic}-{full_name}"))
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The registry could not be asked, or does not have what is needed.
+#[derive(Debug, thiserror::Error)]
+#[error("schema registry, {operation} of {subject}: {problem}")]
+pub struct RegistryError {
+    /// `look-up`, `registration`, `set-up`.
+    pub operation: &'static str,
+    /// The subject or id, and the registry's URL.
+    pub subject: String,
+    /// What is wrong, and where it helps what to do.
+    pub problem: String,
+    /// Retry where the registry is at fault; Stop where the set-up is; Park for an id that nobody knows.
+    pub kind: ErrorKind,
+    /// The client's own error.
+    #[source]
+    pub source: Option<BoxError>,
+}
+
+impl RegistryError {
+    /// What to do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.problem == UNKNOWN
+    }
+}

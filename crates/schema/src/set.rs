@@ -1,0 +1,187 @@
+//! The schemas of all events, with their versions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aqueduct_core::CodecError;
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::encode::{Encoded, encode};
+use crate::layout::Layout;
+use crate::limits::MAX_EVENT_BYTES;
+use crate::upcast::UpcastStep;
+use crate::{decode, load};
+
+/// All event types of a folder of schema files. Immutable, cheap to share behind an [`Arc`].
+#[derive(Debug)]
+pub struct SchemaSet {
+    pub(crate) events: BTreeMap<String, EventSchemas>,
+}
+
+/// One event type's versions.
+#[derive(Debug)]
+pub struct EventSchemas {
+    pub(crate) event_type: String,
+    pub(crate) context: String,
+    /// Version 1 comes first.
+    pub(crate) versions: Vec<Version>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) layout: Layout,
+    /// The schema as it is registered: rules are taken out.
+    pub(crate) schema: Arc<str>,
+    /// How the version before becomes this one; `None` in version 1.
+    pub(crate) step: Option<UpcastStep>,
+}
+
+impl EventSchemas {
+    /// The record's simple name, `OrderCreated`.
+    pub fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
+    /// The folder it lies in, `orders`.
+    pub fn context(&self) -> &str {
+        &self.context
+    }
+
+    /// The record's full name in Avro, `shop.orders.OrderCreated`. The same in all versions.
+    pub fn full_name(&self) -> &str {
+        &self.last().layout.full_name
+    }
+
+    /// The latest version. The first is 1.
+    pub fn latest(&self) -> u32 {
+        u32::try_from(self.versions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// A version's Avro schema as it is registered: without upcast rules.
+    pub fn schema(&self, version: u32) -> Option<&str> {
+        self.version(version).map(|version| &*version.schema)
+    }
+
+    pub(crate) fn version(&self, version: u32) -> Option<&Version> {
+        let index = usize::try_from(version.checked_sub(1)?).ok()?;
+        self.versions.get(index)
+    }
+
+    #[expect(clippy::expect_used, reason = "an event type without a version is refused when it is loaded")]
+    pub(crate) fn last(&self) -> &Version {
+        self.versions.last().expect("at least one version")
+    }
+}
+
+/// An event of the latest version in both forms.
+#[derive(Debug)]
+pub(crate) struct Latest {
+    /// In canonical form.
+    pub(crate) json: Value,
+    pub(crate) avro: Vec<u8>,
+}
+
+impl SchemaSet {
+    /// Reads `<context>/<Event>/vN.avsc` under `folder`. See [`LoadError`](crate::LoadError) for what is
+    /// refused.
+    pub fn load(folder: impl AsRef<std::path::Path>) -> Result<Self, crate::LoadError> {
+        load::load(folder.as_ref())
+    }
+
+    /// The event types, by name.
+    pub fn events(&self) -> impl Iterator<Item = &EventSchemas> {
+        self.events.values()
+    }
+
+    /// One event type.
+    pub fn event(&self, event_type: &str) -> Option<&EventSchemas> {
+        self.events.get(event_type)
+    }
+
+    /// Checks JSON against a given version, for a writer that is not at the latest one. Returns what to
+    /// store: the JSON in canonical form, defaults filled in.
+    pub fn check(&self, event_type: &str, version: u32, json: Vec<u8>) -> Result<Bytes, CodecError> {
+        let event = self.known(event_type, version)?;
+        let known = self.known_version(event, version)?;
+        let fail = |problem: String| refused(event_type, version, problem);
+        let value = parse(&json).map_err(fail)?;
+        let encoded = encode(&known.layout, &value).map_err(|error| fail(error.to_string()))?;
+        if encoded.canonical {
+            return Ok(json.into());
+        }
+        let canonical = canonical(&known.layout, value, &encoded).map_err(fail)?;
+        Ok(canonical.to_string().into())
+    }
+
+    /// Brings an event of any version to the latest one, in JSON and in Avro.
+    pub(crate) fn latest(&self, event_type: &str, version: u32, json: &[u8]) -> Result<Latest, CodecError> {
+        let event = self.known(event_type, version)?;
+        let mut known = self.known_version(event, version)?;
+        let fail = |problem: String| refused(event_type, version, problem);
+        let value = parse(json).map_err(fail)?;
+        let mut encoded = encode(&known.layout, &value).map_err(|error| fail(error.to_string()))?;
+        let mut value = canonical(&known.layout, value, &encoded).map_err(fail)?;
+        for (next, newer) in (version + 1..).zip(&event.versions[version as usize..]) {
+            let fail = |problem: String| fail(format!("on the way to version {next}: {problem}"));
+            if let Some(step) = &newer.step {
+                let upcast = step.run(&known.layout, &value, json.len());
+                value = upcast.map_err(|error| fail(error.to_string()))?;
+            }
+            encoded = encode(&newer.layout, &value).map_err(|error| fail(error.to_string()))?;
+            value = canonical(&newer.layout, value, &encoded).map_err(fail)?;
+            known = newer;
+        }
+        Ok(Latest { json: value, avro: encoded.avro })
+    }
+
+    pub(crate) fn known(&self, event_type: &str, version: u32) -> Result<&EventSchemas, CodecError> {
+        self.event(event_type).ok_or_else(|| {
+            let problem = "there is no schema of that name; event types are the folders' names";
+            refused(event_type, version, problem.to_owned())
+        })
+    }
+
+    fn known_version<'s>(&self, event: &'s EventSchemas, version: u32) -> Result<&'s Version, CodecError> {
+        event.version(version).ok_or_else(|| {
+            let problem = format!("there is no such version, only 1 to {}", event.latest());
+            refused(&event.event_type, version, problem)
+        })
+    }
+}
+
+pub(crate) fn refused(event_type: &str, version: u32, problem: String) -> CodecError {
+    CodecError { event_type: event_type.to_owned(), version, problem, source: None }
+}
+
+fn parse(json: &[u8]) -> Result<Value, String> {
+    if json.len() > MAX_EVENT_BYTES {
+        return Err(format!("{} bytes, more than the {MAX_EVENT_BYTES} that an event may have", json.len()));
+    }
+    serde_json::from_slice(json).map_err(|error| format!("not JSON: {error}"))
+}
+
+fn canonical(layout: &Layout, json: Value, encoded: &Encoded) -> Result<Value, String> {
+    match encoded.canonical {
+        true => Ok(json),
+        false => decode::decode(layout, &encoded.avro).map_err(|error| error.to_string()),
+    }
+}
+
+impl aqueduct_core::Codec for SchemaSet {
+    fn encode(&self, event_type: &str, latest: Vec<u8>) -> Result<(u32, Bytes), CodecError> {
+        let version = self.known(event_type, 0)?.latest();
+        Ok((version, self.check(event_type, version, latest)?))
+    }
+
+    fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
+        let event = self.known(event_type, version)?;
+        let known = self.known_version(event, version)?;
+        // What was checked when it was stored needs no second look, unless it may lack fields that a reader
+        // of the latest version counts on.
+        if version == event.latest() && !known.layout.has_defaults {
+            return Ok(stored.clone());
+        }
+        Ok(self.latest(event_type, version, stored)?.json.to_string().into())
+    }
+}

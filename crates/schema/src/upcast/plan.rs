@@ -1,0 +1,206 @@
+//! How each part of an older version's event becomes that of the next, decided once when schemas are loaded.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use cel::Env;
+use serde_json::Value;
+
+use super::rule::Rule;
+use crate::compile::Refusal;
+use crate::layout::{Enum, Field, JsonForms, Layout, Shape, Union};
+
+/// What to do with a value of the older version.
+#[derive(Debug, Clone)]
+pub(crate) enum Plan {
+    /// The JSON form is the same.
+    Keep,
+    /// Index into [`Plans::records`].
+    Record(usize),
+    Array(Box<Plan>),
+    Map(Box<Plan>),
+    /// By the JSON form of the older branch.
+    Union(Vec<(JsonForms, Plan)>),
+    /// Symbols that are gone become the default.
+    Enum(Arc<Enum>),
+    /// A whole number to the nearest float or double.
+    ToFloat,
+    StringToBytes,
+    BytesToString,
+}
+
+/// A record of the newer version, made of one of the older version.
+#[derive(Debug)]
+pub(crate) struct RecordPlan {
+    /// Index of the older record in its layout.
+    pub(crate) old: usize,
+    pub(crate) fields: Vec<(String, Source)>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Old { name: String, plan: Plan },
+    Default(Value),
+    Rule(Rule),
+}
+
+/// The plans of all records that occur; the event's comes first.
+#[derive(Debug)]
+pub(crate) struct Plans {
+    pub(crate) records: Vec<RecordPlan>,
+}
+
+/// Decides for every field of the newer version where it comes from.
+pub(crate) fn plan(env: &Env, old: &Layout, new: &Layout) -> Result<Plans, Refusal> {
+    let mut planner =
+        Planner { env, old, new, records: Vec::new(), known: HashMap::new(), with_rules: HashSet::new() };
+    planner.record(Layout::EVENT, Layout::EVENT, "the event")?;
+    for (index, record) in new.records.iter().enumerate() {
+        let unused = record.fields.iter().find(|field| field.rule.is_some());
+        if let Some(field) = unused.filter(|_| !planner.with_rules.contains(&index)) {
+            let place = format!("field {} of {}", field.name, record.name.full);
+            let problem = "its upcast rule is never used: the older version has no such record here";
+            return Err(Refusal::new(&place, problem));
+        }
+    }
+    // Filled from the back as recursion returns, so none is missing.
+    let records = planner.records.into_iter().flatten().collect();
+    Ok(Plans { records })
+}
+
+struct Planner<'a> {
+    env: &'a Env,
+    old: &'a Layout,
+    new: &'a Layout,
+    records: Vec<Option<RecordPlan>>,
+    /// By index of the older and the newer record.
+    known: HashMap<(usize, usize), usize>,
+    with_rules: HashSet<usize>,
+}
+
+impl Planner<'_> {
+    fn record(&mut self, old: usize, new: usize, place: &str) -> Result<usize, Refusal> {
+        if let Some(index) = self.known.get(&(old, new)) {
+            return Ok(*index);
+        }
+        let (older, newer) = (&self.old.records[old], &self.new.records[new]);
+        if !newer.name.matches(&older.name) {
+            let (new, old) = (&newer.name.full, &older.name.full);
+            return Err(Refusal::new(place, format!("{new} is not {old}; give it that alias, or a rule")));
+        }
+        let index = self.records.len();
+        self.known.insert((old, new), index);
+        self.records.push(None);
+        self.with_rules.insert(new);
+        let mut fields = Vec::with_capacity(newer.fields.len());
+        for field in &newer.fields {
+            let place = format!("field {} of {}", field.name, newer.name.full);
+            fields.push((field.name.clone(), self.source(old, field, &place)?));
+        }
+        self.records[index] = Some(RecordPlan { old, fields });
+        Ok(index)
+    }
+
+    fn source(&mut self, old: usize, field: &Field, place: &str) -> Result<Source, Refusal> {
+        if let Some(rule) = &field.rule {
+            let rule = Rule::compile(self.env, rule);
+            return rule
+                .map(Source::Rule)
+                .map_err(|problem| Refusal::new(place, format!("its upcast rule {problem}")));
+        }
+        let older = &self.old.records[old].fields;
+        let named = |name: &String| older.iter().find(|candidate| candidate.name == *name);
+        if let Some(counterpart) = named(&field.name).or_else(|| field.aliases.iter().find_map(named)) {
+            let plan = self.value(&counterpart.shape, &field.shape, place)?;
+            return Ok(Source::Old { name: counterpart.name.clone(), plan });
+        }
+        match &field.default {
+            Some(default) => Ok(Source::Default(default.json.clone())),
+            None => Err(Refusal::new(
+                place,
+                "is new, and has neither a default nor an alias nor an upcast rule: older events lack it",
+            )),
+        }
+    }
+
+    fn value(&mut self, old: &Shape, new: &Shape, place: &str) -> Result<Plan, Refusal> {
+        match self.direct(old, new, place)? {
+            Some(plan) => Ok(plan),
+            None => Err(Refusal::new(
+                place,
+                format!("{} can't be read as {} without an upcast rule", old.describe(), new.describe()),
+            )),
+        }
+    }
+
+    /// `None` where resolution does not lead from the one type to the other.
+    fn direct(&mut self, old: &Shape, new: &Shape, place: &str) -> Result<Option<Plan>, Refusal> {
+        Ok(match (old, new) {
+            (Shape::Union(old), new) => Some(self.from_union(old, new, place)?),
+            (old, Shape::Union(new)) => self.into_union(old, new, place)?,
+            (Shape::Null, Shape::Null)
+            | (Shape::Boolean, Shape::Boolean)
+            | (Shape::Int, Shape::Int | Shape::Long | Shape::Double)
+            | (Shape::Long, Shape::Long)
+            | (Shape::Float, Shape::Float | Shape::Double)
+            | (Shape::Double, Shape::Double)
+            | (Shape::Bytes, Shape::Bytes)
+            | (Shape::String | Shape::Uuid(_), Shape::String)
+            | (Shape::Uuid(_), Shape::Uuid(_))
+            | (Shape::Date, Shape::Date) => Some(Plan::Keep),
+            (Shape::Int, Shape::Float) | (Shape::Long, Shape::Float | Shape::Double) => Some(Plan::ToFloat),
+            (Shape::String, Shape::Bytes) => Some(Plan::StringToBytes),
+            (Shape::Bytes, Shape::String) => Some(Plan::BytesToString),
+            (Shape::TimeOfDay(old), Shape::TimeOfDay(new))
+            | (Shape::Timestamp(old), Shape::Timestamp(new))
+            | (Shape::LocalTimestamp(old), Shape::LocalTimestamp(new)) => (old == new).then_some(Plan::Keep),
+            // Another scale is another number to Avro, which compares only the bytes: only a rule may do it.
+            (Shape::Decimal(old), Shape::Decimal(new)) => {
+                (old.scale == new.scale && old.precision <= new.precision).then_some(Plan::Keep)
+            }
+            (Shape::Fixed(old), Shape::Fixed(new)) => {
+                (new.name.matches(&old.name) && old.size == new.size).then_some(Plan::Keep)
+            }
+            (Shape::Enum(old), Shape::Enum(new)) => enum_plan(old, new, place)?,
+            (Shape::Array(old), Shape::Array(new)) => {
+                Some(Plan::Array(Box::new(self.value(old, new, place)?)))
+            }
+            (Shape::Map(old), Shape::Map(new)) => Some(Plan::Map(Box::new(self.value(old, new, place)?))),
+            (Shape::Record(old), Shape::Record(new)) => Some(Plan::Record(self.record(*old, *new, place)?)),
+            _ => None,
+        })
+    }
+
+    fn from_union(&mut self, old: &Union, new: &Shape, place: &str) -> Result<Plan, Refusal> {
+        let branches = old.branches.iter();
+        let plans = branches.map(|branch| Ok((branch.json_forms(), self.value(branch, new, place)?)));
+        Ok(Plan::Union(plans.collect::<Result<_, Refusal>>()?))
+    }
+
+    /// A branch of the same type wins over one that needs a promotion.
+    fn into_union(&mut self, old: &Shape, new: &Union, place: &str) -> Result<Option<Plan>, Refusal> {
+        let same = |branch: &&Shape| std::mem::discriminant(*branch) == std::mem::discriminant(old);
+        let (first, then): (Vec<_>, Vec<_>) = new.branches.iter().partition(same);
+        for branch in first.into_iter().chain(then) {
+            if let Some(plan) = self.direct(old, branch, place)? {
+                return Ok(Some(plan));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn enum_plan(old: &Enum, new: &Arc<Enum>, place: &str) -> Result<Option<Plan>, Refusal> {
+    if !new.name.matches(&old.name) {
+        return Ok(None);
+    }
+    let gone = old.symbols.iter().find(|symbol| !new.symbols.contains(symbol));
+    match (gone, &new.default) {
+        (None, _) => Ok(Some(Plan::Keep)),
+        (Some(_), Some(_)) => Ok(Some(Plan::Enum(Arc::clone(new)))),
+        (Some(gone), None) => Err(Refusal::new(
+            place,
+            format!("the symbol {gone} is gone from {}, which has no default for it", new.name.full),
+        )),
+    }
+}
