@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     event::{Record, TOMBSTONE_REVISION},
-    metadata::StreamMetadata,
+    metadata::{StreamMetadata, described_by},
     storage::{Direction, StorageError, Store},
 };
 
@@ -80,6 +80,16 @@ pub(crate) fn backwards(
     Ok(StreamPage::Events(Page { events, next, continues_at: last + 1, last }))
 }
 
+/// The revision of the last event. A tombstone also deletes the metadata of its stream.
+pub(crate) fn last_revision(store: &dyn Store, stream: &str) -> Result<Option<u64>, StorageError> {
+    if let Some(described) = described_by(stream)
+        && let Some(TOMBSTONE_REVISION) = last_revision(store, described)?
+    {
+        return Ok(Some(TOMBSTONE_REVISION));
+    }
+    store.last_revision(stream)
+}
+
 /// The event at `revision`, if a reader can see it.
 pub(crate) fn readable(
     store: &dyn Store,
@@ -100,7 +110,7 @@ fn visible(
     store: &dyn Store,
     stream: &str,
 ) -> Result<Result<(u64, StreamMetadata), StreamPage>, StorageError> {
-    let last = match store.last_revision(stream)? {
+    let last = match last_revision(store, stream)? {
         None => return Ok(Err(StreamPage::NotFound)),
         Some(TOMBSTONE_REVISION) => return Ok(Err(StreamPage::Deleted)),
         Some(last) => last,

@@ -38,7 +38,7 @@ pub(super) async fn stream(
         Start::At(revision) => revision + 1,
         Start::End => {
             let name = stream.clone();
-            let last = shared.read(move |store| store.last_revision(&name)).await?;
+            let last = shared.read(move |store| reader::last_revision(store, &name)).await?;
             output.send(vec![confirmation(), caught_up()]).await?;
             return live(shared, stream, last.map_or(0, |last| last + 1), view, output).await;
         }
