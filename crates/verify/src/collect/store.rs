@@ -1,0 +1,74 @@
+//! `$all`, from the first event to the last.
+
+use aqueduct_core::{RecordedEvent, StreamName};
+use eventstore::{Client, ClientSettings, ReadAllOptions, StreamPosition};
+use jiff::Timestamp;
+
+use crate::log::Log;
+
+/// The event store can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreReadError {
+    /// The connection string is none.
+    #[error("event store: {0:?} is no connection string; write it like esdb://127.0.0.1:2113?tls=false")]
+    ConnectionString(String),
+    /// It didn't answer, or broke off.
+    #[error("event store: reading $all failed after {events} events; is it running and reachable?")]
+    Read {
+        /// How far it went.
+        events: usize,
+        /// Why.
+        #[source]
+        source: eventstore::Error,
+    },
+    /// An event carries a time that can't be represented.
+    #[error("event store: the time of event {0} can't be read")]
+    Time(String),
+}
+
+/// Reads the whole store; `ours` tells by the category of a stream whether to keep it.
+pub(crate) async fn read_store(url: &str, ours: impl Fn(&str) -> bool) -> Result<Log, StoreReadError> {
+    let settings: ClientSettings =
+        url.parse().map_err(|_| StoreReadError::ConnectionString(without_password(url)))?;
+    let failed = |events| move |source| StoreReadError::Read { events, source };
+    let client = Client::new(settings).map_err(failed(0))?;
+    let options = ReadAllOptions::default().position(StreamPosition::Start).forwards();
+    let mut stream = client.read_all(&options).await.map_err(failed(0))?;
+    let (mut log, mut events) = (Log::default(), 0);
+    while let Some(resolved) = stream.next().await.map_err(failed(events))? {
+        events += 1;
+        // Links are not followed: what stands in $all is the event itself.
+        let Some(event) = resolved.event else { continue };
+        let created = Timestamp::from_nanosecond(event.created.timestamp_nanos_opt().map_or(0, i128::from))
+            .map_err(|_| StoreReadError::Time(format!("{}@{}", event.revision, event.stream_id)))?;
+        let recorded = RecordedEvent {
+            stream: StreamName::from(event.stream_id),
+            revision: event.revision,
+            position: event.position.commit,
+            id: event.id,
+            event_type: event.event_type,
+            data: event.data,
+            metadata: event.custom_metadata,
+            created,
+        };
+        log.push(recorded, &ours);
+    }
+    Ok(log)
+}
+
+/// The URL without what stands before its `@`.
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(super::without_password("esdb://admin:secret@host:2113"), "esdb://…@host:2113");
+        assert_eq!(super::without_password("host:2113"), "host:2113");
+    }
+}

@@ -1,0 +1,111 @@
+//! What the checker says.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The stage that differs from the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The event store, judged by the input and by the system's own rules.
+    Store,
+    /// The topics, judged by the store.
+    Topics,
+    /// The dedup tables of the projections, judged by the store.
+    Inbox,
+    /// The read models, judged by the store and the input.
+    Views,
+}
+
+/// In what way it differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The stage before has it, this one doesn't.
+    Missing,
+    /// It is here more than once.
+    Duplicate,
+    /// It stands before what it must follow.
+    OutOfOrder,
+    /// It is here with other content, or nothing accounts for it.
+    Mismatch,
+    /// It was set aside and waits for an operator.
+    Parked,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Where it shows.
+    pub stage: Stage,
+    /// What it is.
+    pub kind: Kind,
+    /// The event (`7@order-42`), record (`shop.orders[2]@17`) or row (`shop.stock 22423`) it concerns.
+    pub place: String,
+    /// What is wrong there, for a person.
+    pub text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Store => "store",
+            Stage::Topics => "topics",
+            Stage::Inbox => "inbox",
+            Stage::Views => "views",
+        };
+        let kind = match self.kind {
+            Kind::Missing => "missing",
+            Kind::Duplicate => "duplicate",
+            Kind::OutOfOrder => "out of order",
+            Kind::Mismatch => "mismatch",
+            Kind::Parked => "parked",
+        };
+        write!(f, "{stage}: {kind}: {}: {}", self.place, self.text)
+    }
+}
+
+/// Collects differences: counts all of them, keeps the first so many with their text, so that a stage that is
+/// missing as a whole does not fill the memory.
+#[derive(Debug)]
+pub struct Findings {
+    counts: [u64; 5],
+    kept: Vec<Finding>,
+    limit: usize,
+}
+
+impl Findings {
+    /// None so far; the text of the first `limit` will be kept.
+    pub fn keeping(limit: usize) -> Self {
+        Self { counts: [0; 5], kept: Vec::new(), limit }
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, stage: Stage, kind: Kind, place: impl fmt::Display, text: impl fmt::Display) {
+        self.counts[kind as usize] += 1;
+        if self.kept.len() < self.limit {
+            self.kept.push(Finding { stage, kind, place: place.to_string(), text: text.to_string() });
+        }
+    }
+
+    /// How many of a kind were added.
+    pub fn count(&self, kind: Kind) -> u64 {
+        self.counts[kind as usize]
+    }
+
+    /// How many were added.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The first of them.
+    pub fn kept(&self) -> &[Finding] {
+        &self.kept
+    }
+
+    /// The first of them, without the counts.
+    pub fn into_kept(self) -> Vec<Finding> {
+        self.kept
+    }
+}

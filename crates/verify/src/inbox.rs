@@ -1,0 +1,141 @@
+//! The dedup tables of the projections judged by the store.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aqueduct_core::StreamName;
+
+use crate::finding::{Findings, Kind, Stage};
+use crate::log::Log;
+use crate::topics::Topic;
+
+/// What Postgres says about the projections.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inbox {
+    /// Last event applied of each stream.
+    pub(crate) streams: Vec<InboxStream>,
+    /// Where the projections go on.
+    pub(crate) offsets: Vec<InboxOffset>,
+    /// What was set aside.
+    pub(crate) parked: Vec<ParkedEvent>,
+}
+
+/// A stream in the inbox of a projection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InboxStream {
+    /// Name of the projection.
+    pub(crate) projection: String,
+    /// The topic its records came from.
+    pub(crate) topic: String,
+    /// The stream.
+    pub(crate) stream: String,
+    /// Revision of the last event that was applied, -1 before the first.
+    pub(crate) revision: i64,
+}
+
+/// How far a projection has taken a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InboxOffset {
+    /// Name of the projection.
+    pub(crate) projection: String,
+    /// The topic.
+    pub(crate) topic: String,
+    /// The partition.
+    pub(crate) partition: i32,
+    /// First offset not yet taken.
+    pub(crate) next: Option<i64>,
+}
+
+/// An event that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ParkedEvent {
+    /// Name of the projection.
+    pub(crate) projection: String,
+    /// Its stream.
+    pub(crate) stream: String,
+    /// Its revision, where it could be read.
+    pub(crate) revision: Option<i64>,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// By topic and partition, the offset of the last record.
+pub(crate) type LastOffsets = HashMap<(String, i32), i64>;
+
+/// Judges the inbox and returns how many events each projection has applied.
+pub(crate) fn judge(
+    log: &Log,
+    topics: &[Topic],
+    projections: &BTreeMap<String, Vec<String>>,
+    last_offsets: &LastOffsets,
+    inbox: &Inbox,
+    findings: &mut Findings,
+) -> BTreeMap<String, u64> {
+    let mut rows: HashMap<(&str, &str, &str), i64> = HashMap::new();
+    for row in &inbox.streams {
+        let key = (row.projection.as_str(), row.topic.as_str(), row.stream.as_str());
+        if rows.insert(key, row.revision).is_some() {
+            let place = format_args!("{} {}", row.projection, row.stream);
+            findings.add(Stage::Inbox, Kind::Duplicate, place, "stands there more than once");
+        }
+    }
+    let mut applied = BTreeMap::new();
+    for (projection, read) in projections {
+        let mut count = 0;
+        for topic in topics.iter().filter(|topic| read.contains(&topic.name)) {
+            let ours = |stream: &&StreamName| topic.categories.iter().any(|it| it == stream.category());
+            for stream in log.streams().filter(ours) {
+                let place = format_args!("{projection} {stream}");
+                let last = log.stream(stream).map(|entry| entry.event.revision).max();
+                let last = last.map_or(-1, |last| i64::try_from(last).unwrap_or(i64::MAX));
+                let row = rows.remove(&(projection.as_str(), topic.name.as_str(), stream.as_str()));
+                let reached = row.unwrap_or(-1);
+                if reached < last {
+                    let text = format_args!("has applied up to revision {reached}, the last is {last}");
+                    findings.add(Stage::Inbox, Kind::Missing, place, text);
+                } else if reached > last {
+                    let text = format_args!("has applied up to revision {reached}, the last is only {last}");
+                    findings.add(Stage::Inbox, Kind::Mismatch, place, text);
+                }
+                let revision = |revision: u64| i64::try_from(revision).unwrap_or(i64::MAX);
+                count += log.stream(stream).filter(|entry| revision(entry.event.revision) <= reached).count()
+                    as u64;
+            }
+        }
+        applied.insert(projection.clone(), count);
+    }
+    let is_ours = |(projection, ..): &(&str, &str, &str)| projections.contains_key(*projection);
+    for (projection, topic, stream) in rows.into_keys().filter(is_ours) {
+        let text = format_args!("{topic} has no such stream in the store");
+        findings.add(Stage::Inbox, Kind::Mismatch, format_args!("{projection} {stream}"), text);
+    }
+    offsets(projections, last_offsets, inbox, findings);
+    for ParkedEvent { projection, stream, revision, reason } in &inbox.parked {
+        let revision = revision.map_or_else(|| "?".to_owned(), |revision| revision.to_string());
+        findings.add(Stage::Inbox, Kind::Parked, format_args!("{projection} {revision}@{stream}"), reason);
+    }
+    applied
+}
+
+/// Every partition was taken up to its last record.
+fn offsets(
+    projections: &BTreeMap<String, Vec<String>>,
+    last_offsets: &LastOffsets,
+    inbox: &Inbox,
+    findings: &mut Findings,
+) {
+    let rows: HashMap<_, _> = inbox
+        .offsets
+        .iter()
+        .map(|row| ((row.projection.as_str(), row.topic.as_str(), row.partition), row.next.unwrap_or(0)))
+        .collect();
+    for (projection, read) in projections {
+        for ((topic, partition), last) in last_offsets.iter().filter(|((topic, _), _)| read.contains(topic)) {
+            let next = rows.get(&(projection.as_str(), topic.as_str(), *partition)).copied().unwrap_or(0);
+            if next <= *last {
+                let text = format_args!("goes on at offset {next}, the last record stands at {last}");
+                let place = format_args!("{projection} {topic}[{partition}]");
+                findings.add(Stage::Inbox, Kind::Missing, place, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What the checker knows of the sample shop: its input, its domain, its read models.
+
+mod book;
+mod deliveries;
+mod expect;
+mod expected;
+mod inventory;
+mod lines;
+mod returns;
+mod rules;
+mod sales;
+mod upcast;
+mod views;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+pub use self::lines::InputError;
+
+use self::book::Book;
+use crate::finding::Findings;
+use crate::log::Log;
+use crate::system::System;
+use crate::table::Table;
+
+/// The shop, as its input says it must be.
+#[derive(Debug)]
+pub struct Shop {
+    book: Book,
+    short: u64,
+    rejected: u64,
+}
+
+impl Shop {
+    /// Reads the input file (`.gz` or not), up to the last line of the `orders`-th order.
+    pub fn from_input(input: &Path, orders: Option<usize>) -> Result<Self, InputError> {
+        Ok(Self::of(Book::read(input, orders)?))
+    }
+
+    fn of(book: Book) -> Self {
+        Self { book, short: 0, rejected: 0 }
+    }
+}
+
+impl System for Shop {
+    fn full_name(&self, event_type: &str) -> Option<&str> {
+        Some(match event_type {
+            "UserRegistered" => "shop.users.UserRegistered",
+            "OrderCreated" => "shop.orders.OrderCreated",
+            "OrderConfirmed" => "shop.orders.OrderConfirmed",
+            "OrderRejected" => "shop.orders.OrderRejected",
+            "OrderCancelled" => "shop.orders.OrderCancelled",
+            "ReturnReceived" => "shop.orders.ReturnReceived",
+            "StockReceived" => "shop.inventory.StockReceived",
+            "StockReserved" => "shop.inventory.StockReserved",
+            "StockRefused" => "shop.inventory.StockRefused",
+            "StockReturned" => "shop.inventory.StockReturned",
+            "StockCorrected" => "shop.inventory.StockCorrected",
+            _ => return None,
+        })
+    }
+
+    fn latest(&self, event_type: &str, version: u32, data: Value) -> Result<(u32, Value), String> {
+        latest(event_type, version, data)
+    }
+
+    fn judge_store(&mut self, log: &Log, findings: &mut Findings) {
+        let answers = inventory::judge(log, &self.book, findings);
+        sales::judge(log, &self.book, &answers, findings);
+        let short = answers.iter().filter(|answers| answers.values().any(|answer| !answer.reserved)).count();
+        self.short = short as u64;
+        let rejected = log.events().iter().filter(|entry| entry.event.event_type == "OrderRejected").count();
+        self.rejected = rejected as u64;
+    }
+
+    fn tables(&self, log: &Log) -> Vec<Table> {
+        vec![views::customers(log), views::orders(log), views::stock(log), views::revenue(log, &self.book)]
+    }
+
+    fn figures(&self) -> BTreeMap<String, Value> {
+        let malformed = self.book.malformed.iter();
+        let malformed: Vec<_> =
+            malformed.map(|(line, field)| json!({"line": line, "field": field})).collect();
+        [
+            ("orders", json!(self.book.orders.len())),
+            ("returns", json!(self.book.returns.len())),
+            ("customers", json!(self.book.customers.len())),
+            ("short", json!(self.short)),
+            ("rejected", json!(self.rejected)),
+            ("lines", json!(self.book.lines)),
+            ("malformed", json!(malformed)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}
+
+/// OrderCreated is at version 2, everything else at version 1.
+fn latest(event_type: &str, version: u32, data: Value) -> Result<(u32, Value), String> {
+    match (event_type, version) {
+        ("OrderCreated", 1) => Ok((2, upcast::order_created(&data)?)),
+        ("OrderCreated", 2) => Ok((2, data)),
+        ("OrderCreated", _) | (_, 0 | 2..) => Err(format!("there is no version {version} of {event_type}")),
+        (_, 1) => Ok((1, data)),
+    }
+}

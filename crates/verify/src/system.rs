@@ -1,0 +1,28 @@
+//! What the generic comparison asks about the system that it checks.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::finding::Findings;
+use crate::log::Log;
+use crate::table::Table;
+
+/// Knowledge about one system, plugged into the generic comparison of store, topics, inbox and read models.
+pub trait System {
+    /// Avro full name of an event type, `shop.orders.OrderCreated`; `None` for a type that isn't the system's.
+    fn full_name(&self, event_type: &str) -> Option<&str>;
+
+    /// The event as consumers must see it: version and plain JSON after the changes that version needs. `Err`
+    /// says why there is none.
+    fn latest(&self, event_type: &str, version: u32, data: Value) -> Result<(u32, Value), String>;
+
+    /// Judges the store by the input and by the system's own rules.
+    fn judge_store(&mut self, log: &Log, findings: &mut Findings);
+
+    /// What the read models must hold, each with the query that reads it as text.
+    fn tables(&self, log: &Log) -> Vec<Table>;
+
+    /// Figures of its own for the report: counts by name.
+    fn figures(&self) -> BTreeMap<String, Value>;
+}
