@@ -1,1 +1,62 @@
 //! The relay: events from the store to Kafka, in order, in Avro, in Kafka transactions.
+//!
+//! A [`Route`] says which categories of streams go to which topic. Its work is divided into lanes: a stream
+//! belongs to one lane, a lane writes to its own partitions only. Each lane reads `$all` from its
+//! [`Checkpoint`] on, makes one record of each event of its streams (key = stream, headers: see [`header`]),
+//! and writes batch after batch, each with the checkpoint that follows from it in one Kafka transaction.
+//! Instances share the lanes through a consumer group.
+//!
+//! - **Delivery.** Each event stands once in its topic for readers under `read_committed`, whatever is killed
+//!   on the way, as far as Kafka's transactions hold (brokers of version 4 or later, `acks=all`). The dedup of
+//!   the projections holds without that condition.
+//! - **Order.** The records of a stream are in the order of its revisions, in one partition.
+//! - **Errors.** An event that can't become a record halts its lane, and so does a checkpoint that doesn't
+//!   agree with its topic. Nothing is skipped. [`Status`], the log and the [metrics] name the event, the cause
+//!   and what to do; once that is done the lane goes on by itself.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use aqueduct_core::EventStore;
+//! use aqueduct_relay::{Options, Relay, create_topics};
+//! use aqueduct_schema::{Registry, SchemaSet};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # async fn example(options: Options, store: Arc<dyn EventStore>, registry: Registry)
+//! #     -> Result<(), Box<dyn std::error::Error>> {
+//! create_topics(&options).await?;
+//! let schemas = Arc::new(SchemaSet::load("schemas")?);
+//! let relay = Relay::new(options, store, schemas, registry)?;
+//! let status = relay.status(); // for the health check
+//! relay.run(CancellationToken::new()).await?;
+//! # Ok(()) }
+//! ```
+
+mod batch;
+mod checkpoint;
+mod error;
+mod group;
+mod kafka;
+mod lane;
+pub mod metrics;
+mod options;
+mod partition;
+mod prepare;
+mod previous;
+mod pump;
+mod record;
+mod relay;
+mod session;
+mod status;
+mod tail;
+mod topics;
+mod trace;
+
+pub use checkpoint::{Checkpoint, CheckpointError, LastRecord};
+pub use error::LaneError;
+pub use options::{Options, OptionsError, Route};
+pub use partition::partition_of;
+pub use pump::{Pump, PumpError, Record};
+pub use record::header;
+pub use relay::{Relay, RelayError};
+pub use status::{LaneState, Status};
+pub use topics::{TopicsError, create_topics};

@@ -1,0 +1,369 @@
+//! How far a lane got, and whether that agrees with what its topic holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aqueduct_core::Position;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::Route;
+
+/// Key of every checkpoint record.
+pub(crate) const KEY: &str = "checkpoint";
+
+/// Version of the JSON below. Part of what is stored: a later form takes the next number.
+const VERSION: u32 = 1;
+
+/// How far a lane got. Written as JSON to the lane's partition of the route's checkpoint topic, in the same
+/// transaction as the records it speaks of; the last one counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    version: u32,
+    /// Position in `$all` of the last event that the lane received and dealt with, whether or not it became
+    /// a record.
+    pub position: Position,
+    /// The route.
+    pub route: String,
+    /// The lane.
+    pub lane: u32,
+    /// Lanes of the route: they decide which streams are this lane's.
+    pub lanes: u32,
+    /// Partitions of the topic: they decide where a stream's records are.
+    pub partitions: u32,
+    /// Fingerprint of [what the route makes of the events](rule).
+    pub rule: String,
+    /// Event types of which records were made, with the stored versions met.
+    pub met: BTreeMap<String, BTreeSet<u32>>,
+    /// The last record that the lane wrote to its topic.
+    pub last: Option<LastRecord>,
+}
+
+impl Checkpoint {
+    #[expect(clippy::expect_used, reason = "a struct of strings and numbers always has a JSON form")]
+    pub(crate) fn to_json(&self) -> Bytes {
+        serde_json::to_vec(self).expect("a checkpoint as JSON").into()
+    }
+}
+
+/// See [`Checkpoint::last`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastRecord {
+    /// Its partition.
+    pub partition: i32,
+    /// Its `ce_position`.
+    pub position: Position,
+}
+
+/// What the route makes of each event, as a fingerprint. A change of the rule would leave the topic with
+/// records made by two rules, or with none of events already passed: it is another route with another topic.
+pub(crate) fn rule(route: &Route) -> String {
+    // Every event of the route's categories becomes a record, whatever its type and version.
+    let mut rule = "every event of a category is a record\n".to_owned();
+    for category in &route.categories {
+        rule.push_str(category);
+        rule.push('\n');
+    }
+    let digest = Sha256::digest(rule.as_bytes());
+    digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// The end of one of the lane's partitions, as a read_committed reader sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) partition: i32,
+    /// Offset after the last one; above 0 in a partition that held records once.
+    pub(crate) end: i64,
+    /// `ce_position` of the last record.
+    pub(crate) position: Option<Position>,
+}
+
+/// The checkpoint can't be right, or not for this configuration. The relay does not guess: going on from a
+/// wrong place doubles or loses events.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// Not a checkpoint of this version of the relay.
+    #[error("the checkpoint of route {route}, lane {lane} can't be read: written by a newer relay?")]
+    Unreadable {
+        /// The route.
+        route: String,
+        /// The lane.
+        lane: u32,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It was written under another configuration.
+    #[error(
+        "the checkpoint of route {route}, lane {lane} was written with another {what} ({was}, now {is}): \
+         that needs a new route with a topic of its own; or put the old value back"
+    )]
+    Changed {
+        /// The route.
+        route: String,
+        /// The lane.
+        lane: u32,
+        /// Which setting.
+        what: &'static str,
+        /// Its value then.
+        was: String,
+        /// Its value now.
+        is: String,
+    },
+    /// It would take the lane back to events that are in the topic already.
+    #[error(
+        "topic {topic} is ahead of the checkpoint of lane {lane}: partition {partition} ends with the event \
+         at position {tail}, the checkpoint says {checkpoint:?}; going on would write events twice. Was the \
+         checkpoint topic lost, or does another relay write to this topic?"
+    )]
+    Behind {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// Position of its last record.
+        tail: Position,
+        /// Position of the checkpoint, where there is one.
+        checkpoint: Option<Position>,
+    },
+    /// It would make the lane jump over events that are not in the topic.
+    #[error(
+        "topic {topic} lacks what the checkpoint of lane {lane} says was written: the event at position \
+         {expected} to partition {partition}, which ends with {found:?}; going on would leave a hole. Was \
+         the topic made anew, or did the broker lose records?"
+    )]
+    Ahead {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// Position of the record that should be its last.
+        expected: Position,
+        /// Position of the record that is, where there is one.
+        found: Option<Position>,
+    },
+    /// The store is not the one it speaks of.
+    #[error(
+        "the checkpoint of route {route}, lane {lane} is at position {checkpoint}, but the store ends at \
+         {store:?}: is it another store, or one restored from a backup?"
+    )]
+    BeyondStore {
+        /// The route.
+        route: String,
+        /// The lane.
+        lane: u32,
+        /// Position of the checkpoint.
+        checkpoint: Position,
+        /// Position of the store's last event.
+        store: Option<Position>,
+    },
+    /// A record in the topic is not one of the relay's.
+    #[error(
+        "the last record of topic {topic}, partition {partition} (offset {offset}) has no ce_position: only \
+         the relay may write to this topic"
+    )]
+    Foreign {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Offset of the record.
+        offset: i64,
+    },
+}
+
+/// What a lane must know to read and write its checkpoints.
+#[derive(Debug, Clone)]
+pub(crate) struct Ledger {
+    pub(crate) route: Route,
+    pub(crate) lane: u32,
+    pub(crate) lanes: u32,
+    rule: String,
+}
+
+impl Ledger {
+    pub(crate) fn new(route: Route, lane: u32, lanes: u32) -> Self {
+        let rule = rule(&route);
+        Self { route, lane, lanes, rule }
+    }
+
+    /// A checkpoint to be written.
+    pub(crate) fn at(
+        &self,
+        position: Position,
+        met: &BTreeMap<String, BTreeSet<u32>>,
+        last: Option<LastRecord>,
+    ) -> Checkpoint {
+        Checkpoint {
+            version: VERSION,
+            position,
+            route: self.route.name.clone(),
+            lane: self.lane,
+            lanes: self.lanes,
+            partitions: self.route.partitions.get(),
+            rule: self.rule.clone(),
+            met: met.clone(),
+            last,
+        }
+    }
+
+    /// Reads a checkpoint and refuses one of another configuration.
+    pub(crate) fn parse(&self, json: &[u8]) -> Result<Checkpoint, CheckpointError> {
+        let (route, lane) = (&self.route.name, self.lane);
+        let found: Checkpoint = serde_json::from_slice(json)
+            .map_err(|source| CheckpointError::Unreadable { route: route.clone(), lane, source })?;
+        let partitions = self.route.partitions.get();
+        let comparisons = [
+            ("version of its form", found.version.to_string(), VERSION.to_string()),
+            ("route name", found.route.clone(), route.clone()),
+            ("lane number", found.lane.to_string(), lane.to_string()),
+            ("number of lanes", found.lanes.to_string(), self.lanes.to_string()),
+            ("number of partitions", found.partitions.to_string(), partitions.to_string()),
+            ("set of categories", found.rule.clone(), self.rule.clone()),
+        ];
+        for (what, was, is) in comparisons {
+            if was != is {
+                return Err(CheckpointError::Changed { route: route.clone(), lane, what, was, is });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Holds the checkpoint against the ends of the lane's partitions.
+    pub(crate) fn cross_check(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        tails: &[Tail],
+    ) -> Result<(), CheckpointError> {
+        let (topic, lane) = (&self.route.topic, self.lane);
+        let position = checkpoint.map(|it| it.position);
+        for tail in tails {
+            if let Some(found) = tail.position
+                && position.is_none_or(|position| found > position)
+            {
+                return Err(CheckpointError::Behind {
+                    topic: topic.clone(),
+                    lane,
+                    partition: tail.partition,
+                    tail: found,
+                    checkpoint: position,
+                });
+            }
+        }
+        let Some(last) = checkpoint.and_then(|it| it.last) else { return Ok(()) };
+        let tail = tails.iter().find(|it| it.partition == last.partition);
+        let found = tail.and_then(|it| it.position);
+        // Retention may have emptied the partition; its offsets go on all the same.
+        let expired = found.is_none() && tail.is_some_and(|it| it.end > 0);
+        if found != Some(last.position) && !expired {
+            return Err(CheckpointError::Ahead {
+                topic: topic.clone(),
+                lane,
+                partition: last.partition,
+                expected: last.position,
+                found,
+            });
+        }
+        Ok(())
+    }
+
+    /// Holds the checkpoint against the end of the store.
+    pub(crate) fn check_store(
+        &self,
+        checkpoint: Option<Position>,
+        store: Option<Position>,
+    ) -> Result<(), CheckpointError> {
+        match checkpoint {
+            Some(checkpoint) if store.is_none_or(|store| store < checkpoint) => {
+                Err(CheckpointError::BeyondStore {
+                    route: self.route.name.clone(),
+                    lane: self.lane,
+                    checkpoint,
+                    store,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger() -> Ledger {
+        let route = serde_json::json!({"name": "orders", "topic": "t", "categories": ["order"]});
+        Ledger::new(serde_json::from_value(route).unwrap(), 0, 1)
+    }
+
+    fn checkpoint(position: Position, last: Option<(i32, Position)>) -> Checkpoint {
+        let last = last.map(|(partition, position)| LastRecord { partition, position });
+        ledger().at(position, &BTreeMap::from([("OrderCreated".to_owned(), BTreeSet::from([1, 2]))]), last)
+    }
+
+    fn tail(partition: i32, end: i64, position: Option<Position>) -> Tail {
+        Tail { partition, end, position }
+    }
+
+    #[test]
+    fn its_json_is_what_it_was() {
+        let mut written = serde_json::to_value(checkpoint(9, Some((2, 7)))).unwrap();
+        let rule = written["rule"].take();
+        assert!(rule.as_str().unwrap().starts_with("sha256:"));
+        let expected = serde_json::json!({
+            "version": 1, "position": 9, "route": "orders", "lane": 0, "lanes": 1, "partitions": 4,
+            "rule": null, "met": {"OrderCreated": [1, 2]}, "last": {"partition": 2, "position": 7},
+        });
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn one_of_another_configuration_is_refused() {
+        let json = serde_json::to_vec(&checkpoint(9, None)).unwrap();
+        assert_eq!(ledger().parse(&json).unwrap().position, 9);
+
+        let mut route = ledger().route;
+        route.categories.insert("return".to_owned());
+        let other_rule = Ledger::new(route, 0, 1).parse(&json).unwrap_err();
+        assert!(matches!(other_rule, CheckpointError::Changed { what: "set of categories", .. }));
+        let other_lanes = Ledger::new(ledger().route, 0, 2).parse(&json).unwrap_err();
+        assert!(matches!(other_lanes, CheckpointError::Changed { what: "number of lanes", .. }));
+        assert!(matches!(ledger().parse(b"{}").unwrap_err(), CheckpointError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn it_agrees_with_its_topic() {
+        let check = |checkpoint: Option<&Checkpoint>, tails: &[Tail]| ledger().cross_check(checkpoint, tails);
+        check(None, &[tail(0, 0, None)]).unwrap();
+        check(Some(&checkpoint(9, None)), &[tail(0, 0, None)]).unwrap();
+        check(Some(&checkpoint(9, Some((1, 7)))), &[tail(0, 5, Some(4)), tail(1, 9, Some(7))]).unwrap();
+        check(Some(&checkpoint(9, Some((1, 7)))), &[tail(1, 9, None)]).unwrap();
+    }
+
+    #[test]
+    fn it_neither_goes_back_nor_jumps() {
+        let check = |checkpoint: Option<&Checkpoint>, tails: &[Tail]| ledger().cross_check(checkpoint, tails);
+        let lost_checkpoint = check(None, &[tail(0, 5, Some(4))]).unwrap_err();
+        assert!(matches!(lost_checkpoint, CheckpointError::Behind { checkpoint: None, .. }));
+        let old_checkpoint = check(Some(&checkpoint(3, None)), &[tail(0, 5, Some(4))]).unwrap_err();
+        assert!(matches!(old_checkpoint, CheckpointError::Behind { tail: 4, .. }));
+        let new_topic = check(Some(&checkpoint(9, Some((1, 7)))), &[tail(1, 0, None)]).unwrap_err();
+        assert!(matches!(new_topic, CheckpointError::Ahead { found: None, .. }));
+        let lost_record = check(Some(&checkpoint(9, Some((1, 7)))), &[tail(1, 9, Some(6))]).unwrap_err();
+        assert!(matches!(lost_record, CheckpointError::Ahead { found: Some(6), .. }));
+    }
+
+    #[test]
+    fn it_does_not_lie_beyond_the_store() {
+        ledger().check_store(None, None).unwrap();
+        ledger().check_store(Some(9), Some(9)).unwrap();
+        ledger().check_store(Some(9), Some(8)).unwrap_err();
+        ledger().check_store(Some(0), None).unwrap_err();
+    }
+}

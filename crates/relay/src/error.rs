@@ -1,0 +1,116 @@
+//! Why a lane does not go on.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use aqueduct_core::{ErrorKind, Position, StoreError};
+use rdkafka::error::KafkaError;
+
+use crate::{CheckpointError, PumpError};
+
+/// What ends a lane's session. The lane is then built anew from its checkpoint, after a pause that
+/// [`kind`](Self::kind) decides; no such error ends the relay.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// Kafka could not be asked, or refused.
+    #[error("kafka: could not {doing}")]
+    Kafka {
+        /// What was being done.
+        doing: &'static str,
+        /// librdkafka's error.
+        #[source]
+        source: KafkaError,
+    },
+    /// A transaction failed.
+    #[error(transparent)]
+    Transaction(#[from] PumpError),
+    /// A topic is missing or not as configured.
+    #[error(
+        "topic {topic} has {found} partitions, {expected} are configured: create it with \
+         `aqueduct topics create`, or correct the configuration"
+    )]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// Partitions it has, 0 if it does not exist.
+        found: usize,
+        /// Partitions it should have.
+        expected: u32,
+    },
+    /// The checkpoint is refused.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store's subscription broke its contract.
+    #[error("the store's subscription went back from position {from} to {to}: event {reference}")]
+    Disorder {
+        /// Position of the event before.
+        from: Position,
+        /// Position of this event.
+        to: Position,
+        /// The event.
+        reference: String,
+    },
+    /// The store's subscription ended without an error.
+    #[error("the store's subscription ended")]
+    SubscriptionEnded,
+    /// A call into librdkafka did not come back. Its thread is abandoned; the next producer fences it.
+    #[error("kafka: no progress for {seconds} s, although every call should have timed out")]
+    Hung {
+        /// How long nothing moved.
+        seconds: u64,
+    },
+    /// The lane's thread ended without saying why: it panicked, or could not be started.
+    #[error("the lane's thread ended unexpectedly")]
+    ThreadEnded,
+}
+
+impl LaneError {
+    pub(crate) fn kafka(doing: &'static str) -> impl FnOnce(KafkaError) -> Self {
+        move |source| Self::Kafka { doing, source }
+    }
+
+    /// [`ErrorKind::Retry`]: it may pass by itself. [`ErrorKind::Stop`]: somebody has to do something; the
+    /// lane halts, and looks again now and then.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Kafka { .. }
+            | Self::Transaction(_)
+            | Self::SubscriptionEnded
+            | Self::Hung { .. }
+            | Self::ThreadEnded => ErrorKind::Retry,
+            Self::Topic { .. } | Self::Checkpoint(_) | Self::Disorder { .. } => ErrorKind::Stop,
+            Self::Store(error) => error.kind(),
+        }
+    }
+
+    /// Whether another producer has taken over the lane.
+    pub(crate) fn is_fenced(&self) -> bool {
+        matches!(self, Self::Transaction(error) if error.fenced)
+    }
+
+    /// Value of the metrics' label `kind`.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Transaction(error) if error.fenced => "fenced",
+            Self::Kafka { .. } | Self::Transaction(_) => "kafka",
+            Self::Topic { .. } => "topic",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Store(_) | Self::Disorder { .. } | Self::SubscriptionEnded => "store",
+            Self::Hung { .. } | Self::ThreadEnded => "hung",
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _infallible = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

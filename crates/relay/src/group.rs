@@ -1,0 +1,115 @@
+//! Membership in the consumer group through which instances share a route's lanes.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rdkafka::Offset;
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use crate::session::STOP_GRACE;
+use crate::{Options, Route, kafka};
+
+/// A change of what this instance has to do.
+pub(crate) enum Change {
+    /// These lanes are ours, from now on. May be none: then others have them all.
+    Assigned(Vec<u32>),
+    /// These lanes must be stopped. The group waits until `done` is told, or dropped.
+    Revoked { lanes: Vec<u32>, done: mpsc::Sender<()> },
+}
+
+/// Takes part in the group until `leave` is cancelled, then leaves it, so that others take over at once.
+/// Blocks: it lives on a thread of its own. The partitions of the checkpoint topic stand for the lanes;
+/// nothing is read from them here.
+pub(crate) fn take_part(
+    options: &Options,
+    route: &Route,
+    changes: UnboundedSender<Change>,
+    leave: &CancellationToken,
+) -> KafkaResult<()> {
+    let member = Member { changes };
+    let consumer = BaseConsumer::from_config_and_context(&kafka::member(options, route), member)?;
+    consumer.subscribe(&[&route.checkpoint_topic()])?;
+    while !leave.is_cancelled() {
+        match consumer.poll(Duration::from_millis(100)) {
+            None | Some(Ok(_)) => {}
+            Some(Err(KafkaError::MessageConsumption(code))) if is_passing(code) => {
+                tracing::debug!(route = route.name, %code, "consumer group");
+            }
+            Some(Err(error)) => return Err(error),
+        }
+    }
+    // Dropping the consumer revokes what it has and leaves the group.
+    Ok(())
+}
+
+/// Faults from which the group's client recovers by itself.
+fn is_passing(code: rdkafka::types::RDKafkaErrorCode) -> bool {
+    use rdkafka::types::RDKafkaErrorCode as Code;
+    !matches!(
+        code,
+        Code::UnknownTopicOrPartition
+            | Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::Authentication
+    )
+}
+
+struct Member {
+    changes: UnboundedSender<Change>,
+}
+
+impl ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        kafka::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        kafka::log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Member {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let lanes = partitions.elements().iter().map(|it| it.partition() as u32).collect();
+        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            if let Err(error) = assign(consumer, partitions) {
+                tracing::error!(%error, "could not take lanes");
+                return;
+            }
+            // The receiver is gone when the relay has ended: then there is nothing to start.
+            let _ended = self.changes.send(Change::Assigned(lanes));
+        } else {
+            let (done, stopped) = mpsc::channel();
+            let _ended = self.changes.send(Change::Revoked { lanes, done });
+            // Fencing keeps a lane that hangs from writing after another has it; this only saves the other
+            // from waiting for an open transaction.
+            let _late = stopped.recv_timeout(STOP_GRACE * 2);
+            if let Err(error) = consumer.incremental_unassign(partitions) {
+                tracing::error!(%error, "could not give up lanes");
+            }
+        }
+    }
+}
+
+/// Makes the partitions ours without reading them: their offsets are of no interest, and there are none
+/// committed.
+fn assign(consumer: &BaseConsumer<Member>, partitions: &mut TopicPartitionList) -> KafkaResult<()> {
+    partitions.set_all_offsets(Offset::End)?;
+    consumer.incremental_assign(partitions)?;
+    consumer.pause(partitions)
+}

@@ -1,0 +1,117 @@
+//! How the relay's Kafka clients are set up. The settings here carry promises; see the comments.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+
+use crate::{Options, Route};
+
+/// Longest wait for an answer about metadata, offsets or a partition's end.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+fn base(options: &Options) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (key, value) in &options.properties {
+        config.set(key, value);
+    }
+    config.set("bootstrap.servers", &options.brokers).set_log_level(RDKafkaLogLevel::Info);
+    config
+}
+
+pub(crate) fn admin(options: &Options) -> ClientConfig {
+    base(options)
+}
+
+pub(crate) fn producer(options: &Options, transactional_id: &str) -> ClientConfig {
+    let timeout = options.transaction_timeout_ms.to_string();
+    // Beside key, value and headers, what the record format adds.
+    let message_max = options.max_record_bytes.get().saturating_add(4096);
+    let mut config = base(options);
+    config
+        .set("transactional.id", transactional_id)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("transaction.timeout.ms", &timeout)
+        .set("message.timeout.ms", &timeout)
+        .set("message.max.bytes", message_max.to_string())
+        // A batch is complete when it is sent: waiting would be paid once per transaction.
+        .set("linger.ms", "0")
+        // librdkafka's own default is not Java's. The relay names the partition of each record; this is for
+        // whoever changes that.
+        .set("partitioner", "murmur2_random");
+    config
+}
+
+/// A consumer that is told what to read and from where. It never joins the group.
+pub(crate) fn reader(options: &Options, route: &Route) -> ClientConfig {
+    let mut config = consumer(options, route);
+    config
+        .set("isolation.level", "read_committed")
+        // Transaction markers take offsets: only this tells that nothing more will come.
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "10");
+    config
+}
+
+/// The member of the group through which instances share a route's lanes.
+pub(crate) fn member(options: &Options, route: &Route) -> ClientConfig {
+    let mut config = consumer(options, route);
+    config
+        .set("session.timeout.ms", options.session_timeout_ms.to_string())
+        .set("heartbeat.interval.ms", (options.session_timeout_ms / 3).max(1).to_string())
+        // Lanes that stay here go on while others move.
+        .set("partition.assignment.strategy", "cooperative-sticky");
+    config
+}
+
+fn consumer(options: &Options, route: &Route) -> ClientConfig {
+    let mut config = base(options);
+    config
+        .set("group.id", options.group(route))
+        // Neither consumer may create what it reads, commit anything, or jump to an offset by itself.
+        .set("allow.auto.create.topics", "false")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error");
+    config
+}
+
+/// Passes what librdkafka says on to `tracing`.
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => tracing::error!(target: "librdkafka", facility, "{message}"),
+        RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            tracing::debug!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Debug => tracing::trace!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+/// Passes an error that belongs to no call (a broker that went away) on to `tracing`. librdkafka recovers
+/// from these by itself; what it does not recover from fails a call.
+pub(crate) fn log_error(error: &KafkaError, reason: &str) {
+    tracing::warn!(target: "librdkafka", %error, "{reason}");
+}
+
+/// The context of clients that need nothing but their log.
+pub(crate) struct LogContext;
+
+impl ClientContext for LogContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for LogContext {}

@@ -1,0 +1,56 @@
+//! A lane, for as long as it is this instance's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aqueduct_core::ErrorKind;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::chain;
+use crate::session::{self, LaneContext};
+use crate::status::LaneState;
+
+/// A session that lasted as long as this ends a row of failures.
+const STABLE: Duration = Duration::from_secs(60);
+
+/// Runs sessions, one after the other, until `stop` is cancelled. A lane that another producer has taken
+/// over is only built again after a new assignment: then it ends and cancels `leave`, so that its instance
+/// leaves the group and joins again.
+pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leave: CancellationToken) {
+    let options = &context.options;
+    let (route, lane) = (&context.ledger.route.name, context.ledger.lane);
+    let mut pause = Duration::ZERO;
+    loop {
+        context.board.set(LaneState::Starting);
+        let began = Instant::now();
+        let result = session::run(&context, &stop).await;
+        if stop.is_cancelled() {
+            break;
+        }
+        let Err(error) = result else { continue };
+        context.board.metrics.error(error.label());
+        let problem = chain(&error);
+        if error.is_fenced() {
+            tracing::warn!(route, lane, problem, "another instance has taken the lane over: joining anew");
+            leave.cancel();
+            break;
+        }
+        if began.elapsed() > STABLE {
+            pause = Duration::ZERO;
+        }
+        if error.kind() == ErrorKind::Retry {
+            pause = (pause * 2).clamp(options.retry(), options.halt_retry());
+            tracing::warn!(route, lane, problem, ?pause, "the lane starts again from its checkpoint");
+            context.board.set(LaneState::Retrying { problem });
+        } else {
+            pause = options.halt_retry();
+            tracing::error!(route, lane, problem, "the lane is halted");
+            context.board.set(LaneState::Halted { problem });
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    context.board.set(LaneState::Elsewhere);
+}

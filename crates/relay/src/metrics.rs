@@ -1,0 +1,83 @@
+//! The relay's metrics: names, labels, help texts.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::batch::Batch;
+
+/// Events that became records in a committed transaction. Labels `route`, `lane`.
+pub const EVENTS_RELAYED: &str = "aqueduct_relay_events_relayed_total";
+/// Relayed events that were brought to a later schema version. Labels `route`, `event_type`.
+pub const UPCAST: &str = "aqueduct_relay_upcast_total";
+/// Kafka transactions. Labels `route`, `lane`, `outcome` (`committed`, `failed`).
+pub const TRANSACTIONS: &str = "aqueduct_relay_transactions_total";
+/// Time from a batch's first event to the end of its transaction. Labels `route`, `lane`.
+pub const BATCH_SECONDS: &str = "aqueduct_relay_batch_seconds";
+/// Faults. Labels `route`, `kind` (`event`, `schema`, `kafka`, `fenced`, `topic`, `checkpoint`, `store`, `hung`).
+pub const ERRORS: &str = "aqueduct_relay_errors_total";
+/// How far the checkpoint is behind the last event of the store, in positions (bytes of the store's log).
+/// Labels `route`, `lane`.
+pub const LAG_POSITIONS: &str = "aqueduct_relay_lag_positions";
+/// Records without a previous revision, as the stream was truncated. Label `route`.
+pub const PREVIOUS_HIDDEN: &str = "aqueduct_relay_previous_revision_hidden_total";
+/// 1 for a lane of this instance that does its work, 0 for one that starts, retries or is halted. Labels
+/// `route`, `lane`.
+pub const LANE_READY: &str = "aqueduct_relay_lane_ready";
+
+/// Gives the installed recorder the help texts. To be called once, after a recorder was installed.
+pub fn describe() {
+    describe_counter!(EVENTS_RELAYED, "events that became records in a committed transaction");
+    describe_counter!(UPCAST, "relayed events that were brought to a later schema version");
+    describe_counter!(TRANSACTIONS, "Kafka transactions by outcome");
+    describe_histogram!(BATCH_SECONDS, Unit::Seconds, "first event of a batch to the end of its transaction");
+    describe_counter!(ERRORS, "faults by kind");
+    describe_gauge!(LAG_POSITIONS, "positions in $all from the checkpoint to the last event");
+    describe_counter!(PREVIOUS_HIDDEN, "records without previous revision, as the stream was truncated");
+    describe_gauge!(LANE_READY, "1 if the lane does its work, 0 if it starts, retries or is halted");
+}
+
+/// Counts for one lane.
+#[derive(Debug, Clone)]
+pub(crate) struct LaneMetrics {
+    route: String,
+    lane: String,
+}
+
+impl LaneMetrics {
+    pub(crate) fn new(route: &str, lane: u32) -> Self {
+        Self { route: route.to_owned(), lane: lane.to_string() }
+    }
+
+    fn labels(&self) -> [(&'static str, String); 2] {
+        [("route", self.route.clone()), ("lane", self.lane.clone())]
+    }
+
+    pub(crate) fn transaction(&self, outcome: &'static str) {
+        let [route, lane] = self.labels();
+        counter!(TRANSACTIONS, &[route, lane, ("outcome", outcome.to_owned())]).increment(1);
+    }
+
+    pub(crate) fn committed(&self, batch: &Batch) {
+        self.transaction("committed");
+        counter!(EVENTS_RELAYED, &self.labels()).increment(batch.events);
+        histogram!(BATCH_SECONDS, &self.labels()).record(batch.opened.elapsed());
+        for (event_type, count) in &batch.upcast {
+            let labels = [("route", self.route.clone()), ("event_type", event_type.clone())];
+            counter!(UPCAST, &labels).increment(*count);
+        }
+        if batch.hidden > 0 {
+            counter!(PREVIOUS_HIDDEN, "route" => self.route.clone()).increment(batch.hidden);
+        }
+    }
+
+    pub(crate) fn error(&self, kind: &'static str) {
+        counter!(ERRORS, "route" => self.route.clone(), "kind" => kind).increment(1);
+    }
+
+    pub(crate) fn lag(&self, positions: u64) {
+        gauge!(LAG_POSITIONS, &self.labels()).set(positions as f64);
+    }
+
+    pub(crate) fn ready(&self, ready: bool) {
+        gauge!(LANE_READY, &self.labels()).set(if ready { 1.0 } else { 0.0 });
+    }
+}

@@ -1,0 +1,335 @@
+//! Events into batches: everything is decided here, before the first byte of a batch is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aqueduct_core::{
+    AllItem, CodecError, ErrorKind, EventStore, MetadataError, Position, RecordedEvent, StoreError,
+};
+use aqueduct_schema::{RecordEncoder, RegistryError};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::Batch;
+use crate::checkpoint::{self, Checkpoint, LastRecord, Ledger};
+use crate::error::chain;
+use crate::partition::partition_of;
+use crate::previous::{KnownStreams, Previous};
+use crate::pump::Record;
+use crate::record::{Encoding, Headers};
+use crate::status::{LaneBoard, LaneState};
+use crate::{LaneError, Options};
+
+/// An event that does not become a record. The lane waits at it: what comes after it may belong to the same
+/// stream.
+#[derive(Debug, thiserror::Error)]
+#[error("event {reference} ({event_type}) can't become a record")]
+struct EventError {
+    /// `7@order-42`.
+    reference: String,
+    event_type: String,
+    source: EventProblem,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum EventProblem {
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("the record has {bytes} bytes, more than max_record_bytes ({max}) allows")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("the event before it in its stream can't be looked up")]
+    LookUp(#[from] StoreError),
+}
+
+impl EventProblem {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Metadata(_) | Self::TooLarge { .. } => ErrorKind::Park,
+            Self::Codec(error) => error.kind(),
+            Self::Registry(error) => error.kind(),
+            Self::LookUp(error) => error.kind(),
+        }
+    }
+
+    /// Value of the metrics' label `kind`.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Metadata(_) | Self::TooLarge { .. } | Self::Codec(_) => "event",
+            Self::Registry(_) => "schema",
+            Self::LookUp(_) => "store",
+        }
+    }
+}
+
+/// A lane's reading side.
+pub(crate) struct Preparer<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) store: &'a dyn EventStore,
+    pub(crate) encoder: &'a RecordEncoder,
+    pub(crate) board: &'a LaneBoard,
+}
+
+impl Preparer<'_> {
+    /// Reads the store from the checkpoint on and hands on batches, until `stop` is cancelled or nobody takes
+    /// them any more. While one batch is in its transaction the next one fills.
+    pub(crate) async fn run(
+        &self,
+        checkpoint: Option<Checkpoint>,
+        batches: mpsc::Sender<Batch>,
+        stop: &CancellationToken,
+    ) -> Result<(), LaneError> {
+        let mut work = Work::new(self, checkpoint);
+        let mut events = self.store.subscribe_all(work.received);
+        self.board.set(LaneState::Running);
+        loop {
+            let due_at = work.due_at();
+            let due = due_at.is_some_and(|at| at <= Instant::now());
+            // A full batch takes no more, and a lane that only passes others' events stops for a checkpoint.
+            let urgent = work.is_full() || (due && work.batch.events == 0);
+            let retry_at = work.stuck.as_ref().map(|stuck| stuck.again);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = until(retry_at), if retry_at.is_some() => work.retry().await,
+                event = next(&mut events), if !urgent && retry_at.is_none() => work.take(event?).await?,
+                permit = batches.reserve(), if urgent || due => match permit {
+                    Ok(permit) => permit.send(work.hand_on()),
+                    // The thread that takes them has ended, and says why.
+                    Err(_) => return Ok(()),
+                },
+                () = until(due_at), if !due && due_at.is_some() => {}
+            }
+        }
+    }
+}
+
+async fn next(
+    events: &mut BoxStream<'static, Result<AllItem, StoreError>>,
+) -> Result<RecordedEvent, LaneError> {
+    loop {
+        match events.next().await {
+            Some(Ok(AllItem::Event(event))) => return Ok(event),
+            Some(Ok(AllItem::CaughtUp)) => {}
+            Some(Err(error)) => return Err(error.into()),
+            None => return Err(LaneError::SubscriptionEnded),
+        }
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant).await;
+    }
+}
+
+/// What a lane's reading side has in hand.
+struct Work<'a> {
+    lane: &'a Preparer<'a>,
+    topic: Arc<str>,
+    checkpoint_topic: Arc<str>,
+    known: KnownStreams,
+    met: BTreeMap<String, BTreeSet<u32>>,
+    last: Option<LastRecord>,
+    /// Position of the last event dealt with.
+    received: Option<Position>,
+    /// Position of the last checkpoint handed on, and when that was.
+    handed_on: Option<Position>,
+    handed_on_at: Instant,
+    batch: Batch,
+    stuck: Option<Stuck>,
+}
+
+/// An event at which the lane waits.
+struct Stuck {
+    event: RecordedEvent,
+    pause: Duration,
+    again: Instant,
+}
+
+impl<'a> Work<'a> {
+    fn new(lane: &'a Preparer<'a>, checkpoint: Option<Checkpoint>) -> Self {
+        let route = &lane.ledger.route;
+        let received = checkpoint.as_ref().map(|it| it.position);
+        let last = checkpoint.as_ref().and_then(|it| it.last);
+        Self {
+            lane,
+            topic: route.topic.as_str().into(),
+            checkpoint_topic: route.checkpoint_topic().into(),
+            known: KnownStreams::new(lane.options.known_streams),
+            met: checkpoint.map(|it| it.met).unwrap_or_default(),
+            last,
+            received,
+            handed_on: received,
+            handed_on_at: Instant::now(),
+            batch: Batch::new(&route.name, lane.ledger.lane),
+            stuck: None,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let options = self.lane.options;
+        self.batch.records.len() >= options.batch_records.get()
+            || self.batch.bytes >= options.batch_bytes.get()
+    }
+
+    /// When the batch is to be handed on, if there is anything to tell.
+    fn due_at(&self) -> Option<Instant> {
+        if self.batch.events > 0 {
+            // Nothing is added to it while the lane is stuck.
+            let wait = if self.stuck.is_some() { Duration::ZERO } else { self.lane.options.linger() };
+            Some(Instant::from_std(self.batch.opened) + wait)
+        } else if self.received > self.handed_on {
+            Some(self.handed_on_at + self.lane.options.idle_checkpoint())
+        } else {
+            None
+        }
+    }
+
+    async fn take(&mut self, event: RecordedEvent) -> Result<(), LaneError> {
+        if let Some(from) = self.received
+            && event.position <= from
+        {
+            return Err(LaneError::Disorder { from, to: event.position, reference: event.reference() });
+        }
+        match self.is_ours(&event) {
+            true => self.decide(event, Duration::ZERO).await,
+            false => self.received = Some(event.position),
+        }
+        Ok(())
+    }
+
+    async fn retry(&mut self) {
+        if let Some(stuck) = self.stuck.take() {
+            self.decide(stuck.event, stuck.pause).await;
+        }
+    }
+
+    fn is_ours(&self, event: &RecordedEvent) -> bool {
+        let (stream, ledger) = (&event.stream, self.lane.ledger);
+        !stream.is_system()
+            && !event.event_type.starts_with('$')
+            && ledger.route.categories.contains(stream.category())
+            && partition_of(stream.as_str(), ledger.lanes) == ledger.lane
+    }
+
+    async fn decide(&mut self, event: RecordedEvent, pause: Duration) {
+        match self.make_record(&event).await {
+            Ok(()) => {
+                self.received = Some(event.position);
+                if pause > Duration::ZERO {
+                    self.lane.board.set(LaneState::Running);
+                }
+            }
+            Err(problem) => self.stick(event, problem, pause),
+        }
+    }
+
+    /// Adds the event's record to the batch, or leaves everything as it is.
+    async fn make_record(&mut self, event: &RecordedEvent) -> Result<(), EventProblem> {
+        let Self { lane, .. } = self;
+        let metadata = event.parse_metadata()?;
+        let version = metadata.schema_version;
+        lane.encoder.prepare([event.event_type.as_str()]).await?;
+        let encoded = lane.encoder.encode(&event.event_type, version, &event.data)?;
+        let previous = self.known.before(event, lane.store).await?;
+        let encoding = Encoding { full_name: &encoded.full_name, schema_version: encoded.schema_version };
+        let headers = Headers::of(&lane.options.source, event, &metadata, &encoding, previous);
+
+        let key = Bytes::copy_from_slice(event.stream.as_str().as_bytes());
+        let bytes = key.len() + encoded.bytes.len() + headers.bytes;
+        let max = lane.options.max_record_bytes.get();
+        if bytes > max {
+            return Err(EventProblem::TooLarge { bytes, max });
+        }
+
+        let route = &lane.ledger.route;
+        let partition = partition_of(event.stream.as_str(), route.partitions.get()) as i32;
+        if self.batch.events == 0 {
+            self.batch.opened = std::time::Instant::now();
+        }
+        self.batch.records.push(Record {
+            topic: Arc::clone(&self.topic),
+            partition,
+            key,
+            value: encoded.bytes,
+            headers: Some(headers.headers),
+        });
+        self.batch.bytes += bytes;
+        self.batch.events += 1;
+        self.batch.hidden += u64::from(previous == Previous::Hidden);
+        if encoded.upcasted {
+            count(&mut self.batch.upcast, &event.event_type);
+        }
+        if let Some(traceparent) = &metadata.traceparent {
+            self.batch.span.link(traceparent);
+        }
+        self.known.passed(event);
+        self.last = Some(LastRecord { partition, position: event.position });
+        match self.met.get_mut(&event.event_type) {
+            Some(versions) if versions.contains(&version) => {}
+            _ => {
+                self.met.entry(event.event_type.clone()).or_default().insert(version);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits at an event. What was prepared before it goes on its way.
+    fn stick(&mut self, event: RecordedEvent, problem: EventProblem, pause: Duration) {
+        let options = self.lane.options;
+        self.lane.board.metrics.error(problem.label());
+        let passes = problem.kind() == ErrorKind::Retry;
+        let error = EventError {
+            reference: event.reference(),
+            event_type: event.event_type.clone(),
+            source: problem,
+        };
+        let problem = chain(&error);
+        let (route, lane) = (&self.lane.ledger.route.name, self.lane.ledger.lane);
+        let pause = if passes {
+            tracing::warn!(route, lane, problem, "the lane waits");
+            self.lane.board.set(LaneState::Retrying { problem });
+            (pause * 2).clamp(options.retry(), options.halt_retry())
+        } else {
+            tracing::error!(route, lane, problem, "the lane is halted");
+            self.lane.board.set(LaneState::Halted { problem });
+            options.halt_retry()
+        };
+        self.stuck = Some(Stuck { event, pause, again: Instant::now() + pause });
+    }
+
+    /// The batch, complete with its checkpoint.
+    fn hand_on(&mut self) -> Batch {
+        let ledger = self.lane.ledger;
+        let mut batch = std::mem::replace(&mut self.batch, Batch::new(&ledger.route.name, ledger.lane));
+        if let Some(position) = self.received {
+            let value = ledger.at(position, &self.met, self.last).to_json();
+            let key = Bytes::from_static(checkpoint::KEY.as_bytes());
+            let topic = Arc::clone(&self.checkpoint_topic);
+            batch.records.push(Record { topic, partition: ledger.lane as i32, key, value, headers: None });
+        }
+        batch.position = self.received;
+        self.handed_on = self.received;
+        self.handed_on_at = Instant::now();
+        batch
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, event_type: &str) {
+    match counts.get_mut(event_type) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(event_type.to_owned(), 1);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Bytes into Kafka, a transaction at a time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::util::Timeout;
+
+use crate::{Options, kafka};
+
+/// What [`BaseProducer::poll`] is called with. `commit_transaction` would poll by itself, but with 100 ms
+/// that it waits to the end, whatever arrives.
+const POLL: Duration = Duration::from_millis(1);
+
+/// An abort only spares the readers a wait: the next owner of the transactional id aborts too.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A record as it goes to Kafka.
+#[derive(Debug)]
+pub struct Record {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition. Always chosen by the caller.
+    pub partition: i32,
+    /// The key.
+    pub key: Bytes,
+    /// The value.
+    pub value: Bytes,
+    /// The headers.
+    pub headers: Option<OwnedHeaders>,
+}
+
+/// A transactional producer. Its calls block: it lives on a thread of its own. One transaction at a time is
+/// written, wholly or not at all.
+///
+/// After an error the pump must be dropped. A new one with the same transactional id aborts what was left
+/// open and fences the old one, and its owner reads back how far it got: that is right whatever became of the
+/// failed transaction, and the only thing that is right where a commit's outcome is unknown.
+pub struct Pump {
+    producer: BaseProducer<Deliveries>,
+    failed: Arc<Mutex<Option<KafkaError>>>,
+}
+
+/// A transaction that was not written, or, where [`step`](Self::step) is `commit`, may have been.
+#[derive(Debug, thiserror::Error)]
+#[error("kafka transaction: {step} failed")]
+pub struct PumpError {
+    /// What was being done: `create`, `init`, `begin`, `send`, `deliver`, `commit`.
+    pub step: &'static str,
+    /// Whether another producer with the same transactional id has taken over.
+    pub fenced: bool,
+    /// librdkafka's error.
+    #[source]
+    pub source: KafkaError,
+}
+
+fn is_fencing(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+    matches!(code, Fenced | ProducerFenced | InvalidProducerEpoch)
+}
+
+impl Pump {
+    /// Connects, fences every earlier pump with this transactional id and waits until its open transaction
+    /// is aborted, or its half-done commit complete. What is read under read_committed from now on is final.
+    pub fn open(options: &Options, transactional_id: &str) -> Result<Self, PumpError> {
+        Self::open_with(&kafka::producer(options, transactional_id), options.transaction_timeout())
+    }
+
+    fn open_with(config: &ClientConfig, timeout: Duration) -> Result<Self, PumpError> {
+        let failed = Arc::new(Mutex::new(None));
+        let context = Deliveries { failed: Arc::clone(&failed) };
+        let producer = BaseProducer::from_config_and_context(config, context)
+            .map_err(|source| PumpError { step: "create", fenced: false, source })?;
+        let pump = Self { producer, failed };
+        pump.producer.init_transactions(timeout).map_err(|source| pump.error("init", source))?;
+        Ok(pump)
+    }
+
+    /// Writes all records in one transaction, each partition's in the order given. `Ok` means committed: a
+    /// read_committed reader sees all of them, now and after any fault of this process. After an error see
+    /// [`Pump`].
+    pub fn transact(&self, records: impl IntoIterator<Item = Record>) -> Result<(), PumpError> {
+        self.producer.begin_transaction().map_err(|source| self.error("begin", source))?;
+        if let Err((step, source)) = self.deliver(records) {
+            if let Err(error) = self.producer.abort_transaction(ABORT_TIMEOUT) {
+                tracing::debug!(%error, "the transaction is left to the next owner to abort");
+            }
+            // Only now: it may be the abort that finds out that this producer is fenced.
+            return Err(self.error(step, source));
+        }
+        // A finite time-out could report a failure for a commit that went through; this one is bounded by
+        // `transaction.timeout.ms`.
+        self.producer.commit_transaction(Timeout::Never).map_err(|source| self.error("commit", source))
+    }
+
+    fn deliver(&self, records: impl IntoIterator<Item = Record>) -> Result<(), (&'static str, KafkaError)> {
+        for record in records {
+            self.send(record)?;
+        }
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(POLL);
+            self.check()?;
+        }
+        self.check()
+    }
+
+    fn send(&self, record: Record) -> Result<(), (&'static str, KafkaError)> {
+        let mut message = BaseRecord::to(&record.topic)
+            .partition(record.partition)
+            .key(&record.key[..])
+            .payload(&record.value[..]);
+        message.headers = record.headers;
+        loop {
+            match self.producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                    self.producer.poll(POLL);
+                    self.check()?;
+                    message = back;
+                }
+                Err((error, _)) => return Err(("send", error)),
+            }
+        }
+    }
+
+    /// One record that was not delivered spoils the transaction.
+    fn check(&self) -> Result<(), (&'static str, KafkaError)> {
+        match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(("deliver", error)),
+            None => Ok(()),
+        }
+    }
+
+    fn error(&self, step: &'static str, source: KafkaError) -> PumpError {
+        let code = match &source {
+            KafkaError::Transaction(error) => Some(error.code()),
+            other => other.rdkafka_error_code(),
+        };
+        // The call's own error may only be a consequence ("purged") of the fatal one.
+        let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
+        let fenced = code.into_iter().chain(fatal).any(is_fencing);
+        PumpError { step, fenced, source }
+    }
+}
+
+/// Keeps the first delivery that failed.
+struct Deliveries {
+    failed: Arc<Mutex<Option<KafkaError>>>,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        kafka::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        kafka::log_error(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The relay as a component.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aqueduct_core::{EventStore, Position};
+use aqueduct_schema::{RecordEncoder, Registry, SchemaSet};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::checkpoint::Ledger;
+use crate::error::chain;
+use crate::group::{self, Change};
+use crate::metrics::LaneMetrics;
+use crate::session::LaneContext;
+use crate::status::{Board, Status};
+use crate::{LaneError, Options, OptionsError, Route, lane};
+
+/// How often the lag is measured.
+const LAG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Forwards the store's events to Kafka. See the [crate's documentation](crate) for what it promises.
+///
+/// Any number of instances may run: they share the lanes.
+pub struct Relay {
+    options: Arc<Options>,
+    store: Arc<dyn EventStore>,
+    schemas: Arc<SchemaSet>,
+    registry: Registry,
+    board: Board,
+}
+
+/// The relay ended without being told to.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the relay broke down")]
+pub struct RelayError(#[source] tokio::task::JoinError);
+
+impl Relay {
+    /// A relay that has not begun yet.
+    pub fn new(
+        options: Options,
+        store: Arc<dyn EventStore>,
+        schemas: Arc<SchemaSet>,
+        registry: Registry,
+    ) -> Result<Self, OptionsError> {
+        options.validate()?;
+        let board = Board::new();
+        for route in &options.routes {
+            board.route(&route.name, Some("joining the consumer group".to_owned()));
+        }
+        Ok(Self { options: Arc::new(options), store, schemas, registry, board })
+    }
+
+    /// What its lanes are doing.
+    pub fn status(&self) -> Status {
+        self.board.status()
+    }
+
+    /// Relays until `shutdown` is cancelled; then each open transaction is finished (or, if that takes too
+    /// long, left to be aborted) and the groups are left, so that other instances take over at once.
+    ///
+    /// No fault of Kafka, the store or an event ends it: they are shown by [`status`](Self::status), logged
+    /// and counted, and the lane they concern waits and tries again.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), RelayError> {
+        let relay = Arc::new(self);
+        let mut parts = JoinSet::new();
+        for n in 0..relay.options.routes.len() {
+            let (relay, shutdown) = (Arc::clone(&relay), shutdown.clone());
+            parts.spawn(async move { relay.run_route(&relay.options.routes[n], &shutdown).await });
+        }
+        let mut result = Ok(());
+        while let Some(ended) = parts.join_next().await {
+            if let Err(error) = ended {
+                // One part broke down: the others end in order.
+                shutdown.cancel();
+                result = Err(RelayError(error));
+            }
+        }
+        result
+    }
+
+    /// Is a member of the route's group, again and again.
+    async fn run_route(&self, route: &Route, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let leave = shutdown.child_token();
+            // If this future is dropped, the group is left and the lanes stop.
+            let _dropped = leave.clone().drop_guard();
+            let (tell, mut changes) = mpsc::unbounded_channel();
+            let (ended, end) = oneshot::channel();
+            let thread = {
+                let (options, route, leave) = (Arc::clone(&self.options), route.clone(), leave.clone());
+                let name = format!("relay-{}", route.name);
+                std::thread::Builder::new().name(name).spawn(move || {
+                    let _relay_gone = ended.send(group::take_part(&options, &route, tell, &leave));
+                })
+            };
+            let mut lanes = Lanes { relay: self, route, leave: &leave, running: BTreeMap::new() };
+            while let Some(change) = changes.recv().await {
+                match change {
+                    Change::Assigned(assigned) => {
+                        self.board.route(&route.name, None);
+                        assigned.into_iter().for_each(|lane| lanes.start(lane));
+                    }
+                    Change::Revoked { lanes: revoked, done } => {
+                        lanes.stop(revoked).await;
+                        // Nobody waits any more if it took too long.
+                        let _late = done.send(());
+                    }
+                }
+            }
+            // The membership has ended; without a broker it does so without revoking anything.
+            lanes.stop(lanes.running.keys().copied().collect()).await;
+            let problem = match (thread, end.await) {
+                (Err(error), _) => chain(&error),
+                (_, Ok(Err(error))) => chain(&LaneError::kafka("be a member of the consumer group")(error)),
+                (_, Err(_)) => chain(&LaneError::ThreadEnded),
+                (_, Ok(Ok(()))) => continue,
+            };
+            LaneMetrics::new(&route.name, 0).error("group");
+            tracing::error!(route = route.name, problem, "could not take part in the consumer group");
+            self.board.route(&route.name, Some(problem));
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(self.options.retry().max(Duration::from_secs(1))) => {}
+            }
+        }
+    }
+}
+
+/// The lanes of a route that are this instance's.
+struct Lanes<'a> {
+    relay: &'a Relay,
+    route: &'a Route,
+    leave: &'a CancellationToken,
+    running: BTreeMap<u32, (CancellationToken, JoinHandle<()>)>,
+}
+
+impl Lanes<'_> {
+    fn start(&mut self, id: u32) {
+        let Relay { options, store, schemas, registry, board } = self.relay;
+        let context = LaneContext {
+            options: Arc::clone(options),
+            ledger: Ledger::new(self.route.clone(), id, options.lanes.get()),
+            store: Arc::clone(store),
+            encoder: RecordEncoder::new(Arc::clone(schemas), registry.clone(), &self.route.topic),
+            board: board.lane(&self.route.name, id),
+        };
+        let (position, metrics) = (context.board.position.subscribe(), context.board.metrics.clone());
+        let (store, stop, leave) = (Arc::clone(store), self.leave.child_token(), self.leave.clone());
+        let run = {
+            let stop = stop.clone();
+            async move {
+                tokio::select! {
+                    () = lane::run(Arc::new(context), stop, leave) => {}
+                    () = measure_lag(store, position, metrics) => {}
+                }
+            }
+        };
+        self.running.insert(id, (stop, tokio::spawn(run)));
+    }
+
+    async fn stop(&mut self, ids: Vec<u32>) {
+        let ending: Vec<_> = ids.iter().filter_map(|id| self.running.remove(id)).collect();
+        for (stop, _) in &ending {
+            stop.cancel();
+        }
+        for (_, task) in ending {
+            if let Err(error) = task.await {
+                tracing::error!(%error, route = self.route.name, "a lane broke down");
+            }
+        }
+    }
+}
+
+/// Shows how far a lane's checkpoint is behind the store. Never completes.
+async fn measure_lag(
+    store: Arc<dyn EventStore>,
+    position: watch::Receiver<Option<Position>>,
+    metrics: LaneMetrics,
+) {
+    loop {
+        // A store that can't be asked shows elsewhere.
+        if let Ok(Some(last)) = store.last_position().await {
+            let position = position.borrow().unwrap_or(0);
+            metrics.lag(last.saturating_sub(position));
+        }
+        tokio::time::sleep(LAG_INTERVAL).await;
+    }
+}

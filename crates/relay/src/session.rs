@@ -1,0 +1,172 @@
+//! One session of a lane: from taking it over to losing it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aqueduct_core::EventStore;
+use aqueduct_schema::RecordEncoder;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::Batch;
+use crate::checkpoint::{Checkpoint, Ledger};
+use crate::prepare::Preparer;
+use crate::pump::Pump;
+use crate::status::LaneBoard;
+use crate::{LaneError, Options, tail};
+
+/// How long a session that is told to stop may take to finish its transaction. A thread that takes longer is
+/// abandoned: it writes nothing more, as its batches have ended, and the next owner aborts what it left open.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// What a lane needs to do its work.
+pub(crate) struct LaneContext {
+    pub(crate) options: Arc<Options>,
+    pub(crate) ledger: Ledger,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) encoder: RecordEncoder,
+    pub(crate) board: LaneBoard,
+}
+
+/// Takes the lane over, goes on from its checkpoint and relays until `stop` is cancelled (`Ok`) or something
+/// fails. When it returns, nothing of the session writes any more.
+///
+/// Reading and deciding happens here; Kafka's blocking calls on a thread. One batch at most waits between
+/// the two.
+pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) -> Result<(), LaneError> {
+    let (started, start) = oneshot::channel();
+    let (hand_on, batches) = mpsc::channel(1);
+    let (ended, end) = oneshot::channel();
+    let progress = Arc::new(Progress::new());
+    let thread = {
+        let (context, progress, stop) = (Arc::clone(context), Arc::clone(&progress), stop.clone());
+        let name = format!("relay-{}-{}", context.ledger.route.name, context.ledger.lane);
+        std::thread::Builder::new().name(name).spawn(move || {
+            // Nobody waits for the thread of a session that has been given up.
+            let _abandoned = ended.send(write(&context, started, batches, &progress, &stop));
+        })
+    };
+    if thread.is_err() {
+        return Err(LaneError::ThreadEnded);
+    }
+
+    let mut end = std::pin::pin!(async { end.await.unwrap_or(Err(LaneError::ThreadEnded)) });
+    let mut hung = std::pin::pin!(progress.hung(context.options.transaction_timeout()));
+    let prepared = tokio::select! {
+        biased;
+        ended = &mut end => return ended,
+        seconds = &mut hung => return Err(LaneError::Hung { seconds }),
+        prepared = prepare(context, start, hand_on, stop) => prepared,
+        // Deciding may hang in a look-up; what was handed on is written all the same.
+        () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => Ok(()),
+    };
+    // The thread has no more batches to come: it finishes the one in hand.
+    let written = tokio::select! {
+        biased;
+        ended = &mut end => ended,
+        seconds = &mut hung => Err(LaneError::Hung { seconds }),
+        () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => Ok(()),
+    };
+    prepared.and(written)
+}
+
+async fn prepare(
+    context: &LaneContext,
+    start: oneshot::Receiver<Option<Checkpoint>>,
+    hand_on: mpsc::Sender<Batch>,
+    stop: &CancellationToken,
+) -> Result<(), LaneError> {
+    let checkpoint = tokio::select! {
+        start = start => match start {
+            Ok(checkpoint) => checkpoint,
+            // The thread has ended, and says why.
+            Err(_) => return Ok(()),
+        },
+        () = stop.cancelled() => return Ok(()),
+    };
+    let LaneContext { options, ledger, store, encoder, board } = context;
+    let position = checkpoint.as_ref().map(|it| it.position);
+    ledger.check_store(position, store.last_position().await?)?;
+    board.position.send_replace(position);
+    tracing::info!(
+        route = ledger.route.name,
+        lane = ledger.lane,
+        position,
+        "the lane goes on after this position"
+    );
+    let store = store.as_ref();
+    Preparer { options, ledger, store, encoder, board }.run(checkpoint, hand_on, stop).await
+}
+
+/// The session's thread.
+fn write(
+    context: &LaneContext,
+    started: oneshot::Sender<Option<Checkpoint>>,
+    mut batches: mpsc::Receiver<Batch>,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<(), LaneError> {
+    let LaneContext { options, ledger, board, .. } = context;
+    let id = options.transactional_id(&ledger.route, ledger.lane);
+    // In this order: only when the producers before this one are fenced is the end of a topic final.
+    let pump = progress.during(|| Pump::open(options, &id))?;
+    let checkpoint = progress.during(|| tail::resume(options, ledger))?;
+    if started.send(checkpoint).is_err() {
+        return Ok(());
+    }
+    while let Some(mut batch) = batches.blocking_recv() {
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+        let records = std::mem::take(&mut batch.records);
+        let entered = batch.span.enter(batch.events);
+        let written = progress.during(|| pump.transact(records));
+        drop(entered);
+        if let Err(error) = written {
+            board.metrics.transaction("failed");
+            return Err(error.into());
+        }
+        board.metrics.committed(&batch);
+        board.position.send_replace(batch.position);
+    }
+    Ok(())
+}
+
+/// Tells from outside whether a thread hangs in a call.
+struct Progress {
+    epoch: Instant,
+    /// Milliseconds from the epoch to the begin of the call that is under way, plus one; 0 between calls.
+    since: AtomicU64,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { epoch: Instant::now(), since: AtomicU64::new(0) }
+    }
+
+    fn now(&self) -> u64 {
+        self.epoch.elapsed().as_millis() as u64 + 1
+    }
+
+    fn during<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.since.store(self.now(), Ordering::Relaxed);
+        let result = call();
+        self.since.store(0, Ordering::Relaxed);
+        result
+    }
+
+    /// Completes, with the seconds it has taken, when a call takes longer than its own time-outs allow: a
+    /// transaction waits at most one time-out for its deliveries and one for its commit.
+    async fn hung(&self, timeout: Duration) -> u64 {
+        let limit = (timeout * 2 + Duration::from_secs(30)).as_millis() as u64;
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let since = self.since.load(Ordering::Relaxed);
+            let taken = self.now().saturating_sub(since);
+            if since > 0 && taken > limit {
+                return taken / 1000;
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What each lane is doing, for health checks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aqueduct_core::Position;
+use tokio::sync::watch;
+
+use crate::metrics::LaneMetrics;
+
+/// What a lane is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LaneState {
+    /// Another instance has it.
+    Elsewhere,
+    /// It was assigned to this instance and prepares to relay.
+    Starting,
+    /// It relays.
+    Running,
+    /// A fault of the surroundings; it tries again.
+    Retrying {
+        /// What is wrong.
+        problem: String,
+    },
+    /// Somebody has to do something: publish a schema, correct an event or the configuration. It looks again
+    /// now and then.
+    Halted {
+        /// What is wrong and what to do.
+        problem: String,
+    },
+}
+
+/// The state of a relay. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Status {
+    parts: watch::Receiver<Parts>,
+}
+
+#[derive(Debug, Default)]
+struct Parts {
+    /// Routes that are no member of their consumer group, and why.
+    outside: BTreeMap<String, String>,
+    lanes: BTreeMap<(String, u32), LaneState>,
+}
+
+impl Status {
+    /// What keeps the relay from being ready, by route or `route/lane`; empty when it is. An instance whose
+    /// lanes are all elsewhere is ready: to take over.
+    pub fn not_ready(&self) -> BTreeMap<String, String> {
+        let parts = self.parts.borrow();
+        let lanes = parts.lanes.iter().filter_map(|((route, lane), state)| {
+            let reason = match state {
+                LaneState::Elsewhere | LaneState::Running => return None,
+                LaneState::Starting => "starting".to_owned(),
+                LaneState::Retrying { problem } => format!("retrying: {problem}"),
+                LaneState::Halted { problem } => format!("halted: {problem}"),
+            };
+            Some((format!("{route}/{lane}"), reason))
+        });
+        parts.outside.clone().into_iter().chain(lanes).collect()
+    }
+
+    /// What a lane is doing.
+    pub fn lane(&self, route: &str, lane: u32) -> LaneState {
+        let parts = self.parts.borrow();
+        parts.lanes.get(&(route.to_owned(), lane)).cloned().unwrap_or(LaneState::Elsewhere)
+    }
+
+    /// Waits for the next change; `false` once the relay has ended and none will come.
+    pub async fn changed(&mut self) -> bool {
+        self.parts.changed().await.is_ok()
+    }
+}
+
+/// The writing side of [`Status`].
+#[derive(Debug, Clone)]
+pub(crate) struct Board(Arc<watch::Sender<Parts>>);
+
+impl Board {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(watch::Sender::default()))
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        Status { parts: self.0.subscribe() }
+    }
+
+    /// The route's consumer group has answered (`None`), or not.
+    pub(crate) fn route(&self, route: &str, problem: Option<String>) {
+        self.0.send_modify(|parts| {
+            match problem {
+                Some(problem) => parts.outside.insert(route.to_owned(), problem),
+                None => parts.outside.remove(route),
+            };
+        });
+    }
+
+    pub(crate) fn lane(&self, route: &str, lane: u32) -> LaneBoard {
+        let metrics = LaneMetrics::new(route, lane);
+        LaneBoard {
+            board: self.clone(),
+            key: (route.to_owned(), lane),
+            metrics,
+            position: watch::Sender::new(None),
+        }
+    }
+}
+
+/// The writing side of one lane.
+#[derive(Debug)]
+pub(crate) struct LaneBoard {
+    board: Board,
+    key: (String, u32),
+    pub(crate) metrics: LaneMetrics,
+    /// Position of the checkpoint.
+    pub(crate) position: watch::Sender<Option<Position>>,
+}
+
+impl LaneBoard {
+    pub(crate) fn set(&self, state: LaneState) {
+        self.metrics.ready(state == LaneState::Running);
+        self.board.0.send_if_modified(|parts| {
+            let changed = parts.lanes.get(&self.key) != Some(&state);
+            if changed {
+                parts.lanes.insert(self.key.clone(), state);
+            }
+            changed
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! The topics a relay needs.
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
+use crate::{Options, OptionsError};
+
+/// A topic could not be created, or is there and not as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicsError {
+    /// The configuration can't work.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// Kafka could not be asked, or refused.
+    #[error("kafka: could not create topic {topic}")]
+    Kafka {
+        /// The topic, or `*` where none is meant.
+        topic: String,
+        /// librdkafka's error.
+        #[source]
+        source: KafkaError,
+    },
+    /// It is there with another number of partitions. More partitions would move streams and break their
+    /// order; fewer can't be had.
+    #[error(
+        "topic {topic} has {found} partitions, {expected} are configured: correct the configuration, or \
+         choose another topic"
+    )]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// Partitions it has.
+        found: usize,
+        /// Partitions configured.
+        expected: u32,
+    },
+}
+
+impl TopicsError {
+    fn kafka(topic: &str) -> impl FnOnce(KafkaError) -> Self {
+        let topic = topic.to_owned();
+        move |source| Self::Kafka { topic, source }
+    }
+}
+
+/// Creates the routes' topics and checkpoint topics where they are missing, and checks the number of
+/// partitions of those that exist. Other settings of existing topics are left alone.
+pub async fn create_topics(options: &Options) -> Result<(), TopicsError> {
+    options.validate()?;
+    let admin = AdminClient::from_config_and_context(&kafka::admin(options), LogContext)
+        .map_err(TopicsError::kafka("*"))?;
+    for route in &options.routes {
+        // Records are the only copy that consumers have: nothing expires unless somebody decides so.
+        let records = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+        create(&admin, options, &route.topic, route.partitions.get(), &records).await?;
+        // Only the last checkpoint counts. The active segment isn't compacted, hence a small one: 1 MiB is
+        // the least that brokers allow.
+        let checkpoints =
+            [("cleanup.policy", "compact"), ("segment.bytes", "1048576"), ("retention.ms", "-1")];
+        create(&admin, options, &route.checkpoint_topic(), options.lanes.get(), &checkpoints).await?;
+    }
+    Ok(())
+}
+
+async fn create(
+    admin: &AdminClient<LogContext>,
+    options: &Options,
+    topic: &str,
+    partitions: u32,
+    settings: &[(&str, &str)],
+) -> Result<(), TopicsError> {
+    let replication = TopicReplication::Fixed(options.replication_factor);
+    let new = settings
+        .iter()
+        .fold(NewTopic::new(topic, partitions as i32, replication), |new, (key, value)| new.set(key, value));
+    let request = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+    let answers = admin.create_topics([&new], &request).await.map_err(TopicsError::kafka(topic))?;
+    match answers.into_iter().next() {
+        None | Some(Ok(_)) => Ok(()),
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => check(admin, topic, partitions),
+        Some(Err((_, code))) => Err(TopicsError::kafka(topic)(KafkaError::AdminOp(code))),
+    }
+}
+
+fn check(admin: &AdminClient<LogContext>, topic: &str, expected: u32) -> Result<(), TopicsError> {
+    let metadata =
+        admin.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(TopicsError::kafka(topic))?;
+    let found = metadata.topics().iter().find(|it| it.name() == topic).map_or(0, |it| it.partitions().len());
+    match found == expected as usize {
+        true => Ok(()),
+        false => Err(TopicsError::Partitions { topic: topic.to_owned(), found, expected }),
+    }
+}

@@ -1,0 +1,4 @@
+//! The relay on a real Kafka. Each test of a fault says which promise it attacks.
+
+mod records;
+mod support;

@@ -1,0 +1,280 @@
+//! A store in memory, a real Kafka, a registry; and what a read_committed reader sees.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use aqueduct_core::{
+    CommandId, EventStore as _, ExpectedRevision, MemoryStore, Metadata, NewEvent, Position, RecordedEvent,
+    Revision,
+};
+use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
+use aqueduct_relay::{Options, Relay, RelayError, Status, create_topics, header};
+use aqueduct_schema::{Registry, RegistryOptions, SchemaSet, TopicEvents, publish};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// No condition in these tests takes this long on a slow, busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// One Kafka and one registry for all tests of the binary that don't break them.
+pub(crate) async fn shared_stack() -> &'static DevStack {
+    static STACK: OnceCell<DevStack> = OnceCell::const_new();
+    STACK.get_or_init(own_stack).await
+}
+
+pub(crate) async fn own_stack() -> DevStack {
+    let options = StackOptions { kafka: Part::start(), registry: Part::start(), ..StackOptions::none() };
+    DevStack::start(options).await.expect("the development stack")
+}
+
+/// A relay's surroundings, with names that no other test has.
+pub(crate) struct World {
+    pub(crate) options: Options,
+    pub(crate) store: MemoryStore,
+    pub(crate) schemas: Arc<SchemaSet>,
+    pub(crate) registry: Registry,
+}
+
+impl World {
+    /// One route, `note` streams, schemas published, topics created.
+    pub(crate) async fn new(stack: &DevStack) -> Self {
+        let world = Self::unpublished(stack).await;
+        world.publish(&["Noted", "Closed"]).await;
+        world
+    }
+
+    pub(crate) async fn unpublished(stack: &DevStack) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("notes{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let options = serde_json::json!({
+            "prefix": name,
+            "brokers": stack.kafka_bootstrap().unwrap(),
+            "routes": [{"name": name, "topic": format!("test.{name}"), "categories": ["note"]}],
+            "replication_factor": 1,
+            "session_timeout_ms": 6000,
+            "transaction_timeout_ms": 10_000,
+            "idle_checkpoint_ms": 300,
+            "retry_ms": 50,
+            "halt_retry_ms": 300,
+        });
+        let options: Options = serde_json::from_value(options).unwrap();
+        create_topics(&options).await.expect("topics");
+        let schemas = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schemas");
+        Self {
+            options,
+            store: MemoryStore::default(),
+            schemas: Arc::new(SchemaSet::load(schemas).expect("schemas")),
+            registry: Registry::new(&RegistryOptions::new(stack.registry_url().unwrap())).unwrap(),
+        }
+    }
+
+    pub(crate) async fn publish(&self, event_types: &[&str]) {
+        let event_types: Vec<_> = event_types.iter().map(|it| (*it).to_owned()).collect();
+        let topics = self
+            .options
+            .routes
+            .iter()
+            .map(|route| TopicEvents { topic: route.topic.clone(), event_types: event_types.clone() });
+        let topics: Vec<_> = topics.collect();
+        publish(&self.schemas, &self.registry, &topics).await.expect("publishing");
+    }
+
+    pub(crate) fn route(&self) -> &str {
+        &self.options.routes[0].name
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.options.routes[0].topic
+    }
+
+    /// Appends an event as the repository would.
+    pub(crate) async fn append(&self, stream: &str, event_type: &str, version: u32, data: &str) -> Position {
+        self.append_with(stream, event_type, data, &metadata(version)).await
+    }
+
+    pub(crate) async fn append_with(
+        &self,
+        stream: &str,
+        event_type: &str,
+        data: &str,
+        metadata: &str,
+    ) -> Position {
+        let event = NewEvent {
+            id: uuid::Uuid::new_v4(),
+            event_type: event_type.to_owned(),
+            data: data.to_owned().into(),
+            metadata: metadata.to_owned().into(),
+        };
+        self.store.append(&stream.into(), ExpectedRevision::Any, &[event]).await.unwrap().position
+    }
+
+    /// Appends `count` notes, spread over `streams` streams.
+    pub(crate) async fn append_notes(&self, streams: usize, count: usize) {
+        for n in 0..count {
+            let data = format!(r#"{{"text":"note {n}","colour":"red"}}"#);
+            self.append(&format!("note-{}", n % streams), "Noted", 2, &data).await;
+        }
+    }
+
+    pub(crate) async fn stored(&self, stream: &str) -> Vec<RecordedEvent> {
+        self.store.read_stream(&stream.into(), 0, usize::MAX).await.unwrap()
+    }
+
+    pub(crate) fn start(&self) -> Running {
+        self.start_with(self.options.clone())
+    }
+
+    pub(crate) fn start_with(&self, options: Options) -> Running {
+        let store = Arc::new(self.store.clone());
+        let relay = Relay::new(options, store, Arc::clone(&self.schemas), self.registry.clone()).unwrap();
+        let (status, shutdown) = (relay.status(), CancellationToken::new());
+        let task = tokio::spawn(relay.run(shutdown.clone()));
+        Running { status, shutdown, task }
+    }
+
+    /// Every committed record of the topic, by partition, once there are at least `count`.
+    pub(crate) fn records(&self, count: usize) -> impl Future<Output = Vec<Seen>> + use<> {
+        let (brokers, topic) = (self.options.brokers.clone(), self.topic().to_owned());
+        let partitions = self.options.routes[0].partitions.get();
+        let read = tokio::task::spawn_blocking(move || read_topic(&brokers, &topic, partitions, count));
+        async { read.await.expect("reading the topic") }
+    }
+
+    /// Every event of the store stands in the topic once, each stream in order: nothing lost, nothing doubled.
+    pub(crate) async fn assert_complete(&self, count: usize) -> Vec<Seen> {
+        let records = self.records(count).await;
+        let mut streams: BTreeMap<&str, Vec<Revision>> = BTreeMap::new();
+        for record in &records {
+            streams.entry(&record.key).or_default().push(record.revision());
+        }
+        for (stream, found) in streams {
+            let stored: Vec<_> = self.stored(stream).await.iter().map(|event| event.revision).collect();
+            assert_eq!(found, stored, "revisions of {stream} in the topic and in the store");
+        }
+        assert_eq!(records.len(), count, "records in the topic");
+        records
+    }
+}
+
+/// Metadata of an event whose data has the given version.
+pub(crate) fn metadata(schema_version: u32) -> String {
+    let metadata = Metadata {
+        schema_version,
+        aggregate_type: "note".to_owned(),
+        aggregate_id: "1".to_owned(),
+        timestamp: "2010-12-01T08:26:00Z".parse().unwrap(),
+        correlation_id: uuid::Uuid::from_u128(1),
+        causation_id: uuid::Uuid::from_u128(2),
+        command_id: CommandId::from(uuid::Uuid::from_u128(3)),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+    };
+    serde_json::to_string(&metadata).unwrap()
+}
+
+/// A relay at work.
+pub(crate) struct Running {
+    pub(crate) status: Status,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), RelayError>>,
+}
+
+impl Running {
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        let ended = tokio::time::timeout(DEADLINE, self.task).await;
+        ended.expect("the relay ends in time").unwrap().unwrap();
+    }
+
+    /// Takes its tasks away in the middle of what they do.
+    pub(crate) async fn abort(self) {
+        self.task.abort();
+        let ended = tokio::time::timeout(DEADLINE, self.task).await.expect("the relay ends in time");
+        assert!(ended.unwrap_err().is_cancelled());
+    }
+
+    /// Waits until the status is as expected.
+    pub(crate) async fn until(&mut self, what: &str, condition: impl Fn(&Status) -> bool) {
+        let wait = async {
+            while !condition(&self.status) {
+                assert!(self.status.changed().await, "the relay has ended");
+            }
+        };
+        if tokio::time::timeout(DEADLINE, wait).await.is_err() {
+            panic!("not in time: {what}; not ready: {:?}", self.status.not_ready());
+        }
+    }
+
+    pub(crate) async fn ready(&mut self) {
+        self.until("ready", |status| status.not_ready().is_empty()).await;
+    }
+}
+
+/// A record as a reader sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) partition: i32,
+    pub(crate) key: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) value: Vec<u8>,
+}
+
+impl Seen {
+    pub(crate) fn revision(&self) -> Revision {
+        self.headers[header::REVISION].parse().unwrap()
+    }
+}
+
+pub(crate) fn reader(brokers: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "test")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "error")
+        .set("fetch.wait.max.ms", "10")
+        .create()
+        .expect("a reader")
+}
+
+/// Reads until every partition's end was seen after at least `count` records.
+pub(crate) fn read_topic(brokers: &str, topic: &str, partitions: u32, count: usize) -> Vec<Seen> {
+    let consumer = reader(brokers);
+    let mut all = TopicPartitionList::new();
+    for partition in 0..partitions as i32 {
+        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    let (mut seen, mut ended) = (Vec::new(), vec![false; partitions as usize]);
+    let deadline = Instant::now() + DEADLINE;
+    while seen.len() < count || ended.contains(&false) {
+        assert!(Instant::now() < deadline, "{} of {count} records in {topic} in time", seen.len());
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(record)) => {
+                ended[record.partition() as usize] = false;
+                let headers = record.headers().map(|headers| {
+                    let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap().to_vec()).unwrap();
+                    headers.iter().map(|it| (it.key.to_owned(), text(it.value))).collect()
+                });
+                seen.push(Seen {
+                    partition: record.partition(),
+                    key: String::from_utf8(record.key().unwrap().to_vec()).unwrap(),
+                    headers: headers.unwrap_or_default(),
+                    value: record.payload().unwrap().to_vec(),
+                });
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => ended[partition as usize] = true,
+            // Brokers come and go in these tests; the deadline is what counts.
+            Some(Err(_)) | None => {}
+        }
+    }
+    seen
+}
