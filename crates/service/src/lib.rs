@@ -3,7 +3,7 @@
 //! ends in order ([`http`], [`shutdown`]).
 //!
 //! ```no_run
-//! use aqueduct_service::{Health, TelemetryOptions, config, http, shutdown, telemetry};
+//! use aqueduct_service::{Process, TelemetryOptions, config};
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize)]
@@ -12,20 +12,22 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let options: Options = config::load("aqueduct.toml".as_ref())?;
-//! let telemetry = telemetry::init("my-service", &options.telemetry)?;
-//! let health = Health::default();
-//! let listener = http::bind(options.listen).await?;
-//! http::serve(listener, axum::Router::new(), &telemetry, &health, shutdown::on_signal()?).await?;
+//! let process = Process::new("my-service", &options.telemetry)?;
+//! let shutdown = process.shutdown();
+//! let work = async { Ok::<_, std::io::Error>(shutdown.cancelled().await) };
+//! process.run(options.listen, axum::Router::new(), work).await?;
 //! # Ok(()) }
 //! ```
 
 pub mod config;
 mod health;
 pub mod http;
+mod process;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trace;
 
 pub use config::ConfigError;
 pub use health::{Component, Health};
+pub use process::{ANNOUNCEMENT, Process, ProcessError};
 pub use telemetry::{Telemetry, TelemetryOptions};
