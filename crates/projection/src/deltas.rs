@@ -1,9 +1,17 @@
 //! Read models that are sums over many streams.
 
+use std::marker::PhantomData;
+use std::sync::Arc;
+
 use aqueduct_core::DomainEvent;
+use async_trait::async_trait;
 use serde::Serialize;
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::Envelope;
+use crate::handler::{ApplyError, Handler, guarded};
+use crate::table::{Table, TableError};
 
 /// A read model in which many streams meet: each event adds to some rows, `x = x + delta`.
 ///
@@ -32,4 +40,47 @@ pub trait Deltas: Send + Sync + 'static {
 
     /// What an event adds, pure like [`View::fold`](crate::View::fold); nothing where it adds nothing.
     fn deltas(event: &Self::Event, envelope: &Envelope) -> Vec<Self::Row>;
+}
+
+/// Deltas on their table.
+pub(crate) struct DeltasHandler<D> {
+    table: Table,
+    add: Arc<str>,
+    deltas: PhantomData<fn() -> D>,
+}
+
+impl<D: Deltas> DeltasHandler<D> {
+    pub(crate) async fn new(pool: &PgPool) -> Result<Self, TableError> {
+        let table = Table::look_up(pool, D::NAME, D::TABLE, D::KEY, D::SUMS).await?;
+        let add = table.add(D::SUMS);
+        Ok(Self { table, add, deltas: PhantomData })
+    }
+}
+
+#[async_trait]
+impl<D: Deltas> Handler for DeltasHandler<D> {
+    const NAME: &'static str = D::NAME;
+    const IGNORES: &'static [&'static str] = D::IGNORES;
+    const REACTS: bool = false;
+    type Event = D::Event;
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[(&D::Event, &Envelope)],
+    ) -> Result<(), ApplyError> {
+        let mut rows = Vec::new();
+        for (event, envelope) in events {
+            for delta in guarded(|| D::deltas(event, envelope))? {
+                let row = serde_json::to_value(delta);
+                let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
+                rows.push(self.table.row(row)?);
+            }
+        }
+        if !rows.is_empty() {
+            let statement = sqlx::query(AssertSqlSafe(Arc::clone(&self.add)));
+            statement.bind(Json(rows)).execute(connection).await?;
+        }
+        Ok(())
+    }
 }

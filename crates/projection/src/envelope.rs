@@ -20,6 +20,8 @@ pub struct Envelope {
     pub position: Position,
     /// `ce_id`: `7@order-42`, unique in the source.
     pub id: String,
+    /// `ce_eventid`: the stored event's id, not unique; what follows from the event names it as its cause.
+    pub event_id: Option<Uuid>,
     /// `ce_type`: Avro full name, `shop.orders.OrderCreated`.
     pub full_type: String,
     /// `ce_time`: when the event was decided.

@@ -1,13 +1,43 @@
 //! Projections: records from Kafka to Postgres, once each, with inbox, views, reactors and parked events.
 
+mod backoff;
+mod batch;
+mod batches;
+mod consumer;
+mod decode;
 mod deltas;
 mod envelope;
+mod error;
+mod handler;
+mod headers;
+mod inbox;
 mod key;
+pub mod metrics;
+mod options;
+mod ownership;
+mod parked;
+mod postgres;
+mod processor;
+mod projection;
+mod react;
 mod reactor;
+mod record;
+mod table;
+mod trace;
 mod view;
 
+pub use batches::Batches;
+pub use decode::{DecodeError, Decoder};
 pub use deltas::Deltas;
 pub use envelope::{Envelope, Place, Previous};
+pub use error::ProjectionError;
+pub use headers::Headers;
 pub use key::Key;
+pub use options::Options;
+pub use postgres::{PostgresOptions, migrate};
+pub use processor::Outcome;
+pub use projection::{Projection, registry_decoder};
 pub use reactor::{ReactError, Reactor};
+pub use record::Record;
+pub use table::TableError;
 pub use view::View;

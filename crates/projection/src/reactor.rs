@@ -1,9 +1,13 @@
 //! Events in, commands out.
 
+use std::sync::Arc;
+
 use aqueduct_core::{DomainEvent, ErrorKind};
 use async_trait::async_trait;
+use sqlx::PgConnection;
 
 use crate::Envelope;
+use crate::handler::{ApplyError, Handler};
 
 /// Reacts to events with effects outside of Postgres, commands to other aggregates above all.
 ///
@@ -59,5 +63,28 @@ impl ReactError {
     /// restart.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+}
+
+/// A reactor: all it does is done before the transaction.
+pub(crate) struct ReactorHandler<R>(pub(crate) Arc<R>);
+
+#[async_trait]
+impl<R: Reactor> Handler for ReactorHandler<R> {
+    const NAME: &'static str = R::NAME;
+    const IGNORES: &'static [&'static str] = R::IGNORES;
+    const REACTS: bool = true;
+    type Event = R::Event;
+
+    async fn react(&self, event: &R::Event, envelope: &Envelope) -> Result<(), ReactError> {
+        self.0.react(event, envelope).await
+    }
+
+    async fn apply(
+        &self,
+        _connection: &mut PgConnection,
+        _events: &[(&R::Event, &Envelope)],
+    ) -> Result<(), ApplyError> {
+        Ok(())
     }
 }

@@ -1,0 +1,290 @@
+//! A record's raw headers, and the envelope that is read from them.
+
+use std::str::FromStr;
+
+use rdkafka::message::{BorrowedHeaders, Headers as _};
+use serde_json::{Value, json};
+
+use crate::{Envelope, Place, Previous};
+
+/// The headers of a record as they came: names may repeat, values may be no text. One buffer, because a
+/// record has fifteen of them and a batch a thousand records.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Headers {
+    bytes: Vec<u8>,
+    /// For each header the length of its name, and of its value if it has one.
+    lengths: Vec<(usize, Option<usize>)>,
+}
+
+impl Headers {
+    pub(crate) fn copy(borrowed: Option<&BorrowedHeaders>) -> Self {
+        let mut headers = Self::default();
+        for header in borrowed.into_iter().flat_map(|headers| headers.iter()) {
+            headers.push(header.key, header.value);
+        }
+        headers
+    }
+
+    /// Adds a header.
+    pub fn push(&mut self, name: &str, value: Option<&[u8]>) {
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        self.lengths.push((name.len(), value.map(<[u8]>::len)));
+    }
+
+    /// Names and values in the order of the record.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        let mut rest = self.bytes.as_slice();
+        self.lengths.iter().map(move |(name, value)| {
+            let (name, after) = rest.split_at(*name);
+            let (bytes, after) = after.split_at(value.unwrap_or_default());
+            rest = after;
+            // Written from a `&str`.
+            (std::str::from_utf8(name).unwrap_or_default(), value.map(|_| bytes))
+        })
+    }
+
+    /// As they are kept beside a parked event.
+    pub(crate) fn to_json(&self) -> Value {
+        let header = |(name, value): (&str, Option<&[u8]>)| match value.map(std::str::from_utf8) {
+            None => json!({ "name": name, "value": null }),
+            // Postgres' JSON can't hold a NUL.
+            Some(Ok(text)) if !text.contains('\0') => json!({ "name": name, "value": text }),
+            Some(_) => json!({ "name": name, "hex": hex(value.unwrap_or_default()) }),
+        };
+        self.iter().map(header).collect()
+    }
+
+    /// What they say of the record. `key` is the record's key, which must be the stream.
+    pub(crate) fn envelope(&self, key: Option<&[u8]>) -> Result<Envelope, HeaderError> {
+        let mut found = Found::default();
+        for (name, value) in self.iter() {
+            found.put(name, value)?;
+        }
+        found.envelope(key)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A record's headers do not describe an event.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub(crate) enum HeaderError {
+    #[error("header {0} is missing")]
+    Missing(&'static str),
+    #[error("header {name} is {value:?}, expected {expected}")]
+    Invalid { name: &'static str, value: String, expected: &'static str },
+    #[error("the record's key {key:?} is not the stream {stream:?} that header ce_subject names")]
+    Key { key: Option<String>, stream: String },
+}
+
+macro_rules! headers {
+    ($($field:ident = $name:literal),+ $(,)?) => {
+        /// The headers that matter, by name; the first of each counts.
+        #[derive(Default)]
+        struct Found<'a> { $($field: Option<&'a str>),+ }
+
+        impl<'a> Found<'a> {
+            fn put(&mut self, name: &str, value: Option<&'a [u8]>) -> Result<(), HeaderError> {
+                let (slot, name) = match name {
+                    $($name => (&mut self.$field, $name),)+
+                    _ => return Ok(()),
+                };
+                let Some(value) = value else { return Err(HeaderError::Missing(name)) };
+                let text = std::str::from_utf8(value).ok().filter(|text| !text.contains('\0'));
+                let invalid = || HeaderError::Invalid {
+                    name,
+                    value: String::from_utf8_lossy(value).replace('\0', "\u{fffd}"),
+                    expected: "text in UTF-8 without NUL",
+                };
+                slot.get_or_insert(text.ok_or_else(invalid)?);
+                Ok(())
+            }
+        }
+    };
+}
+
+headers! {
+    specversion = "ce_specversion",
+    id = "ce_id",
+    event_id = "ce_eventid",
+    full_type = "ce_type",
+    source = "ce_source",
+    subject = "ce_subject",
+    time = "ce_time",
+    revision = "ce_revision",
+    previous_revision = "ce_previousrevision",
+    subindex = "ce_subindex",
+    previous_subindex = "ce_previoussubindex",
+    position = "ce_position",
+    schema_version = "ce_schemaversion",
+    correlation_id = "ce_correlationid",
+    causation_id = "ce_causationid",
+    traceparent = "traceparent",
+}
+
+impl Found<'_> {
+    fn envelope(&self, key: Option<&[u8]>) -> Result<Envelope, HeaderError> {
+        if let Some(version) = self.specversion.filter(|version| *version != "1.0") {
+            return Err(invalid("ce_specversion", version, "1.0"));
+        }
+        let stream = required("ce_subject", self.subject)?;
+        if key != Some(stream.as_bytes()) {
+            let key = key.map(|key| String::from_utf8_lossy(key).replace('\0', "\u{fffd}"));
+            return Err(HeaderError::Key { key, stream: stream.to_owned() });
+        }
+        let subindex = |name, value: Option<&str>| value.map_or(Ok(0), |value| small_number(name, value));
+        let previous = match self.previous_revision {
+            None => Previous::Unknown,
+            Some("-1") => Previous::None,
+            Some(revision) => Previous::At(Place {
+                revision: place_number("ce_previousrevision", revision)?,
+                subindex: subindex("ce_previoussubindex", self.previous_subindex)?,
+            }),
+        };
+        let uuid = |name, value: Option<&str>| value.map(|value| parse(name, value, "a UUID")).transpose();
+        Ok(Envelope {
+            source: required("ce_source", self.source)?.to_owned(),
+            stream: stream.into(),
+            place: Place {
+                revision: place_number("ce_revision", required("ce_revision", self.revision)?)?,
+                subindex: subindex("ce_subindex", self.subindex)?,
+            },
+            previous,
+            position: place_number("ce_position", required("ce_position", self.position)?)?,
+            id: required("ce_id", self.id)?.to_owned(),
+            event_id: uuid("ce_eventid", self.event_id)?,
+            full_type: required("ce_type", self.full_type)?.to_owned(),
+            time: parse("ce_time", required("ce_time", self.time)?, "a time as in RFC 3339")?,
+            schema_version: small_number(
+                "ce_schemaversion",
+                required("ce_schemaversion", self.schema_version)?,
+            )?,
+            correlation_id: uuid("ce_correlationid", self.correlation_id)?,
+            causation_id: uuid("ce_causationid", self.causation_id)?,
+            traceparent: self.traceparent.map(str::to_owned),
+        })
+    }
+}
+
+fn required<'a>(name: &'static str, value: Option<&'a str>) -> Result<&'a str, HeaderError> {
+    value.ok_or(HeaderError::Missing(name))
+}
+
+fn invalid(name: &'static str, value: &str, expected: &'static str) -> HeaderError {
+    HeaderError::Invalid { name, value: value.to_owned(), expected }
+}
+
+fn parse<T: FromStr>(name: &'static str, value: &str, expected: &'static str) -> Result<T, HeaderError> {
+    value.parse().map_err(|_| invalid(name, value, expected))
+}
+
+/// Sub-indices are 32-bit and signed in Postgres.
+fn small_number(name: &'static str, value: &str) -> Result<u32, HeaderError> {
+    let number: Option<i32> = value.parse().ok();
+    number
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or_else(|| invalid(name, value, "a number from 0 to 2147483647"))
+}
+
+/// Revisions and positions are 64-bit and signed in the store and in Postgres.
+fn place_number(name: &'static str, value: &str) -> Result<u64, HeaderError> {
+    let number: Option<i64> = value.parse().ok();
+    number
+        .and_then(|number| u64::try_from(number).ok())
+        .ok_or_else(|| invalid(name, value, "a number from 0 to 9223372036854775807"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(changes: &[(&str, Option<&[u8]>)]) -> Headers {
+        let mut headers = Headers::default();
+        for (name, value) in changes {
+            headers.push(name, *value);
+        }
+        // The first of a name counts, so what stands here is only where the test says nothing else.
+        for (name, value) in [
+            ("ce_specversion", "1.0"),
+            ("ce_id", "7@order-42"),
+            ("ce_type", "shop.orders.OrderCreated"),
+            ("ce_source", "aqueduct/eventstore"),
+            ("ce_subject", "order-42"),
+            ("ce_time", "2026-11-23T03:04:05.678Z"),
+            ("ce_revision", "7"),
+            ("ce_position", "9001"),
+            ("ce_schemaversion", "2"),
+        ] {
+            headers.push(name, Some(value.as_bytes()));
+        }
+        headers
+    }
+
+    fn read(changes: &[(&str, Option<&[u8]>)]) -> Result<Envelope, String> {
+        headers(changes).envelope(Some(b"order-42")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn headers_that_are_left_out_have_their_meaning() {
+        let envelope = read(&[]).unwrap();
+        assert_eq!(envelope.place, Place { revision: 7, subindex: 0 });
+        assert_eq!(envelope.previous, Previous::Unknown);
+        assert_eq!(envelope.event_type(), "OrderCreated");
+
+        let first = read(&[("ce_previousrevision", Some(b"-1"))]).unwrap();
+        assert_eq!(first.previous, Previous::None);
+
+        let split = read(&[
+            ("ce_previousrevision", Some(b"6")),
+            ("ce_previoussubindex", Some(b"2")),
+            ("ce_subindex", Some(b"1")),
+        ])
+        .unwrap();
+        assert_eq!(split.previous, Previous::At(Place { revision: 6, subindex: 2 }));
+        assert_eq!(split.place, Place { revision: 7, subindex: 1 });
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (change, expected) in [
+            (("ce_revision", Some(b"seven".as_slice())), "header ce_revision is \"seven\""),
+            (("ce_revision", Some(b"9223372036854775808")), "expected a number"),
+            (("ce_revision", None), "header ce_revision is missing"),
+            (("ce_previousrevision", Some(b"-2")), "header ce_previousrevision is \"-2\""),
+            (("ce_time", Some(b"yesterday")), "expected a time as in RFC 3339"),
+            (("ce_correlationid", Some(b"1")), "expected a UUID"),
+            (("ce_specversion", Some(b"0.3")), "expected 1.0"),
+            (("ce_type", Some(b"a\0b")), "expected text in UTF-8 without NUL"),
+            (("ce_subject", Some(b"order-43")), "key Some(\"order-42\") is not the stream \"order-43\""),
+        ] {
+            let error = read(&[change]).unwrap_err();
+            assert!(error.contains(expected), "{change:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn raw_headers_come_back_as_they_were() {
+        let mut headers = Headers::default();
+        headers.push("a", Some(b"text"));
+        headers.push("a", None);
+        headers.push("", Some(b""));
+        headers.push("b", Some(&[0xff, 0]));
+        let seen: Vec<_> = headers.iter().collect();
+        assert_eq!(
+            seen,
+            [("a", Some(b"text".as_slice())), ("a", None), ("", Some(b"")), ("b", Some(&[0xff, 0]))]
+        );
+        assert_eq!(
+            headers.to_json(),
+            json!([
+                { "name": "a", "value": "text" },
+                { "name": "a", "value": null },
+                { "name": "", "value": "" },
+                { "name": "b", "hex": "ff00" },
+            ])
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! The connection to Postgres: pool, migrations, and what an error means.
+
+use std::time::Duration;
+
+use aqueduct_core::ErrorKind;
+use serde::Deserialize;
+use sqlx::PgPool;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgPoolOptions;
+
+/// Where Postgres is.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host/database`.
+    pub url: String,
+    /// Connections that a projection keeps at most.
+    #[serde(default = "default_connections")]
+    pub connections: u32,
+    /// Seconds after which a connection attempt or a batch's transaction counts as failed and is tried again.
+    #[serde(default = "default_timeout_seconds")]
+    pub timeout_seconds: u64,
+}
+
+fn default_connections() -> u32 {
+    4
+}
+
+fn default_timeout_seconds() -> u64 {
+    30
+}
+
+// By hand: the URL holds a password.
+impl std::fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("connections", &self.connections)
+            .field("timeout_seconds", &self.timeout_seconds)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresOptions {
+    /// The options for a URL, with the defaults.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            connections: default_connections(),
+            timeout_seconds: default_timeout_seconds(),
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds)
+    }
+
+    /// A pool that connects when it is first used.
+    pub(crate) fn pool(&self) -> Result<PgPool, sqlx::Error> {
+        PgPoolOptions::new()
+            .max_connections(self.connections)
+            .acquire_timeout(self.timeout())
+            .connect_lazy(&self.url)
+    }
+}
+
+/// Makes the tables and functions of the inbox in the schema `aqueduct`, or brings them up to date. Any
+/// number of processes may do it at once. Done by [`Projection::run`](crate::Projection::run) too; call it
+/// to have them before, for example with rights that the projection itself does not have.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    let mut migrator: Migrator = sqlx::migrate!();
+    // The application's own migrations are in the same database, under sqlx's default name.
+    migrator.dangerous_set_table_name("aqueduct.projection_migrations");
+    migrator.create_schema("aqueduct");
+    migrator.run(pool).await
+}
+
+/// What to do about an error from Postgres. [`Park`](ErrorKind::Park) means that a value does not fit: it is
+/// the fault of one record of the batch.
+pub(crate) fn error_kind(error: &sqlx::Error) -> ErrorKind {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => ErrorKind::Retry,
+        sqlx::Error::Database(error) => error.code().map_or(ErrorKind::Stop, |code| state_kind(&code)),
+        _ => ErrorKind::Stop,
+    }
+}
+
+/// By SQLSTATE (PostgreSQL's appendix A).
+fn state_kind(code: &str) -> ErrorKind {
+    match code.get(..2) {
+        // Cardinality, data, integrity constraint, raised by a trigger, check option.
+        Some("21" | "22" | "23" | "P0" | "44") => ErrorKind::Park,
+        // Connection, transaction state (a standby is read only until it is promoted), rollback (deadlock,
+        // serialisation), resources, object in use (lock time-out), operator intervention, system, internal.
+        Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "XX") => ErrorKind::Retry,
+        // Missing tables, refused logins and rights: waiting does not cure them.
+        _ => ErrorKind::Stop,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_decides_what_to_do() {
+        for (code, kind) in [
+            ("22003", ErrorKind::Park),
+            ("23514", ErrorKind::Park),
+            ("57P01", ErrorKind::Retry),
+            ("40P01", ErrorKind::Retry),
+            ("42P01", ErrorKind::Stop),
+            ("28P01", ErrorKind::Stop),
+        ] {
+            assert_eq!(state_kind(code), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let options = PostgresOptions::new("postgres://me:secret@db/shop");
+        assert!(!format!("{options:?}").contains("secret"));
+    }
+}
