@@ -137,12 +137,7 @@ impl Compiler {
         })
     }
 
-    fn union(
-        &mut self,
-        union: &UnionSchema,
-        namespace: Option<&str>,
-        place: &str,
-    ) -> Result<Shape, Refusal> {
+    fn union(&mut self, union: &UnionSchema, namespace: Option<&str>, place: &str) -> Result<Shape, Refusal> {
         let mut branches: Vec<Shape> = Vec::new();
         for variant in union.variants() {
             let branch = self.shape(variant, namespace, place)?;
@@ -223,5 +218,8 @@ fn type_name(name: &Name, aliases: Option<&[Alias]>, namespace: Option<&str>) ->
 }
 
 fn unsupported(place: &str, logical_type: &str) -> Refusal {
-    Refusal::new(place, format!("the type {logical_type} is not supported; see the mapping in the schema policy"))
+    Refusal::new(
+        place,
+        format!("the type {logical_type} is not supported; see the mapping in the schema policy"),
+    )
 }

@@ -17,7 +17,8 @@ pub fn generate(set: &SchemaSet) -> Result<String, GenerateError> {
     for event in set.events() {
         let layout = &event.last().layout;
         for record in &layout.records {
-            add(&mut types, &record.name.full, &event.event_type, a_struct(layout, record)?)?;
+            let text = a_struct(layout, record)?;
+            add(&mut types, &record.name.full, &event.event_type, text)?;
             for field in &record.fields {
                 let mut enums = Vec::new();
                 enums_of(&field.shape, &mut enums);
@@ -109,15 +110,157 @@ fn a_struct(layout: &Layout, record: &Record) -> Result<String, GenerateError> {
 
 fn a_field(layout: &Layout, record: &Record, field: &Field) -> Result<String, GenerateError> {
     let place = || format!("field {} of {}", field.name, record.name.full);
-    let mut text = doc("    ", field.doc.as_deref(), &field.name);
+    let mut text = doc("    ", field.doc.as_deref(), &format!("`{}`.", field.name));
     let name = snake_case(&field.name);
-    if name.trim_start_matches("r#") != field.name {
+    if name != field.name {
         let _ = writeln!(text, "    #[serde(rename = {:?})]", field.name);
-    }
-    if let Some(module) = serde_module(&field.shape) {
-        let _ = writeln!(text, "    #[serde(with = \"aqueduct_schema::plain::{module}\")]");
     }
     let of = rust_type(layout, &field.shape).ok_or_else(|| GenerateError::Union { place: place() })?;
     let _ = writeln!(text, "    pub {name}: {of},");
     Ok(text)
 }
+
+fn enum_text(an_enum: &Enum) -> String {
+    let mut text = doc("", an_enum.doc.as_deref(), &an_enum.name.full);
+    text.push_str("#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]\n");
+    let _ = writeln!(text, "pub enum {} {{", type_name(&an_enum.name.full));
+    for symbol in &an_enum.symbols {
+        let variant = camel_case(symbol);
+        let _ = writeln!(text, "    /// `{symbol}`.");
+        if variant != *symbol {
+            let _ = writeln!(text, "    #[serde(rename = {symbol:?})]");
+        }
+        let _ = writeln!(text, "    {variant},");
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// `None` for a union that has no counterpart.
+fn rust_type(layout: &Layout, shape: &Shape) -> Option<String> {
+    Some(match shape {
+        Shape::Null => "()".to_owned(),
+        Shape::Boolean => "bool".to_owned(),
+        Shape::Int => "i32".to_owned(),
+        Shape::Long => "aqueduct_schema::plain::Long".to_owned(),
+        Shape::Float | Shape::Double => "aqueduct_schema::plain::Double".to_owned(),
+        Shape::Bytes | Shape::Fixed(_) => "aqueduct_schema::plain::Bytes".to_owned(),
+        Shape::String => "String".to_owned(),
+        Shape::Enum(an_enum) => type_name(&an_enum.name.full).to_owned(),
+        Shape::Array(items) => format!("Vec<{}>", rust_type(layout, items)?),
+        Shape::Map(values) => {
+            format!("std::collections::BTreeMap<String, {}>", rust_type(layout, values)?)
+        }
+        Shape::Record(index) => {
+            let name = type_name(&layout.records[*index].name.full);
+            match holds(layout, *index, *index, &mut Vec::new()) {
+                true => format!("Box<{name}>"),
+                false => name.to_owned(),
+            }
+        }
+        Shape::Union(union) => {
+            let other = match union.branches.as_slice() {
+                [Shape::Null, other] | [other, Shape::Null] => other,
+                _ => return None,
+            };
+            format!("Option<{}>", rust_type(layout, other)?)
+        }
+        Shape::Decimal(decimal) if decimal.precision <= RUST_DECIMAL_DIGITS => {
+            "rust_decimal::Decimal".to_owned()
+        }
+        Shape::Decimal(_) => "String".to_owned(),
+        Shape::Uuid(_) => "uuid::Uuid".to_owned(),
+        Shape::Date => "jiff::civil::Date".to_owned(),
+        Shape::TimeOfDay(_) => "jiff::civil::Time".to_owned(),
+        Shape::Timestamp(_) => "jiff::Timestamp".to_owned(),
+        Shape::LocalTimestamp(_) => "jiff::civil::DateTime".to_owned(),
+    })
+}
+
+/// Whether a value of one record holds one of the other directly, without a list between: such a type needs
+/// a box.
+fn holds(layout: &Layout, outer: usize, inner: usize, seen: &mut Vec<usize>) -> bool {
+    if seen.contains(&outer) {
+        return false;
+    }
+    seen.push(outer);
+    layout.records[outer].fields.iter().any(|field| {
+        let branches = match &field.shape {
+            Shape::Union(union) => union.branches.as_slice(),
+            shape => std::slice::from_ref(shape),
+        };
+        branches.iter().any(|branch| match branch {
+            Shape::Record(index) => *index == inner || holds(layout, *index, inner, seen),
+            _ => false,
+        })
+    })
+}
+
+fn enums_of<'s>(shape: &'s Shape, found: &mut Vec<&'s Enum>) {
+    match shape {
+        Shape::Enum(an_enum) => found.push(an_enum),
+        Shape::Array(inner) | Shape::Map(inner) => enums_of(inner, found),
+        Shape::Union(union) => union.branches.iter().for_each(|branch| enums_of(branch, found)),
+        _ => {}
+    }
+}
+
+fn doc(indent: &str, doc: Option<&str>, otherwise: &str) -> String {
+    let mut text = String::new();
+    for line in doc.unwrap_or(otherwise).lines() {
+        let _ = writeln!(text, "{indent}/// {line}");
+    }
+    text
+}
+
+/// The simple name in Rust's style.
+fn type_name(full_name: &str) -> &str {
+    full_name.rsplit('.').next().unwrap_or(full_name)
+}
+
+/// `unitPrice` to `unit_price`; a keyword gets an underscore, since serde renames it anyway.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    let mut after_lower = false;
+    for character in name.chars() {
+        if character.is_ascii_uppercase() && after_lower {
+            snake.push('_');
+        }
+        after_lower = character.is_ascii_lowercase() || character.is_ascii_digit();
+        snake.push(character.to_ascii_lowercase());
+    }
+    if KEYWORDS.contains(&snake.as_str()) {
+        snake.push('_');
+    }
+    snake
+}
+
+/// `IN_TRANSIT` and `in_transit` to `InTransit`, `GBP` to `Gbp`; `InTransit` stays.
+fn camel_case(symbol: &str) -> String {
+    let shouting = !symbol.chars().any(|character| character.is_ascii_lowercase());
+    let mut camel = String::with_capacity(symbol.len());
+    let mut first = true;
+    for character in symbol.chars() {
+        match character {
+            '_' => first = true,
+            _ if first => {
+                camel.push(character.to_ascii_uppercase());
+                first = false;
+            }
+            _ if shouting => camel.push(character.to_ascii_lowercase()),
+            _ => camel.push(character),
+        }
+    }
+    if camel.starts_with(|first: char| !first.is_ascii_alphabetic()) {
+        camel.insert(0, '_');
+    }
+    camel
+}
+
+const KEYWORDS: [&str; 51] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
+    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual",
+    "where", "while", "yield",
+];

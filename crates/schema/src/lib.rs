@@ -5,11 +5,13 @@ mod decimal;
 mod decode;
 mod defaults;
 mod encode;
+mod generate;
 mod layout;
 mod limits;
 mod load;
 mod logical;
 mod mismatch;
+pub mod plain;
 mod publish;
 mod record;
 mod registry;
@@ -17,7 +19,10 @@ mod scalar;
 mod set;
 mod upcast;
 
-pub use limits::{MAX_AVRO_ALLOCATION, MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_COST, MAX_VALUES};
+pub use generate::{GenerateError, generate};
+pub use limits::{
+    MAX_AVRO_ALLOCATION, MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_COST, MAX_VALUES,
+};
 pub use load::LoadError;
 pub use publish::{PublishError, Published, TopicEvents, publish};
 pub use record::{DecodeError, DecodedRecord, EncodedRecord, RecordDecoder, RecordEncoder};

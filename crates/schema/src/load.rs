@@ -71,7 +71,12 @@ pub(crate) fn load(folder: &Path) -> Result<SchemaSet, LoadError> {
     }
 }
 
-fn load_event(env: &Arc<Env>, context: &str, event_type: &str, path: &Path) -> Result<EventSchemas, LoadError> {
+fn load_event(
+    env: &Arc<Env>,
+    context: &str,
+    event_type: &str,
+    path: &Path,
+) -> Result<EventSchemas, LoadError> {
     let mut versions: Vec<Version> = Vec::new();
     for (number, file) in (1_usize..).zip(version_files(path)?) {
         let version = load_version(env, event_type, versions.last(), &file)?;
@@ -113,7 +118,8 @@ fn load_version(
 
 /// What is wrong with a rule in version 1: there is nothing to make it from.
 fn first_version(layout: &crate::layout::Layout) -> Option<crate::compile::Refusal> {
-    let fields = layout.records.iter().flat_map(|record| record.fields.iter().map(move |field| (record, field)));
+    let fields =
+        layout.records.iter().flat_map(|record| record.fields.iter().map(move |field| (record, field)));
     let (record, field) = fields.into_iter().find(|(_, field)| field.rule.is_some())?;
     let place = format!("field {} of {}", field.name, record.name.full);
     Some(crate::compile::Refusal::new(&place, "its upcast rule has no older version to start from"))
@@ -125,7 +131,8 @@ fn version_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     for (name, path) in entries(folder)? {
         let number = name.strip_prefix('v').and_then(|rest| rest.strip_suffix(".avsc"));
         let number = number.filter(|digits| !digits.starts_with('0')).and_then(|digits| digits.parse().ok());
-        let number: u32 = number.ok_or_else(|| LoadError::new(&path, "expected a file v1.avsc, v2.avsc …"))?;
+        let number: u32 =
+            number.ok_or_else(|| LoadError::new(&path, "expected a file v1.avsc, v2.avsc …"))?;
         found.insert(number, path);
     }
     let hole = (1..).zip(found.keys()).find(|(expected, number)| expected != *number);

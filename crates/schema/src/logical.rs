@@ -39,7 +39,10 @@ fn check_one(object: &Map<String, Value>) -> Result<(), Refusal> {
     };
     let place = format!("logicalType {name}");
     if !bases.contains(&base) {
-        return Err(Refusal::new(&place, format!("stands on {base:?}, but belongs on {}", bases.join(" or "))));
+        return Err(Refusal::new(
+            &place,
+            format!("stands on {base:?}, but belongs on {}", bases.join(" or ")),
+        ));
     }
     let whole = |key: &str| object.get(key).map(Value::as_u64);
     if name == "decimal" {

@@ -134,9 +134,10 @@ pub(crate) fn uuid(json: &Value) -> Result<uuid::Uuid, Mismatch> {
 /// Days since 1970-01-01.
 pub(crate) fn date(json: &Value) -> Result<i32, Mismatch> {
     let text = text(json, "a date")?;
-    let date: Date = text.parse().ok().filter(|_| plain_date(text)).ok_or_else(|| {
-        Mismatch::new(format!("{:?} is no date of the form 2010-12-01", shortened(text)))
-    })?;
+    let date: Date =
+        text.parse().ok().filter(|_| plain_date(text)).ok_or_else(|| {
+            Mismatch::new(format!("{:?} is no date of the form 2010-12-01", shortened(text)))
+        })?;
     let since = date.duration_since(jiff::civil::date(1970, 1, 1));
     #[expect(clippy::cast_possible_truncation, reason = "jiff's years ±9999 are under 4 million days")]
     Ok((since.as_hours() / 24) as i32)
@@ -161,9 +162,8 @@ pub(crate) fn date_to_json(days: i32) -> Result<Value, Mismatch> {
 pub(crate) fn time_of_day(json: &Value, unit: TimeUnit) -> Result<i64, Mismatch> {
     let text = text(json, "a time of day")?;
     let parsed: Option<Time> = text.parse().ok().filter(|_| plain_time(text));
-    let time = parsed.ok_or_else(|| {
-        Mismatch::new(format!("{:?} is no time of the form 08:26:00.000", shortened(text)))
-    })?;
+    let time = parsed
+        .ok_or_else(|| Mismatch::new(format!("{:?} is no time of the form 08:26:00.000", shortened(text))))?;
     in_units(time.duration_since(Time::midnight()).as_nanos(), unit, text)
 }
 

@@ -11,7 +11,9 @@
 
 use std::sync::Arc;
 
-use cel::common::types::{CelInt, CelList, CelMap, CelMapKey, CelString, DYN_TYPE, LIST_TYPE, STRING_TYPE, Type};
+use cel::common::types::{
+    CelInt, CelList, CelMap, CelMapKey, CelString, DYN_TYPE, LIST_TYPE, STRING_TYPE, Type,
+};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
@@ -20,9 +22,8 @@ use crate::decimal::{Decimal, DecimalError};
 type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 /// CEL's standard functions that rules may call. There is no clock and no randomness among them.
-const STANDARD: [&str; 10] = [
-    "size", "contains", "startsWith", "endsWith", "int", "uint", "double", "string", "bool", "bytes",
-];
+const STANDARD: [&str; 10] =
+    ["size", "contains", "startsWith", "endsWith", "int", "uint", "double", "string", "bool", "bytes"];
 const OWN: [&str; 7] = ["minorUnits", "add", "sub", "mul", "sum", "sumProduct", "replace"];
 
 /// The environment that rules are compiled for and run in.

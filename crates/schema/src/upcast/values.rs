@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cel::common::types::{CelBool, CelBytes, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString};
+use cel::common::types::{
+    CelBool, CelBytes, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString,
+};
 use cel::common::value::Val;
 use serde_json::{Map, Value};
 
@@ -28,9 +30,9 @@ pub(crate) fn to_cel<'v>(layout: &Layout, shape: &Shape, json: &'v Value) -> Box
             Box::new(CelList::from(items))
         }
         (Shape::Map(values), Value::Object(object)) => {
-            let entries = object.iter().map(|(key, value)| {
-                (CelMapKey::from(key.as_str()), to_cel(layout, values, value))
-            });
+            let entries = object
+                .iter()
+                .map(|(key, value)| (CelMapKey::from(key.as_str()), to_cel(layout, values, value)));
             Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
         }
         (Shape::Record(index), Value::Object(object)) => {

@@ -1,0 +1,4 @@
+//! The crate's tests from outside, in one binary.
+
+mod generated;
+mod shop_events;
