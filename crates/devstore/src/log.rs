@@ -76,10 +76,7 @@ impl Log {
             Change::Append(events) => events.iter().map(|event| event.id).collect(),
             Change::Delete | Change::Tombstone => vec![Uuid::new_v4()],
         };
-        let mut head = self.head(stream)?.clone();
-        if self.is_deleted_with_its_stream(stream)? {
-            head.last = Some(TOMBSTONE_REVISION);
-        }
+        let head = self.head(stream)?.clone();
         let decision = match self.decide(stream, &head, expected, &ids)? {
             Decision::Write if matches!(change, Change::Delete) && !self.exists(stream, &head)? => {
                 Decision::WrongVersion
@@ -129,17 +126,6 @@ impl Log {
     /// Whether a stream has events or at least metadata.
     fn exists(&mut self, stream: &str, head: &Head) -> Result<bool, StorageError> {
         Ok(head.last.is_some() || self.head(&metadata_stream(stream).into())?.last.is_some())
-    }
-
-    /// A tombstone also deletes the metadata of its stream.
-    fn is_deleted_with_its_stream(&mut self, stream: &str) -> Result<bool, StorageError> {
-        match described_by(stream) {
-            None => Ok(false),
-            Some(described) => {
-                let is_tombstoned = self.head(&described.into())?.is_tombstoned();
-                Ok(is_tombstoned || self.is_deleted_with_its_stream(described)?)
-            }
-        }
     }
 
     fn head(&mut self, stream: &Arc<str>) -> Result<&mut Head, StorageError> {

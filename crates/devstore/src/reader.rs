@@ -80,7 +80,8 @@ pub(crate) fn backwards(
     Ok(StreamPage::Events(Page { events, next, continues_at: last + 1, last }))
 }
 
-/// The revision of the last event. A tombstone also deletes the metadata of its stream.
+/// The revision of the last event as a reader sees it: a tombstone also hides the metadata of its stream,
+/// though that can still be written.
 pub(crate) fn last_revision(store: &dyn Store, stream: &str) -> Result<Option<u64>, StorageError> {
     if let Some(described) = described_by(stream)
         && let Some(TOMBSTONE_REVISION) = last_revision(store, described)?

@@ -1,6 +1,8 @@
 //! The server as its clients meet it: over the wire.
 
 mod client;
+mod falsified;
 mod player;
 mod recordings;
 mod running;
+mod server;

@@ -19,7 +19,7 @@ const LEFT_OUT: [(&str, &str); 2] = [
     ("idempotency__batch-append", "uses BatchAppend, which the server refuses"),
 ];
 
-fn load(archive: &str) -> Vec<Value> {
+pub(crate) fn load(archive: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/eventstore-golden").join(archive);
     let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let reader = BufReader::new(GzDecoder::new(file));
@@ -30,7 +30,7 @@ fn kind(recording: &Value) -> &str {
     recording["file"].as_str().unwrap().split("__").next().unwrap()
 }
 
-async fn connect(server: &Running) -> Channel {
+pub(crate) async fn connect(server: &Running) -> Channel {
     let endpoint =
         format!("http://{}", server.handle.address()).parse::<tonic::transport::Endpoint>().unwrap();
     endpoint.connect().await.unwrap()
