@@ -1,6 +1,7 @@
 //! A client that lives as long as it is wanted: built when needed, built again when it has died, and with
 //! TCP_NODELAY on its sockets.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// One client and the TCP connection it keeps. Operations and each subscription have one of their own: the
 /// flow control window of an HTTP/2 connection is shared by all of its streams, so that subscriptions whose
 /// consumers wait would hold back the very reads they wait for.
-#[derive(Debug)]
 pub(crate) struct Connection {
     settings: ClientSettings,
     shown_url: Arc<str>,
@@ -38,9 +38,10 @@ struct Current {
     generation: u64,
 }
 
-impl std::fmt::Debug for Current {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "client {}", self.generation)
+/// The client's settings show the password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("url", &self.shown_url).finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Core's event store port on the `eventstore` crate, with the cures its client needs in production.
 
+pub mod bench;
 mod connection;
 mod error;
 mod event;

@@ -14,13 +14,12 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Every address under which a node was ever known: a name may resolve differently each time, and a
 /// cluster's leader may be one that no connection string names.
-#[derive(Debug)]
 pub(crate) struct Peers {
     cluster: bool,
     known: Mutex<Known>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Known {
     names: HashSet<(String, u16)>,
     addresses: HashSet<SocketAddr>,

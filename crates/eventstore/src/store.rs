@@ -55,6 +55,9 @@ impl EventStoreDb {
     }
 }
 
+/// No event has a higher one.
+const LAST_REVISION: Revision = i64::MAX as Revision;
+
 /// What an operation fails with before it is known which error of the port that is.
 enum Failure {
     Client(Error),
@@ -216,6 +219,10 @@ impl EventStore for EventStoreDb {
         from: Revision,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
+        // The server counts revisions in signed numbers and chokes on more.
+        if from > LAST_REVISION {
+            return Ok(Vec::new());
+        }
         let from = ReadStreamOptions::default().position(StreamPosition::Position(from)).forwards();
         self.inner.read(stream, from, limit).await
     }
@@ -226,8 +233,7 @@ impl EventStore for EventStoreDb {
         from: Revision,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        // The server counts revisions in signed numbers.
-        let from = if from < i64::MAX as u64 { StreamPosition::Position(from) } else { StreamPosition::End };
+        let from = if from <= LAST_REVISION { StreamPosition::Position(from) } else { StreamPosition::End };
         self.inner.read(stream, ReadStreamOptions::default().position(from).backwards(), limit).await
     }
 

@@ -1,0 +1,68 @@
+//! A subscription that ends with status OK, on which the client by itself would spin for ever.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aqueduct_core::EventStore as _;
+use aqueduct_eventstore::{EventStoreDb, Options};
+use axum::Router;
+use axum::http::{HeaderMap, Uri};
+use futures::StreamExt as _;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+
+use crate::server::until;
+
+/// Answers every read at once with the end of the stream; how many there were.
+async fn server_that_ends_every_call(read_status: Option<&'static str>) -> (String, Arc<AtomicUsize>) {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&reads);
+    let router = Router::new().fallback(move |uri: Uri| async move {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/grpc".parse().unwrap());
+        if uri.path().ends_with("/Read") {
+            counter.fetch_add(1, Ordering::SeqCst);
+            if let Some(status) = read_status {
+                headers.insert("grpc-status", status.parse().unwrap());
+            }
+        } else {
+            headers.insert("grpc-status", "12".parse().unwrap());
+        }
+        headers
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("esdb://{}?tls=false", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(router.clone());
+            tokio::spawn(async move {
+                let builder = auto::Builder::new(TokioExecutor::new());
+                let _ = builder.serve_connection(TokioIo::new(socket), service).await;
+            });
+        }
+    });
+    (url, reads)
+}
+
+async fn is_subscribed_to_again(read_status: Option<&'static str>) {
+    let (url, reads) = server_that_ends_every_call(read_status).await;
+    let store = EventStoreDb::new(Options::new(url)).unwrap();
+    let mut subscription = store.subscribe_all(None);
+    tokio::select! {
+        item = subscription.next() => panic!("nothing can come, but {item:?} did"),
+        () = until(|| async { reads.load(Ordering::SeqCst) >= 4 }) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_with_status_ok_is_subscribed_to_again() {
+    is_subscribed_to_again(Some("0")).await;
+}
+
+/// What a proxy makes of a server that goes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_without_a_status_is_subscribed_to_again() {
+    is_subscribed_to_again(None).await;
+}

@@ -1,0 +1,36 @@
+//! Nobody there.
+
+use aqueduct_core::{AppendError, ErrorKind, EventStore, ExpectedRevision, StreamName};
+
+use crate::server::{Server, event, next_event, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreachable_store_is_named_without_its_password_and_works_once_it_is_there() {
+    let mut server = Server::not_yet().await;
+    let store = server.store();
+    let stream = StreamName::from("note-late");
+    let mut subscription = store.subscribe_all(None);
+
+    let error = match store.append(&stream, ExpectedRevision::NoStream, &[event("0")]).await {
+        Err(AppendError::Store(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(error.kind(), ErrorKind::Retry);
+    let shown = format!("{error} {error:?} {store:?}");
+    assert!(
+        shown.contains(&server.address().to_string()) && shown.contains("is the server running"),
+        "{shown}"
+    );
+    assert!(!shown.contains("s3cret"), "{shown}");
+    for error in [
+        store.read_stream(&stream, 0, 1).await.unwrap_err(),
+        store.read_stream_back(&stream, 0, 1).await.unwrap_err(),
+        store.last_position().await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Retry);
+    }
+
+    server.resume().await;
+    until(|| async { store.append(&stream, ExpectedRevision::NoStream, &[event("0")]).await.is_ok() }).await;
+    assert_eq!(next_event(&mut subscription).await.stream, stream);
+}
