@@ -148,6 +148,13 @@ impl World {
         async { read.await.expect("reading the topic") }
     }
 
+    /// The checkpoints of the route's first lane, as JSON.
+    pub(crate) async fn checkpoints(&self, count: usize) -> Vec<serde_json::Value> {
+        let (brokers, topic) = (self.options.brokers.clone(), self.options.routes[0].checkpoint_topic());
+        let read = tokio::task::spawn_blocking(move || read_topic(&brokers, &topic, 1, count)).await.unwrap();
+        read.iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
+    }
+
     /// Every event of the store stands in the topic once, each stream in order: nothing lost, nothing doubled.
     pub(crate) async fn assert_complete(&self, count: usize) -> Vec<Seen> {
         let records = self.records(count).await;

@@ -1,0 +1,271 @@
+//! Faults, and the promises they attack (the numbers are the design's).
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use aqueduct_core::ExpectedRevision::Any;
+use aqueduct_core::{EventStore as _, MemoryStore, NewEvent};
+use aqueduct_relay::{LaneState, Pump, Record, Status, create_topics, header};
+use bytes::Bytes;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+
+use crate::support::{World, own_stack, shared_stack};
+
+fn halted(status: &Status, route: &str) -> Option<String> {
+    match status.lane(route, 0) {
+        LaneState::Halted { problem } => Some(problem),
+        _ => None,
+    }
+}
+
+/// Promises 1 and 2: an instance vanishes in the middle of its work; another takes over and completes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_instance_takes_over() {
+    let mut world = World::new(shared_stack().await).await;
+    world.options.batch_records = 50.try_into().unwrap();
+    let mut first = world.start();
+    first.ready().await;
+    let mut second = world.start();
+    second.ready().await;
+    world.append_notes(20, 3000).await;
+    world.records(100).await;
+
+    first.abort().await;
+
+    world.append_notes(20, 1000).await;
+    world.assert_complete(4000).await;
+    second.until("the second has the lane", |status| is_running(status, &world)).await;
+    second.stop().await;
+}
+
+fn is_running(status: &Status, world: &World) -> bool {
+    status.lane(world.route(), 0) == LaneState::Running
+}
+
+/// Promises 1 and 2: another producer takes the lane's transactional id away. The relay stops writing, joins
+/// the group anew, and goes on without loss or repetition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fenced_relay_joins_anew() {
+    let world = World::new(shared_stack().await).await;
+    let mut relay = world.start();
+    world.append_notes(5, 200).await;
+    world.assert_complete(200).await;
+
+    let options = world.options.clone();
+    let id = options.transactional_id(&options.routes[0], 0);
+    let usurper = tokio::task::spawn_blocking(move || Pump::open(&options, &id)).await.unwrap().unwrap();
+    world.append_notes(5, 200).await;
+
+    world.assert_complete(400).await;
+    relay.ready().await;
+    relay.stop().await;
+    drop(usurper);
+}
+
+/// Promise 2: an instance that was thought dead wakes up and writes. Its records never become visible.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zombie_is_fenced() {
+    let world = World::new(shared_stack().await).await;
+    let options = world.options.clone();
+    let id = options.transactional_id(&options.routes[0], 0);
+    let zombie = tokio::task::spawn_blocking(move || Pump::open(&options, &id)).await.unwrap().unwrap();
+    world.append_notes(5, 100).await;
+    let relay = world.start();
+    world.assert_complete(100).await;
+
+    let record = Record {
+        topic: world.topic().into(),
+        partition: 0,
+        key: Bytes::from_static(b"note-0"),
+        value: Bytes::from_static(b"from the grave"),
+        headers: None,
+    };
+    let written = tokio::task::spawn_blocking(move || zombie.transact([record])).await.unwrap();
+
+    assert!(written.unwrap_err().fenced);
+    world.append_notes(5, 100).await;
+    let records = world.assert_complete(200).await;
+    assert!(records.iter().all(|it| it.value != b"from the grave"));
+    relay.stop().await;
+}
+
+/// Promise 7: a schema that is not registered halts the lane, visibly, and nothing is skipped. Once it is
+/// published the lane goes on by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unregistered_schema_halts_and_heals() {
+    let world = World::unpublished(shared_stack().await).await;
+    world.publish(&["Noted"]).await;
+    world.append_notes(1, 3).await;
+    world.append("note-0", "Closed", 1, r#"{"reason":"done"}"#).await;
+    world.append_notes(1, 3).await;
+    let mut relay = world.start();
+
+    relay.until("halted", |status| halted(status, world.route()).is_some()).await;
+    let problem = halted(&relay.status, world.route()).unwrap();
+    for part in ["event 3@note-0", "Closed", "not registered", "aqueduct schemas publish"] {
+        assert!(problem.contains(part), "{part:?} in {problem:?}");
+    }
+    assert!(relay.status.not_ready().contains_key(&format!("{}/0", world.route())));
+    world.records(3).await;
+
+    world.publish(&["Closed"]).await;
+    let records = world.assert_complete(7).await;
+    assert_eq!(records[3].headers[header::TYPE], "test.notes.Closed");
+    relay.ready().await;
+    relay.stop().await;
+}
+
+/// Promise 7: an event that can't be relayed halts its lane and is named; what came before it stands in the
+/// topic, what comes after does not. Other routes go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_event_halts_its_lane_only() {
+    let stack = shared_stack().await;
+    for (event_type, data, metadata, expected) in [
+        ("Noted", r#"{"text":"x"}"#, "no JSON", "metadata of event 2@note-0 can't be read"),
+        ("Noted", r#"{"text":7}"#, &*crate::support::metadata(1), "text"),
+        ("Unheard", "{}", &*crate::support::metadata(1), "Unheard"),
+    ] {
+        let mut world = World::new(stack).await;
+        let mut other = world.options.routes[0].clone();
+        other.name += ".other";
+        other.topic += ".other";
+        other.categories = ["memo".to_owned()].into();
+        world.options.routes.push(other.clone());
+        create_topics(&world.options).await.unwrap();
+        world.publish(&["Noted"]).await;
+        world.append_notes(1, 2).await;
+        world.append_with("note-0", event_type, data, metadata).await;
+        world.append_notes(1, 2).await;
+        let mut relay = world.start();
+
+        relay.until("halted", |status| halted(status, world.route()).is_some()).await;
+        let problem = halted(&relay.status, world.route()).unwrap();
+        assert!(problem.contains("event 2@note-0") && problem.contains(expected), "{problem}");
+        assert_eq!(world.records(2).await.len(), 2);
+
+        world.append("memo-1", "Noted", 1, r#"{"text":"x"}"#).await;
+        world.options.routes.remove(0);
+        world.assert_complete(1).await;
+        relay.until("still halted", |status| halted(status, &other.name).is_none()).await;
+        relay.stop().await;
+    }
+}
+
+/// Promises 1, 2 and 3: the broker dies in mid-run, twice, while events keep coming.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_dies_costs_nothing() {
+    let stack = own_stack().await;
+    let mut world = World::new(&stack).await;
+    world.options.batch_records = 20.try_into().unwrap();
+    let mut relay = world.start();
+    let mut count = 0;
+    for _ in 0..2 {
+        world.append_notes(20, 2000).await;
+        count += 2000;
+        world.records(count - 1900).await;
+        stack.kafka().unwrap().kill().await;
+        world.append_notes(20, 500).await;
+        count += 500;
+        stack.kafka().unwrap().start().await.unwrap();
+        world.assert_complete(count).await;
+    }
+    relay.ready().await;
+    relay.stop().await;
+    stack.shutdown().await;
+}
+
+/// Promises 2 and 4: a checkpoint that does not agree with the topic, or the store, is refused, whichever of
+/// them was lost. The relay neither goes back nor jumps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_does_not_agree_is_refused() {
+    let mut world = World::new(shared_stack().await).await;
+    world.append_notes(8, 100).await;
+    let relay = world.start();
+    world.assert_complete(100).await;
+    relay.stop().await;
+
+    // Another route on the same topic, or the checkpoint topic lost: there is no checkpoint.
+    let mut lost = world.options.clone();
+    lost.routes[0].name += ".lost";
+    create_topics(&lost).await.unwrap();
+    expect_refusal(&world, &lost, "is ahead of the checkpoint").await;
+
+    // Other categories, and so another rule.
+    let mut changed = world.options.clone();
+    changed.routes[0].categories.insert("memo".to_owned());
+    expect_refusal(&world, &changed, "another set of categories").await;
+
+    // Another store.
+    let store = std::mem::replace(&mut world.store, MemoryStore::default());
+    expect_refusal(&world, &world.options, "the store ends at").await;
+    world.store = store;
+
+    // The topic made anew, without its records.
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &world.options.brokers).create().unwrap();
+    admin.delete_topics(&[world.topic()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    let recreated = async {
+        while create_topics(&world.options).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), recreated).await.unwrap();
+    expect_refusal(&world, &world.options, "lacks what the checkpoint").await;
+}
+
+async fn expect_refusal(world: &World, options: &aqueduct_relay::Options, expected: &str) {
+    let route = &options.routes[0].name;
+    let mut relay = world.start_with(options.clone());
+    relay.until(expected, |status| halted(status, route).is_some()).await;
+    let problem = halted(&relay.status, route).unwrap();
+    assert!(problem.contains(expected), "{problem}");
+    relay.stop().await;
+}
+
+/// Promise 1: a topic that is missing, or not as configured, halts the lane and says what to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_topic_is_waited_for() {
+    let mut world = World::new(shared_stack().await).await;
+    world.options.routes[0].name += ".late";
+    world.options.routes[0].topic += ".late";
+    world.publish(&["Noted"]).await;
+    world.append_notes(2, 10).await;
+    let route = world.route().to_owned();
+    let mut relay = world.start();
+    relay
+        .until("the group fails", |status| {
+            status.not_ready().get(&route).is_some_and(|problem| problem.contains("create it"))
+        })
+        .await;
+
+    create_topics(&world.options).await.unwrap();
+    world.assert_complete(10).await;
+    relay.stop().await;
+
+    let mut other = world.options.clone();
+    other.routes[0].partitions = NonZeroU32::new(8).unwrap();
+    expect_refusal(&world, &other, "has 4 partitions, 8 are configured").await;
+    let error = create_topics(&other).await.unwrap_err().to_string();
+    assert!(error.contains("has 4 partitions, 8 are configured"), "{error}");
+}
+
+/// Promise 7: an idle lane moves its checkpoint past what is not its own, so that a restart need not read it
+/// again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_lane_writes_a_checkpoint() {
+    let world = World::new(shared_stack().await).await;
+    let event = NewEvent {
+        id: uuid::Uuid::new_v4(),
+        event_type: "Noted".to_owned(),
+        data: Bytes::new(),
+        metadata: Bytes::new(),
+    };
+    let appended = world.store.append(&"memo-1".into(), Any, &[event]).await.unwrap();
+    let relay = world.start();
+    let checkpoint = world.checkpoints(1).await.pop().unwrap();
+    assert_eq!(checkpoint["position"], appended.position);
+    assert_eq!(checkpoint["last"], serde_json::Value::Null);
+    relay.stop().await;
+}
