@@ -28,3 +28,6 @@ pub use publish::{PublishError, Published, TopicEvents, publish};
 pub use record::{DecodeError, DecodedRecord, EncodedRecord, RecordDecoder, RecordEncoder};
 pub use registry::{Registry, RegistryError, RegistryOptions};
 pub use set::{EventSchemas, SchemaSet};
+
+#[cfg(test)]
+mod tests;

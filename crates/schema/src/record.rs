@@ -91,16 +91,16 @@ impl RecordEncoder {
         stored_version: u32,
         json: &[u8],
     ) -> Result<EncodedRecord, CodecError> {
-        let latest = self.set.latest(event_type, stored_version, json)?;
+        let avro = self.set.to_avro(event_type, stored_version, json)?;
         let Some(Registered { id, full_name }) = self.registered(event_type) else {
             let problem = "its schema id has not been looked up; prepare the encoder first";
             return Err(refused(event_type, stored_version, problem.to_owned()));
         };
         let schema_version = self.set.known(event_type, stored_version)?.latest();
-        let mut bytes = Vec::with_capacity(HEADER + latest.avro.len());
+        let mut bytes = Vec::with_capacity(HEADER + avro.len());
         bytes.push(MAGIC);
         bytes.extend_from_slice(&id.to_be_bytes());
-        bytes.extend_from_slice(&latest.avro);
+        bytes.extend_from_slice(&avro);
         Ok(EncodedRecord {
             bytes: bytes.into(),
             full_name,

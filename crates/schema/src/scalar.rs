@@ -181,7 +181,8 @@ pub(crate) fn time_of_day_to_json(units: i64, unit: TimeUnit) -> Result<Value, M
 /// Units since 1970-01-01T00:00:00Z.
 pub(crate) fn timestamp(json: &Value, unit: TimeUnit) -> Result<i64, Mismatch> {
     let text = text(json, "a timestamp")?;
-    let parsed: Option<Timestamp> = text.parse().ok().filter(|_| text.get(..10).is_some_and(plain_date));
+    let plain = text.get(..10).is_some_and(plain_date) && !text.contains(":60") && !text.contains('[');
+    let parsed: Option<Timestamp> = text.parse().ok().filter(|_| plain);
     let timestamp = parsed.ok_or_else(|| {
         Mismatch::new(format!(
             "{:?} is no timestamp with an offset (RFC 3339, 2010-12-01T08:26:00.000Z)",
@@ -222,9 +223,11 @@ pub(crate) fn local_timestamp_to_json(units: i64, unit: TimeUnit) -> Result<Valu
     Ok(format!("{time:.0$}", unit.digits()).into())
 }
 
-/// Digits, colons and a fraction: no offset, no zone, no calendar annotation.
+/// Digits, colons and a fraction: no offset, no zone, no calendar annotation. No leap second either, which no
+/// number of seconds since 1970 stands for.
 fn plain_time(text: &str) -> bool {
-    text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':' || byte == b'.')
+    let plain = |byte: u8| byte.is_ascii_digit() || byte == b':' || byte == b'.';
+    text.len() >= 8 && text.bytes().all(plain) && !text.contains(":60")
 }
 
 fn in_units(nanos: i128, unit: TimeUnit, text: &str) -> Result<i64, Mismatch> {

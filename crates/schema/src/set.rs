@@ -74,12 +74,17 @@ impl EventSchemas {
     }
 }
 
-/// An event of the latest version in both forms.
-#[derive(Debug)]
-pub(crate) struct Latest {
-    /// In canonical form.
-    pub(crate) json: Value,
-    pub(crate) avro: Vec<u8>,
+/// An event of the latest version.
+pub(crate) struct Latest<'s> {
+    json: Value,
+    pub(crate) encoded: Encoded,
+    layout: &'s Layout,
+}
+
+impl Latest<'_> {
+    fn into_json(self) -> Result<Value, String> {
+        canonical(self.layout, self.json, &self.encoded)
+    }
 }
 
 impl SchemaSet {
@@ -114,25 +119,43 @@ impl SchemaSet {
         Ok(canonical.to_string().into())
     }
 
-    /// Brings an event of any version to the latest one, in JSON and in Avro.
-    pub(crate) fn latest(&self, event_type: &str, version: u32, json: &[u8]) -> Result<Latest, CodecError> {
+    /// An event of any version as Avro of the latest one, without a header.
+    pub fn to_avro(&self, event_type: &str, version: u32, json: &[u8]) -> Result<Vec<u8>, CodecError> {
+        Ok(self.latest(event_type, version, json)?.encoded.avro)
+    }
+
+    /// What [`to_avro`](Self::to_avro) made, or anybody else by the schema of that version, as JSON in
+    /// canonical form.
+    pub fn from_avro(&self, event_type: &str, version: u32, avro: &[u8]) -> Result<Value, CodecError> {
+        let known = self.known_version(self.known(event_type, version)?, version)?;
+        decode::decode(&known.layout, avro).map_err(|error| refused(event_type, version, error.to_string()))
+    }
+
+    /// Brings an event of any version to the latest one.
+    pub(crate) fn latest(
+        &self,
+        event_type: &str,
+        version: u32,
+        json: &[u8],
+    ) -> Result<Latest<'_>, CodecError> {
         let event = self.known(event_type, version)?;
-        let mut known = self.known_version(event, version)?;
+        let known = self.known_version(event, version)?;
         let fail = |problem: String| refused(event_type, version, problem);
-        let value = parse(json).map_err(fail)?;
-        let mut encoded = encode(&known.layout, &value).map_err(|error| fail(error.to_string()))?;
-        let mut value = canonical(&known.layout, value, &encoded).map_err(fail)?;
+        let parsed = parse(json).map_err(fail)?;
+        let encoded = encode(&known.layout, &parsed).map_err(|error| fail(error.to_string()))?;
+        let mut latest = Latest { json: parsed, encoded, layout: &known.layout };
         for (next, newer) in (version + 1..).zip(&event.versions[version as usize..]) {
             let fail = |problem: String| fail(format!("on the way to version {next}: {problem}"));
+            let older = latest.layout;
+            let mut value = latest.into_json().map_err(fail)?;
             if let Some(step) = &newer.step {
-                let upcast = step.run(&known.layout, &value, json.len());
+                let upcast = step.run(older, &value, json.len());
                 value = upcast.map_err(|error| fail(error.to_string()))?;
             }
-            encoded = encode(&newer.layout, &value).map_err(|error| fail(error.to_string()))?;
-            value = canonical(&newer.layout, value, &encoded).map_err(fail)?;
-            known = newer;
+            let encoded = encode(&newer.layout, &value).map_err(|error| fail(error.to_string()))?;
+            latest = Latest { json: value, encoded, layout: &newer.layout };
         }
-        Ok(Latest { json: value, avro: encoded.avro })
+        Ok(latest)
     }
 
     pub(crate) fn known(&self, event_type: &str, version: u32) -> Result<&EventSchemas, CodecError> {
@@ -182,6 +205,7 @@ impl aqueduct_core::Codec for SchemaSet {
         if version == event.latest() && !known.layout.has_defaults {
             return Ok(stored.clone());
         }
-        Ok(self.latest(event_type, version, stored)?.json.to_string().into())
+        let json = self.latest(event_type, version, stored)?.into_json();
+        Ok(json.map_err(|problem| refused(event_type, version, problem))?.to_string().into())
     }
 }
