@@ -1,0 +1,89 @@
+//! Executing commands, with what happens around them: a span, metrics, and the process's own event bus.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aqueduct_core::{
+    Aggregate, Answer, Codec, CommandRequest, EventBus, EventStore, ExecuteError, Position, Repository,
+    StreamName,
+};
+use aqueduct_service::trace;
+use tracing::Instrument as _;
+
+use crate::metrics::{self, Outcome};
+
+/// A command with a name for metrics and spans.
+pub trait Command: Send + Sync + 'static {
+    /// `CreateOrder`.
+    fn name(&self) -> &'static str;
+}
+
+/// Published on the bus after an append by this process: the events are durable. At most once and in this
+/// process only; a repeated command publishes nothing.
+#[derive(Debug)]
+pub struct Committed<E> {
+    /// The stream they were appended to.
+    pub stream: StreamName,
+    /// What was appended.
+    pub events: Vec<E>,
+    /// Place of the last one in `$all`.
+    pub position: Position,
+}
+
+/// Executes the commands to the aggregates of one type. Cheap to share behind an [`Arc`]; commands to one
+/// aggregate run one after the other, commands to different ones concurrently.
+pub struct Commands<A: Aggregate> {
+    repository: Repository<A, Arc<dyn EventStore>, Arc<dyn Codec>>,
+    bus: Arc<EventBus>,
+}
+
+impl<A: Aggregate> Commands<A>
+where
+    A::Command: Command,
+{
+    /// Commands to aggregates in `store`, whose events `codec` checks and reads.
+    pub fn new(store: Arc<dyn EventStore>, codec: Arc<dyn Codec>, bus: Arc<EventBus>) -> Self {
+        Self { repository: Repository::new(store, codec), bus }
+    }
+
+    /// Executes a command and returns when its events are durable, or with the first answer if it was
+    /// executed before. Conflicts and faults that may pass are tried again within the repository's bounds.
+    pub async fn execute(
+        &self,
+        id: &str,
+        mut request: CommandRequest<A::Command>,
+    ) -> Result<Answer<A::Event>, ExecuteError<A::Error>> {
+        let (begun, command) = (Instant::now(), request.command.name());
+        let span = tracing::info_span!("command", aggregate = A::TYPE, id, command);
+        let executed = async {
+            request.traceparent = trace::current_traceparent().or(request.traceparent);
+            self.repository.execute(id, &request).await
+        };
+        let result = executed.instrument(span).await;
+        metrics::command(A::TYPE, command, Outcome::of(&result), begun.elapsed());
+        match result {
+            Ok(Answer { events, repeated, position: Some(position) }) => {
+                let events = self.publish(id, events, position).await;
+                Ok(Answer { events, repeated, position: Some(position) })
+            }
+            other => other,
+        }
+    }
+
+    /// Reads the aggregate as it is in the store now.
+    pub async fn inspect<T>(
+        &self,
+        id: &str,
+        read: impl FnOnce(&A) -> T,
+    ) -> Result<T, ExecuteError<A::Error>> {
+        self.repository.inspect(id, read).await
+    }
+
+    async fn publish(&self, id: &str, events: Vec<A::Event>, position: Position) -> Vec<A::Event> {
+        let committed = Committed { stream: StreamName::of(A::TYPE, id), events, position };
+        for failure in self.bus.publish(&committed).await {
+            tracing::warn!(stream = %committed.stream, error = &failure as &dyn std::error::Error, "bus");
+        }
+        committed.events
+    }
+}

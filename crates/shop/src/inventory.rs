@@ -1,0 +1,15 @@
+//! What lies on the shelves.
+
+mod http;
+mod item;
+mod notices;
+mod reactor;
+mod shelves;
+mod view;
+
+pub use http::{BatchAnswer, Correction, Receipt, router};
+pub use item::{CorrectStock, InventoryCommand, InventoryError, InventoryEvent, InventoryItem};
+pub use item::{ReceiveStock, Reservation, ReserveStock, ReturnStock};
+pub use reactor::{OrdersEvent, StockReactor};
+pub use shelves::Shelves;
+pub use view::{Stock, StockRow};

@@ -1,0 +1,77 @@
+//! `POST /orders`, `GET /orders/{id}`, `POST /returns`, `GET /revenue?day=`.
+
+use std::sync::Arc;
+
+use aqueduct_core::{Aggregate as _, CommandRequest, StreamName};
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jiff::civil::Date;
+use serde::Deserialize;
+use sqlx::PgPool;
+
+use super::revenue::{self, DayRevenue};
+use super::view::{self, OrderSummary};
+use super::{CreateOrder, Order, OrderCommand, RegisterReturn, Return};
+use crate::command::Commands;
+use crate::http::{CommandAnswer, Idempotency, JsonBody, Problem, QueryString, framed};
+
+struct Service {
+    orders: Arc<Commands<Order>>,
+    returns: Arc<Commands<Return>>,
+    views: PgPool,
+}
+
+/// The routes of the orders service; commands go to `orders` and `returns`, queries to the read models
+/// behind `views`.
+pub fn router(orders: Arc<Commands<Order>>, returns: Arc<Commands<Return>>, views: PgPool) -> Router {
+    let routes = Router::new()
+        .route("/orders", post(create))
+        .route("/orders/{id}", get(order))
+        .route("/returns", post(register_return))
+        .route("/revenue", get(revenue_of_a_day))
+        .with_state(Arc::new(Service { orders, returns, views }));
+    framed(routes)
+}
+
+async fn create(
+    State(service): State<Arc<Service>>,
+    Idempotency(id): Idempotency,
+    JsonBody(command): JsonBody<CreateOrder>,
+) -> Result<CommandAnswer, Problem> {
+    let order_id = command.order_id.clone();
+    let request = CommandRequest::new(id, OrderCommand::Create(command));
+    let answer = service.orders.execute(&order_id, request).await?;
+    CommandAnswer::new(StreamName::of(Order::TYPE, &order_id), &answer)
+}
+
+async fn register_return(
+    State(service): State<Arc<Service>>,
+    Idempotency(id): Idempotency,
+    JsonBody(command): JsonBody<RegisterReturn>,
+) -> Result<CommandAnswer, Problem> {
+    let return_id = command.return_id.clone();
+    let answer = service.returns.execute(&return_id, CommandRequest::new(id, command)).await?;
+    CommandAnswer::new(StreamName::of(Return::TYPE, &return_id), &answer)
+}
+
+async fn order(
+    State(service): State<Arc<Service>>,
+    Path(order_id): Path<String>,
+) -> Result<Json<OrderSummary>, Problem> {
+    let order = view::find(&service.views, &order_id).await?;
+    order.map(Json).ok_or_else(|| Problem::not_found(format!("there is no order {order_id}")))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfDay {
+    day: Date,
+}
+
+async fn revenue_of_a_day(
+    State(service): State<Arc<Service>>,
+    QueryString(OfDay { day }): QueryString<OfDay>,
+) -> Result<Json<Vec<DayRevenue>>, Problem> {
+    Ok(Json(revenue::of_day(&service.views, day).await?))
+}

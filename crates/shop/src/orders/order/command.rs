@@ -1,0 +1,122 @@
+//! What an order can be asked to do.
+
+use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
+
+use crate::amount;
+use crate::command::Command;
+use crate::events::{Charge, Currency, OrderCreated, OrderLine, OrderedProduct};
+use crate::product::{self, product_code};
+use crate::refusal::{InvalidField, check_id, check_price, check_quantity};
+
+/// A command to an order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OrderCommand {
+    /// See [`CreateOrder`].
+    Create(CreateOrder),
+    /// See [`ConfirmOrder`].
+    Confirm(ConfirmOrder),
+    /// See [`RejectOrder`].
+    Reject(RejectOrder),
+    /// See [`CancelOrder`].
+    Cancel(CancelOrder),
+}
+
+impl Command for OrderCommand {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "CreateOrder",
+            Self::Confirm(_) => "ConfirmOrder",
+            Self::Reject(_) => "RejectOrder",
+            Self::Cancel(_) => "CancelOrder",
+        }
+    }
+}
+
+/// Takes a customer's order. `unitPrice` counts minor units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateOrder {
+    /// The number of the invoice.
+    pub order_id: String,
+    /// None for a guest.
+    pub customer_id: Option<String>,
+    /// The shop's local time.
+    pub placed_at: DateTime,
+    /// Where it is sent to.
+    pub country: String,
+    /// Of all prices.
+    pub currency: Currency,
+    /// Products.
+    pub lines: Vec<OrderLine>,
+    /// Postage and other things that are not kept in stock.
+    pub charges: Vec<Charge>,
+}
+
+/// Ends an order of which inventory has reserved at least one product, or that asks for none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfirmOrder {
+    /// The order.
+    pub order_id: String,
+    /// What left the shelf, by product code.
+    pub reserved: Vec<OrderedProduct>,
+    /// What the shelf did not hold.
+    pub refused: Vec<OrderedProduct>,
+}
+
+/// Ends an order of which inventory could reserve nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RejectOrder {
+    /// The order.
+    pub order_id: String,
+    /// Everything it asked for, by product code.
+    pub refused: Vec<OrderedProduct>,
+}
+
+/// Ends an order that the customer sent back whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CancelOrder {
+    /// The order.
+    pub order_id: String,
+    /// The return that undoes it.
+    pub return_id: String,
+}
+
+impl CreateOrder {
+    /// The event, if every field can be accepted.
+    pub(super) fn check(&self) -> Result<OrderCreated, InvalidField> {
+        check_id("orderId", &self.order_id)?;
+        if self.lines.is_empty() && self.charges.is_empty() {
+            return Err(InvalidField::new("lines", "must not be empty where there are no charges"));
+        }
+        let mut lines = self.lines.clone();
+        for (n, line) in lines.iter_mut().enumerate() {
+            let field = |name| format!("lines[{n}].{name}");
+            check_id(&field("sku"), &product_code(&line.sku))?;
+            check_quantity(&field("quantity"), line.quantity)?;
+            line.unit_price = check_price(&field("unitPrice"), line.unit_price)?;
+        }
+        let mut charges = self.charges.clone();
+        for (n, charge) in charges.iter_mut().enumerate() {
+            let field = |name| format!("charges[{n}].{name}");
+            check_quantity(&field("quantity"), charge.quantity)?;
+            charge.unit_price = check_price(&field("unitPrice"), charge.unit_price)?;
+        }
+        product::quantities(lines.iter().map(|line| (line.sku.as_str(), line.quantity)))
+            .map_err(|_| InvalidField::new("lines", "must not ask for more than 2147483647 of a product"))?;
+        let of_lines = lines.iter().map(|line| (line.quantity, line.unit_price));
+        let of_charges = charges.iter().map(|charge| (charge.quantity, charge.unit_price));
+        let total = amount::total(of_lines.chain(of_charges))
+            .map_err(|_| InvalidField::new("lines", "must not cost more than fifteen digits can say"))?;
+        Ok(OrderCreated {
+            order_id: self.order_id.clone(),
+            customer_id: self.customer_id.clone(),
+            placed_at: self.placed_at,
+            country: self.country.clone(),
+            currency: self.currency,
+            lines,
+            charges,
+            total,
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! The read model `shop.revenue`: money per day and country, a sum over all orders and returns.
+
+use aqueduct_core::domain_event;
+use aqueduct_projection::{Deltas, Envelope};
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use crate::events::{OrderConfirmed, OrderCreated, ReturnReceived};
+use crate::topics;
+
+domain_event! {
+    /// What moves money.
+    pub enum RevenueEvent { OrderCreated, OrderConfirmed, ReturnReceived }
+}
+
+/// Keeps `shop.revenue`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Revenue;
+
+/// What an event adds to a row of `shop.revenue`, in minor units.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RevenueDelta {
+    day: Date,
+    country: String,
+    /// Booked under the day of the order.
+    #[serde(skip_serializing_if = "Decimal::is_zero")]
+    ordered: Decimal,
+    /// What was paid back, positive, booked under the day of the return.
+    #[serde(skip_serializing_if = "Decimal::is_zero")]
+    returned: Decimal,
+    /// What inventory's answers left of the order, booked under the day of the order.
+    #[serde(skip_serializing_if = "Decimal::is_zero")]
+    confirmed: Decimal,
+}
+
+impl RevenueDelta {
+    fn nothing(day: Date, country: &str) -> Self {
+        let [ordered, returned, confirmed] = [Decimal::ZERO; 3];
+        Self { day, country: country.to_owned(), ordered, returned, confirmed }
+    }
+}
+
+impl Deltas for Revenue {
+    const NAME: &'static str = "revenue";
+    const TOPICS: &'static [&'static str] = &[topics::ORDERS];
+    const TABLE: &'static str = "shop.revenue";
+    const KEY: &'static [&'static str] = &["day", "country"];
+    const SUMS: &'static [&'static str] = &["ordered", "returned", "confirmed"];
+    const IGNORES: &'static [&'static str] = &["OrderRejected", "OrderCancelled"];
+    type Event = RevenueEvent;
+    type Row = RevenueDelta;
+
+    fn deltas(event: &RevenueEvent, _: &Envelope) -> Vec<RevenueDelta> {
+        vec![match event {
+            RevenueEvent::OrderCreated(event) => RevenueDelta {
+                ordered: event.total,
+                ..RevenueDelta::nothing(event.placed_at.date(), &event.country)
+            },
+            RevenueEvent::OrderConfirmed(event) => RevenueDelta {
+                confirmed: event.confirmed,
+                ..RevenueDelta::nothing(event.day, &event.country)
+            },
+            RevenueEvent::ReturnReceived(event) => RevenueDelta {
+                returned: event.total,
+                ..RevenueDelta::nothing(event.received_at.date(), &event.country)
+            },
+        }]
+    }
+}
+
+/// A day's revenue in a country, as the orders service shows it; amounts in minor units.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct DayRevenue {
+    day: String,
+    country: String,
+    ordered: String,
+    returned: String,
+    confirmed: String,
+}
+
+/// The revenue of a day by country, as far as the projection has come.
+pub(super) async fn of_day(views: &PgPool, day: Date) -> sqlx::Result<Vec<DayRevenue>> {
+    const SQL: &str = "
+        SELECT day::text AS day, country, ordered::text AS ordered, returned::text AS returned,
+               confirmed::text AS confirmed
+        FROM shop.revenue WHERE day = $1::date ORDER BY country";
+    sqlx::query_as(SQL).bind(day.to_string()).fetch_all(views).await
+}

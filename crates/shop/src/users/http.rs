@@ -1,0 +1,46 @@
+//! `POST /users`, `GET /users/{id}`.
+
+use std::sync::Arc;
+
+use aqueduct_core::{Aggregate as _, CommandRequest, StreamName};
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use sqlx::PgPool;
+
+use super::view::{self, Customer};
+use super::{RegisterUser, User};
+use crate::command::Commands;
+use crate::http::{CommandAnswer, Idempotency, JsonBody, Problem, framed};
+
+struct Service {
+    users: Arc<Commands<User>>,
+    views: PgPool,
+}
+
+/// The routes of the users service; commands go to `users`, queries to the read models behind `views`.
+pub fn router(users: Arc<Commands<User>>, views: PgPool) -> Router {
+    let routes = Router::new()
+        .route("/users", post(register))
+        .route("/users/{id}", get(customer))
+        .with_state(Arc::new(Service { users, views }));
+    framed(routes)
+}
+
+async fn register(
+    State(service): State<Arc<Service>>,
+    Idempotency(id): Idempotency,
+    JsonBody(command): JsonBody<RegisterUser>,
+) -> Result<CommandAnswer, Problem> {
+    let user_id = command.user_id.clone();
+    let answer = service.users.execute(&user_id, CommandRequest::new(id, command)).await?;
+    CommandAnswer::new(StreamName::of(User::TYPE, &user_id), &answer)
+}
+
+async fn customer(
+    State(service): State<Arc<Service>>,
+    Path(user_id): Path<String>,
+) -> Result<Json<Customer>, Problem> {
+    let customer = view::find(&service.views, &user_id).await?;
+    customer.map(Json).ok_or_else(|| Problem::not_found(format!("there is no user {user_id}")))
+}
