@@ -1,6 +1,6 @@
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use crate::{StartError, port};
 
 pub(crate) type Serving = Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
+pub(crate) type Starting = Pin<Box<dyn Future<Output = Result<Serving, StartError>> + Send>>;
 /// Opens the data and returns the future that serves until the receiver fires.
-pub(crate) type Serve =
-    dyn Fn(TcpListener, oneshot::Receiver<()>) -> Result<Serving, StartError> + Send + Sync;
+pub(crate) type Serve = dyn Fn(TcpListener, oneshot::Receiver<()>) -> Starting + Send + Sync;
 
 /// A started part that runs in this process. It can be stopped, killed and started again on the same port and data.
 ///
@@ -46,20 +46,20 @@ impl Embedded {
         if running.is_some() {
             return Ok(());
         }
-        let in_use = |_| StartError::PortInUse { part: self.part, port: self.address.port() };
+        let at_part = || StartError::io("run in this process the part", Path::new(self.part));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name(self.part)
             .enable_all()
             .build()
-            .map_err(StartError::io("start threads for", &PathBuf::from(self.part)))?;
+            .map_err(at_part())?;
         let (stop, stopped) = oneshot::channel();
-        let listener = runtime.spawn(TcpListener::bind(self.address)).await;
-        let served = match listener.map_err(std::io::Error::from).flatten() {
-            Ok(listener) => (self.serve)(listener, stopped),
-            Err(error) => Err(in_use(error)),
+        let in_use = |_| StartError::PortInUse { part: self.part, port: self.address.port() };
+        let opened = match std::net::TcpListener::bind(self.address).map_err(in_use) {
+            Ok(listener) => self.open(&runtime, listener, stopped).await,
+            Err(error) => Err(error),
         };
-        match served {
+        match opened {
             Ok(serving) => {
                 let served = runtime.spawn(serving);
                 *running = Some(Running { runtime, stop, served });
@@ -70,6 +70,23 @@ impl Embedded {
                 Err(error)
             }
         }
+    }
+
+    /// Opens the data on the part's own runtime, to which the listener then belongs.
+    async fn open(
+        &self,
+        runtime: &Runtime,
+        listener: std::net::TcpListener,
+        stopped: oneshot::Receiver<()>,
+    ) -> Result<Serving, StartError> {
+        let at_part = || StartError::io("run in this process the part", Path::new(self.part));
+        listener.set_nonblocking(true).map_err(at_part())?;
+        let starting = {
+            let _inside = runtime.enter();
+            let listener = TcpListener::from_std(listener).map_err(at_part())?;
+            (self.serve)(listener, stopped)
+        };
+        runtime.spawn(starting).await.map_err(|error| at_part()(error.into()))?
     }
 
     /// Ends it in order: requests that are being answered get a few seconds. Does nothing if it does not run.

@@ -73,6 +73,15 @@ pub enum StartError {
         /// The first directory on the way that is closed.
         path: PathBuf,
     },
+    /// The event store did not open its folder.
+    #[error("could not start the event store on {}", path.display())]
+    EventStore {
+        /// Its folder.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: aqueduct_devstore::StartError,
+    },
     /// The registry's stored schemas cannot be read.
     #[error("{}, line {line}: not a stored schema: {reason}; remove the damaged line, or the file to start afresh", path.display())]
     Registry {
@@ -88,6 +97,16 @@ pub enum StartError {
 impl StartError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Whether a part that looked free had its port taken by somebody else before it listened.
+    pub(crate) fn is_port_taken(&self) -> bool {
+        match self {
+            Self::PortInUse { .. } => true,
+            // Java's words, and the C library's.
+            Self::NotReady { tail, .. } => tail.contains("Address already in use"),
+            _ => false,
+        }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Apache Kafka: one node, broker and controller in one process.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -14,6 +12,8 @@ use crate::port;
 use crate::probe::Probe;
 use crate::process::Conditions;
 use crate::server::{Definition, Server};
+
+mod storage;
 
 pub(crate) const PART: &str = "kafka";
 
@@ -41,30 +41,29 @@ pub(crate) async fn start(plan: &Plan, cache: &Cache, data: &DataDir) -> Result<
     let jars = jars(plan, cache).await?;
     let home = data.path().join("kafka");
     std::fs::create_dir_all(&home).map_err(StartError::io("create", &home))?;
-    let broker = port::choose(PART, plan.port)?;
-    let controller = port::choose(PART, None)?;
-    let config = home.join("server.properties");
     let storage = home.join("data");
-    std::fs::write(&config, properties(broker, controller, &storage))
-        .map_err(StartError::io("write", &config))?;
-    let log = home.join("kafka.log");
-    let conditions = Conditions { inherit: vec![data.lock()], ..Conditions::plain() };
-    if !storage.join("meta.properties").exists() {
-        format(&plan.java, &jars, &config, &conditions, &home).await?;
+    if !storage.join(storage::META).exists() {
+        storage::make(&plan.java, &jars, cache, &storage).await?;
     }
-    let mut arguments = java_arguments(&jars);
-    arguments.extend(["kafka.Kafka".into(), config.into_os_string()]);
-    let server = Server::new(Definition {
-        part: PART,
-        program: plan.java.clone(),
-        arguments,
-        conditions,
-        stop_by: Signal::SIGTERM,
-        probe: Probe::Kafka(broker),
-        log,
-    });
-    server.start().await?;
-    Ok((server, broker))
+    port::start_on(PART, plan.port, async |port| {
+        let config = home.join("server.properties");
+        let properties = properties(port, port::choose("kafka's controller", None)?, &storage);
+        std::fs::write(&config, properties).map_err(StartError::io("write", &config))?;
+        let mut arguments = java_arguments(&jars);
+        arguments.extend(["kafka.Kafka".into(), config.into_os_string()]);
+        let server = Server::new(Definition {
+            part: PART,
+            program: plan.java.clone(),
+            arguments,
+            conditions: Conditions { inherit: vec![data.lock()], ..Conditions::plain() },
+            stop_by: Signal::SIGTERM,
+            probe: Probe::Kafka(port),
+            log: home.join("kafka.log"),
+        });
+        server.start().await?;
+        Ok(server)
+    })
+    .await
 }
 
 async fn jars(plan: &Plan, cache: &Cache) -> Result<PathBuf, StartError> {
@@ -77,21 +76,6 @@ async fn jars(plan: &Plan, cache: &Cache) -> Result<PathBuf, StartError> {
         .await
 }
 
-async fn format(
-    java: &Path,
-    jars: &Path,
-    config: &Path,
-    conditions: &Conditions,
-    home: &Path,
-) -> Result<(), StartError> {
-    let mut command = Command::new(java);
-    // Shorter than half a second of work: the second compiler would cost more than it gives.
-    command.arg("-XX:TieredStopAtLevel=1").args(java_arguments(jars));
-    command.args(["kafka.tools.StorageTool", "format", "-t", &cluster_id(), "-c"]).arg(config);
-    let log = home.join("format.log");
-    maven::run(command, conditions, "formatting kafka's storage", &log, Duration::from_secs(120)).await
-}
-
 fn java_arguments(jars: &Path) -> Vec<std::ffi::OsString> {
     vec![
         "-Xmx512m".into(),
@@ -101,15 +85,6 @@ fn java_arguments(jars: &Path) -> Vec<std::ffi::OsString> {
         "-cp".into(),
         jars.join("*").into_os_string(),
     ]
-}
-
-/// Kafka's own form of a UUID: 16 bytes in base64 for URLs, without padding.
-fn cluster_id() -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits = uuid::Uuid::new_v4().as_u128();
-    // 128 bits are 21 digits of six bits and one of the last two, padded by zeros.
-    let digits = (0..21).map(|place| (bits >> (122 - 6 * place)) & 63).chain([(bits & 3) << 4]);
-    digits.map(|digit| char::from(ALPHABET[usize::try_from(digit).unwrap_or_default()])).collect()
 }
 
 /// Durability as Kafka ships it; what differs is what a single node needs, and the listeners.
@@ -132,6 +107,10 @@ fn properties(broker: u16, controller: u16, storage: &Path) -> String {
          transaction.state.log.min.isr=1\n\
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
+         # One disk gains nothing from many partitions, and each costs time when the first client comes.\n\
+         offsets.topic.num.partitions=4\n\
+         transaction.state.log.num.partitions=4\n\
+         share.coordinator.state.topic.num.partitions=4\n\
          group.initial.rebalance.delay.ms=0\n\
          # Kept data stays readable, however long ago the run before was.\n\
          log.retention.ms=-1\n\
@@ -143,17 +122,4 @@ fn properties(broker: u16, controller: u16, storage: &Path) -> String {
 /// A value in a properties file: a backslash begins an escape there.
 fn escape(value: &str) -> String {
     value.replace('\\', "\\\\")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cluster_ids_have_kafkas_form() {
-        let id = cluster_id();
-        assert_eq!(id.len(), 22);
-        assert!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{id}");
-        assert_ne!(id, cluster_id());
-    }
 }

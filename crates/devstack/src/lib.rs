@@ -31,12 +31,14 @@ mod event_store;
 mod kafka;
 mod maven;
 mod options;
+mod plan;
 mod port;
 mod postgres;
 mod probe;
 mod process;
 mod registry;
 mod server;
+mod slot;
 mod stack;
 mod tools;
 

@@ -42,6 +42,22 @@ pub(crate) async fn fetch(mvn: &Path, artifacts: &[Artifact], into: &Path) -> Re
     .await
 }
 
+/// Unpacks the archive of one artifact, named `group:name:version[:packaging[:classifier]]`, into the directory.
+pub(crate) async fn unpack(mvn: &Path, artifact: &str, into: &Path) -> Result<(), StartError> {
+    tracing::info!(artifact, "fetching through Maven, once");
+    let mut command = Command::new(mvn);
+    // In the directory: where Maven runs it would take up a pom.xml that has nothing to do with this.
+    command.current_dir(into).args([
+        "-q",
+        "-B",
+        &format!("{PLUGIN}:unpack"),
+        &format!("-Dartifact={artifact}"),
+    ]);
+    command.arg(property("outputDirectory", into));
+    let step = format!("fetching {artifact} through Maven");
+    run(command, &Conditions::plain(), &step, &into.join("mvn.log"), PATIENCE).await
+}
+
 /// Runs a program that does one step of the preparation, to its end.
 pub(crate) async fn run(
     command: Command,

@@ -28,6 +28,8 @@ pub struct Options {
     pub postgres_from: PostgresFrom,
     /// The schema registry of this crate, in process.
     pub registry: Part,
+    /// The event store of `aqueduct-devstore`, in process, durable in the data directory.
+    pub event_store: Part,
 }
 
 /// Where the parts keep what they store.
@@ -83,7 +85,13 @@ pub enum PostgresFrom {
 impl Options {
     /// Every part, on free ports, with temporary data.
     pub fn all() -> Self {
-        Self { kafka: Part::start(), postgres: Part::start(), registry: Part::start(), ..Self::none() }
+        Self {
+            kafka: Part::start(),
+            postgres: Part::start(),
+            registry: Part::start(),
+            event_store: Part::start(),
+            ..Self::none()
+        }
     }
 
     /// No part; the start for a choice of parts by `..Options::none()`.
@@ -95,6 +103,7 @@ impl Options {
             postgres: Part::Off,
             postgres_from: PostgresFrom::Machine,
             registry: Part::Off,
+            event_store: Part::Off,
         }
     }
 }

@@ -21,6 +21,24 @@ pub(crate) fn choose(part: &'static str, wanted: Option<u16>) -> Result<u16, Sta
     Err(StartError::PortInUse { part, port: FROM })
 }
 
+/// Starts something on the port asked for, or on a free one: then on another, where somebody else was faster.
+pub(crate) async fn start_on<T>(
+    part: &'static str,
+    wanted: Option<u16>,
+    start: impl AsyncFn(u16) -> Result<T, StartError>,
+) -> Result<(T, u16), StartError> {
+    const ATTEMPTS: usize = 3;
+    for _ in 1..ATTEMPTS {
+        let port = choose(part, wanted)?;
+        match start(port).await {
+            Err(error) if wanted.is_none() && error.is_port_taken() => {}
+            started => return Ok((started?, port)),
+        }
+    }
+    let port = choose(part, wanted)?;
+    Ok((start(port).await?, port))
+}
+
 pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }

@@ -47,39 +47,46 @@ pub(crate) async fn start(
         user::check_reach(user, &bin)?;
     }
     let home = home(data);
-    let cluster = home.join("cluster");
+    let cluster = cluster_in(data.path());
     let stored_password = home.join("password");
     std::fs::create_dir_all(&home).map_err(StartError::io("create", &home))?;
     // The password is stored when the cluster is complete: one without it is the rest of a start that was cut off.
     let known = std::fs::read_to_string(&stored_password).ok();
     let initial = match &known {
         Some(password) => password.clone(),
-        None => template::copy(&bin, &plan.binaries.version(), plan.user.as_ref(), cache, &cluster).await?,
+        None => template::copy(&bin, plan.binaries.version(), plan.user.as_ref(), cache, &cluster).await?,
     };
-    let port = port::choose(PART, plan.port)?;
-    let connection = PgConnectOptions::new_without_pgpass()
-        .host("127.0.0.1")
-        .port(port)
-        .username(OWNER)
-        .password(&initial)
-        .database("postgres")
-        .disable_statement_logging();
-    let mut server = Server::new(definition(&bin, plan, data, &cluster, port, connection.clone())?);
-    server.start().await?;
-    let Some(_) = known else {
-        let password = uuid::Uuid::new_v4().simple().to_string();
-        set_up(&connection, &password).await.map_err(StartError::PostgresSetup)?;
-        template::store_password(&stored_password, &password, data.is_kept())?;
-        let connection = connection.password(&password);
-        server.set_probe(Probe::Postgres(Box::new(connection.clone())));
+    let ((mut server, connection), _) = port::start_on(PART, plan.port, async |port| {
+        let connection = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(port)
+            .username(OWNER)
+            .password(&initial)
+            .database("postgres")
+            .disable_statement_logging();
+        let server = Server::new(definition(&bin, plan, data, &cluster, port, connection.clone())?);
+        server.start().await?;
+        Ok((server, connection))
+    })
+    .await?;
+    if known.is_some() {
         return Ok((server, connection.database(OWNER)));
-    };
+    }
+    let password = uuid::Uuid::new_v4().simple().to_string();
+    set_up(&connection, &password).await.map_err(StartError::PostgresSetup)?;
+    template::store_password(&stored_password, &password, data.is_kept())?;
+    let connection = connection.password(&password);
+    server.set_probe(Probe::Postgres(Box::new(connection.clone())));
     Ok((server, connection.database(OWNER)))
 }
 
-/// Where a stack with this data directory keeps Postgres.
-pub(crate) fn home(data: &DataDir) -> PathBuf {
+fn home(data: &DataDir) -> PathBuf {
     data.path().join("postgres")
+}
+
+/// Where a stack with this data directory keeps the cluster.
+pub(crate) fn cluster_in(data: &Path) -> PathBuf {
+    data.join("postgres/cluster")
 }
 
 fn definition(

@@ -2,6 +2,7 @@
 //!
 //! Avro only. What is registered is on disk before it is answered, in a file of JSON lines; ids never change.
 
+use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -22,16 +23,21 @@ pub(crate) const PART: &str = "registry";
 
 /// A registry that listens on the port and keeps its schemas in the file. It does not serve yet.
 pub(crate) fn registry(port: u16, file: PathBuf) -> Embedded {
-    let serve = move |listener: TcpListener, stopped: oneshot::Receiver<()>| {
-        let store = store::Store::open(&file)?;
-        let service = api::routes(Arc::new(Mutex::new(store)));
-        let serving: Serving = Box::pin(async move {
-            let stop = async {
-                let _ = stopped.await;
-            };
-            axum::serve(listener, service).with_graceful_shutdown(stop).await
-        });
-        Ok::<_, StartError>(serving)
+    Embedded::new(
+        PART,
+        port,
+        Box::new(move |listener, stopped| Box::pin(serve(file.clone(), listener, stopped))),
+    )
+}
+
+async fn serve(
+    file: PathBuf,
+    listener: TcpListener,
+    stopped: oneshot::Receiver<()>,
+) -> Result<Serving, StartError> {
+    let service = api::routes(Arc::new(Mutex::new(store::Store::open(&file)?)));
+    let stop = async {
+        let _ = stopped.await;
     };
-    Embedded::new(PART, port, Box::new(serve))
+    Ok(Box::pin(axum::serve(listener, service).with_graceful_shutdown(stop).into_future()))
 }

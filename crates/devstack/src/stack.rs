@@ -1,62 +1,40 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sqlx::ConnectOptions;
 
 use crate::cache::Cache;
 use crate::data::DataDir;
 use crate::embedded::Embedded;
-use crate::error::{Missing, PartError, StartError};
+use crate::error::{PartError, StartError};
 use crate::options::{Options, Part};
+use crate::plan::Plan;
 use crate::server::Server;
-use crate::{kafka, port, postgres, registry, tools};
+use crate::slot::Slot;
+use crate::{event_store, kafka, postgres, registry};
 
 /// The running parts. [`shutdown`](Self::shutdown) ends them in order; dropping it kills them.
+///
+/// A stack may be shared by the tests of a binary, in a static: no part depends on the asynchronous runtime that
+/// started it, and the kernel ends the parts with the process.
 #[derive(Debug)]
 pub struct DevStack {
     kafka: Slot<Server>,
     postgres: Slot<Server>,
     registry: Slot<Embedded>,
-    // After the parts: they write into it until they have ended.
+    event_store: Slot<Embedded>,
+    // Dropped after the parts: they write into it until they have ended.
     data: DataDir,
 }
 
-/// A part of a stack, or its absence.
-#[derive(Debug)]
-enum Slot<T> {
-    Off,
-    Given(Secret),
-    Started(T, Secret),
-}
-
-/// A URL, which may hold a password.
-struct Secret(String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("…")
-    }
-}
-
-/// What has to be there, found before anything is started.
-struct Plan {
-    kafka: Option<kafka::Plan>,
-    postgres: Option<postgres::Plan>,
-    registry_port: Option<u16>,
-}
-
 impl DevStack {
-    /// Starts what the options ask for and waits until all of it serves.
+    /// Starts what the options ask for and waits until all of it serves. Dropping the future kills what it started.
     ///
     /// # Errors
     /// What is missing on this machine, a port or data directory that is in use: found before anything is started.
     /// Where a part does not start, those that did are ended again, and the error holds the end of its log.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let cache = Cache::locate(options.cache.as_deref());
-        let kept = match &options.data {
-            crate::Data::Kept(path) => Some(path.as_path()),
-            crate::Data::Temporary => None,
-        };
-        let plan = Plan::make(&options, &cache, kept)?;
+        let plan = Plan::make(&options, &cache)?;
         let mut data = DataDir::open(&options.data).await?;
         let kafka = async {
             let Some(plan) = &plan.kafka else { return Ok(Slot::not_started(&options.kafka)) };
@@ -68,35 +46,23 @@ impl DevStack {
             let (server, connection) = postgres::start(plan, &cache, &data).await?;
             Ok(Slot::started(server, connection.to_url_lossy().into()))
         };
-        let registry = async {
-            let Some(port) = plan.registry_port else { return Ok(Slot::not_started(&options.registry)) };
-            let registry = registry::registry(port, data.path().join("registry.jsonl"));
-            registry.start().await?;
-            Ok(Slot::started(registry, format!("http://127.0.0.1:{port}")))
-        };
-        let started = tokio::try_join!(kafka, postgres, registry);
-        let (kafka, postgres, registry) = started.inspect_err(|_| data.leave())?;
-        Ok(Self { kafka, postgres, registry, data })
+        let registry = embedded(&options.registry, plan.registry, "http://", "", |port| {
+            registry::registry(port, data.path().join("registry.jsonl"))
+        });
+        // Without the parameter the `eventstore` crate waits half a second before each connection.
+        let parameters = "?tls=false&discoveryInterval=1";
+        let event_store = embedded(&options.event_store, plan.event_store, "esdb://", parameters, |port| {
+            event_store::event_store(port, data.path().join("eventstore"))
+        });
+        let started = tokio::try_join!(kafka, postgres, registry, event_store);
+        let (kafka, postgres, registry, event_store) = started.inspect_err(|_| data.leave())?;
+        Ok(Self { kafka, postgres, registry, event_store, data })
     }
 
-    /// Ends the parts in order, clients of others first. Temporary data is removed.
+    /// Ends all parts in order, and waits until they have ended. Temporary data is removed.
     pub async fn shutdown(self) {
-        let Self { kafka, postgres, registry, data } = self;
-        if let Slot::Started(registry, _) = &registry {
-            registry.stop().await;
-        }
-        let kafka = async {
-            if let Slot::Started(server, _) = &kafka {
-                server.stop().await;
-            }
-        };
-        let postgres = async {
-            if let Slot::Started(server, _) = &postgres {
-                server.stop().await;
-            }
-        };
-        tokio::join!(kafka, postgres);
-        drop(data);
+        // No part is a client of another.
+        tokio::join!(self.kafka.stop(), self.postgres.stop(), self.registry.stop(), self.event_store.stop());
     }
 
     /// Kafka's bootstrap servers.
@@ -114,6 +80,11 @@ impl DevStack {
         self.registry.url(registry::PART)
     }
 
+    /// The connection string of the event store, `esdb://…`.
+    pub fn event_store_url(&self) -> Result<&str, PartError> {
+        self.event_store.url(event_store::PART)
+    }
+
     /// Kafka, to be stopped, killed and started again.
     pub fn kafka(&self) -> Result<&Server, PartError> {
         self.kafka.control(kafka::PART)
@@ -127,6 +98,11 @@ impl DevStack {
     /// The schema registry, to be stopped, killed and started again.
     pub fn registry(&self) -> Result<&Embedded, PartError> {
         self.registry.control(registry::PART)
+    }
+
+    /// The event store, to be stopped, killed and started again.
+    pub fn event_store(&self) -> Result<&Embedded, PartError> {
+        self.event_store.control(event_store::PART)
     }
 
     /// Creates a database on the stack's Postgres, started or given, and returns its URL: one server is enough for
@@ -164,68 +140,15 @@ pub enum CreateDatabaseError {
     },
 }
 
-impl Plan {
-    fn make(options: &Options, cache: &Cache, kept: Option<&Path>) -> Result<Self, StartError> {
-        let mut missing = Vec::new();
-        let kafka = options.kafka.is_started().then(|| {
-            let java = note(tools::java(), &mut missing);
-            let mvn = (!kafka::is_cached(cache)).then(|| note(tools::maven("Apache Kafka"), &mut missing));
-            Some(kafka::Plan { java: java?, mvn: mvn.flatten(), port: options.kafka.port() })
-        });
-        let postgres = options.postgres.is_started().then(|| {
-            let binaries = note(postgres::Binaries::find(options.postgres_from, cache), &mut missing);
-            let cluster = kept.map_or_else(PathBuf::new, |dir| dir.join("postgres/cluster"));
-            let user = note(postgres::run_as(&cluster), &mut missing);
-            Some(postgres::Plan { binaries: binaries?, user: user?, port: options.postgres.port() })
-        });
-        if !missing.is_empty() {
-            return Err(StartError::Missing(missing));
-        }
-        for (part, wanted) in [
-            (kafka::PART, &options.kafka),
-            (postgres::PART, &options.postgres),
-            (registry::PART, &options.registry),
-        ] {
-            if let Some(wanted) = wanted.port() {
-                port::choose(part, Some(wanted))?;
-            }
-        }
-        let registry_port = match options.registry.is_started() {
-            true => Some(port::choose(registry::PART, options.registry.port())?),
-            false => None,
-        };
-        Ok(Self { kafka: kafka.flatten(), postgres: postgres.flatten(), registry_port })
-    }
-}
-
-fn note<T>(found: Result<T, Missing>, missing: &mut Vec<Missing>) -> Option<T> {
-    found.map_err(|what| missing.push(what)).ok()
-}
-
-impl<T> Slot<T> {
-    fn started(control: T, url: String) -> Self {
-        Self::Started(control, Secret(url))
-    }
-
-    fn not_started(part: &Part) -> Self {
-        match part {
-            Part::Given(url) => Self::Given(Secret(url.clone())),
-            Part::Off | Part::Start { .. } => Self::Off,
-        }
-    }
-
-    fn url(&self, part: &'static str) -> Result<&str, PartError> {
-        match self {
-            Self::Off => Err(PartError::Off(part)),
-            Self::Given(Secret(url)) | Self::Started(_, Secret(url)) => Ok(url),
-        }
-    }
-
-    fn control(&self, part: &'static str) -> Result<&T, PartError> {
-        match self {
-            Self::Off => Err(PartError::Off(part)),
-            Self::Given(_) => Err(PartError::Given(part)),
-            Self::Started(control, _) => Ok(control),
-        }
-    }
+async fn embedded(
+    option: &Part,
+    port: Option<u16>,
+    scheme: &str,
+    parameters: &str,
+    part: impl FnOnce(u16) -> Embedded,
+) -> Result<Slot<Embedded>, StartError> {
+    let Some(port) = port else { return Ok(Slot::not_started(option)) };
+    let part = part(port);
+    part.start().await?;
+    Ok(Slot::started(part, format!("{scheme}127.0.0.1:{port}{parameters}")))
 }

@@ -1,41 +1,105 @@
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use lzma_rust2::XzReader;
 
 use crate::StartError;
 use crate::cache::Cache;
 use crate::error::Missing;
+use crate::maven;
 use crate::options::PostgresFrom;
 use crate::tools;
 
 const OLDEST: u32 = 15;
 const DEBIAN: &str = "/usr/lib/postgresql";
+/// Of the binaries that come through Maven.
+const VERSION: &str = "16.9.0";
 
-/// Where `postgres` and `initdb` are, or will be.
+/// Where `postgres` and `initdb` are, or come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Binaries {
     Installed { dir: PathBuf, version: String },
+    Cached,
+    Maven { mvn: PathBuf, architecture: &'static str },
 }
 
 impl Binaries {
-    pub(crate) fn find(_from: PostgresFrom, _cache: &Cache) -> Result<Self, Missing> {
-        installed().ok_or_else(|| Missing {
-            what: format!("no PostgreSQL {OLDEST} or later, on the PATH or below {DEBIAN}"),
+    pub(crate) fn find(from: PostgresFrom, cache: &Cache) -> Result<Self, Missing> {
+        let forced = from == PostgresFrom::Maven
+            || std::env::var_os("AQUEDUCT_POSTGRES_FROM").is_some_and(|v| v == "maven");
+        let installed = if forced { None } else { installed() };
+        if let Some(installed) = installed {
+            return Ok(installed);
+        }
+        if cache.find(&entry()).is_some() {
+            return Ok(Self::Cached);
+        }
+        let missing = |how: &str| Missing {
+            what: format!("no PostgreSQL {OLDEST} or later on the PATH or below {DEBIAN}, and {how}"),
             install: "install it: `apt-get install postgresql` on Debian or Ubuntu, else from your distribution",
-        })
+        };
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64v8",
+            other => return Err(missing(&format!("none to be fetched for {other}"))),
+        };
+        let mvn = tools::on_path("mvn").ok_or_else(|| missing("no mvn on the PATH, which could fetch it"))?;
+        Ok(Self::Maven { mvn, architecture })
     }
 
-    pub(crate) fn version(&self) -> String {
+    pub(crate) fn version(&self) -> &str {
         match self {
-            Self::Installed { version, .. } => version.clone(),
+            Self::Installed { version, .. } => version,
+            Self::Cached | Self::Maven { .. } => VERSION,
         }
     }
 
     /// The directory with the programs.
-    pub(crate) async fn fetch(&self, _cache: &Cache) -> Result<PathBuf, StartError> {
-        match self {
-            Self::Installed { dir, .. } => Ok(dir.clone()),
+    pub(crate) async fn fetch(&self, cache: &Cache) -> Result<PathBuf, StartError> {
+        if let Self::Installed { dir, .. } = self {
+            return Ok(dir.clone());
         }
+        let make = async |dir: &Path| match self {
+            Self::Maven { mvn, architecture } => {
+                let name = format!(
+                    "io.zonky.test.postgres:embedded-postgres-binaries-linux-{architecture}:{VERSION}"
+                );
+                maven::unpack(mvn, &name, dir).await?;
+                unpack(dir.to_owned()).await
+            }
+            // The preflight saw the entry; somebody has removed it since.
+            _ => Err(StartError::io("find", dir)(std::io::ErrorKind::NotFound.into())),
+        };
+        Ok(cache.entry(&entry(), make).await?.join("bin"))
     }
+}
+
+fn entry() -> String {
+    format!("postgres-{VERSION}-{}", std::env::consts::ARCH)
+}
+
+/// The artifact holds one archive of a kind that needs `xz`, which may not be installed.
+async fn unpack(dir: PathBuf) -> Result<(), StartError> {
+    let archive = std::fs::read_dir(&dir)
+        .map_err(StartError::io("read", &dir))?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "txz"))
+        .ok_or_else(|| {
+            StartError::io("find an archive (*.txz) in", &dir)(std::io::ErrorKind::NotFound.into())
+        })?;
+    let work = move || {
+        let unpack = || {
+            let reader = XzReader::new(std::io::BufReader::new(File::open(&archive)?), false);
+            tar::Archive::new(reader).unpack(&dir)?;
+            std::fs::remove_file(&archive)
+        };
+        unpack().map_err(StartError::io("unpack", &archive))
+    };
+    let failed =
+        |error: tokio::task::JoinError| StartError::io("unpack", Path::new("postgres"))(error.into());
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
 fn installed() -> Option<Binaries> {

@@ -1,4 +1,4 @@
-use aqueduct_devstack::{Data, DevStack, Options, PartError};
+use aqueduct_devstack::{Data, DevStack, Options, Part, PartError, PostgresFrom};
 
 use crate::wire;
 
@@ -16,6 +16,7 @@ async fn all_parts_serve_and_kept_data_stays() {
     let database = stack.create_database("kept \"name\"").await.unwrap();
     wire::execute(&database, "create table t (n text); insert into t values ('one')").await;
     assert_eq!(wire::query(&database, "select n from t").await, "one");
+    wire::append(stack.event_store_url().unwrap(), "one").await;
     let other = wire::register(stack.registry_url().unwrap(), "other", "\"string\"").await;
     let id = wire::register(stack.registry_url().unwrap(), "kept", SCHEMA).await;
     assert_ne!(id, other);
@@ -26,6 +27,8 @@ async fn all_parts_serve_and_kept_data_stays() {
     assert_eq!(wire::consume(stack.kafka_bootstrap().unwrap(), "kept", 2), ["one", "two"]);
     let url = stack.postgres_url().unwrap().replace("/aqueduct?", "/kept%20%22name%22?");
     assert_eq!(wire::query(&url, "select n from t").await, "one");
+    wire::append(stack.event_store_url().unwrap(), "two").await;
+    assert_eq!(wire::read(stack.event_store_url().unwrap()).await, ["one", "two"]);
     assert_eq!(wire::register(stack.registry_url().unwrap(), "elsewhere", SCHEMA).await, id);
     stack.shutdown().await;
 }
@@ -33,31 +36,34 @@ async fn all_parts_serve_and_kept_data_stays() {
 #[tokio::test]
 async fn parts_are_killed_and_come_back_on_the_same_port_with_their_data() {
     let stack = DevStack::start(Options::all()).await.unwrap();
-    let (kafka, postgres, registry) =
-        (stack.kafka().unwrap(), stack.postgres().unwrap(), stack.registry().unwrap());
+    let (kafka, postgres) = (stack.kafka().unwrap(), stack.postgres().unwrap());
+    let (registry, store) = (stack.registry().unwrap(), stack.event_store().unwrap());
     let bootstrap = stack.kafka_bootstrap().unwrap();
     wire::create_topic(bootstrap, "faults").await;
     wire::produce(bootstrap, "faults", "one");
     wire::execute(stack.postgres_url().unwrap(), "create table t (n text); insert into t values ('one')")
         .await;
+    wire::append(stack.event_store_url().unwrap(), "one").await;
     let id = wire::register(stack.registry_url().unwrap(), "s", SCHEMA).await;
 
-    tokio::join!(kafka.kill(), postgres.kill(), registry.kill());
+    tokio::join!(kafka.kill(), postgres.kill(), registry.kill(), store.kill());
     assert!(!kafka.is_running().await && !postgres.is_running().await && !registry.is_running().await);
-    for url in [bootstrap.to_owned(), registry.address().to_string()] {
+    assert!(!store.is_running().await);
+    for url in [bootstrap.to_owned(), registry.address().to_string(), store.address().to_string()] {
         assert!(std::net::TcpStream::connect(&url).is_err(), "{url} still listens");
     }
-    let (kafka, postgres, registry) = tokio::join!(kafka.start(), postgres.start(), registry.start());
-    kafka.and(postgres).and(registry).unwrap();
+    tokio::try_join!(kafka.start(), postgres.start(), registry.start(), store.start()).unwrap();
 
     assert_eq!(wire::consume(bootstrap, "faults", 1), ["one"]);
     assert_eq!(wire::query(stack.postgres_url().unwrap(), "select n from t").await, "one");
     assert_eq!(wire::register(stack.registry_url().unwrap(), "s", SCHEMA).await, id);
 
-    tokio::join!(stack.postgres().unwrap().stop(), stack.registry().unwrap().stop());
-    stack.postgres().unwrap().start().await.unwrap();
-    stack.registry().unwrap().start().await.unwrap();
+    assert_eq!(wire::read(stack.event_store_url().unwrap()).await, ["one"]);
+
+    tokio::join!(postgres.stop(), registry.stop(), store.stop());
+    tokio::try_join!(postgres.start(), registry.start(), store.start()).unwrap();
     assert_eq!(wire::query(stack.postgres_url().unwrap(), "select n from t").await, "one");
+    assert_eq!(wire::read(stack.event_store_url().unwrap()).await, ["one"]);
     let data = stack.data_dir().to_owned();
     drop(stack);
     assert!(!data.exists());
@@ -65,11 +71,38 @@ async fn parts_are_killed_and_come_back_on_the_same_port_with_their_data() {
 
 #[tokio::test]
 async fn a_given_part_is_used_and_not_controlled() {
-    let options =
-        Options { kafka: aqueduct_devstack::Part::Given("broker:9092".to_owned()), ..Options::none() };
+    let options = Options { kafka: Part::Given("broker:9092".to_owned()), ..Options::none() };
     let stack = DevStack::start(options).await.unwrap();
     assert_eq!(stack.kafka_bootstrap(), Ok("broker:9092"));
     assert_eq!(stack.kafka().err(), Some(PartError::Given("kafka")));
     assert_eq!(stack.postgres_url(), Err(PartError::Off("postgres")));
     stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn postgres_through_maven_serves_beside_one_that_is_installed() {
+    let options = Options { postgres: Part::start(), postgres_from: PostgresFrom::Maven, ..Options::none() };
+    let stack = DevStack::start(options).await.unwrap();
+    let version = wire::query(stack.postgres_url().unwrap(), "show server_version").await;
+    assert!(version.starts_with("16."), "{version}");
+    for setting in ["show fsync", "show synchronous_commit", "show full_page_writes"] {
+        assert_eq!(wire::query(stack.postgres_url().unwrap(), setting).await, "on", "{setting}");
+    }
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_at_once_share_an_empty_cache() {
+    let cache = tempfile::tempdir().unwrap();
+    let options =
+        Options { cache: Some(cache.path().to_owned()), postgres: Part::start(), ..Options::none() };
+    let (one, two) = tokio::try_join!(DevStack::start(options.clone()), DevStack::start(options)).unwrap();
+    assert_ne!(one.postgres_url().unwrap(), two.postgres_url().unwrap());
+    for stack in [one, two] {
+        wire::execute(stack.postgres_url().unwrap(), "create table t (n text)").await;
+        stack.shutdown().await;
+    }
+    let entries = std::fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let shown: Vec<_> = entries.filter(|name| !name.to_string_lossy().starts_with('.')).collect();
+    assert_eq!(shown.len(), 1, "{shown:?}");
 }

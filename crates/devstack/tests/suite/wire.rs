@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use eventstore::{AppendToStreamOptions, Client, EventData, ReadStreamOptions};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -73,4 +74,22 @@ pub(crate) async fn register(registry: &str, subject: &str, schema: &str) -> u64
         .unwrap();
     assert!(answer.status().is_success(), "{answer:?}");
     answer.json::<serde_json::Value>().await.unwrap()["id"].as_u64().unwrap()
+}
+
+/// Appends an event with this payload to the one stream.
+pub(crate) async fn append(store: &str, payload: &str) {
+    let client = Client::new(store.parse().unwrap()).unwrap();
+    let event = EventData::binary("happened", payload.to_owned().into());
+    client.append_to_stream("stream", &AppendToStreamOptions::default(), event).await.unwrap();
+}
+
+/// The payloads of the stream.
+pub(crate) async fn read(store: &str) -> Vec<String> {
+    let client = Client::new(store.parse().unwrap()).unwrap();
+    let mut events = client.read_stream("stream", &ReadStreamOptions::default()).await.unwrap();
+    let mut payloads = Vec::new();
+    while let Some(event) = events.next().await.unwrap() {
+        payloads.push(String::from_utf8(event.get_original_event().data.to_vec()).unwrap());
+    }
+    payloads
 }
