@@ -170,9 +170,14 @@ impl Server {
                 },
                 Some(_) = connections.join_next() => {}
                 () = &mut shutdown => break Ok(()),
-                Ok(error) = &mut failure => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the storage failed, stopping");
-                    break Err(StorageFailed(Arc::new(error)));
+                error = &mut failure => {
+                    let error: Arc<dyn std::error::Error + Send + Sync> = match error {
+                        Ok(error) => Arc::new(error),
+                        // The writing thread panicked.
+                        Err(error) => Arc::new(error),
+                    };
+                    tracing::error!(error = &*error as &dyn std::error::Error, "the storage failed, stopping");
+                    break Err(StorageFailed(error));
                 }
             }
         };

@@ -18,13 +18,13 @@ use tonic::{
 /// Larger than any message of the server.
 const MAX_MESSAGE: usize = 32 << 20;
 
-pub(super) struct Protocol {
+pub(crate) struct Protocol {
     pool: DescriptorPool,
     channel: Channel,
 }
 
 impl Protocol {
-    pub(super) fn new(channel: Channel) -> Self {
+    pub(crate) fn new(channel: Channel) -> Self {
         let descriptors = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
         Self { pool: DescriptorPool::decode(&descriptors[..]).unwrap(), channel }
     }
@@ -36,12 +36,12 @@ impl Protocol {
         service.methods().find(|m| m.name() == method).unwrap_or_else(|| panic!("no method {path}"))
     }
 
-    pub(super) fn takes_one_request(&self, path: &str) -> bool {
+    pub(crate) fn takes_one_request(&self, path: &str) -> bool {
         !self.method(path).is_client_streaming()
     }
 
     /// Opens a call. Whatever the method, on the wire it is messages one way and messages the other.
-    pub(super) fn open(&self, path: &str, metadata: Option<&Value>) -> Call {
+    pub(crate) fn open(&self, path: &str, metadata: Option<&Value>) -> Call {
         let method = self.method(path);
         let (requests, outgoing) = mpsc::unbounded_channel();
         let (answers, incoming) = mpsc::unbounded_channel();
@@ -83,13 +83,13 @@ fn to_json(message: &DynamicMessage) -> Value {
     message.serialize_with_options(serde_json::value::Serializer, &options).unwrap()
 }
 
-pub(super) enum Received {
+pub(crate) enum Received {
     Message(Value),
     End(Status),
 }
 
 /// An open call; cancelled when dropped.
-pub(super) struct Call {
+pub(crate) struct Call {
     input: MessageDescriptor,
     requests: Option<mpsc::UnboundedSender<DynamicMessage>>,
     incoming: mpsc::UnboundedReceiver<Received>,
@@ -97,22 +97,22 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn send(&mut self, message: &Value) {
+    pub(crate) fn send(&mut self, message: &Value) {
         let message = DynamicMessage::deserialize(self.input.clone(), message).unwrap();
         // A server may end a call before all was sent.
         let _ = self.requests.as_ref().unwrap().send(message);
     }
 
-    pub(super) fn half_close(&mut self) {
+    pub(crate) fn half_close(&mut self) {
         self.requests = None;
     }
 
-    pub(super) async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         self.incoming.recv().await.unwrap_or_else(|| Received::End(Status::aborted("the call is over")))
     }
 
     /// What is there already.
-    pub(super) fn received(&mut self) -> Option<Received> {
+    pub(crate) fn received(&mut self) -> Option<Received> {
         self.incoming.try_recv().ok()
     }
 }
@@ -124,7 +124,7 @@ impl Drop for Call {
 }
 
 /// A status code as recordings have it.
-pub(super) fn code_name(code: Code) -> String {
+pub(crate) fn code_name(code: Code) -> String {
     let name = format!("{code:?}");
     let mut out = String::new();
     for (index, c) in name.chars().enumerate() {
@@ -137,7 +137,7 @@ pub(super) fn code_name(code: Code) -> String {
 }
 
 /// The trailers that are the server's own.
-pub(super) fn trailers(status: &Status) -> Map<String, Value> {
+pub(crate) fn trailers(status: &Status) -> Map<String, Value> {
     let of_http = ["content-type", "date", "server", "content-length"];
     status
         .metadata()

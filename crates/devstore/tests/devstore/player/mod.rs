@@ -1,7 +1,7 @@
 //! Plays a recording to a server and says where the server answers otherwise than the real one did.
 //! The format is described beside the recordings.
 
-mod call;
+pub(crate) mod call;
 mod compare;
 
 use std::{collections::HashMap, fmt, time::Duration};
