@@ -1,2 +1,5 @@
-//! The product binary.
-fn main() {}
+//! See the library.
+
+fn main() -> std::process::ExitCode {
+    aqueduct_cli::main()
+}

@@ -1,0 +1,229 @@
+//! `aqueduct demo`: the whole pipeline on one machine, fed with a real shop's orders, and checked.
+
+mod arguments;
+mod latency;
+mod manifest;
+mod progress;
+mod services;
+mod stages;
+mod summary;
+mod tail;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use aqueduct_core::EventStore;
+use aqueduct_devstack::{Data, DevStack, Part};
+use aqueduct_eventstore::EventStoreDb;
+use aqueduct_service::shutdown;
+use aqueduct_shop::input::{self, Endpoints, Feeder, Plan, Step};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::arguments::Arguments;
+use self::latency::Latency;
+use self::manifest::Manifest;
+use self::progress::{Bars, Expected};
+use self::services::{Environment, Service};
+use self::stages::{StageTimes, Stages};
+use self::summary::Summary;
+use crate::configuration::{Addresses, Configuration};
+use crate::{Failure, setup, verify};
+
+/// Pause between two looks at the stages.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs the demo. Everything it starts ends with it.
+pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
+    let shutdown = shutdown::on_signal()?;
+    let path = arguments.input.as_ref().unwrap_or(&configuration.demo.input).clone();
+    let lines = input::read(&path)?;
+    let wanted = Manifest {
+        orders: arguments.orders.limit(),
+        input: format!("{} lines, {} bytes", lines.len(), std::fs::metadata(&path)?.len()),
+        latency: None,
+    };
+    let plan = Plan::make(lines, arguments.orders.limit());
+    for malformed in &plan.malformed {
+        eprintln!("{}: {malformed}", path.display());
+    }
+    eprintln!("starting the servers");
+    let stack = DevStack::start(stack_options(arguments, &configuration)).await?;
+    let finished = tokio::select! {
+        finished = on_stack(arguments, &configuration, &stack, &plan, &path, wanted, &shutdown) => finished,
+        // 128 + SIGINT, as a shell reports it.
+        () = shutdown.cancelled() => Ok(ExitCode::from(130)),
+    };
+    stack.shutdown().await;
+    finished
+}
+
+/// Servers that are configured are used; the others are started.
+fn stack_options(arguments: &Arguments, configuration: &Configuration) -> aqueduct_devstack::Options {
+    let part = |url: &Option<String>| url.clone().map_or_else(Part::start, Part::Given);
+    aqueduct_devstack::Options {
+        data: arguments.data.clone().map_or(Data::Temporary, Data::Kept),
+        event_store: part(&configuration.eventstore.url),
+        kafka: part(&configuration.kafka.brokers),
+        registry: part(&configuration.registry.url),
+        postgres: part(&configuration.postgres.url),
+        ..aqueduct_devstack::Options::none()
+    }
+}
+
+async fn on_stack(
+    arguments: &Arguments,
+    configuration: &Configuration,
+    stack: &DevStack,
+    plan: &Plan,
+    input: &Path,
+    wanted: Manifest,
+    shutdown: &CancellationToken,
+) -> Result<ExitCode, Failure> {
+    let mut manifest = Manifest::open(stack.data_dir(), wanted)?;
+    let addresses = Addresses {
+        eventstore: stack.event_store_url()?.to_owned(),
+        brokers: stack.kafka_bootstrap()?.to_owned(),
+        registry: stack.registry_url()?.to_owned(),
+        postgres: stack.postgres_url()?.to_owned(),
+    };
+    let configuration = configuration.clone().with(addresses.clone());
+    setup::run(&configuration).await?;
+
+    let mut services = Services::start(&configuration, &addresses, stack.data_dir()).await?;
+    let ran = services.run(plan, &addresses, manifest.latency).await;
+    let (latency, times) = match ran {
+        Ok(measured) => measured,
+        Err(error) => {
+            services.stop().await;
+            return Err(error);
+        }
+    };
+    if manifest.latency != latency {
+        manifest.latency = latency;
+        manifest.save(stack.data_dir())?;
+    }
+    eprintln!("checking");
+    let orders = arguments.orders.limit();
+    let options = verify::options(&configuration, &addresses, input.to_owned(), orders);
+    let report = aqueduct_verify::check(&options).await?;
+    let summary = Summary { report, plan, latency, times };
+    summary.print(arguments)?;
+    if arguments.keep {
+        summary.print_urls(&addresses, &services);
+        shutdown.cancelled().await;
+    }
+    services.stop().await;
+    Ok(summary.exit_code())
+}
+
+/// All services of the demo.
+struct Services {
+    relay: Service,
+    projections: Service,
+    users: Service,
+    orders: Service,
+    legacy_orders: Service,
+    inventory: Service,
+}
+
+impl Services {
+    async fn start(
+        configuration: &Configuration,
+        addresses: &Addresses,
+        data: &Path,
+    ) -> Result<Self, Failure> {
+        let logs = data.join("logs");
+        std::fs::create_dir_all(&logs)?;
+        let mut overrides = addresses.to_environment();
+        let listeners = ["RELAY", "PROJECT", "USERS", "ORDERS", "LEGACY_ORDERS", "INVENTORY"];
+        overrides.extend(listeners.map(|name| (format!("AQUEDUCT_HTTP__{name}"), "127.0.0.1:0".to_owned())));
+        let environment = Environment { config: configuration.path.clone(), overrides, logs };
+        let start = |name, arguments: &'static [&'static str]| Service::start(name, arguments, &environment);
+        let (relay, projections, users, orders, legacy_orders, inventory) = tokio::try_join!(
+            start("relay", &["relay"]),
+            start("projections", &["project"]),
+            start("users", &["shop", "users"]),
+            start("orders", &["shop", "orders"]),
+            start("legacy-orders", &["shop", "orders", "--legacy"]),
+            start("inventory", &["shop", "inventory"]),
+        )?;
+        Ok(Self { relay, projections, users, orders, legacy_orders, inventory })
+    }
+
+    fn all(&mut self) -> [&mut Service; 6] {
+        let Self { relay, projections, users, orders, legacy_orders, inventory } = self;
+        [relay, projections, users, orders, legacy_orders, inventory]
+    }
+
+    /// Where each service listens.
+    fn urls(&self) -> [(&'static str, &str); 6] {
+        let Self { relay, projections, users, orders, legacy_orders, inventory } = self;
+        [relay, projections, users, orders, legacy_orders, inventory].map(|it| (it.name(), it.url()))
+    }
+
+    /// Feeds the plan and waits until everything that came of it has gone through all stages.
+    async fn run(
+        &mut self,
+        plan: &Plan,
+        addresses: &Addresses,
+        measured: Option<Latency>,
+    ) -> Result<(Option<Latency>, StageTimes), Failure> {
+        let options = aqueduct_eventstore::Options::new(&addresses.eventstore);
+        let store: Arc<dyn EventStore> = Arc::new(EventStoreDb::new(options)?);
+        let postgres = PgPool::connect(&addresses.postgres).await?;
+        let feeder = Feeder::new(Endpoints {
+            users: self.users.url().to_owned(),
+            orders: self.orders.url().to_owned(),
+            legacy_orders: self.legacy_orders.url().to_owned(),
+            inventory: self.inventory.url().to_owned(),
+        });
+        let bars = Bars::new(Expected::of(plan));
+        let mut stages = Stages::new(store, postgres, self.relay.url().to_owned(), bars);
+        let fed = stages.fed();
+        let registered = stages.registered();
+        let feed = async {
+            // The first customers one by one, at a moderate rate; the rest as fast as it goes.
+            let first = first_customers(plan);
+            let latency = latency::measure(&feeder, &first, &registered, &addresses.postgres).await?;
+            feeder
+                .feed(plan, |answered| {
+                    fed.fetch_add(answered as u64, Ordering::Relaxed);
+                })
+                .await?;
+            Ok::<_, Failure>(latency.or(measured))
+        };
+        tokio::pin!(feed);
+        let mut latency = None;
+        loop {
+            let done = stages.look().await?;
+            match latency {
+                Some(latency) if done => return Ok((latency, stages.times())),
+                Some(_) => tokio::time::sleep(LOOK).await,
+                None => {
+                    if let Ok(fed) = tokio::time::timeout(LOOK, &mut feed).await {
+                        latency = Some(fed?);
+                    }
+                }
+            }
+            for service in self.all() {
+                service.check()?;
+            }
+        }
+    }
+
+    async fn stop(self) {
+        let Self { relay, projections, users, orders, legacy_orders, inventory } = self;
+        // What takes commands first, then what carries their events.
+        tokio::join!(users.stop(), orders.stop(), legacy_orders.stop());
+        tokio::join!(inventory.stop(), relay.stop(), projections.stop());
+    }
+}
+
+fn first_customers(plan: &Plan) -> Vec<&Step> {
+    let steps = plan.months.iter().flat_map(|month| &month.steps);
+    steps.filter(|step| matches!(step, Step::Register(_))).take(latency::EVENTS).collect()
+}

@@ -1,0 +1,125 @@
+//! From append to row, at a moderate rate.
+
+use std::collections::HashSet;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use aqueduct_core::StreamName;
+use aqueduct_shop::input::{FeedError, Feeder, Step};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::{Connection as _, PgConnection};
+
+use super::tail::Registered;
+
+/// Customers registered in this stage, at most.
+pub(crate) const EVENTS: usize = 200;
+/// Registrations a second.
+pub(crate) const RATE: u32 = 50;
+/// How long a row may take before the stage gives up on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks at the table.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Milliseconds between the store's own time of an append and the moment another connection to Postgres saw
+/// the row.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) max: f64,
+    /// How many events were measured.
+    pub(crate) events: u64,
+    /// How many a second were appended.
+    pub(crate) rate: u32,
+}
+
+/// The stage could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LatencyError {
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    #[error("latency: the table of customers can't be read")]
+    Postgres(#[from] sqlx::Error),
+    #[error("latency: {0} customers registered more than {PATIENCE:?} ago are not in the table")]
+    Late(usize),
+}
+
+/// Registers the customers of `steps` one by one and watches them appear.
+pub(crate) async fn measure(
+    feeder: &Feeder,
+    steps: &[&Step],
+    registered: &Registered,
+    postgres: &str,
+) -> Result<Option<Latency>, LatencyError> {
+    let mut connection = PgConnection::connect(postgres).await?;
+    let mut waiting: HashSet<String> = steps
+        .iter()
+        .filter_map(|step| if let Step::Register(user) = step { Some(user.user_id.clone()) } else { None })
+        .collect();
+    for row in rows(&mut connection, &waiting).await? {
+        waiting.remove(&row);
+    }
+    let measured = waiting.len();
+    if measured == 0 {
+        return Ok(None);
+    }
+    let feed = async {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
+        for step in steps {
+            ticks.tick().await;
+            feeder.step(step).await?;
+        }
+        Ok::<_, LatencyError>(())
+    };
+    let watch = async {
+        let mut seen = Vec::with_capacity(measured);
+        let mut last = tokio::time::Instant::now();
+        while !waiting.is_empty() {
+            for row in rows(&mut connection, &waiting).await? {
+                waiting.remove(&row);
+                seen.push((row, Timestamp::now()));
+                last = tokio::time::Instant::now();
+            }
+            if last.elapsed() > PATIENCE {
+                return Err(LatencyError::Late(waiting.len()));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(seen)
+    };
+    let ((), seen) = tokio::try_join!(feed, watch)?;
+    Ok(Some(summarise(&seen, registered)))
+}
+
+async fn rows(connection: &mut PgConnection, waiting: &HashSet<String>) -> Result<Vec<String>, sqlx::Error> {
+    let waiting: Vec<&str> = waiting.iter().map(String::as_str).collect();
+    sqlx::query_scalar("SELECT user_id FROM shop.customers WHERE user_id = ANY($1)")
+        .bind(waiting)
+        .fetch_all(connection)
+        .await
+}
+
+fn summarise(seen: &[(String, Timestamp)], registered: &Registered) -> Latency {
+    let registered = registered.read().unwrap_or_else(PoisonError::into_inner);
+    let mut millis: Vec<f64> = seen
+        .iter()
+        .filter_map(|(user, row)| {
+            let appended = registered.get(&StreamName::of("user", user))?;
+            Some(row.duration_since(*appended).as_secs_f64() * 1000.0)
+        })
+        .collect();
+    millis.sort_by(f64::total_cmp);
+    // Nearest rank: the smallest value that so many of all values don't exceed.
+    let quantile = |q: f64| {
+        let rank = (q * millis.len() as f64).ceil() as usize;
+        millis.get(rank.max(1) - 1).copied().unwrap_or_default()
+    };
+    Latency {
+        p50: quantile(0.5),
+        p99: quantile(0.99),
+        max: quantile(1.0),
+        events: millis.len() as u64,
+        rate: RATE,
+    }
+}

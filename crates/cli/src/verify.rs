@@ -1,0 +1,56 @@
+//! `aqueduct verify`: compares input, store, topics and Postgres.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aqueduct_verify::{Options, Report, check};
+
+use crate::Failure;
+use crate::configuration::{Addresses, Configuration};
+
+/// Compare the input with the event store, the topics and the tables, and name what differs
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The file of orders that was fed [default: as the demo]
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// How many orders were fed [default: all]
+    #[arg(long, value_name = "N")]
+    orders: Option<usize>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
+    let addresses = configuration.addresses()?;
+    let input = arguments.input.clone().unwrap_or_else(|| configuration.demo.input.clone());
+    let report = check(&options(&configuration, &addresses, input, arguments.orders)).await?;
+    print(&report, arguments.json)?;
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The checker's options for this configuration.
+pub(crate) fn options(
+    configuration: &Configuration,
+    addresses: &Addresses,
+    input: PathBuf,
+    orders: Option<usize>,
+) -> Options {
+    let Addresses { eventstore, brokers, registry, postgres } = addresses;
+    Options {
+        orders,
+        source: configuration.eventstore.source.clone(),
+        properties: configuration.kafka.properties.clone(),
+        ..Options::new(eventstore, brokers, registry, postgres, input)
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is the command's output")]
+fn print(report: &Report, json: bool) -> Result<(), serde_json::Error> {
+    match json {
+        true => println!("{}", serde_json::to_string(report)?),
+        false => print!("{report}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The whole product around a test: real servers, and each service a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aqueduct_core::EventStore;
+use aqueduct_devstack::{Child, Conditions, DevStack, Options};
+use aqueduct_eventstore::EventStoreDb;
+use aqueduct_shop::input::{self, Endpoints, Feeder, Plan};
+use aqueduct_verify::Report;
+use nix::sys::signal::Signal;
+use sqlx::PgPool;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_aqueduct-under-test");
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const ANNOUNCEMENT: &str = "listening on ";
+/// How long anything may take that a test waits for. Generous: machines are shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Looks again and again until there is something to see.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pauses = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        pauses.tick().await;
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+    }
+}
+
+/// Path of the product's sample configuration.
+pub(crate) fn configuration() -> PathBuf {
+    Path::new(ROOT).join("deploy/local/aqueduct.toml")
+}
+
+/// Path of the real shop's orders.
+pub(crate) fn orders_file() -> PathBuf {
+    Path::new(ROOT).join("tests/data/online-retail/orders-2010-12-to-2011-06.csv.gz")
+}
+
+/// The first orders of the real shop.
+pub(crate) fn plan(orders: usize) -> Plan {
+    Plan::make(input::read(&orders_file()).unwrap(), Some(orders))
+}
+
+/// Servers with schemas, topics and tables, and the environment in which services find them.
+pub(crate) struct Pipeline {
+    pub(crate) stack: DevStack,
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+impl Pipeline {
+    /// Starts the servers and runs `aqueduct setup`. `overrides` are configuration keys such as
+    /// `RELAY__LINGER_MS`.
+    pub(crate) async fn start(overrides: &[(&str, &str)]) -> Self {
+        let stack = DevStack::start(Options::all()).await.unwrap();
+        let mut environment: Vec<_> = [
+            ("EVENTSTORE__URL", stack.event_store_url().unwrap()),
+            ("KAFKA__BROKERS", stack.kafka_bootstrap().unwrap()),
+            ("REGISTRY__URL", stack.registry_url().unwrap()),
+            ("POSTGRES__URL", stack.postgres_url().unwrap()),
+        ]
+        .into_iter()
+        .chain(overrides.iter().copied())
+        .map(|(key, value)| (format!("AQUEDUCT_{key}"), value.to_owned()))
+        .collect();
+        for service in ["RELAY", "PROJECT", "USERS", "ORDERS", "LEGACY_ORDERS", "INVENTORY"] {
+            environment.push((format!("AQUEDUCT_HTTP__{service}"), "127.0.0.1:0".to_owned()));
+        }
+        let pipeline = Self { stack, environment };
+        pipeline.setup();
+        pipeline
+    }
+
+    fn setup(&self) {
+        let output = self.command(&["setup"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The product with these arguments in this environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.arg("--config").arg(configuration()).args(arguments);
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command
+    }
+
+    /// Starts a service and waits until it listens.
+    pub(crate) async fn service(&self, name: &str, arguments: &[&str]) -> Service {
+        let log = self.stack.data_dir().join(format!("{name}.log"));
+        let before = std::fs::read(&log).map_or(0, |text| text.len());
+        let mut child = Child::spawn(self.command(arguments), &Conditions::plain(), &log).unwrap();
+        let url = eventually(&format!("{name} listens"), async || {
+            let text = std::fs::read_to_string(&log).unwrap();
+            assert!(child.ended().unwrap().is_none(), "{name} ended:\n{text}");
+            let lines = text[before..].split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            lines.filter_map(|line| line.trim_end().strip_prefix(ANNOUNCEMENT)).next().map(str::to_owned)
+        })
+        .await;
+        Service { child, url, log }
+    }
+
+    /// A client of the event store.
+    pub(crate) fn store(&self) -> Arc<dyn EventStore> {
+        let options = aqueduct_eventstore::Options::new(self.stack.event_store_url().unwrap());
+        Arc::new(EventStoreDb::new(options).unwrap())
+    }
+
+    /// A connection pool to the database.
+    pub(crate) async fn postgres(&self) -> PgPool {
+        PgPool::connect(self.stack.postgres_url().unwrap()).await.unwrap()
+    }
+
+    /// Compares input, store, topics and Postgres.
+    pub(crate) async fn verify(&self, orders: usize) -> Report {
+        let options = aqueduct_verify::Options {
+            orders: Some(orders),
+            ..aqueduct_verify::Options::new(
+                self.stack.event_store_url().unwrap(),
+                self.stack.kafka_bootstrap().unwrap(),
+                self.stack.registry_url().unwrap(),
+                self.stack.postgres_url().unwrap(),
+                orders_file(),
+            )
+        };
+        aqueduct_verify::check(&options).await.unwrap()
+    }
+}
+
+/// A running service.
+pub(crate) struct Service {
+    pub(crate) child: Child,
+    pub(crate) url: String,
+    pub(crate) log: PathBuf,
+}
+
+impl Service {
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(mut self) {
+        self.child.signal(Signal::SIGTERM);
+        let ended = self.child.wait(PATIENCE).await.unwrap();
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}:\n{}", self.log());
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) async fn kill(mut self) {
+        self.child.signal(Signal::SIGKILL);
+        assert!(self.child.wait(PATIENCE).await.unwrap().is_some());
+    }
+}
+
+/// The services that take commands.
+pub(crate) struct Shop {
+    pub(crate) users: Service,
+    pub(crate) orders: Service,
+    pub(crate) legacy_orders: Service,
+}
+
+impl Shop {
+    pub(crate) async fn start(pipeline: &Pipeline) -> Self {
+        let (users, orders, legacy_orders) = tokio::join!(
+            pipeline.service("users", &["shop", "users"]),
+            pipeline.service("orders", &["shop", "orders"]),
+            pipeline.service("legacy-orders", &["shop", "orders", "--legacy"]),
+        );
+        Self { users, orders, legacy_orders }
+    }
+
+    /// What feeds them, and the inventory service at this URL.
+    pub(crate) fn feeder(&self, inventory: &str) -> Feeder {
+        Feeder::new(Endpoints {
+            users: self.users.url.clone(),
+            orders: self.orders.url.clone(),
+            legacy_orders: self.legacy_orders.url.clone(),
+            inventory: inventory.to_owned(),
+        })
+    }
+}
