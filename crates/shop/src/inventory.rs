@@ -4,6 +4,7 @@ mod http;
 mod item;
 mod notices;
 mod reactor;
+mod service;
 mod shelves;
 mod view;
 
@@ -11,5 +12,6 @@ pub use http::{BatchAnswer, Correction, Receipt, router};
 pub use item::{CorrectStock, InventoryCommand, InventoryError, InventoryEvent, InventoryItem};
 pub use item::{ReceiveStock, Reservation, ReserveStock, ReturnStock};
 pub use reactor::{OrdersEvent, StockReactor};
+pub use service::{Options, run};
 pub use shelves::Shelves;
-pub use view::{Stock, StockRow};
+pub use view::{Stock, StockLevel, StockRow};

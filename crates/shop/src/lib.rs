@@ -2,6 +2,7 @@
 
 pub mod amount;
 mod command;
+mod deps;
 pub mod events;
 pub mod http;
 pub mod input;
@@ -15,6 +16,7 @@ pub mod topics;
 pub mod users;
 
 pub use command::{Command, Commands, Committed};
+pub use deps::{Deps, DepsError};
 pub use migrate::migrate;
 pub use product::{QuantityOverflow, product_code, quantities};
 pub use refusal::{InvalidField, Refusal, RefusalKind};

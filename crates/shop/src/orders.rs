@@ -5,6 +5,7 @@ mod legacy;
 mod order;
 mod returns;
 mod revenue;
+mod service;
 mod view;
 
 pub use http::router;
@@ -13,5 +14,6 @@ pub use order::{
     CancelOrder, ConfirmOrder, CreateOrder, Order, OrderCommand, OrderError, OrderEvent, RejectOrder,
 };
 pub use returns::{RegisterReturn, Return, ReturnError, ReturnEvent};
-pub use revenue::{Revenue, RevenueDelta, RevenueEvent};
-pub use view::{OrderRow, OrderState, Orders};
+pub use revenue::{DayRevenue, Revenue, RevenueDelta, RevenueEvent};
+pub use service::{Options, run};
+pub use view::{OrderRow, OrderState, OrderSummary, Orders};

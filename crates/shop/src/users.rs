@@ -1,9 +1,11 @@
 //! Customers with an account.
 
 mod http;
+mod service;
 mod user;
 mod view;
 
 pub use http::router;
+pub use service::{Options, run};
 pub use user::{RegisterUser, User, UserError, UserEvent};
-pub use view::{CustomerRow, Customers};
+pub use view::{Customer, CustomerRow, Customers};
