@@ -9,6 +9,8 @@ mod lines;
 mod returns;
 mod rules;
 mod sales;
+#[cfg(test)]
+mod tests;
 mod upcast;
 mod views;
 
@@ -37,6 +39,11 @@ impl Shop {
     /// Reads the input file (`.gz` or not), up to the last line of the `orders`-th order.
     pub fn from_input(input: &Path, orders: Option<usize>) -> Result<Self, InputError> {
         Ok(Self::of(Book::read(input, orders)?))
+    }
+
+    #[cfg(test)]
+    fn from_csv(text: &str) -> Self {
+        Self::of(Book::of(lines::read(text.as_bytes(), Path::new("made up")).expect("a csv file")))
     }
 
     fn of(book: Book) -> Self {

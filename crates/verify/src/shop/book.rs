@@ -141,6 +141,8 @@ impl Return {
 /// A line that says what the shelf holds more or less than was thought.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Correction {
+    /// Number of the line in the file.
+    pub line: u64,
     pub product: Box<str>,
     pub invoice: Box<str>,
     pub month: Box<str>,
@@ -195,6 +197,7 @@ impl Book {
                 Rule::Return => book.returns[returns[&*line.invoice]].lines.push((item, None)),
                 Rule::Credit => book.returns[returns[&*line.invoice]].credits.push(item),
                 Rule::StockCorrection | Rule::StockFound => book.corrections.push(Correction {
+                    line: line.number,
                     product: item.product,
                     invoice: line.invoice.clone(),
                     month: line.at[..7].into(),
