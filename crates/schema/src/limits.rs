@@ -15,7 +15,9 @@ pub const MAX_VALUES: usize = 1_000_000;
 pub const MAX_AVRO_ALLOCATION: usize = MAX_EVENT_BYTES;
 
 /// What the upcast rules of one step may cost, counted before they run: for each rule its nodes, times the
-/// event's bytes if it walks over a list, times the event's bytes again if it stands in a nested record.
+/// event's bytes if it walks over a list or a text, times them again if it does so for each item of a list or
+/// for each of many nested records. An event of 100 kB may have some 2,000 nodes of rules that walk once, one
+/// of 5 kB some ten nodes of rules that walk twice.
 pub const MAX_RULE_COST: u64 = 1 << 28;
 
 /// The longest text of a rule, in bytes.

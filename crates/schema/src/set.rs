@@ -144,15 +144,19 @@ impl SchemaSet {
         let parsed = parse(json).map_err(fail)?;
         let encoded = encode(&known.layout, &parsed).map_err(|error| fail(error.to_string()))?;
         let mut latest = Latest { json: parsed, encoded, layout: &known.layout };
+        let mut size = json.len();
         for (next, newer) in (version + 1..).zip(&event.versions[version as usize..]) {
             let fail = |problem: String| fail(format!("on the way to version {next}: {problem}"));
             let older = latest.layout;
             let mut value = latest.into_json().map_err(fail)?;
             if let Some(step) = &newer.step {
-                let upcast = step.run(older, &value, json.len());
+                let upcast = step.run(older, &value, size);
                 value = upcast.map_err(|error| fail(error.to_string()))?;
             }
             let encoded = encode(&newer.layout, &value).map_err(|error| fail(error.to_string()))?;
+            // A rule may have made it larger.
+            size = size.max(encoded.avro.len());
+            check_size(size).map_err(fail)?;
             latest = Latest { json: value, encoded, layout: &newer.layout };
         }
         Ok(latest)
@@ -178,10 +182,15 @@ pub(crate) fn refused(event_type: &str, version: u32, problem: String) -> CodecE
 }
 
 fn parse(json: &[u8]) -> Result<Value, String> {
-    if json.len() > MAX_EVENT_BYTES {
-        return Err(format!("{} bytes, more than the {MAX_EVENT_BYTES} that an event may have", json.len()));
-    }
+    check_size(json.len())?;
     serde_json::from_slice(json).map_err(|error| format!("not JSON: {error}"))
+}
+
+fn check_size(bytes: usize) -> Result<(), String> {
+    match bytes > MAX_EVENT_BYTES {
+        true => Err(format!("{bytes} bytes, more than the {MAX_EVENT_BYTES} that an event may have")),
+        false => Ok(()),
+    }
 }
 
 fn canonical(layout: &Layout, json: Value, encoded: &Encoded) -> Result<Value, String> {

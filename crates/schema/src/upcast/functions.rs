@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use cel::common::ast::operators;
 use cel::common::types::{
     CelInt, CelList, CelMap, CelMapKey, CelString, DYN_TYPE, LIST_TYPE, STRING_TYPE, Type,
 };
@@ -47,9 +48,27 @@ pub(crate) fn is_known(function: &str) -> bool {
     operator || STANDARD.contains(&function) || OWN.contains(&function)
 }
 
-/// Whether it walks over a list, so that its cost grows with the event.
+/// Whether its cost grows with the size of its operands.
 pub(crate) fn walks(function: &str) -> bool {
-    matches!(function, "sum" | "sumProduct" | "@in" | "_==_" | "_!=_" | "_+_" | "replace" | "contains")
+    const WALKS: [&str; 16] = [
+        "sum",
+        "sumProduct",
+        "replace",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "string",
+        "bytes",
+        "size",
+        "@in",
+        "_==_",
+        "_!=_",
+        "_<_",
+        "_<=_",
+        "_>_",
+        "_>=_",
+    ];
+    WALKS.contains(&function) || function == operators::ADD
 }
 
 fn minor_units<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {

@@ -1,6 +1,6 @@
 //! One upcast rule: a CEL expression, checked and compiled when the schemas are loaded.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
 use cel::{Context, Env, Program};
 use serde_json::Value;
 
@@ -21,8 +21,8 @@ pub(crate) struct Rule {
     pub(crate) sees_event: bool,
     /// Nodes of the expression.
     pub(crate) nodes: u64,
-    /// Whether its cost grows with the event.
-    pub(crate) walks: bool,
+    /// How its cost grows with the size of what it sees: 0 not at all, 1 in proportion, 2 with the square.
+    pub(crate) growth: u32,
 }
 
 impl Rule {
@@ -33,8 +33,8 @@ impl Rule {
         let program = env.compile(text).map_err(|error| format!("does not parse: {error}"))?;
         let mut survey = Survey::default();
         survey.visit(program.expression(), &mut Vec::new())?;
-        let Survey { sees_old, sees_event, nodes, walks } = survey;
-        Ok(Self { program, sees_old, sees_event, nodes, walks })
+        let Survey { sees_old, sees_event, nodes, growth } = survey;
+        Ok(Self { program, sees_old, sees_event, nodes, growth })
     }
 
     pub(crate) fn run(&self, context: &Context<'_, '_>) -> Result<Value, Mismatch> {
@@ -49,7 +49,7 @@ struct Survey {
     sees_old: bool,
     sees_event: bool,
     nodes: u64,
-    walks: bool,
+    growth: u32,
 }
 
 impl Survey {
@@ -67,14 +67,22 @@ impl Survey {
                 if !functions::is_known(&call.func_name) {
                     return Err(format!("calls {}, which rules do not have", call.func_name));
                 }
-                if functions::walks(&call.func_name) {
-                    self.walk(bound, &call.func_name)?;
+                if functions::walks(&call.func_name) && !appends_to_result(call, bound) {
+                    // Within a macro, what belongs to the item at hand adds up to the list's size in the end;
+                    // what lies outside of it is walked anew for each item.
+                    let outer = !bound.is_empty() && mentions_outer(expression);
+                    self.growth = self.growth.max(if outer { 2 } else { 1 });
                 }
                 let target = call.target.iter().map(AsRef::as_ref);
                 target.chain(&call.args).try_for_each(|argument| self.visit(argument, bound))
             }
             Expr::Comprehension(comprehension) => {
-                self.walk(bound, "a macro over a list")?;
+                if !bound.is_empty() {
+                    return Err(
+                        "has a macro over a list within another, whose cost can't be bounded".to_owned()
+                    );
+                }
+                self.growth = self.growth.max(1);
                 self.visit(&comprehension.iter_range, bound)?;
                 self.visit(&comprehension.accu_init, bound)?;
                 let depth = bound.len();
@@ -108,14 +116,16 @@ impl Survey {
         }
         Ok(())
     }
+}
 
-    fn walk(&mut self, bound: &[&str], what: &str) -> Result<(), String> {
-        self.walks = true;
-        // A macro's own step appends to its result by _+_ and compares its condition by operators.
-        let by_operator = !what.starts_with(|first: char| first.is_ascii_alphabetic());
-        match bound.is_empty() || by_operator {
-            true => Ok(()),
-            false => Err(format!("has {what} within a macro over a list, whose cost can't be bounded")),
-        }
-    }
+/// Whether it is the step by which a macro gathers its result, which moves the list and does not copy it.
+fn appends_to_result(call: &CallExpr, bound: &[&str]) -> bool {
+    let to = call.args.first().map(|argument| &argument.expr);
+    call.func_name == operators::ADD
+        && matches!(to, Some(Expr::Ident(name)) if bound.contains(&name.as_str()))
+}
+
+fn mentions_outer(expression: &IdedExpr) -> bool {
+    let references = expression.references();
+    references.has_variable(OLD) || references.has_variable(EVENT)
 }

@@ -39,7 +39,7 @@ impl UpcastStep {
         Ok(Self { env: Environment(Arc::clone(env)), plans, sees_event })
     }
 
-    /// `event` must fit `old` and be in canonical form; `bytes` is its size in JSON. What comes out still
+    /// `event` must fit `old` and be in canonical form; `bytes` is its size. What comes out still
     /// has to be checked: a rule can answer anything.
     pub(crate) fn run(&self, old: &Layout, event: &Value, bytes: usize) -> Result<Value, Mismatch> {
         self.check_cost(bytes)?;
@@ -53,9 +53,13 @@ impl UpcastStep {
     fn check_cost(&self, bytes: usize) -> Result<(), Mismatch> {
         let size = bytes as u64;
         let cost = rules(&self.plans).fold(0_u64, |cost, (nested, rule)| {
-            let times = if nested { size } else { 1 };
-            let each = if rule.walks { size } else { 1 };
-            cost.saturating_add(rule.nodes.saturating_mul(times).saturating_mul(each))
+            let growth = match (nested, rule.sees_event) {
+                (false, _) => rule.growth,
+                (true, true) => rule.growth + 1,
+                // The old records that the rule sees are parts of the event: their sizes add up to it.
+                (true, false) => rule.growth.max(1),
+            };
+            cost.saturating_add(rule.nodes.saturating_mul(size.saturating_pow(growth)))
         });
         match cost > MAX_RULE_COST {
             true => Err(Mismatch::new(format!("its upcast rules are too costly for {bytes} bytes"))),

@@ -1,4 +1,7 @@
 //! The crate's tests from outside, in one binary.
 
+mod bad_schemas;
+mod folder;
 mod generated;
+mod resolution;
 mod shop_events;
