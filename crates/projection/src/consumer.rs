@@ -125,17 +125,17 @@ impl ConsumerContext for Context {
 impl Context {
     /// Claims the partitions and sets their offsets. False: the thread is to end.
     fn claim(&self, partitions: &mut TopicPartitionList) -> bool {
-        let mut claimed = TopicPartitionList::new();
-        for element in partitions.elements() {
-            let topic = Arc::from(element.topic());
-            let Some(next) = self.claim_one(&topic, element.partition()) else { return false };
+        let wanted: Vec<(Arc<str>, i32)> =
+            partitions.elements().iter().map(|wanted| (wanted.topic().into(), wanted.partition())).collect();
+        for (topic, partition) in wanted {
+            let Some(next) = self.claim_one(&topic, partition) else { return false };
             let offset = next.map_or(Offset::Beginning, Offset::Offset);
-            if let Err(error) = claimed.add_partition_offset(&topic, element.partition(), offset) {
-                self.fail(ProjectionError::Kafka { projection: self.projection, source: error });
+            // In place: the list belongs to the event that brought it.
+            if let Err(source) = partitions.set_partition_offset(&topic, partition, offset) {
+                self.fail(ProjectionError::Kafka { projection: self.projection, source });
                 return false;
             }
         }
-        *partitions = claimed;
         true
     }
 

@@ -1,5 +1,7 @@
 //! What a record's headers say.
 
+use std::fmt;
+
 use aqueduct_core::{Position, Revision, StreamName};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -44,6 +46,16 @@ pub struct Place {
     pub revision: Revision,
     /// Counts from 0 within the stored event.
     pub subindex: u32,
+}
+
+/// `7`, or `7.1` where an upcaster made several events of one: as in `ce_id`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.subindex {
+            0 => write!(f, "{}", self.revision),
+            subindex => write!(f, "{}.{subindex}", self.revision),
+        }
+    }
 }
 
 /// What a record says about the one before it.

@@ -3,6 +3,7 @@
 use sqlx::types::Json;
 use sqlx::{Executor, Postgres};
 
+use crate::Previous;
 use crate::batch::Entry;
 use crate::inbox::{Verdict, revision_number, subindex_number};
 
@@ -37,11 +38,18 @@ pub(crate) fn reason<E>(entry: &Entry<E>, verdict: Verdict) -> String {
     let record = &entry.record;
     match (verdict, entry.fault()) {
         (Verdict::Faulty, Some(fault)) => format!("{record}: {fault}"),
-        (Verdict::Gap, _) => format!(
-            "{record}: an event before this one is missing: it comes after {:?}, which was not applied; \
-             compare with the stream",
-            entry.previous()
-        ),
+        (Verdict::Gap, _) => match entry.previous() {
+            Previous::At(place) => {
+                format!(
+                    "{record}: a gap: the record before it, of revision {place}, is not the last one applied"
+                )
+            }
+            Previous::None | Previous::Unknown => {
+                format!(
+                    "{record}: a gap: it says that it is the first of its stream, but others were applied"
+                )
+            }
+        },
         _ => format!("{record}: an earlier event of the stream is parked"),
     }
 }
