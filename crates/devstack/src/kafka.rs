@@ -55,6 +55,7 @@ pub(crate) async fn start(plan: &Plan, cache: &Cache, data: &DataDir) -> Result<
             part: PART,
             program: plan.java.clone(),
             arguments,
+            environment: Vec::new(),
             conditions: Conditions { inherit: vec![data.lock()], ..Conditions::plain() },
             stop_by: Signal::SIGTERM,
             probe: Probe::Kafka(port),

@@ -23,6 +23,7 @@
 //!
 //! For development and tests: the passwords are random, but there is no encryption and no replication. Linux only.
 
+mod apicurio;
 mod cache;
 mod data;
 mod embedded;

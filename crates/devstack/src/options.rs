@@ -30,6 +30,9 @@ pub struct Options {
     pub registry: Part,
     /// The event store of `aqueduct-devstore`, in process, durable in the data directory.
     pub event_store: Part,
+    /// Apicurio Registry, whose Confluent-compatible interface is what counts here, for tests against a second
+    /// registry. It keeps its schemas in memory. Not among [`all`](Options::all).
+    pub apicurio: Part,
 }
 
 /// Where the parts keep what they store.
@@ -83,7 +86,7 @@ pub enum PostgresFrom {
 }
 
 impl Options {
-    /// Every part, on free ports, with temporary data.
+    /// Every part but Apicurio, on free ports, with temporary data.
     pub fn all() -> Self {
         Self {
             kafka: Part::start(),
@@ -104,6 +107,7 @@ impl Options {
             postgres_from: PostgresFrom::Machine,
             registry: Part::Off,
             event_store: Part::Off,
+            apicurio: Part::Off,
         }
     }
 }

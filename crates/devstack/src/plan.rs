@@ -3,13 +3,14 @@ use std::path::PathBuf;
 use crate::cache::Cache;
 use crate::error::{Missing, StartError};
 use crate::options::{Data, Options, Part};
-use crate::{event_store, kafka, port, postgres, registry, tools};
+use crate::{apicurio, event_store, kafka, port, postgres, registry, tools};
 
 /// What is needed for the parts to be started, found before anything is.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) kafka: Option<kafka::Plan>,
     pub(crate) postgres: Option<postgres::Plan>,
+    pub(crate) apicurio: Option<apicurio::Plan>,
     /// The ports of the parts in this process.
     pub(crate) registry: Option<u16>,
     pub(crate) event_store: Option<u16>,
@@ -18,10 +19,18 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn make(options: &Options, cache: &Cache) -> Result<Self, StartError> {
         let mut missing = Vec::new();
+        let needs_java = options.kafka.is_started() || options.apicurio.is_started();
+        let java = if needs_java { note(tools::java(), &mut missing) } else { None };
+        let mut mvn = |cached: bool, needed_for| {
+            if cached { None } else { note(tools::maven(needed_for), &mut missing) }
+        };
         let kafka = options.kafka.is_started().then(|| {
-            let java = note(tools::java(), &mut missing);
-            let mvn = (!kafka::is_cached(cache)).then(|| note(tools::maven("Apache Kafka"), &mut missing));
-            Some(kafka::Plan { java: java?, mvn: mvn.flatten(), port: options.kafka.port() })
+            let mvn = mvn(kafka::is_cached(cache), "Apache Kafka");
+            Some(kafka::Plan { java: java.clone()?, mvn, port: options.kafka.port() })
+        });
+        let apicurio = options.apicurio.is_started().then(|| {
+            let mvn = mvn(apicurio::is_cached(cache), "Apicurio Registry");
+            Some(apicurio::Plan { java: java.clone()?, mvn, port: options.apicurio.port() })
         });
         let postgres = options.postgres.is_started().then(|| {
             let binaries = note(postgres::Binaries::find(options.postgres_from, cache), &mut missing);
@@ -35,7 +44,12 @@ impl Plan {
         if !missing.is_empty() {
             return Err(StartError::Missing(missing));
         }
-        for (part, wanted) in [(kafka::PART, &options.kafka), (postgres::PART, &options.postgres)] {
+        let processes = [
+            (kafka::PART, &options.kafka),
+            (postgres::PART, &options.postgres),
+            (apicurio::PART, &options.apicurio),
+        ];
+        for (part, wanted) in processes {
             if let Some(wanted) = wanted.port() {
                 port::choose(part, Some(wanted))?;
             }
@@ -43,6 +57,7 @@ impl Plan {
         Ok(Self {
             kafka: kafka.flatten(),
             postgres: postgres.flatten(),
+            apicurio: apicurio.flatten(),
             registry: port_for(registry::PART, &options.registry)?,
             event_store: port_for(event_store::PART, &options.event_store)?,
         })

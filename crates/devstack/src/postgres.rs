@@ -54,7 +54,10 @@ pub(crate) async fn start(
     let known = std::fs::read_to_string(&stored_password).ok();
     let initial = match &known {
         Some(password) => password.clone(),
-        None => template::copy(&bin, plan.binaries.version(), plan.user.as_ref(), cache, &cluster).await?,
+        None => {
+            template::copy(&bin, plan.binaries.version(), plan.user.as_ref(), cache, &cluster, data.is_kept())
+                .await?
+        }
     };
     let ((mut server, connection), _) = port::start_on(PART, plan.port, async |port| {
         let connection = PgConnectOptions::new_without_pgpass()
@@ -108,6 +111,7 @@ fn definition(
         // The server itself rather than pg_ctl: the signal at our death has to reach it.
         program: bin.join("postgres"),
         arguments,
+        environment: Vec::new(),
         // SIGQUIT is Postgres's immediate shutdown: as safe as a crash, and it removes its shared memory.
         conditions: Conditions {
             user: plan.user.clone(),

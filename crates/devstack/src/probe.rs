@@ -12,6 +12,8 @@ use crate::port;
 pub(crate) enum Probe {
     /// It answers Kafka's `ApiVersions`.
     Kafka(u16),
+    /// It answers a request for this path with 200.
+    Http(u16, String),
     /// It answers a query.
     Postgres(Box<PgConnectOptions>),
 }
@@ -22,6 +24,12 @@ impl Probe {
             Self::Kafka(port) => {
                 let port = *port;
                 tokio::task::spawn_blocking(move || kafka_answers(port).unwrap_or(false))
+                    .await
+                    .unwrap_or(false)
+            }
+            Self::Http(port, path) => {
+                let (port, path) = (*port, path.clone());
+                tokio::task::spawn_blocking(move || http_answers(port, &path).unwrap_or(false))
                     .await
                     .unwrap_or(false)
             }
@@ -37,12 +45,26 @@ impl Probe {
     }
 }
 
+const PATIENCE: Duration = Duration::from_secs(2);
+
+fn connect(port: u16) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&port::loopback(port), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn http_answers(port: u16, path: &str) -> std::io::Result<bool> {
+    let mut stream = connect(port)?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    Ok(status.ends_with(b" 200"))
+}
+
 /// Asks by `ApiVersions` version 0: four bytes of length; key 18, version 0, correlation id, no client id.
 fn kafka_answers(port: u16) -> std::io::Result<bool> {
     const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
-    let patience = Duration::from_secs(2);
-    let mut stream = TcpStream::connect_timeout(&port::loopback(port), patience)?;
-    stream.set_read_timeout(Some(patience))?;
+    let mut stream = connect(port)?;
     stream.write_all(&REQUEST)?;
     // Length, correlation id, error code.
     let mut answer = [0; 10];

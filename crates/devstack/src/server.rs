@@ -16,6 +16,7 @@ pub struct Server {
     part: &'static str,
     program: PathBuf,
     arguments: Vec<std::ffi::OsString>,
+    environment: Vec<(&'static str, String)>,
     conditions: Conditions,
     stop_by: Signal,
     probe: Probe,
@@ -27,6 +28,7 @@ pub(crate) struct Definition {
     pub(crate) part: &'static str,
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<std::ffi::OsString>,
+    pub(crate) environment: Vec<(&'static str, String)>,
     pub(crate) conditions: Conditions,
     /// Asks for an orderly end.
     pub(crate) stop_by: Signal,
@@ -39,8 +41,19 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 
 impl Server {
     pub(crate) fn new(definition: Definition) -> Self {
-        let Definition { part, program, arguments, conditions, stop_by, probe, log } = definition;
-        Self { part, program, arguments, conditions, stop_by, probe, log, running: Mutex::new(None) }
+        let Definition { part, program, arguments, environment, conditions, stop_by, probe, log } =
+            definition;
+        Self {
+            part,
+            program,
+            arguments,
+            environment,
+            conditions,
+            stop_by,
+            probe,
+            log,
+            running: Mutex::new(None),
+        }
     }
 
     pub(crate) fn set_probe(&mut self, probe: Probe) {
@@ -56,7 +69,7 @@ impl Server {
             return Ok(());
         }
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).current_dir("/");
+        command.args(&self.arguments).envs(self.environment.iter().cloned()).current_dir("/");
         let began = Instant::now();
         let mut child = Child::spawn(command, &self.conditions, &self.log)
             .map_err(StartError::io("run", &self.program))?;

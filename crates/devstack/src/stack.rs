@@ -10,7 +10,7 @@ use crate::options::{Options, Part};
 use crate::plan::Plan;
 use crate::server::Server;
 use crate::slot::Slot;
-use crate::{event_store, kafka, postgres, registry};
+use crate::{apicurio, event_store, kafka, postgres, registry};
 
 /// The running parts. [`shutdown`](Self::shutdown) ends them in order; dropping it kills them.
 ///
@@ -22,6 +22,7 @@ pub struct DevStack {
     postgres: Slot<Server>,
     registry: Slot<Embedded>,
     event_store: Slot<Embedded>,
+    apicurio: Slot<Server>,
     // Dropped after the parts: they write into it until they have ended.
     data: DataDir,
 }
@@ -54,15 +55,22 @@ impl DevStack {
         let event_store = embedded(&options.event_store, plan.event_store, "esdb://", parameters, |port| {
             event_store::event_store(port, data.path().join("eventstore"))
         });
-        let started = tokio::try_join!(kafka, postgres, registry, event_store);
-        let (kafka, postgres, registry, event_store) = started.inspect_err(|_| data.leave())?;
-        Ok(Self { kafka, postgres, registry, event_store, data })
+        let apicurio = async {
+            let Some(plan) = &plan.apicurio else { return Ok(Slot::not_started(&options.apicurio)) };
+            let (server, port) = apicurio::start(plan, &cache, &data).await?;
+            Ok(Slot::started(server, format!("http://127.0.0.1:{port}{}", apicurio::INTERFACE)))
+        };
+        let started = tokio::try_join!(kafka, postgres, registry, event_store, apicurio);
+        let (kafka, postgres, registry, event_store, apicurio) = started.inspect_err(|_| data.leave())?;
+        Ok(Self { kafka, postgres, registry, event_store, apicurio, data })
     }
 
     /// Ends all parts in order, and waits until they have ended. Temporary data is removed.
     pub async fn shutdown(self) {
         // No part is a client of another.
-        tokio::join!(self.kafka.stop(), self.postgres.stop(), self.registry.stop(), self.event_store.stop());
+        let Self { kafka, postgres, registry, event_store, apicurio, data } = self;
+        tokio::join!(kafka.stop(), postgres.stop(), registry.stop(), event_store.stop(), apicurio.stop());
+        drop(data);
     }
 
     /// Kafka's bootstrap servers.
@@ -85,6 +93,11 @@ impl DevStack {
         self.event_store.url(event_store::PART)
     }
 
+    /// The URL of Apicurio's Confluent-compatible interface.
+    pub fn apicurio_url(&self) -> Result<&str, PartError> {
+        self.apicurio.url(apicurio::PART)
+    }
+
     /// Kafka, to be stopped, killed and started again.
     pub fn kafka(&self) -> Result<&Server, PartError> {
         self.kafka.control(kafka::PART)
@@ -103,6 +116,11 @@ impl DevStack {
     /// The event store, to be stopped, killed and started again.
     pub fn event_store(&self) -> Result<&Embedded, PartError> {
         self.event_store.control(event_store::PART)
+    }
+
+    /// Apicurio, to be stopped, killed and started again. It forgets its schemas.
+    pub fn apicurio(&self) -> Result<&Server, PartError> {
+        self.apicurio.control(apicurio::PART)
     }
 
     /// Creates a database on the stack's Postgres, started or given, and returns its URL: one server is enough for

@@ -1,4 +1,5 @@
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -93,6 +94,7 @@ async fn unpack(dir: PathBuf) -> Result<(), StartError> {
         let unpack = || {
             let reader = XzReader::new(std::io::BufReader::new(File::open(&archive)?), false);
             tar::Archive::new(reader).unpack(&dir)?;
+            let_everybody_enter(&dir)?;
             std::fs::remove_file(&archive)
         };
         unpack().map_err(StartError::io("unpack", &archive))
@@ -100,6 +102,18 @@ async fn unpack(dir: PathBuf) -> Result<(), StartError> {
     let failed =
         |error: tokio::task::JoinError| StartError::io("unpack", Path::new("postgres"))(error.into());
     tokio::task::spawn_blocking(work).await.map_err(failed)?
+}
+
+/// Directories that the archive does not list got their mode from our umask.
+fn let_everybody_enter(dir: &Path) -> std::io::Result<()> {
+    std::fs::set_permissions(dir, Permissions::from_mode(0o755))?;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            let_everybody_enter(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn installed() -> Option<Binaries> {

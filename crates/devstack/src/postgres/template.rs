@@ -17,13 +17,14 @@ use crate::cache::Cache;
 use crate::maven;
 use crate::process::{Conditions, RunAs};
 
-/// Makes `cluster` a copy of the template; returns the password of its superuser.
+/// Makes `cluster` a copy of the template; returns the password of its superuser. If `durable`, it is on disk then.
 pub(super) async fn copy(
     bin: &Path,
     version: &str,
     user: Option<&RunAs>,
     cache: &Cache,
     cluster: &Path,
+    durable: bool,
 ) -> Result<String, StartError> {
     let template =
         cache.entry(&format!("postgres-{version}-template"), async |dir| make(bin, user, dir).await).await?;
@@ -33,8 +34,11 @@ pub(super) async fn copy(
         std::fs::remove_dir_all(cluster).map_err(StartError::io("remove", cluster))?;
     }
     copy_dir(&template.join("cluster"), cluster, user)?;
-    let synced = File::open(cluster).and_then(|dir| Ok(nix::unistd::syncfs(dir.as_fd())?));
-    synced.map_err(StartError::io("write to disk", cluster))?;
+    if durable {
+        // One call for a thousand files; it waits for what else is to be written there, too.
+        let synced = File::open(cluster).and_then(|dir| Ok(nix::unistd::syncfs(dir.as_fd())?));
+        synced.map_err(StartError::io("write to disk", cluster))?;
+    }
     Ok(password)
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use aqueduct_devstack::{Data, DevStack, Options, Part};
+use aqueduct_devstack::{Data, DevStack, Options};
 
 const ORDERS: &str = "DEVSTACK_TEST_ORDERS";
 const DATA: &str = "DEVSTACK_TEST_DATA";
@@ -62,7 +62,7 @@ impl Drop for OtherProcess {
 async fn obeys_orders() {
     let orders = std::env::var(ORDERS).unwrap();
     let data = Data::Kept(std::env::var_os(DATA).unwrap().into());
-    let stack = match DevStack::start(Options { data, registry: Part::Off, ..Options::all() }).await {
+    let stack = match DevStack::start(Options { data, ..Options::all() }).await {
         Ok(stack) => stack,
         Err(error) => return println!("\nfailed: {}", error.to_string().replace('\n', "\\n")),
     };

@@ -87,6 +87,28 @@ async fn schemas_are_registered_looked_up_and_read() {
     assert_eq!(text["name"], "shop.Order");
 }
 
+/// The calls that this project's own code makes get the same answers from another registry.
+#[tokio::test]
+async fn apicurio_answers_alike() {
+    let options = Options { registry: Part::start(), apicurio: Part::start(), ..Options::none() };
+    let stack = DevStack::start(options).await.unwrap();
+    let ours = Registry::of(&stack);
+    let theirs = Registry { url: stack.apicurio_url().unwrap().to_owned(), client: ours.client.clone() };
+    for registry in [&ours, &theirs] {
+        let id = registry.post("/subjects/s/versions", record(ID)).await.1["id"].clone();
+        assert!(id.is_u64(), "{id}");
+        assert_eq!(registry.post("/subjects/s/versions", record(ID)).await.1["id"], id);
+        assert_eq!(registry.post("/subjects/s", record(ID)).await.1["id"], id);
+        assert_eq!(registry.get("/subjects/s/versions/latest").await.1["version"], 1);
+        let text = registry.get(&format!("/schemas/ids/{id}")).await.1["schema"].clone();
+        let schema = |text: &Value| serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap();
+        assert_eq!(schema(&text), schema(&record(ID)["schema"]));
+        assert_eq!(registry.refused(Method::GET, "/subjects/none/versions", Value::Null).await, (404, 40401));
+        assert_eq!(registry.refused(Method::GET, "/schemas/ids/77", Value::Null).await, (404, 40403));
+    }
+    stack.shutdown().await;
+}
+
 #[tokio::test]
 async fn refusals_carry_confluents_codes() {
     let stack = start(Data::Temporary).await;
