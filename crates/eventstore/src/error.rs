@@ -70,11 +70,11 @@ impl Operation<'_> {
             Error::InitializationError(_) => {
                 (ErrorKind::Stop, format!("no client could be made for {url}: check its TLS settings"))
             }
-            Error::Grpc { code: Code::InvalidArgument | Code::FailedPrecondition, message } => {
+            Error::Grpc { code: Code::InvalidArgument, message } => {
                 (ErrorKind::Park, format!("the server refuses it: {message}"))
             }
             Error::Grpc { code: Code::OutOfRange, message } => {
-                (ErrorKind::Park, format!("an event is above what the client can read (17 MiB): {message}"))
+                (ErrorKind::Park, format!("an event is larger than gRPC lets through: {message}"))
             }
             Error::ResourceNotFound | Error::ResourceAlreadyExists | Error::WrongExpectedVersion { .. } => {
                 (ErrorKind::Park, "an answer that does not belong to the operation".to_owned())

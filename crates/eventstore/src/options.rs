@@ -22,7 +22,8 @@ pub struct Options {
     /// is behind and still silent after the same time again is replaced. In milliseconds.
     #[serde(default = "default_silence_check_ms")]
     pub silence_check_ms: u64,
-    /// How many events a subscription reads ahead of its consumer.
+    /// How many events a subscription reads ahead of its consumer. They are kept in memory, so with the
+    /// largest events (1 MiB up to EventStoreDB 24.10) it takes as many MiB.
     #[serde(default = "default_read_ahead")]
     pub read_ahead: usize,
 }

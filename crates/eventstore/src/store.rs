@@ -58,6 +58,10 @@ impl EventStoreDb {
 /// No event has a higher one.
 const LAST_REVISION: Revision = i64::MAX as Revision;
 
+/// No version of the server takes a larger one; most take far less, and say so. This much would break the
+/// connection instead, which looks like a fault that may pass.
+const LARGEST_EVENT: usize = 16 << 20;
+
 /// What an operation fails with before it is known which error of the port that is.
 enum Failure {
     Client(Error),
@@ -165,6 +169,10 @@ impl Inner {
         let operation = self.operation("append", stream.as_str());
         let mut mapped = Vec::with_capacity(events.len());
         for (n, new) in events.iter().enumerate() {
+            if new.data.len() + new.metadata.len() > LARGEST_EVENT {
+                let problem = format!("event {n} ({}) is larger than 16 MiB", new.event_type);
+                return Err(operation.error(ErrorKind::Park, problem).into());
+            }
             mapped.push(event::to_client(new).map_err(|source| {
                 StoreError {
                     source: Some(Box::new(source)),

@@ -115,10 +115,11 @@ impl Task {
             None => StreamPosition::Start,
         });
         let subscription = borrowed.client.subscribe_to_all(&options).await;
+        let before = self.progress.messages();
         let reading = Guarded::new(self.read(subscription, connection));
         let read = tokio::select! {
             read = reading => read,
-            () = self.silence() => {
+            () = self.silence(before) => {
                 connection.discard(&borrowed).await;
                 return End::Again("silent", None);
             }
@@ -195,9 +196,9 @@ impl Task {
 
     /// Returns when the server is silent though it has something to tell: when it did not confirm the
     /// subscription in time, or when `$all` has had, for the time of a whole check, an event beyond ours.
-    async fn silence(&self) {
+    async fn silence(&self, at_begin: u64) {
         let check = self.store.options.silence_check();
-        let (begun, at_begin) = (Instant::now(), self.progress.messages());
+        let begun = Instant::now();
         let mut seen_end = None;
         loop {
             let before = self.progress.messages();

@@ -125,9 +125,13 @@ async fn what_the_server_refuses_is_parked_with_the_reason() {
         other => panic!("{other:?}"),
     };
 
+    // By the server: up to EventStoreDB 24.10 an append is limited to 1 MiB.
     let large = event(&"x".repeat(2 << 20));
     let problem = refused(store.append(&stream, ExpectedRevision::Any, &[large]).await);
     assert!(problem.contains("note-refused") && problem.contains("1048576"), "{problem}");
+    let huge = event(&"x".repeat(17 << 20));
+    let problem = refused(store.append(&stream, ExpectedRevision::Any, &[huge]).await);
+    assert!(problem.contains("note-refused") && problem.contains("16 MiB"), "{problem}");
 
     let mut broken = event("x");
     broken.data = "{".into();

@@ -1,9 +1,9 @@
-//! A subscription that ends with status OK, on which the client by itself would spin for ever.
+//! Subscriptions that the server ends, with each kind of status; on OK the client by itself would spin for ever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aqueduct_core::EventStore as _;
+use aqueduct_core::{ErrorKind, EventStore as _};
 use aqueduct_eventstore::{EventStoreDb, Options};
 use axum::Router;
 use axum::http::{HeaderMap, Uri};
@@ -13,7 +13,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-use crate::server::until;
+use crate::server::{soon, until};
 
 /// Answers every read at once with the end of the stream; how many there were.
 async fn server_that_ends_every_call(read_status: Option<&'static str>) -> (String, Arc<AtomicUsize>) {
@@ -53,6 +53,29 @@ async fn is_subscribed_to_again(read_status: Option<&'static str>) {
     tokio::select! {
         item = subscription.next() => panic!("nothing can come, but {item:?} did"),
         () = until(|| async { reads.load(Ordering::SeqCst) >= 4 }) => {}
+    }
+}
+
+/// Consumer too slow, say: any code but a refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_with_an_error_is_subscribed_to_again() {
+    for code in ["1", "2", "4", "8", "9", "10", "13", "14"] {
+        is_subscribed_to_again(Some(code)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_login_ends_the_subscription() {
+    for code in ["7", "16"] {
+        let (url, reads) = server_that_ends_every_call(Some(code)).await;
+        let store = EventStoreDb::new(Options::new(url)).unwrap();
+        let mut subscription = store.subscribe_all(None);
+        let error = soon(subscription.next()).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Stop);
+        assert!(error.to_string().contains("user and password"), "{error}");
+        assert!(soon(subscription.next()).await.is_none());
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
+        assert_eq!(store.last_position().await.unwrap_err().kind(), ErrorKind::Stop);
     }
 }
 
