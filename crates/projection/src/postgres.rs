@@ -6,7 +6,7 @@ use aqueduct_core::ErrorKind;
 use serde::Deserialize;
 use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 /// Where Postgres is.
 #[derive(Clone, Deserialize)]
@@ -54,12 +54,12 @@ impl PostgresOptions {
         Duration::from_secs(self.timeout_seconds)
     }
 
-    /// A pool that connects when it is first used.
-    pub(crate) fn pool(&self) -> Result<PgPool, sqlx::Error> {
-        PgPoolOptions::new()
-            .max_connections(self.connections)
-            .acquire_timeout(self.timeout())
-            .connect_lazy(&self.url)
+    /// A pool that connects when it is first used. Its sessions are called `aqueduct.<projection>` in
+    /// `pg_stat_activity`.
+    pub(crate) fn pool(&self, projection: &str) -> Result<PgPool, sqlx::Error> {
+        let connection: PgConnectOptions = self.url.parse()?;
+        let pool = PgPoolOptions::new().max_connections(self.connections).acquire_timeout(self.timeout());
+        Ok(pool.connect_lazy_with(connection.application_name(&format!("aqueduct.{projection}"))))
     }
 }
 

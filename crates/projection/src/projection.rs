@@ -143,7 +143,7 @@ impl Projection {
     async fn open(&self, shutdown: &CancellationToken) -> Result<Option<Batches>, ProjectionError> {
         let projection = self.name;
         self.check_options()?;
-        let pool = self.options.postgres.pool();
+        let pool = self.options.postgres.pool(self.name);
         let pool = pool.map_err(|source| ProjectionError::Postgres { projection, source })?;
         let mut waits = backoff::waits();
         while !shutdown.is_cancelled() {
