@@ -106,7 +106,7 @@ pub(super) fn read(input: impl Read, path: &Path) -> Result<Vec<Entry>, InputErr
         },
     };
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-    if reader.byte_headers().map_err(csv_error)? != &COLUMNS[..] {
+    if reader.byte_headers().map_err(csv_error)? != COLUMNS[..] {
         return Err(InputError::Header { path: path.to_owned() });
     }
     let mut entries = Vec::new();

@@ -253,7 +253,8 @@ fn store_to_topic_a_payload_altered() {
 
 #[test]
 fn store_to_topic_a_record_where_it_should_not_be() {
-    let cases: [(&str, fn(&mut Record)); 7] = [
+    type Change = fn(&mut Record);
+    let cases: [(&str, Change); 7] = [
         ("its key belongs to partition", |it| it.partition = (it.partition + 1) % 4),
         ("is no event of this topic in the store", |it| it.key = Some(b"order-77".to_vec())),
         ("ce_revision is no number", |it| it.headers.retain(|(name, _)| name != "ce_revision")),

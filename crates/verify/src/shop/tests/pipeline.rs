@@ -255,12 +255,11 @@ pub(super) fn views(csv: &str, happenings: &[Happening]) -> BTreeMap<String, Vec
 /// By order or return, its day and country.
 fn day_and_country(csv: &str) -> HashMap<String, (Option<String>, Option<String>)> {
     let book = Book::of(read(csv.as_bytes(), Path::new("made up")).unwrap());
-    let orders = book.orders.iter().map(|it| (&it.id, &it.at, &it.country));
-    let returns = book.returns.iter().map(|it| (&it.id, &it.at, &it.country));
-    let found = |(id, at, country): (&Box<str>, &Box<str>, &Box<str>)| {
-        (id.to_string(), (Some(at[..10].to_owned()), Some(country.to_string())))
+    let found = |id: &str, at: &str, country: &str| {
+        (id.to_owned(), (Some(at[..10].to_owned()), Some(country.to_owned())))
     };
-    orders.chain(returns).map(found).collect()
+    let orders = book.orders.iter().map(|it| found(&it.id, &it.at, &it.country));
+    orders.chain(book.returns.iter().map(|it| found(&it.id, &it.at, &it.country))).collect()
 }
 
 /// Adds two decimals of three places at most; no trailing zeros.

@@ -59,22 +59,15 @@ pub(super) fn run(csv: &str, seed: u64) -> Vec<Happening> {
         if seen.insert(format!("invoice {}", line.invoice)) {
             if let Some(index) = book.orders.iter().position(|order| order.id == line.invoice) {
                 keeper.take(&book.orders[index]);
-                let reserve = |(product, quantity): (&Box<str>, &i64)| Step::Reserve {
-                    order: index,
-                    product: product.clone(),
-                    quantity: *quantity,
-                };
-                let work = book.orders[index].wanted.iter().map(reserve);
+                let work = book.orders[index].wanted.clone().into_iter();
+                let work = work.map(|(product, quantity)| Step::Reserve { order: index, product, quantity });
                 pending.push(work.chain([Step::End { order: index }]).collect());
             }
             if let Some(index) = book.returns.iter().position(|returned| returned.id == line.invoice) {
                 keeper.take_back(&book.returns[index]);
-                let put_back = |(product, quantity): (&Box<str>, &i64)| Step::PutBack {
-                    returned: index,
-                    product: product.clone(),
-                    quantity: *quantity,
-                };
-                let work = book.returns[index].goods.iter().map(put_back);
+                let work = book.returns[index].goods.clone().into_iter();
+                let work =
+                    work.map(|(product, quantity)| Step::PutBack { returned: index, product, quantity });
                 pending.push(work.chain([Step::Cancel { returned: index }]).collect());
             }
         }
@@ -143,7 +136,9 @@ impl<'a> Keeper<'a> {
             correlation_id: Uuid::from_u128(number.into()),
             causation_id: command_id.as_uuid(),
             command_id,
-            traceparent: (number % 2 == 0).then(|| format!("00-{:032x}-{:016x}-01", number + 1, number + 1)),
+            traceparent: number
+                .is_multiple_of(2)
+                .then(|| format!("00-{:032x}-{:016x}-01", number + 1, number + 1)),
         };
         let event = RecordedEvent {
             stream,
