@@ -3,5 +3,6 @@
 mod bad_schemas;
 mod folder;
 mod generated;
+mod registry;
 mod resolution;
 mod shop_events;
