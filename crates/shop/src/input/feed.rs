@@ -13,6 +13,8 @@ use crate::inventory::{BatchAnswer, Correction, Receipt};
 
 /// Requests under way at once.
 const CONCURRENT: usize = 32;
+/// Type of the problem that a return gets whose order does not exist.
+const NO_SUCH_ORDER: &str = "urn:aqueduct:shop:no-such-order";
 /// Deliveries in one request.
 const DELIVERIES: usize = 200;
 
@@ -184,7 +186,10 @@ impl FeedError {
     /// Whether the service may take the same request later: it can't be reached, or says so itself.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE,
+            // A return may overtake the order that it undoes: they are sent concurrently.
+            Self::Refused { status, answer, .. } => {
+                *status == StatusCode::SERVICE_UNAVAILABLE || answer.contains(NO_SUCH_ORDER)
+            }
             Self::Unreachable { .. } => true,
         }
     }

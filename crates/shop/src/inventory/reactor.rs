@@ -60,13 +60,13 @@ impl StockReactor {
         self.end(&event.order_id, &["settle"], command, envelope).await
     }
 
-    /// The shelves' answers, in the order of the product codes.
+    /// The shelves' answers, by product code.
     async fn ask(
         &self,
         order_id: &str,
         products: BTreeMap<String, i32>,
         envelope: &Envelope,
-    ) -> Result<Vec<(String, Reservation)>, ReactError> {
+    ) -> Result<BTreeMap<String, Reservation>, ReactError> {
         let mut questions = Vec::with_capacity(products.len());
         for (sku, quantity) in products {
             let command = ReserveStock { sku: sku.clone(), order_id: order_id.to_owned(), quantity };
@@ -79,7 +79,7 @@ impl StockReactor {
                 }
             });
         }
-        stream::iter(questions).buffered(PRODUCTS_AT_A_TIME).try_collect().await
+        stream::iter(questions).buffer_unordered(PRODUCTS_AT_A_TIME).try_collect().await
     }
 
     async fn take_back(&self, event: &ReturnReceived, envelope: &Envelope) -> Result<(), ReactError> {
@@ -93,7 +93,7 @@ impl StockReactor {
                 answer.map(drop).map_err(|error| on_shelf(&sku, error))
             });
         }
-        let () = stream::iter(goods).buffered(PRODUCTS_AT_A_TIME).try_collect().await?;
+        let () = stream::iter(goods).buffer_unordered(PRODUCTS_AT_A_TIME).try_collect().await?;
         let Some(order_id) = event.undoes.clone() else { return Ok(()) };
         let return_id = event.return_id.clone();
         let command = OrderCommand::Cancel(CancelOrder { order_id: order_id.clone(), return_id });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aqueduct_core::{Aggregate as _, CommandRequest, StreamName};
+use aqueduct_core::{Aggregate as _, CommandRequest, ExecuteError, StreamName};
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -12,7 +12,7 @@ use sqlx::PgPool;
 
 use super::revenue::{self, DayRevenue};
 use super::view::{self, OrderSummary};
-use super::{CreateOrder, Order, OrderCommand, RegisterReturn, Return};
+use super::{CreateOrder, Order, OrderCommand, OrderError, RegisterReturn, Return};
 use crate::command::Commands;
 use crate::http::{CommandAnswer, Idempotency, JsonBody, Problem, QueryString, framed};
 
@@ -51,8 +51,22 @@ async fn register_return(
     JsonBody(command): JsonBody<RegisterReturn>,
 ) -> Result<CommandAnswer, Problem> {
     let return_id = command.return_id.clone();
+    if let Some(order_id) = &command.undoes {
+        service.must_exist(order_id).await?;
+    }
     let answer = service.returns.execute(&return_id, CommandRequest::new(id, command)).await?;
     CommandAnswer::new(StreamName::of(Return::TYPE, &return_id), &answer)
+}
+
+impl Service {
+    /// A return may undo only what there is: inventory could do nothing with the event but park it. No order
+    /// ever disappears, so the answer can't be outdated when the return is appended.
+    async fn must_exist(&self, order_id: &str) -> Result<(), Problem> {
+        match self.orders.inspect(order_id, Order::exists).await? {
+            true => Ok(()),
+            false => Err(ExecuteError::Domain(OrderError::NoSuchOrder(order_id.to_owned())).into()),
+        }
+    }
 }
 
 async fn order(

@@ -121,8 +121,13 @@ impl Aggregate for Order {
 }
 
 impl Order {
+    /// Whether it was ever created.
+    pub fn exists(&self) -> bool {
+        !matches!(self.state, State::Absent)
+    }
+
     fn create(&self, command: &CreateOrder) -> Result<Vec<OrderEvent>, OrderError> {
-        if !matches!(self.state, State::Absent) {
+        if self.exists() {
             return Err(OrderError::OrderExists(command.order_id.clone()));
         }
         Ok(vec![command.check()?.into()])
