@@ -30,6 +30,10 @@ impl Cache {
         Self { root: std::path::absolute(&root).unwrap_or(root) }
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The entry, if it is there.
     pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
         let path = self.root.join(name);

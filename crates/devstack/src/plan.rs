@@ -44,6 +44,9 @@ impl Plan {
         if !missing.is_empty() {
             return Err(StartError::Missing(missing));
         }
+        if let Some(Some(postgres::Plan { binaries, user: Some(user), .. })) = &postgres {
+            postgres::check_reach(user, binaries.place(cache))?;
+        }
         let processes = [
             (kafka::PART, &options.kafka),
             (postgres::PART, &options.postgres),

@@ -22,7 +22,7 @@ mod template;
 mod user;
 
 pub(crate) use binaries::Binaries;
-pub(crate) use user::run_as;
+pub(crate) use user::{check_reach, run_as};
 
 pub(crate) const PART: &str = "postgres";
 /// The superuser of the cluster, and the database that exists from the beginning.
@@ -43,9 +43,6 @@ pub(crate) async fn start(
     data: &DataDir,
 ) -> Result<(Server, PgConnectOptions), StartError> {
     let bin = plan.binaries.fetch(cache).await?;
-    if let Some(user) = &plan.user {
-        user::check_reach(user, &bin)?;
-    }
     let home = home(data);
     let cluster = cluster_in(data.path());
     let stored_password = home.join("password");

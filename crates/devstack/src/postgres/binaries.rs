@@ -56,6 +56,14 @@ impl Binaries {
         }
     }
 
+    /// A directory that whoever runs the programs has to be able to enter.
+    pub(crate) fn place<'a>(&'a self, cache: &'a Cache) -> &'a Path {
+        match self {
+            Self::Installed { dir, .. } => dir,
+            Self::Cached | Self::Maven { .. } => cache.root(),
+        }
+    }
+
     /// The directory with the programs.
     pub(crate) async fn fetch(&self, cache: &Cache) -> Result<PathBuf, StartError> {
         if let Self::Installed { dir, .. } = self {

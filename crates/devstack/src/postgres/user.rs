@@ -29,10 +29,11 @@ pub(crate) fn run_as(cluster: &Path) -> Result<Option<RunAs>, Missing> {
     Ok(Some(RunAs { uid: user.uid, gid: user.gid, name: user.name }))
 }
 
-/// Whether the user can enter every directory on the way to `path`, and it.
+/// Whether the user can enter every directory on the way to `path`, and it, as far as they exist: what is missing
+/// will be made so that everybody can.
 pub(crate) fn check_reach(user: &RunAs, path: &Path) -> Result<(), StartError> {
     for dir in path.ancestors() {
-        let meta = dir.metadata().map_err(StartError::io("look at", dir))?;
+        let Ok(meta) = dir.metadata() else { continue };
         let bit = match () {
             () if meta.uid() == user.uid.as_raw() => 0o100,
             () if meta.gid() == user.gid.as_raw() => 0o010,

@@ -38,6 +38,8 @@ pub(super) enum Refusal {
     Incompatible { subject: String, details: String },
     #[error("the request is not JSON of the expected form: {0}")]
     Malformed(String),
+    #[error("the request is larger than {0} bytes")]
+    TooLarge(usize),
     #[error("no such resource")]
     NoResource,
     #[error("the schema could not be written to disk: {0}")]
@@ -56,6 +58,7 @@ impl Refusal {
             Self::NoLevel(_) => (StatusCode::NOT_FOUND, 40408),
             Self::Incompatible { .. } => (StatusCode::CONFLICT, 409),
             Self::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, 422),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, 413),
             Self::InvalidSchema(_) => (StatusCode::UNPROCESSABLE_ENTITY, 42201),
             Self::InvalidVersion(_) => (StatusCode::UNPROCESSABLE_ENTITY, 42202),
             Self::InvalidLevel => (StatusCode::UNPROCESSABLE_ENTITY, 42203),

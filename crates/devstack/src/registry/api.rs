@@ -13,8 +13,10 @@ use super::compatibility::Level;
 use super::schemas::{Reference, Sent};
 use super::store::{Found, Store, Which};
 
-/// Larger requests are refused with 413.
+/// The largest request in bytes; a larger one is refused with 413.
 const LARGEST: usize = 1024 * 1024;
+/// What is read of one, so that the client gets to read the refusal: beyond it the connection is cut.
+const READ: usize = 8 * LARGEST;
 
 /// Several workers serve requests; the store changes under one lock, its write to disk included.
 type Shared = Arc<Mutex<Store>>;
@@ -39,7 +41,7 @@ pub(super) fn routes(store: Shared) -> Router {
         .route("/compatibility/subjects/{subject}/versions", post(fits_all))
         .route("/compatibility/subjects/{subject}/versions/{version}", post(fits_one))
         .fallback(async || Refusal::NoResource)
-        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(DefaultBodyLimit::max(READ))
         .with_state(store)
 }
 
@@ -50,6 +52,9 @@ fn lock(store: &Shared) -> MutexGuard<'_, Store> {
 }
 
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+    if body.len() > LARGEST {
+        return Err(Refusal::TooLarge(LARGEST));
+    }
     serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))
 }
 
