@@ -129,3 +129,56 @@ fn by_recent_ids(stream: &str, ids: &[Uuid], recent: &RecentIds) -> Decision {
     }
     last.map_or(Decision::Write, |last| Decision::Repetition { last })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: &str = "s";
+
+    fn ids(numbers: &[u128]) -> Vec<Uuid> {
+        numbers.iter().copied().map(Uuid::from_u128).collect()
+    }
+
+    /// A stream of events with the ids 10, 11 and 12, of which the server remembers those given.
+    fn decide_on(expected: Expected, remembered: &[u128], appended: &[u128]) -> Decision {
+        let written = ids(&[10, 11, 12]);
+        let mut recent = RecentIds::default();
+        for id in ids(remembered) {
+            let revision = written.iter().position(|known| *known == id).unwrap() as u64;
+            recent.insert(&crate::event::Record {
+                position: 1,
+                stream: STREAM.into(),
+                revision,
+                id,
+                kind: "happened".into(),
+                is_json: true,
+                created: 0,
+                custom_metadata: Default::default(),
+                data: Default::default(),
+            });
+        }
+        let head = Head { last: Some(2), metadata: StreamMetadata::default() };
+        let id_at = |revision: u64| Ok::<_, ()>(written.get(revision as usize).copied());
+        decide(STREAM, &head, expected, &ids(appended), &recent, true, id_at).unwrap()
+    }
+
+    #[test]
+    fn a_known_revision_needs_no_memory() {
+        assert_eq!(decide_on(Expected::Revision(2), &[], &[10]), Decision::Write);
+        assert_eq!(decide_on(Expected::Revision(0), &[], &[11, 12]), Decision::Repetition { last: 2 });
+        assert_eq!(decide_on(Expected::NoStream, &[], &[10]), Decision::Repetition { last: 0 });
+        assert_eq!(decide_on(Expected::Revision(0), &[], &[11, 99]), Decision::WrongVersion);
+        assert_eq!(decide_on(Expected::Revision(1), &[], &[12, 99]), Decision::WrongVersion);
+        assert_eq!(decide_on(Expected::Revision(3), &[], &[99]), Decision::WrongVersion);
+    }
+
+    #[test]
+    fn without_one_only_remembered_ids_are_repetitions() {
+        let all = [10, 11, 12];
+        assert_eq!(decide_on(Expected::Any, &all, &[10, 11]), Decision::Repetition { last: 1 });
+        assert_eq!(decide_on(Expected::Any, &[], &[10, 11]), Decision::Write);
+        assert_eq!(decide_on(Expected::StreamExists, &all, &[99, 10]), Decision::Write);
+        assert_eq!(decide_on(Expected::Any, &all, &[10, 99]), Decision::WrongVersion);
+    }
+}

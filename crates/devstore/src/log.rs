@@ -53,8 +53,10 @@ impl Log {
 
     /// Makes all that is staged durable. After an error the log must not be used again.
     pub(crate) fn commit(&mut self) -> Result<(), StorageError> {
-        self.store.commit(&self.staged)?;
-        self.staged.clear();
+        if !self.staged.is_empty() {
+            self.store.commit(&self.staged)?;
+            self.staged.clear();
+        }
         Ok(())
     }
 

@@ -40,3 +40,37 @@ impl RecentIds {
         self.places.get(&id).filter(|(name, _)| name.as_ref() == stream).map(|(_, revision)| *revision)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: u128, stream: &str, revision: u64) -> Record {
+        Record {
+            position: 1,
+            stream: stream.into(),
+            revision,
+            id: Uuid::from_u128(id),
+            kind: "happened".into(),
+            is_json: true,
+            created: 0,
+            custom_metadata: Default::default(),
+            data: Default::default(),
+        }
+    }
+
+    #[test]
+    fn the_first_event_with_an_id_is_remembered_until_there_are_too_many() {
+        let mut recent = RecentIds::default();
+        recent.insert(&record(0, "a", 0));
+        recent.insert(&record(0, "a", 1));
+        recent.insert(&record(0, "b", 0));
+        assert_eq!(recent.revision_in("a", Uuid::from_u128(0)), Some(0));
+        assert_eq!(recent.revision_in("b", Uuid::from_u128(0)), None);
+        for id in 1..=CAPACITY as u128 {
+            recent.insert(&record(id, "a", id as u64));
+        }
+        assert_eq!(recent.revision_in("a", Uuid::from_u128(0)), None);
+        assert_eq!(recent.revision_in("a", Uuid::from_u128(1)), Some(1));
+    }
+}

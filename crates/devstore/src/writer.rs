@@ -165,3 +165,141 @@ impl Worker {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as std_mpsc;
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::{
+        event::Record,
+        storage::{Direction, Memory},
+    };
+
+    /// Commits when it is told how each commit is to end, and reports how many events were in it.
+    struct Scripted {
+        memory: Memory,
+        outcomes: parking_lot::Mutex<std_mpsc::Receiver<Result<(), StorageError>>>,
+        commits: std_mpsc::Sender<usize>,
+    }
+
+    impl Store for Scripted {
+        fn commit(&self, records: &[Arc<Record>]) -> Result<(), StorageError> {
+            self.commits.send(records.len()).unwrap();
+            self.outcomes.lock().recv().unwrap()?;
+            self.memory.commit(records)
+        }
+
+        fn all(
+            &self,
+            from: u64,
+            to: u64,
+            direction: Direction,
+            limit: usize,
+        ) -> Result<Vec<Arc<Record>>, StorageError> {
+            self.memory.all(from, to, direction, limit)
+        }
+
+        fn stream(
+            &self,
+            stream: &str,
+            first: u64,
+            last: u64,
+            direction: Direction,
+            limit: usize,
+        ) -> Result<Vec<Arc<Record>>, StorageError> {
+            self.memory.stream(stream, first, last, direction, limit)
+        }
+
+        fn last_revision(&self, stream: &str) -> Result<Option<u64>, StorageError> {
+            self.memory.last_revision(stream)
+        }
+
+        fn end(&self) -> u64 {
+            self.memory.end()
+        }
+    }
+
+    struct Test {
+        writer: Writer,
+        allow: std_mpsc::Sender<Result<(), StorageError>>,
+        commits: std_mpsc::Receiver<usize>,
+        failed: oneshot::Receiver<StorageError>,
+    }
+
+    fn start() -> Test {
+        let (allow, outcomes) = std_mpsc::channel();
+        let (report, commits) = std_mpsc::channel();
+        let outcomes = parking_lot::Mutex::new(outcomes);
+        let store = Arc::new(Scripted { memory: Memory::default(), outcomes, commits: report });
+        let (tell, failed) = oneshot::channel();
+        let (writer, _) = Writer::start(store, tell).unwrap();
+        Test { writer, allow, commits, failed }
+    }
+
+    async fn append(writer: Writer, stream: &'static str, expected: Expected) -> Result<Written, Refused> {
+        let event = NewEvent {
+            id: Uuid::new_v4(),
+            kind: "happened".into(),
+            is_json: true,
+            custom_metadata: Bytes::new(),
+            data: Bytes::new(),
+        };
+        writer.write(stream.into(), expected, Change::Append(vec![event])).await
+    }
+
+    #[tokio::test]
+    async fn changes_that_wait_share_a_commit() {
+        let Test { writer, allow, commits, .. } = start();
+        let first = tokio::spawn(append(writer.clone(), "s", Expected::NoStream));
+        while commits.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        // The first commit is under way: these wait.
+        let mut waiting =
+            (0..100).map(|_| Box::pin(append(writer.clone(), "s", Expected::Any))).collect::<Vec<_>>();
+        // One that will be refused because of the first.
+        let mut refused = Box::pin(append(writer.clone(), "s", Expected::NoStream));
+        assert!(waiting.iter_mut().all(|append| append.now_or_never().is_none()));
+        assert!((&mut refused).now_or_never().is_none());
+        allow.send(Ok(())).unwrap();
+        assert_eq!(first.await.unwrap().unwrap().revision, Some(0));
+
+        allow.send(Ok(())).unwrap();
+        let written = futures::future::join_all(waiting).await;
+        assert_eq!(commits.recv().unwrap(), 100);
+        let revisions =
+            written.into_iter().map(|written| written.unwrap().revision.unwrap()).collect::<Vec<_>>();
+        assert_eq!(revisions, (1..=100).collect::<Vec<_>>());
+        assert_eq!(refused.await, Err(Refused::WrongVersion { current: Some(100) }));
+        assert!(commits.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_answered_before_it_is_committed() {
+        let Test { writer, allow, commits, .. } = start();
+        let end = writer.end();
+        let before = *end.borrow();
+        let mut first = tokio::spawn(append(writer, "s", Expected::Any));
+        while commits.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert!((&mut first).now_or_never().is_none());
+        assert_eq!(*end.borrow(), before);
+        allow.send(Ok(())).unwrap();
+        let position = first.await.unwrap().unwrap().position.unwrap();
+        assert!(*end.borrow() > position);
+    }
+
+    #[tokio::test]
+    async fn a_failed_commit_is_the_last() {
+        let Test { writer, allow, failed, commits: _commits } = start();
+        let broken = StorageError::Damaged { path: "/nowhere".into(), what: "full".to_owned() };
+        allow.send(Err(broken)).unwrap();
+        assert_eq!(append(writer.clone(), "s", Expected::Any).await, Err(Refused::Storage));
+        assert!(matches!(failed.await, Ok(StorageError::Damaged { .. })));
+        assert_eq!(append(writer, "s", Expected::Any).await, Err(Refused::Closed));
+    }
+}

@@ -1,4 +1,5 @@
 //! EventStoreDB's gRPC services over the log.
+#![expect(clippy::result_large_err, reason = "tonic's Status is the error of a gRPC method")]
 
 mod append;
 mod delete;
