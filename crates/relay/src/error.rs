@@ -1,7 +1,6 @@
 //! Why a lane does not go on.
 
 use std::error::Error;
-use std::fmt::Write as _;
 
 use aqueduct_core::{ErrorKind, Position, StoreError};
 use rdkafka::error::KafkaError;
@@ -27,7 +26,7 @@ pub enum LaneError {
     /// A topic is missing or not as configured.
     #[error(
         "topic {topic} has {found} partitions, {expected} are configured: create it with \
-         `aqueduct topics create`, or correct the configuration"
+         `aqueduct setup`, or correct the configuration"
     )]
     Topic {
         /// The topic.
@@ -109,7 +108,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _infallible = write!(text, ": {error}");
+        let next = error.to_string();
+        // Some libraries put the cause into their own text as well.
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
         cause = error.source();
     }
     text

@@ -8,13 +8,13 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::session::STOP_GRACE;
-use crate::{Options, Route, kafka};
+use crate::{LaneError, Options, Route, kafka};
 
 /// A change of what this instance has to do.
 pub(crate) enum Change {
@@ -32,36 +32,34 @@ pub(crate) fn take_part(
     route: &Route,
     changes: UnboundedSender<Change>,
     leave: &CancellationToken,
-) -> KafkaResult<()> {
+) -> Result<(), LaneError> {
+    let topic = route.checkpoint_topic();
+    let failed = || LaneError::kafka("be a member of the consumer group");
     let member = Member { changes };
-    let consumer = BaseConsumer::from_config_and_context(&kafka::member(options, route), member)?;
-    consumer.subscribe(&[&route.checkpoint_topic()])?;
+    let consumer = BaseConsumer::from_config_and_context(&kafka::member(options, route), member);
+    let consumer = consumer.map_err(failed())?;
+    consumer.subscribe(&[&topic]).map_err(failed())?;
     while !leave.is_cancelled() {
         match consumer.poll(Duration::from_millis(100)) {
             None | Some(Ok(_)) => {}
-            Some(Err(KafkaError::MessageConsumption(code))) if is_passing(code) => {
-                tracing::debug!(route = route.name, %code, "consumer group");
-            }
-            Some(Err(error)) => return Err(error),
+            Some(Err(error)) => match error.rdkafka_error_code() {
+                Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                    return Err(LaneError::Topic { topic, found: 0, expected: options.lanes.get() });
+                }
+                Some(
+                    Code::TopicAuthorizationFailed
+                    | Code::GroupAuthorizationFailed
+                    | Code::SaslAuthenticationFailed
+                    | Code::Authentication,
+                ) => return Err(failed()(error)),
+                _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => return Err(failed()(error)),
+                // From anything else the client recovers by itself.
+                _ => tracing::debug!(route = route.name, %error, "consumer group"),
+            },
         }
     }
     // Dropping the consumer revokes what it has and leaves the group.
     Ok(())
-}
-
-/// Faults from which the group's client recovers by itself.
-fn is_passing(code: rdkafka::types::RDKafkaErrorCode) -> bool {
-    use rdkafka::types::RDKafkaErrorCode as Code;
-    !matches!(
-        code,
-        Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::SaslAuthenticationFailed
-            | Code::Authentication
-    )
 }
 
 struct Member {

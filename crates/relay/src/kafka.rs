@@ -15,6 +15,8 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 fn base(options: &Options) -> ClientConfig {
     let mut config = ClientConfig::new();
+    // librdkafka would wait up to 10 s before it looks whether a broker is back.
+    config.set("reconnect.backoff.max.ms", "1000");
     for (key, value) in &options.properties {
         config.set(key, value);
     }
@@ -80,14 +82,15 @@ fn consumer(options: &Options, route: &Route) -> ClientConfig {
     config
 }
 
-/// Passes what librdkafka says on to `tracing`.
+/// Passes what librdkafka says on to `tracing`. None of it is more than a warning: it tries again by itself, and
+/// what it gives up fails a call.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
-        | RDKafkaLogLevel::Error => tracing::error!(target: "librdkafka", facility, "{message}"),
-        RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
         RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
             tracing::debug!(target: "librdkafka", facility, "{message}");
         }
@@ -95,10 +98,9 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// Passes an error that belongs to no call (a broker that went away) on to `tracing`. librdkafka recovers
-/// from these by itself; what it does not recover from fails a call.
+/// Passes an error that belongs to no call on to `tracing`; what matters of it stands in the log too.
 pub(crate) fn log_error(error: &KafkaError, reason: &str) {
-    tracing::warn!(target: "librdkafka", %error, "{reason}");
+    tracing::debug!(target: "librdkafka", %error, "{reason}");
 }
 
 /// The context of clients that need nothing but their log.

@@ -1,7 +1,7 @@
 //! Bytes into Kafka, a transaction at a time.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rdkafka::ClientConfig;
@@ -14,9 +14,14 @@ use rdkafka::util::Timeout;
 
 use crate::{Options, kafka};
 
-/// What [`BaseProducer::poll`] is called with. `commit_transaction` would poll by itself, but with 100 ms
-/// that it waits to the end, whatever arrives.
-const POLL: Duration = Duration::from_millis(1);
+/// Pause between two looks for delivery reports. [`BaseProducer::poll`] with a time-out waits to its end,
+/// whatever arrives (and `commit_transaction` does so with 100 ms, if anything is left to deliver).
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// Pause after a commit before the next transaction. The broker answers a commit before its markers are
+/// written; a transaction that begins in between is refused, and librdkafka then waits 20 ms. (Back to back,
+/// transactions of 1,000 records took 10.9 ms each without the pause and 7.9 ms with it.)
+const SETTLE: Duration = Duration::from_millis(1);
 
 /// An abort only spares the readers a wait: the next owner of the transactional id aborts too.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +50,7 @@ pub struct Record {
 pub struct Pump {
     producer: BaseProducer<Deliveries>,
     failed: Arc<Mutex<Option<KafkaError>>>,
+    settled_at: Instant,
 }
 
 /// A transaction that was not written, or, where [`step`](Self::step) is `commit`, may have been.
@@ -77,7 +83,7 @@ impl Pump {
         let context = Deliveries { failed: Arc::clone(&failed) };
         let producer = BaseProducer::from_config_and_context(config, context)
             .map_err(|source| PumpError { step: "create", fenced: false, source })?;
-        let pump = Self { producer, failed };
+        let pump = Self { producer, failed, settled_at: Instant::now() };
         pump.producer.init_transactions(timeout).map_err(|source| pump.error("init", source))?;
         Ok(pump)
     }
@@ -85,7 +91,8 @@ impl Pump {
     /// Writes all records in one transaction, each partition's in the order given. `Ok` means committed: a
     /// read_committed reader sees all of them, now and after any fault of this process. After an error see
     /// [`Pump`].
-    pub fn transact(&self, records: impl IntoIterator<Item = Record>) -> Result<(), PumpError> {
+    pub fn transact(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), PumpError> {
+        std::thread::sleep(self.settled_at.saturating_duration_since(Instant::now()));
         self.producer.begin_transaction().map_err(|source| self.error("begin", source))?;
         if let Err((step, source)) = self.deliver(records) {
             if let Err(error) = self.producer.abort_transaction(ABORT_TIMEOUT) {
@@ -96,7 +103,9 @@ impl Pump {
         }
         // A finite time-out could report a failure for a commit that went through; this one is bounded by
         // `transaction.timeout.ms`.
-        self.producer.commit_transaction(Timeout::Never).map_err(|source| self.error("commit", source))
+        self.producer.commit_transaction(Timeout::Never).map_err(|source| self.error("commit", source))?;
+        self.settled_at = Instant::now() + SETTLE;
+        Ok(())
     }
 
     fn deliver(&self, records: impl IntoIterator<Item = Record>) -> Result<(), (&'static str, KafkaError)> {
@@ -104,10 +113,9 @@ impl Pump {
             self.send(record)?;
         }
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(POLL);
-            self.check()?;
+            self.serve()?;
         }
-        self.check()
+        self.serve()
     }
 
     fn send(&self, record: Record) -> Result<(), (&'static str, KafkaError)> {
@@ -120,8 +128,7 @@ impl Pump {
             match self.producer.send(message) {
                 Ok(()) => return Ok(()),
                 Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                    self.producer.poll(POLL);
-                    self.check()?;
+                    self.serve()?;
                     message = back;
                 }
                 Err((error, _)) => return Err(("send", error)),
@@ -129,8 +136,13 @@ impl Pump {
         }
     }
 
-    /// One record that was not delivered spoils the transaction.
-    fn check(&self) -> Result<(), (&'static str, KafkaError)> {
+    /// Takes in delivery reports. One record that was not delivered spoils the transaction.
+    fn serve(&self) -> Result<(), (&'static str, KafkaError)> {
+        let before = self.producer.in_flight_count();
+        self.producer.poll(Duration::ZERO);
+        if before > 0 && self.producer.in_flight_count() == before {
+            std::thread::sleep(PAUSE);
+        }
         match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(("deliver", error)),
             None => Ok(()),

@@ -112,13 +112,13 @@ impl Relay {
             }
             // The membership has ended; without a broker it does so without revoking anything.
             lanes.stop(lanes.running.keys().copied().collect()).await;
-            let problem = match (thread, end.await) {
-                (Err(error), _) => chain(&error),
-                (_, Ok(Err(error))) => chain(&LaneError::kafka("be a member of the consumer group")(error)),
-                (_, Err(_)) => chain(&LaneError::ThreadEnded),
-                (_, Ok(Ok(()))) => continue,
+            let error = match (thread, end.await) {
+                (Ok(_), Ok(Ok(()))) => continue,
+                (Ok(_), Ok(Err(error))) => error,
+                (Err(_), _) | (_, Err(_)) => LaneError::ThreadEnded,
             };
-            LaneMetrics::new(&route.name, 0).error("group");
+            let problem = chain(&error);
+            LaneMetrics::new(&route.name, 0).error(error.label());
             tracing::error!(route = route.name, problem, "could not take part in the consumer group");
             self.board.route(&route.name, Some(problem));
             tokio::select! {

@@ -110,7 +110,7 @@ fn write(
     let LaneContext { options, ledger, board, .. } = context;
     let id = options.transactional_id(&ledger.route, ledger.lane);
     // In this order: only when the producers before this one are fenced is the end of a topic final.
-    let pump = progress.during(|| Pump::open(options, &id))?;
+    let mut pump = progress.during(|| Pump::open(options, &id))?;
     let checkpoint = progress.during(|| tail::resume(options, ledger))?;
     if started.send(checkpoint).is_err() {
         return Ok(());

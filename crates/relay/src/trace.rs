@@ -4,15 +4,11 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState}
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// Exporters keep no more links of a span than this; more would only cost.
-const MAX_LINKS: usize = 128;
-
 /// The span of a batch: from its first event to the end of its transaction. It has many causes and therefore
 /// no parent, but a link to the span that appended each of its events.
 #[derive(Debug)]
 pub(crate) struct BatchSpan {
     span: Span,
-    links: usize,
     linked: Option<SpanContext>,
 }
 
@@ -20,12 +16,12 @@ impl BatchSpan {
     pub(crate) fn new(route: &str, lane: u32) -> Self {
         let records = tracing::field::Empty;
         let span = tracing::info_span!(parent: None, "relay batch", route, lane, records);
-        Self { span, links: 0, linked: None }
+        Self { span, linked: None }
     }
 
     /// Links the batch to the span that appended an event.
     pub(crate) fn link(&mut self, traceparent: &str) {
-        if self.links == MAX_LINKS || self.span.is_disabled() {
+        if self.span.is_disabled() {
             return;
         }
         let Some(context) = parse(traceparent) else { return };
@@ -33,7 +29,6 @@ impl BatchSpan {
         if self.linked.as_ref() != Some(&context) {
             self.span.add_link(context.clone());
             self.linked = Some(context);
-            self.links += 1;
         }
     }
 

@@ -3,3 +3,4 @@
 mod faults;
 mod records;
 mod support;
+mod traces;
