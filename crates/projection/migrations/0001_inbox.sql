@@ -14,7 +14,8 @@ create table aqueduct.inboxes (
 -- (-1, 0) where nothing was applied yet: the first record of a stream names just that as its previous place.
 create table aqueduct.inbox_streams (
     inbox    integer not null references aqueduct.inboxes,
-    stream   text    not null,
+    -- Compared byte by byte, whatever the database's collation: only equality matters, and this is faster.
+    stream   text    collate "C" not null,
     revision bigint  not null,
     subindex integer not null,
     held     boolean not null,
@@ -56,6 +57,8 @@ end $$;
 -- Two places are compared as arrays {revision, subindex}. Up to a stream's first failure everything before a
 -- record was applied, so the place to compare with is the running maximum; that makes it one pass over a
 -- window instead of a loop.
+-- Each record's stream is looked up by the index. The planner would scan the table while it thinks it small,
+-- and keep to that plan while it grows: hence the setting and the lateral join.
 create function aqueduct.inbox_judge(
     in_inboxes integer[],
     in_streams text[],
@@ -65,9 +68,12 @@ create function aqueduct.inbox_judge(
     in_previous_subindexes integer[],
     in_faulty boolean[]
 ) returns table (ordinal bigint, inbox integer, stream text, place bigint[], applied bigint[], verdict text)
-language sql stable as $$
+language plpgsql stable rows 1000 set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+    return query
     with record as (
-        select r.ordinal, r.inbox, r.stream, r.faulty or r.revision is null as faulty,
+        select r.ordinal, r.inbox, r.stream collate "C" as stream, r.faulty or r.revision is null as faulty,
                case when r.revision is not null then array[r.revision, r.subindex::bigint] end as place,
                case when r.previous_revision is not null
                     then array[r.previous_revision, r.previous_subindex::bigint] end as previous
@@ -81,7 +87,12 @@ language sql stable as $$
                max(r.place) over (partition by r.inbox, r.stream order by r.ordinal
                                   rows between unbounded preceding and 1 preceding) as earlier
           from record r
-          left join aqueduct.inbox_streams s on s.inbox = r.inbox and s.stream = r.stream
+          left join lateral (
+                   select t.revision, t.subindex, t.held
+                     from aqueduct.inbox_streams t
+                    where t.inbox = r.inbox and t.stream = r.stream
+                    limit 1
+               ) s on true
     ), alone as (
         select r.*, greatest(r.applied, r.earlier) as before,
                case when r.place <= greatest(r.applied, r.earlier) then 'duplicate'
@@ -99,12 +110,12 @@ language sql stable as $$
                    over (partition by a.inbox, a.stream) as failed_after
           from alone a
     )
-    select f.ordinal, f.inbox, f.stream, f.place, f.applied,
+    select f.ordinal, f.inbox, f.stream::text, f.place, f.applied,
            case when f.failed_at is null or f.ordinal <= f.failed_at then f.verdict
                 when f.place <= f.failed_after then 'duplicate'
                 else 'held' end
-      from failing f
-$$;
+      from failing f;
+end $$;
 
 -- Judges records and remembers what was applied and which streams are held now. Returns the verdicts in the
 -- order of the arrays. The caller applies, in the same transaction, the records judged 'apply' and

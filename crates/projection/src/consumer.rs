@@ -33,6 +33,8 @@ const SHOW_OFFSETS: Duration = Duration::from_secs(1);
 pub(crate) struct Context {
     pub(crate) projection: &'static str,
     pub(crate) pool: PgPool,
+    /// How long a claim may take before it is tried again.
+    pub(crate) timeout: Duration,
     pub(crate) ownership: Arc<Ownership>,
     /// Ends the thread.
     pub(crate) stop: CancellationToken,
@@ -143,7 +145,10 @@ impl Context {
     fn claim_one(&self, topic: &Arc<str>, partition: i32) -> Option<Option<i64>> {
         let mut waits = backoff::waits();
         while !self.stop.is_cancelled() {
-            let claim = self.ownership.claim(&self.pool, topic, partition);
+            let claim = async {
+                let claim = self.ownership.claim(&self.pool, topic, partition);
+                tokio::time::timeout(self.timeout, claim).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            };
             match self.runtime.block_on(self.stop.run_until_cancelled(claim))? {
                 Ok((_, next)) => return Some(next),
                 Err(error) if error_kind(&error) == ErrorKind::Retry => {
@@ -221,11 +226,8 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
                     waiting.push_back(Record::copy(&message, &topic, epoch));
                 }
             }
-            Some(Err(error)) => {
-                if !goes_on(context, &error) {
-                    break;
-                }
-            }
+            Some(Err(error)) if goes_on(context, &error) => {}
+            Some(Err(_)) => break,
         }
     }
     show_offsets(consumer, &context.ownership, CommitMode::Sync);

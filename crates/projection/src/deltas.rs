@@ -74,7 +74,9 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
             for delta in guarded(|| D::deltas(event, envelope))? {
                 let row = serde_json::to_value(delta);
                 let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
-                rows.push(self.table.row(row)?);
+                rows.push(
+                    self.table.row_of(row, |column| D::KEY.contains(&column) || D::SUMS.contains(&column))?,
+                );
             }
         }
         if !rows.is_empty() {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use aqueduct_core::ErrorKind;
+use futures::TryFutureExt as _;
 use serde::Deserialize;
-use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor as _, PgPool};
 
 /// Where Postgres is.
 #[derive(Clone, Deserialize)]
@@ -21,6 +22,11 @@ pub struct PostgresOptions {
     #[serde(default = "default_timeout_seconds")]
     pub timeout_seconds: u64,
 }
+
+/// All that a projection asks for it asks for by key, many keys at once. The planner, who does not know how
+/// many, would rather scan a table while it is small and keep to that plan while it grows.
+const KEY_LOOK_UPS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+                            set jit = off";
 
 fn default_connections() -> u32 {
     4
@@ -58,7 +64,10 @@ impl PostgresOptions {
     /// `pg_stat_activity`.
     pub(crate) fn pool(&self, projection: &str) -> Result<PgPool, sqlx::Error> {
         let connection: PgConnectOptions = self.url.parse()?;
-        let pool = PgPoolOptions::new().max_connections(self.connections).acquire_timeout(self.timeout());
+        let pool = PgPoolOptions::new()
+            .max_connections(self.connections)
+            .acquire_timeout(self.timeout())
+            .after_connect(|connection, _| Box::pin(connection.execute(KEY_LOOK_UPS).map_ok(drop)));
         Ok(pool.connect_lazy_with(connection.application_name(&format!("aqueduct.{projection}"))))
     }
 }

@@ -176,13 +176,13 @@ impl<H: Handler> Processor<H> {
 
     async fn commit(&self, mut entries: Vec<Entry<H::Event>>) -> Result<Ending, BatchError> {
         let mut waits = backoff::waits();
-        let mut one_by_one = false;
+        let mut by_halves = false;
         loop {
             entries.retain(|entry| self.ownership.owns(&entry.record));
             if entries.is_empty() || self.shutdown.is_cancelled() {
                 return Ok(Ending::Dropped);
             }
-            let attempt = tokio::time::timeout(self.timeout, self.attempt(&mut entries, one_by_one)).await;
+            let attempt = tokio::time::timeout(self.timeout, self.attempt(&mut entries, by_halves)).await;
             match attempt.unwrap_or(Err(BatchError::Timeout(self.timeout))) {
                 Ok(Attempt::Committed(outcome)) => return Ok(Ending::Committed(outcome)),
                 Ok(Attempt::Lost(lost)) => {
@@ -191,7 +191,7 @@ impl<H: Handler> Processor<H> {
                 }
                 Err(error) => match error.kind() {
                     // Which record it is, is not known: look for it.
-                    ErrorKind::Park if !one_by_one => one_by_one = true,
+                    ErrorKind::Park if !by_halves => by_halves = true,
                     ErrorKind::Retry => {
                         self.failed(&error);
                         if !self.wait(&mut waits).await {
@@ -205,11 +205,7 @@ impl<H: Handler> Processor<H> {
     }
 
     /// One transaction. Where its end is unknown it is simply done again: the inbox knows what was applied.
-    async fn attempt(
-        &self,
-        entries: &mut [Entry<H::Event>],
-        one_by_one: bool,
-    ) -> Result<Attempt, BatchError> {
+    async fn attempt(&self, entries: &mut [Entry<H::Event>], by_halves: bool) -> Result<Attempt, BatchError> {
         let advances = advances(entries.iter().map(|entry| &entry.record));
         let mut transaction = self.pool.begin().await?;
         let lost = self.ownership.advance(&mut *transaction, &advances).await?;
@@ -218,10 +214,8 @@ impl<H: Handler> Processor<H> {
             return Ok(Attempt::Lost(lost));
         }
         let mut outcome = Outcome::default();
-        if one_by_one {
-            for entry in entries.iter_mut() {
-                self.apply_alone(&mut transaction, entry, &mut outcome).await?;
-            }
+        if by_halves {
+            self.apply_by_halves(&mut transaction, entries, &mut outcome).await?;
         } else {
             self.apply(&mut transaction, entries, &mut outcome).await?;
         }
@@ -276,27 +270,39 @@ impl<H: Handler> Processor<H> {
         Ok(())
     }
 
-    /// Applies an entry under a savepoint; one that does not fit is rolled back and parked.
-    async fn apply_alone(
+    /// Applies entries under savepoints: what fails is halved until the entry is alone that does not fit. It
+    /// is parked, and so are its followers when their turn comes.
+    async fn apply_by_halves(
         &self,
         connection: &mut PgConnection,
-        entry: &mut Entry<H::Event>,
+        entries: &mut [Entry<H::Event>],
         outcome: &mut Outcome,
     ) -> Result<(), BatchError> {
-        let mut savepoint = connection.begin().await?;
-        let mut alone = Outcome::default();
-        match self.apply(&mut savepoint, std::slice::from_ref(entry), &mut alone).await {
-            Ok(()) => savepoint.commit().await?,
-            Err(error) if error.kind() == ErrorKind::Park => {
-                savepoint.rollback().await?;
-                metrics::error(H::NAME, ErrorKind::Park);
-                entry.content = Content::Faulty(describe(&error));
-                alone = Outcome::default();
-                self.apply(connection, std::slice::from_ref(entry), &mut alone).await?;
+        // From, and up to but without; the last is taken first.
+        let mut ranges = vec![(0, entries.len())];
+        while let Some((from, to)) = ranges.pop() {
+            let mut savepoint = connection.begin().await?;
+            let mut part = Outcome::default();
+            match self.apply(&mut savepoint, &entries[from..to], &mut part).await {
+                Ok(()) => {
+                    savepoint.commit().await?;
+                    outcome.add(part);
+                }
+                Err(error) if error.kind() == ErrorKind::Park => {
+                    savepoint.rollback().await?;
+                    let middle = from.midpoint(to);
+                    if middle == from {
+                        metrics::error(H::NAME, ErrorKind::Park);
+                        entries[from].content = Content::Faulty(describe(&error));
+                        // Once more, to be parked.
+                        ranges.push((from, to));
+                    } else {
+                        ranges.extend([(middle, to), (from, middle)]);
+                    }
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
-        outcome.add(alone);
         Ok(())
     }
 }

@@ -120,7 +120,7 @@ impl Projection {
     /// Kafka or the registry gone) are waited out; an error is one that waiting does not cure, and after a
     /// restart the work goes on from what was committed.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ProjectionError> {
-        let Some(batches) = self.open(&shutdown).await? else { return Ok(()) };
+        let Some(batches) = self.start(&shutdown).await? else { return Ok(()) };
         loop {
             self.session(&batches, &shutdown).await?;
             let wait = tokio::time::sleep(BETWEEN_SESSIONS);
@@ -131,33 +131,38 @@ impl Projection {
     }
 
     /// The part of the projection after Kafka, to be given records by hand: for measurements, and for tests
-    /// that need no Kafka. Makes the tables of the inbox.
+    /// that need no Kafka. Makes the tables of the inbox; does not wait for a server that is not there.
     pub async fn batches(&self) -> Result<Batches, ProjectionError> {
-        match self.open(&CancellationToken::new()).await? {
-            Some(batches) => Ok(batches),
-            None => unreachable!("nobody else holds the token"),
-        }
+        self.check_options()?;
+        self.open(&self.pool()?, &CancellationToken::new()).await
     }
 
-    /// Connects, migrates and looks at the table. `None`: the process is to end.
-    async fn open(&self, shutdown: &CancellationToken) -> Result<Option<Batches>, ProjectionError> {
-        let projection = self.name;
+    /// Waits for Postgres, if need be. `None`: the process is to end.
+    async fn start(&self, shutdown: &CancellationToken) -> Result<Option<Batches>, ProjectionError> {
         self.check_options()?;
-        let pool = self.options.postgres.pool(self.name);
-        let pool = pool.map_err(|source| ProjectionError::Postgres { projection, source })?;
+        let pool = self.pool()?;
         let mut waits = backoff::waits();
         while !shutdown.is_cancelled() {
-            let error = match self.prepare(&pool, shutdown).await {
+            let error = match self.open(&pool, shutdown).await {
                 Ok(batches) => return Ok(Some(batches)),
                 Err(error) if error.kind() == ErrorKind::Retry => error,
                 Err(error) => return Err(error),
             };
-            metrics::error(projection, ErrorKind::Retry);
-            tracing::warn!(projection, error = describe(&error), "not started yet, will be tried again");
+            metrics::error(self.name, ErrorKind::Retry);
+            tracing::warn!(
+                projection = self.name,
+                error = describe(&error),
+                "not started yet, will be tried again"
+            );
             let wait = tokio::time::sleep(waits.next().unwrap_or_default());
             shutdown.run_until_cancelled(wait).await;
         }
         Ok(None)
+    }
+
+    fn pool(&self) -> Result<PgPool, ProjectionError> {
+        let pool = self.options.postgres.pool(self.name);
+        pool.map_err(|source| ProjectionError::Postgres { projection: self.name, source })
     }
 
     fn check_options(&self) -> Result<(), ProjectionError> {
@@ -176,7 +181,8 @@ impl Projection {
         Ok(())
     }
 
-    async fn prepare(&self, pool: &PgPool, shutdown: &CancellationToken) -> Result<Batches, ProjectionError> {
+    /// Migrates and looks at the table.
+    async fn open(&self, pool: &PgPool, shutdown: &CancellationToken) -> Result<Batches, ProjectionError> {
         let projection = self.name;
         migrate(pool).await.map_err(|source| ProjectionError::Migrate { projection, source })?;
         let ownership = Arc::new(Ownership::new(projection, self.options.generation));
@@ -200,6 +206,7 @@ impl Projection {
         let context = Context {
             projection,
             pool: batches.pool.clone(),
+            timeout: self.options.postgres.timeout(),
             ownership: Arc::clone(&batches.ownership),
             stop: stop.clone(),
             runtime: tokio::runtime::Handle::current(),

@@ -25,8 +25,11 @@ pub enum TableError {
         /// The table.
         table: &'static str,
     },
-    /// The definition, or a row, names a column that the table does not have.
-    #[error("projection {projection}: table {table} has no column {column:?}")]
+    /// The definition, or a row, names a column that the table does not have, or that is generated, or for
+    /// deltas is neither key nor sum.
+    #[error(
+        "projection {projection}: table {table} has no column {column:?} that the projection could write"
+    )]
     NoColumn {
         /// Name of the projection.
         projection: &'static str,
@@ -115,20 +118,35 @@ impl Table {
     }
 
     fn check_column(&self, column: &str) -> Result<(), TableError> {
-        if self.columns.contains_key(column) {
-            return Ok(());
+        match self.columns.contains_key(column) {
+            true => Ok(()),
+            false => Err(self.no_column(column)),
         }
+    }
+
+    fn no_column(&self, column: &str) -> TableError {
         let column = column.to_owned();
-        Err(TableError::NoColumn { projection: self.projection, table: self.name, column })
+        TableError::NoColumn { projection: self.projection, table: self.name, column }
     }
 
     /// A row as JSON; refused where it has a field that is no column: Postgres would drop it silently.
     pub(crate) fn row(&self, row: Value) -> Result<Map<String, Value>, TableError> {
+        self.row_of(row, |column| self.columns.contains_key(column))
+    }
+
+    /// A row as JSON; refused where it has a field that is none of the columns that will be written.
+    pub(crate) fn row_of(
+        &self,
+        row: Value,
+        is_written: impl Fn(&str) -> bool,
+    ) -> Result<Map<String, Value>, TableError> {
         let Value::Object(row) = row else {
             return Err(TableError::NoObject { projection: self.projection, table: self.name });
         };
-        row.keys().try_for_each(|column| self.check_column(column))?;
-        Ok(row)
+        match row.keys().find(|column| !is_written(column)) {
+            Some(column) => Err(self.no_column(column)),
+            None => Ok(row),
+        }
     }
 
     /// The key columns with these values.

@@ -70,6 +70,12 @@ impl<V: View> ViewHandler<V> {
     }
 }
 
+/// The rows that a batch concerns, and which of them each event does.
+struct Slots<R> {
+    slots: Vec<Slot<R>>,
+    slot_of: Vec<usize>,
+}
+
 /// A row of the batch at hand.
 struct Slot<R> {
     key: Map<String, Value>,
@@ -89,7 +95,7 @@ impl<V: View> Handler for ViewHandler<V> {
         connection: &mut PgConnection,
         events: &[(&V::Event, &Envelope)],
     ) -> Result<(), ApplyError> {
-        let (mut slots, slot_of) = self.slots(events)?;
+        let Slots { mut slots, slot_of } = self.slots(events)?;
         let keys: Vec<_> = slots.iter().map(|slot| &slot.key).collect();
         let rows: Vec<(i64, String)> = sqlx::query_as(AssertSqlSafe(Arc::clone(&self.select)))
             .bind(Json(keys))
@@ -112,11 +118,7 @@ impl<V: View> Handler for ViewHandler<V> {
 }
 
 impl<V: View> ViewHandler<V> {
-    /// A slot for each key of the batch, and the slot of each event.
-    fn slots(
-        &self,
-        events: &[(&V::Event, &Envelope)],
-    ) -> Result<(Vec<Slot<V::Row>>, Vec<usize>), ApplyError> {
+    fn slots(&self, events: &[(&V::Event, &Envelope)]) -> Result<Slots<V::Row>, ApplyError> {
         let mut slots = Vec::new();
         let mut by_key = HashMap::new();
         let mut slot_of = Vec::with_capacity(events.len());
@@ -130,7 +132,7 @@ impl<V: View> ViewHandler<V> {
             }
             slot_of.push(slot);
         }
-        Ok((slots, slot_of))
+        Ok(Slots { slots, slot_of })
     }
 
     async fn write(&self, connection: &mut PgConnection, slots: Vec<Slot<V::Row>>) -> Result<(), ApplyError> {

@@ -236,7 +236,10 @@ async fn a_definition_that_does_not_go_with_its_table_is_refused() {
     let refused =
         batches.apply(records(epoch, 0, &[event("account-1", 0, &opened("Paris"))])).await.unwrap_err();
     let reason = std::error::Error::source(&refused).unwrap().to_string();
-    assert_eq!(reason, "projection accounts: table bank.accounts has no column \"branch\"");
+    assert_eq!(
+        reason,
+        "projection accounts: table bank.accounts has no column \"branch\" that the projection could write"
+    );
     sqlx::raw_sql("drop table bank.accounts").execute(&database.pool).await.unwrap();
     let refused = start().await.err().unwrap();
     assert!(matches!(refused, ProjectionError::Table(_)), "{refused}");

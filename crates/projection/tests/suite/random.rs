@@ -1,7 +1,9 @@
 //! Whatever is delivered again, in whatever batches and by whatever instance: the state is that of once and in
 //! order.
 
-use aqueduct_projection::Projection;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use aqueduct_projection::{Batches, Projection};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -36,12 +38,18 @@ fn step() -> impl Strategy<Value = Step> {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_deliveries_give_the_state_of_once_in_order() {
     let database = Database::create().await;
-    let mut config = ProptestConfig::with_cases(60);
+    let mut config = ProptestConfig::with_cases(200);
     config.failure_persistence = None;
     let mut runner = TestRunner::new(config);
     let handle = tokio::runtime::Handle::current();
+    let start =
+        async || Projection::view::<Accounts<0>>(database.options(), plain()).batches().await.unwrap();
+    let instances = [start().await, start().await];
+    // Each case has a partition and streams of its own.
+    let cases = AtomicI32::new(0);
     let run = |steps: Vec<Step>| {
-        tokio::task::block_in_place(|| handle.block_on(play(&database, &steps)));
+        let case = cases.fetch_add(1, Ordering::Relaxed);
+        tokio::task::block_in_place(|| handle.block_on(play(&database, &instances, case, &steps)));
         Ok(())
     };
     if let Err(failure) = runner.run(&proptest::collection::vec(step(), 1..60), run) {
@@ -49,49 +57,43 @@ async fn any_deliveries_give_the_state_of_once_in_order() {
     }
 }
 
-async fn play(database: &Database, steps: &[Step]) {
-    sqlx::raw_sql(
-        "truncate bank.accounts, aqueduct.inboxes, aqueduct.inbox_streams, aqueduct.offsets, aqueduct.parked",
-    )
-    .execute(&database.pool)
-    .await
-    .unwrap();
-    let start = || async {
-        let batches = Projection::view::<Accounts<0>>(database.options(), plain()).batches().await.unwrap();
-        let (epoch, next) = batches.claim("bank.0", 0).await.unwrap();
-        (batches, epoch, next.unwrap_or(0) as usize)
+async fn play(database: &Database, instances: &[Batches; 2], case: i32, steps: &[Step]) {
+    let claim = async |owner: usize| {
+        let (epoch, next) = instances[owner].claim("bank.0", case).await.unwrap();
+        (owner, epoch, next.unwrap_or(0) as usize)
     };
-    let (mut batches, mut epoch, mut at) = start().await;
+    let (mut owner, mut epoch, mut at) = claim(0).await;
     let mut log = Vec::new();
     let mut revisions = [0_i64; STREAMS];
     let finish = [Step::Deliver(usize::MAX)];
     for step in steps.iter().chain(&finish) {
         match step {
             Step::Write(stream) => {
-                let name = format!("account-{stream}");
+                let name = format!("account-{case}/{stream}");
                 log.push(event(&name, revisions[*stream], &deposited(log.len() as i64)));
                 revisions[*stream] += 1;
             }
             Step::Deliver(count) => {
                 let end = at.saturating_add(*count).min(log.len());
                 if end > at {
-                    let outcome = batches.apply(records(epoch, at as i64, &log[at..end])).await.unwrap();
-                    assert!(outcome.is_some());
+                    let mut batch = records(epoch, at as i64, &log[at..end]);
+                    batch.iter_mut().for_each(|record| record.partition = case);
+                    assert!(instances[owner].apply(batch).await.unwrap().is_some());
                     at = end;
                 }
             }
             Step::Back(count) => at = at.saturating_sub(*count),
-            Step::Claim => (batches, epoch, at) = start().await,
+            Step::Claim => (owner, epoch, at) = claim(1 - owner).await,
         }
     }
     for (stream, events) in revisions.iter().enumerate() {
         let row: Option<(String, String)> =
             sqlx::query_as("select balance::text, \"order\" from bank.accounts where id = $1")
-                .bind(stream.to_string())
+                .bind(format!("{case}/{stream}"))
                 .fetch_optional(&database.pool)
                 .await
                 .unwrap();
-        let name = format!("account-{stream}");
+        let name = format!("account-{case}/{stream}");
         let amounts =
             log.iter().enumerate().filter(|(_, made)| made.stream == name).map(|(amount, _)| amount);
         let order: String = (0..*events).map(|revision| format!("{revision} ")).collect();

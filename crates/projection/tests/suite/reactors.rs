@@ -15,7 +15,7 @@ use crate::world::{Database, Topic, event, plain, records, stack};
 
 /// Does what the amounts say, and remembers.
 #[derive(Default)]
-struct Clerk {
+pub(crate) struct Clerk {
     seen: Mutex<Vec<String>>,
     failures: Mutex<HashMap<String, u32>>,
     meeting: Option<Barrier>,
@@ -27,7 +27,7 @@ const STOP: i64 = -3;
 const PANIC: i64 = -4;
 const MEET: i64 = -5;
 
-struct Watched(Arc<Clerk>);
+pub(crate) struct Watched(pub(crate) Arc<Clerk>);
 
 #[async_trait]
 impl Reactor for Watched {

@@ -14,7 +14,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{BaseRecord, FutureProducer, FutureRecord};
 use sqlx::PgPool;
 
 use crate::bank::{BankEvent, TABLES, json};
@@ -157,6 +157,15 @@ impl Made {
         headers
     }
 
+    pub(crate) fn for_kafka<'a>(&'a self, topic: &'a str, partition: i32) -> BaseRecord<'a, str, [u8]> {
+        let headers = self.headers();
+        let mut owned = OwnedHeaders::new();
+        for (key, value) in headers.iter() {
+            owned = owned.insert(Header { key, value });
+        }
+        BaseRecord::to(topic).partition(partition).key(&*self.stream).payload(&*self.payload).headers(owned)
+    }
+
     /// As if read from partition 0.
     pub(crate) fn record(&self, epoch: i64, offset: i64) -> Record {
         Record {
@@ -202,17 +211,14 @@ impl Topic {
     pub(crate) async fn write(&self, events: &[Made]) {
         let mut deliveries = Vec::new();
         for made in events {
-            let headers = made.headers();
-            let mut owned = OwnedHeaders::new();
-            for (key, value) in headers.iter() {
-                owned = owned.insert(Header { key, value });
-            }
             let partition = made.stream.bytes().map(i32::from).sum::<i32>() % self.partitions;
-            let record = FutureRecord::to(&self.name)
-                .key(&made.stream)
-                .payload(&made.payload)
-                .headers(owned)
-                .partition(partition);
+            let made = made.for_kafka(&self.name, partition);
+            // A future record is not a base record, though they have the same fields.
+            let record = FutureRecord::to(made.topic)
+                .partition(partition)
+                .key(made.key.unwrap())
+                .payload(made.payload.unwrap())
+                .headers(made.headers.unwrap());
             deliveries.push(self.producer.send_result(record).map_err(|(error, _)| error).unwrap());
         }
         for delivery in deliveries {
