@@ -10,7 +10,7 @@ use crate::port;
 /// How a part shows that it serves.
 #[derive(Debug, Clone)]
 pub(crate) enum Probe {
-    /// It answers Kafka's `ApiVersions`.
+    /// It names a broker that serves.
     Kafka(u16),
     /// It answers a request for this path with 200.
     Http(u16, String),
@@ -61,13 +61,16 @@ fn http_answers(port: u16, path: &str) -> std::io::Result<bool> {
     Ok(status.ends_with(b" 200"))
 }
 
-/// Asks by `ApiVersions` version 0: four bytes of length; key 18, version 0, correlation id, no client id.
+/// Asks by `Metadata` version 1 (key 3, correlation id 7, no client id, no topics) whether there is a broker.
+///
+/// The port opens before the controller lets the broker serve. A client that connects between the two is told of no
+/// broker, and librdkafka may then wait for its next look, long after.
 fn kafka_answers(port: u16) -> std::io::Result<bool> {
-    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+    const REQUEST: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
     let mut stream = connect(port)?;
     stream.write_all(&REQUEST)?;
-    // Length, correlation id, error code.
-    let mut answer = [0; 10];
+    // Length, correlation id, number of brokers.
+    let mut answer = [0; 12];
     stream.read_exact(&mut answer)?;
-    Ok(answer[4..] == [0, 0, 0, 7, 0, 0])
+    Ok(answer[4..8] == [0, 0, 0, 7] && answer[8..] != [0; 4])
 }
