@@ -38,7 +38,7 @@ pub(crate) fn compile(schema: &Schema) -> Result<Layout, Refusal> {
     compiler.record(event, None)?;
     let defaults = compiler.defaults;
     let mut layout = Layout {
-        full_name: event.name.fullname(None),
+        full_name: event.name.fullname(None).into(),
         records: compiler.records,
         has_defaults: !defaults.is_empty(),
     };

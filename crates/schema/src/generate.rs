@@ -110,7 +110,7 @@ fn a_struct(layout: &Layout, record: &Record) -> Result<String, GenerateError> {
 
 fn a_field(layout: &Layout, record: &Record, field: &Field) -> Result<String, GenerateError> {
     let place = || format!("field {} of {}", field.name, record.name.full);
-    let mut text = doc("    ", field.doc.as_deref(), &format!("`{}`.", field.name));
+    let mut text = doc("    ", field.doc.as_deref(), &field.name);
     let name = snake_case(&field.name);
     if name != field.name {
         let _ = writeln!(text, "    #[serde(rename = {:?})]", field.name);
@@ -147,9 +147,9 @@ fn rust_type(layout: &Layout, shape: &Shape) -> Option<String> {
         Shape::Bytes | Shape::Fixed(_) => "aqueduct_schema::plain::Bytes".to_owned(),
         Shape::String => "String".to_owned(),
         Shape::Enum(an_enum) => type_name(&an_enum.name.full).to_owned(),
-        Shape::Array(items) => format!("Vec<{}>", rust_type(layout, items)?),
+        Shape::Array(items) => format!("Vec<{}>", within_list(layout, items)?),
         Shape::Map(values) => {
-            format!("std::collections::BTreeMap<String, {}>", rust_type(layout, values)?)
+            format!("std::collections::BTreeMap<String, {}>", within_list(layout, values)?)
         }
         Shape::Record(index) => {
             let name = type_name(&layout.records[*index].name.full);
@@ -175,6 +175,14 @@ fn rust_type(layout: &Layout, shape: &Shape) -> Option<String> {
         Shape::Timestamp(_) => "jiff::Timestamp".to_owned(),
         Shape::LocalTimestamp(_) => "jiff::civil::DateTime".to_owned(),
     })
+}
+
+/// A record needs no box there: the list is on the heap already.
+fn within_list(layout: &Layout, shape: &Shape) -> Option<String> {
+    match shape {
+        Shape::Record(index) => Some(type_name(&layout.records[*index].name.full).to_owned()),
+        shape => rust_type(layout, shape),
+    }
 }
 
 /// Whether a value of one record holds one of the other directly, without a list between: such a type needs
@@ -205,9 +213,10 @@ fn enums_of<'s>(shape: &'s Shape, found: &mut Vec<&'s Enum>) {
     }
 }
 
-fn doc(indent: &str, doc: Option<&str>, otherwise: &str) -> String {
+/// The schema's documentation, else the name.
+fn doc(indent: &str, doc: Option<&str>, name: &str) -> String {
     let mut text = String::new();
-    for line in doc.unwrap_or(otherwise).lines() {
+    for line in doc.unwrap_or(&format!("`{name}`.")).lines() {
         let _ = writeln!(text, "{indent}/// {line}");
     }
     text
@@ -218,16 +227,23 @@ fn type_name(full_name: &str) -> &str {
     full_name.rsplit('.').next().unwrap_or(full_name)
 }
 
-/// `unitPrice` to `unit_price`; a keyword gets an underscore, since serde renames it anyway.
+/// `unitPrice` to `unit_price`, `HTTPText` to `http_text`; a keyword gets an underscore, since serde renames it anyway.
 fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 4);
-    let mut after_lower = false;
-    for character in name.chars() {
-        if character.is_ascii_uppercase() && after_lower {
+    let mut characters = name.chars().peekable();
+    let mut before: Option<char> = None;
+    while let Some(character) = characters.next() {
+        let next_is_lower = characters.peek().is_some_and(char::is_ascii_lowercase);
+        let starts_word = match before {
+            Some(before) if before.is_ascii_lowercase() || before.is_ascii_digit() => true,
+            Some(before) => before.is_ascii_uppercase() && next_is_lower,
+            None => false,
+        };
+        if character.is_ascii_uppercase() && starts_word {
             snake.push('_');
         }
-        after_lower = character.is_ascii_lowercase() || character.is_ascii_digit();
         snake.push(character.to_ascii_lowercase());
+        before = Some(character);
     }
     if KEYWORDS.contains(&snake.as_str()) {
         snake.push('_');

@@ -8,7 +8,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(crate) struct Layout {
     /// Full name of the event: `shop.orders.OrderCreated`.
-    pub(crate) full_name: String,
+    pub(crate) full_name: Arc<str>,
     pub(crate) records: Vec<Record>,
     /// Whether a field can be left out in JSON, so that JSON that fits may lack what a reader expects.
     pub(crate) has_defaults: bool,

@@ -76,7 +76,7 @@ impl RecordEncoder {
                 },
                 false => error,
             })?;
-            let known = Registered { id: found.id, full_name: event.full_name().into() };
+            let known = Registered { id: found.id, full_name: Arc::clone(&event.last().layout.full_name) };
             let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
             ids.insert(event_type.to_owned(), known);
         }
@@ -153,7 +153,7 @@ impl RecordDecoder {
         let layout = self.layout(id).await?;
         let json = decode(&layout, avro);
         let json = json.map_err(|error| DecodeError::Payload { id, problem: error.to_string() })?;
-        Ok(DecodedRecord { full_name: layout.full_name.as_str().into(), json })
+        Ok(DecodedRecord { full_name: Arc::clone(&layout.full_name), json })
     }
 
     async fn layout(&self, id: u32) -> Result<Arc<Layout>, DecodeError> {

@@ -136,8 +136,8 @@ impl Planner<'_> {
     /// `None` where resolution does not lead from the one type to the other.
     fn direct(&mut self, old: &Shape, new: &Shape, place: &str) -> Result<Option<Plan>, Refusal> {
         Ok(match (old, new) {
-            (Shape::Union(old), new) => Some(self.from_union(old, new, place)?),
-            (old, Shape::Union(new)) => self.into_union(old, new, place)?,
+            (Shape::Union(old), new) => Some(self.union_plan(old, new, place)?),
+            (old, Shape::Union(new)) => self.branch_plan(old, new, place)?,
             (Shape::Null, Shape::Null)
             | (Shape::Boolean, Shape::Boolean)
             | (Shape::Int, Shape::Int | Shape::Long | Shape::Double)
@@ -171,14 +171,14 @@ impl Planner<'_> {
         })
     }
 
-    fn from_union(&mut self, old: &Union, new: &Shape, place: &str) -> Result<Plan, Refusal> {
+    fn union_plan(&mut self, old: &Union, new: &Shape, place: &str) -> Result<Plan, Refusal> {
         let branches = old.branches.iter();
         let plans = branches.map(|branch| Ok((branch.json_forms(), self.value(branch, new, place)?)));
         Ok(Plan::Union(plans.collect::<Result<_, Refusal>>()?))
     }
 
     /// A branch of the same type wins over one that needs a promotion.
-    fn into_union(&mut self, old: &Shape, new: &Union, place: &str) -> Result<Option<Plan>, Refusal> {
+    fn branch_plan(&mut self, old: &Shape, new: &Union, place: &str) -> Result<Option<Plan>, Refusal> {
         let same = |branch: &&Shape| std::mem::discriminant(*branch) == std::mem::discriminant(old);
         let (first, then): (Vec<_>, Vec<_>) = new.branches.iter().partition(same);
         for branch in first.into_iter().chain(then) {
