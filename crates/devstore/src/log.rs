@@ -95,7 +95,10 @@ impl Log {
             }
             Decision::Write => Ok(match change {
                 Change::Append(events) => self.append(stream, &head, events)?,
-                Change::Delete => self.delete(stream)?,
+                Change::Delete => match self.delete(stream)? {
+                    Some(written) => written,
+                    None => return Ok(Err(Refused::Deleted)),
+                },
                 Change::Tombstone => {
                     let event = made_here(TOMBSTONE_TYPE, false, Vec::new());
                     self.push(stream, TOMBSTONE_REVISION, event)
@@ -188,8 +191,13 @@ impl Log {
         Ok(metadata.first().map(|record| (record.data.clone(), head.events())))
     }
 
-    fn delete(&mut self, stream: &Arc<str>) -> Result<Written, StorageError> {
-        self.push_metadata(&metadata_stream(stream).into(), metadata::soft_delete())
+    /// Nothing if the metadata stream has a tombstone: no event can come after it.
+    fn delete(&mut self, stream: &Arc<str>) -> Result<Option<Written>, StorageError> {
+        let name: Arc<str> = metadata_stream(stream).into();
+        if self.head(&name)?.is_tombstoned() {
+            return Ok(None);
+        }
+        self.push_metadata(&name, metadata::soft_delete()).map(Some)
     }
 
     fn push_metadata(&mut self, stream: &Arc<str>, data: Vec<u8>) -> Result<Written, StorageError> {

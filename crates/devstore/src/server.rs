@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[non_exhaustive]
 pub enum StartError {
     /// The folder can't be opened: no right, not an event log, damaged, or in use by another process.
-    #[error("can't open the event log, is another server using it?")]
+    #[error("can't open the event log")]
     Open(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The operating system refused something.
     #[error("can't start the event store")]

@@ -26,8 +26,8 @@ pub(crate) struct Durable {
     database: Database,
     log: Keyspace,
     streams: Keyspace,
-    /// Readers see only what lies before it. fjall shows a batch to readers before it is on disk;
-    /// what they have seen must not be lost again.
+    /// Readers see only what lies before it: fjall shows a batch key by key, so what lies behind may
+    /// be half of one.
     end: AtomicU64,
 }
 
@@ -35,7 +35,10 @@ impl Durable {
     /// Opens the log in folder `path`, which is made if it is missing. A second process is refused.
     pub(crate) fn open(path: &Path) -> Result<Self, StorageError> {
         let fail = |doing| move |source| StorageError::Engine { path: path.to_owned(), doing, source };
-        let database = Database::builder(path).open().map_err(fail("opening"))?;
+        let database = Database::builder(path).open().map_err(|source| match source {
+            fjall::Error::Locked => StorageError::InUse { path: path.to_owned() },
+            source => fail("opening")(source),
+        })?;
         let log =
             database.keyspace("log", KeyspaceCreateOptions::default).map_err(fail("opening the log"))?;
         let streams = database

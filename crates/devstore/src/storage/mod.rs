@@ -57,11 +57,13 @@ pub(crate) trait Store: Send + Sync + 'static {
 /// The storage could not read or write.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StorageError {
+    #[error("event log in {path}: another process uses it, end that one or choose another folder")]
+    InUse { path: PathBuf },
     #[error("event log in {path}: {doing}")]
     Engine { path: PathBuf, doing: &'static str, source: fjall::Error },
     #[error("event log in {path}, position {position}")]
     Record { path: PathBuf, position: u64, source: DecodeError },
-    #[error("event log in {path}: {what}; it was written by something else or is damaged")]
+    #[error("event log in {path}: {what}, it was written by something else or is damaged")]
     Damaged { path: PathBuf, what: String },
 }
 

@@ -77,5 +77,5 @@ fn a_second_server_on_the_same_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let _first = Durable::open(folder.path()).unwrap();
     let Err(error) = Durable::open(folder.path()) else { panic!("opened twice") };
-    assert!(matches!(error, StorageError::Engine { source: fjall::Error::Locked, .. }), "{error:?}");
+    assert!(matches!(error, StorageError::InUse { .. }), "{error:?}");
 }

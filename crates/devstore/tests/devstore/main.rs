@@ -1,7 +1,6 @@
 //! The server as its clients meet it: over the wire.
 #![expect(clippy::unwrap_used, reason = "in a test, what must not happen may panic")]
 #![expect(clippy::print_stdout, reason = "the count of recordings that were answered alike is a result")]
-#![expect(clippy::result_large_err, reason = "tonic's Status is the error of a gRPC call")]
 
 mod client;
 mod durability;

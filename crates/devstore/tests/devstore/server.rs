@@ -7,7 +7,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{player::play, recordings::connect, running::Running};
+use crate::{
+    player::play,
+    recordings::connect,
+    running::Running,
+    wire::{append, new_ids},
+};
 
 async fn get(server: &Running, path: &str) -> String {
     let mut socket = TcpStream::connect(server.handle.address()).await.unwrap();
@@ -121,6 +126,36 @@ async fn requests_without_an_answer_are_refused() {
     ] });
     let channel = connect(&server).await;
     play(&channel, &recording).await.unwrap_or_else(|difference| panic!("{difference}"));
+    drop(channel);
+    server.stop().await;
+}
+
+/// A soft delete is an event of the metadata stream, after whose tombstone nothing can come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_metadata_has_a_tombstone_cannot_be_soft_deleted() {
+    let server = Running::start(Options::in_memory()).await;
+    let channel = connect(&server).await;
+    append(&channel, "s", &new_ids(1)).await.unwrap();
+    let options = |stream: &str| json!([{ "options": { "stream_identifier": { "stream_name": { "$utf8": stream } }, "any": {} } }]);
+    let recording = json!({ "file": "tombstoned metadata", "steps": [
+        {
+            "call": "event_store.client.streams.Streams/Tombstone",
+            "send": options("$$s"),
+            "receive": [{ "position": { "$any": true } }],
+            "status": { "code": "OK" },
+        },
+        {
+            "call": "event_store.client.streams.Streams/Delete",
+            "send": options("s"),
+            "receive": [],
+            "status": {
+                "code": "FAILED_PRECONDITION",
+                "trailers": { "exception": "stream-deleted", "stream-name": "s" },
+            },
+        },
+    ] });
+    play(&channel, &recording).await.unwrap_or_else(|difference| panic!("{difference}"));
+    assert_eq!(append(&channel, "s", &new_ids(1)).await.unwrap().0, 1);
     drop(channel);
     server.stop().await;
 }
