@@ -11,12 +11,12 @@ use aqueduct_projection::{Projection, registry_decoder};
 use aqueduct_relay::Relay;
 use aqueduct_schema::Registry;
 use aqueduct_service::{Component, Process, ProcessError, TelemetryOptions, http, shutdown, telemetry};
-use aqueduct_shop::{inventory, orders, users};
+use aqueduct_shop::{Deps, inventory, orders, users};
 use axum::Router;
 use tokio::task::JoinSet;
 
 use crate::Failure;
-use crate::configuration::{Addresses, Configuration};
+use crate::configuration::{Addresses, Configuration, Http};
 
 fn store(addresses: &Addresses) -> Result<Arc<dyn EventStore>, Failure> {
     Ok(Arc::new(EventStoreDb::new(aqueduct_eventstore::Options::new(&addresses.eventstore))?))
@@ -109,51 +109,26 @@ pub(crate) enum ShopService {
 /// `aqueduct shop …`
 pub(crate) async fn shop(service: &ShopService, configuration: Configuration) -> Result<(), Failure> {
     let addresses = configuration.addresses()?;
-    let process = process("aqueduct-shop", &configuration)?;
-    aqueduct_shop::metrics::describe();
-    let store = store(&addresses)?;
-    let schemas = configuration.schemas()?;
-    let views = sqlx::PgPool::connect(&addresses.postgres).await?;
-    let bus = Arc::new(aqueduct_core::EventBus::default());
-    let shutdown = process.shutdown();
-    let idle = async {
-        shutdown.cancelled().await;
-        Ok::<(), Failure>(())
-    };
-    match service {
+    let eventstore = aqueduct_eventstore::Options::new(&addresses.eventstore);
+    let deps = Deps::new(eventstore, &addresses.postgres, configuration.schemas()?)?;
+    let Http { users: for_users, orders: for_orders, legacy_orders, inventory: for_inventory, .. } =
+        configuration.http;
+    match *service {
         ShopService::Users => {
-            let commands = Arc::new(aqueduct_shop::Commands::new(store, schemas, bus));
-            process.run(configuration.http.users, users::router(commands, views), idle).await?;
+            let process = process("aqueduct-shop-users", &configuration)?;
+            users::run(process, users::Options { listen: for_users }, deps).await?;
         }
         ShopService::Orders { legacy } => {
-            let codec: Arc<dyn aqueduct_core::Codec> = match legacy {
-                true => Arc::new(orders::LegacyOrders::new(Arc::clone(&schemas))),
-                false => schemas,
-            };
-            let orders = Arc::new(aqueduct_shop::Commands::new(
-                Arc::clone(&store),
-                Arc::clone(&codec),
-                Arc::clone(&bus),
-            ));
-            let returns = Arc::new(aqueduct_shop::Commands::new(store, codec, bus));
-            let address = if *legacy { configuration.http.legacy_orders } else { configuration.http.orders };
-            process.run(address, orders::router(orders, returns, views), idle).await?;
+            let process = process("aqueduct-shop-orders", &configuration)?;
+            let listen = if legacy { legacy_orders } else { for_orders };
+            orders::run(process, orders::Options { listen, legacy }, deps).await?;
         }
         ShopService::Inventory => {
-            let shelves = inventory::Shelves::new(Arc::new(aqueduct_shop::Commands::new(
-                Arc::clone(&store),
-                schemas.clone(),
-                Arc::clone(&bus),
-            )));
-            let orders = Arc::new(aqueduct_shop::Commands::new(store, schemas, bus));
-            let reactor = inventory::StockReactor::new(shelves.clone(), orders);
+            let process = process("aqueduct-shop-inventory", &configuration)?;
+            let reactor = configuration.projection_options(&addresses);
             let decoder = registry_decoder(&configuration.registry_options(&addresses))?;
-            let options = configuration.projection_options(&addresses);
-            let reactor = Projection::reactor(options, decoder, reactor);
-            let shutdown = process.shutdown();
-            process
-                .run(configuration.http.inventory, inventory::router(shelves, views), reactor.run(shutdown))
-                .await?;
+            let options = inventory::Options { listen: for_inventory, reactor };
+            inventory::run(process, options, deps, decoder).await?;
         }
     }
     Ok(())

@@ -19,7 +19,15 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     (
         "cli",
         &[
-            "core", "schema", "eventstore", "verify", "relay", "projection", "devstore", "devstack", "service",
+            "core",
+            "schema",
+            "eventstore",
+            "verify",
+            "relay",
+            "projection",
+            "devstore",
+            "devstack",
+            "service",
             "shop",
         ],
     ),
@@ -52,7 +60,8 @@ fn dependencies_point_one_way() {
         // `eventstore` is also the name of the client crate, which its adapter and the checker use.
         let client = matches!(name, "eventstore" | "verify").then(|| "eventstore".to_owned());
         let inside: BTreeSet<_> = dependencies[name].intersection(&crates).cloned().collect();
-        let forbidden: Vec<_> = inside.difference(&allowed).filter(|name| client.as_ref() != Some(*name)).collect();
+        let forbidden: Vec<_> =
+            inside.difference(&allowed).filter(|name| client.as_ref() != Some(*name)).collect();
         assert!(forbidden.is_empty(), "{name} must not depend on {forbidden:?}");
     }
 }

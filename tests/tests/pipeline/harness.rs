@@ -185,3 +185,27 @@ impl Shop {
         })
     }
 }
+
+/// Waits until everything that was fed has gone through all stages, and compares.
+pub(crate) async fn finished(pipeline: &Pipeline, orders: usize) -> Report {
+    let (store, postgres) = (pipeline.store(), pipeline.postgres().await);
+    let mut last = None;
+    let deadline = Instant::now() + PATIENCE;
+    let mut pauses = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        pauses.tick().await;
+        let taken: Option<String> = sqlx::query_scalar("SELECT sum(revision + 1)::text FROM aqueduct.inbox")
+            .fetch_one(&postgres)
+            .await
+            .unwrap();
+        let now = (store.last_position().await.unwrap(), taken);
+        // Nothing moved for a second: either all is done, or the report says what is missing.
+        if last.as_ref() == Some(&now) {
+            let report = pipeline.verify(orders).await;
+            if report.is_clean() || Instant::now() > deadline {
+                return report;
+            }
+        }
+        last = Some(now);
+    }
+}

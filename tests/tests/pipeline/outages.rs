@@ -1,0 +1,73 @@
+//! Each server gone in mid-run, and back. Attacks promise 1 (nothing is lost) and promise 2 (nothing is
+//! doubled): the services wait, and go on where they were.
+
+use aqueduct_shop::input::{Feeder, Month, Plan};
+
+use crate::harness::{Pipeline, Service, Shop, eventually, finished, plan};
+
+const ORDERS: usize = 32;
+
+async fn feed(feeder: &Feeder, month: Month) {
+    let piece = Plan { months: vec![month], ..Plan::default() };
+    feeder.feed(&piece, |_| {}).await.unwrap();
+}
+
+/// Waits until a service says by itself that it is not ready.
+async fn notices(service: &Service) {
+    let url = format!("{}/health/ready", service.url);
+    eventually(&format!("{url} says that a server is gone"), async || {
+        let answer = reqwest::get(&url).await.unwrap();
+        (answer.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_server_may_go_in_mid_run_and_come_back() {
+    let pipeline = Pipeline::start(&[]).await;
+    let stack = &pipeline.stack;
+    let shop = Shop::start(&pipeline).await;
+    let relay = pipeline.service("relay", &["relay"]).await;
+    let projections = pipeline.service("projections", &["project"]).await;
+    let inventory = pipeline.service("inventory", &["shop", "inventory"]).await;
+    let feeder = shop.feeder(&inventory.url);
+    let Month { deliveries, steps } = plan(ORDERS).months.remove(0);
+    let quarter = steps.len().div_ceil(4);
+    let mut pieces = Vec::new();
+    let mut steps = steps.into_iter();
+    for _ in 0..4 {
+        pieces.push(Month { deliveries: Vec::new(), steps: steps.by_ref().take(quarter).collect() });
+    }
+    let mut pieces = pieces.into_iter();
+    let mut next = || pieces.next().unwrap();
+    feed(&feeder, Month { deliveries, steps: Vec::new() }).await;
+
+    feed(&feeder, next()).await;
+    stack.kafka().unwrap().kill().await;
+    notices(&relay).await;
+    feed(&feeder, next()).await;
+    stack.kafka().unwrap().start().await.unwrap();
+
+    stack.postgres().unwrap().kill().await;
+    notices(&shop.orders).await;
+    feed(&feeder, next()).await;
+    stack.postgres().unwrap().start().await.unwrap();
+
+    // Commands wait while the store is gone: they are answered once it is back.
+    stack.event_store().unwrap().stop().await;
+    let back = async {
+        notices(&shop.orders).await;
+        stack.event_store().unwrap().start().await.unwrap();
+    };
+    tokio::join!(feed(&feeder, next()), back);
+
+    // Schemas are looked up when a process starts, so that is when it must wait for the registry.
+    stack.registry().unwrap().stop().await;
+    relay.stop().await;
+    let relay = pipeline.service("relay", &["relay"]).await;
+    notices(&relay).await;
+    stack.registry().unwrap().start().await.unwrap();
+
+    let report = finished(&pipeline, ORDERS).await;
+    assert!(report.is_clean(), "{report}\n{}\n{}", relay.log(), projections.log());
+}
