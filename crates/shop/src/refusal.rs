@@ -1,5 +1,6 @@
 //! Why an aggregate says no.
 
+use jiff::civil::DateTime;
 use rust_decimal::Decimal;
 
 use crate::amount;
@@ -52,6 +53,22 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), InvalidField> {
     Err(InvalidField::new(field, problem))
 }
 
+/// Text that is shown beside others, and that Postgres must take: it has no NUL.
+pub(crate) fn check_text(field: &str, text: &str) -> Result<(), InvalidField> {
+    match text.chars().any(char::is_control) {
+        true => Err(InvalidField::new(field, "must not have control characters")),
+        false => Ok(()),
+    }
+}
+
+/// Times are stored in milliseconds.
+pub(crate) fn check_time(field: &str, time: DateTime) -> Result<(), InvalidField> {
+    match time.subsec_nanosecond() % 1_000_000 {
+        0 => Ok(()),
+        _ => Err(InvalidField::new(field, "must not be more exact than a millisecond")),
+    }
+}
+
 /// A count of pieces in a command is positive.
 pub(crate) fn check_quantity(field: &str, quantity: i32) -> Result<(), InvalidField> {
     if quantity > 0 { Ok(()) } else { Err(InvalidField::new(field, "must be positive")) }
@@ -70,6 +87,20 @@ pub(crate) fn check_price(field: &str, price: Decimal) -> Result<Decimal, Invali
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_as_exact_as_they_are_stored() {
+        let time = |text: &str| text.parse::<DateTime>().unwrap();
+        assert_eq!(check_time("placedAt", time("2010-12-01T08:26:00.999")), Ok(()));
+        assert!(check_time("placedAt", time("2010-12-01T08:26:00.0001")).is_err());
+    }
+
+    #[test]
+    fn texts_can_be_stored_everywhere() {
+        assert_eq!(check_text("country", "EIRE"), Ok(()));
+        assert_eq!(check_text("country", ""), Ok(()));
+        assert!(check_text("country", "EI\u{0}RE").is_err());
+    }
 
     #[test]
     fn ids_are_names() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aqueduct_core::EventBus;
-use aqueduct_projection::{Decoder, Projection, ProjectionError};
+use aqueduct_projection::{Decoder, Projection};
 use aqueduct_service::{Process, ProcessError};
 use serde::Deserialize;
 
@@ -52,7 +52,7 @@ pub async fn run(
         let reacted = reactor.run(shutdown.clone()).await;
         shutdown.cancel();
         drop(watching.await);
-        Ok::<_, ProjectionError>(reacted?)
+        reacted
     };
     process.run(options.listen, app, work).await
 }

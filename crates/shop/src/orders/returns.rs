@@ -8,7 +8,9 @@ use crate::amount;
 use crate::command::Command;
 use crate::events::{Charge, Currency, ReturnLine, ReturnReceived};
 use crate::product::{self, product_code};
-use crate::refusal::{InvalidField, Refusal, RefusalKind, check_id, check_price, check_quantity};
+use crate::refusal::{
+    InvalidField, Refusal, RefusalKind, check_id, check_price, check_quantity, check_text, check_time,
+};
 
 domain_event! {
     /// What happens to a return.
@@ -98,6 +100,9 @@ impl RegisterReturn {
     /// The event, if every field can be accepted.
     fn check(&self) -> Result<ReturnReceived, InvalidField> {
         check_id("returnId", &self.return_id)?;
+        check_text("customerId", self.customer_id.as_deref().unwrap_or_default())?;
+        check_text("country", &self.country)?;
+        check_time("receivedAt", self.received_at)?;
         if self.lines.is_empty() && self.credits.is_empty() {
             return Err(InvalidField::new("lines", "must not be empty where there are no credits"));
         }

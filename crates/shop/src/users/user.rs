@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
 use crate::events::UserRegistered;
-use crate::refusal::{InvalidField, Refusal, RefusalKind, check_id};
+use crate::refusal::{InvalidField, Refusal, RefusalKind, check_id, check_text, check_time};
 
 domain_event! {
     /// What happens to a customer.
@@ -72,6 +72,8 @@ impl Aggregate for User {
 
     fn handle(&self, command: &RegisterUser) -> Result<Vec<UserEvent>, UserError> {
         check_id("userId", &command.user_id)?;
+        check_text("country", &command.country)?;
+        check_time("registeredAt", command.registered_at)?;
         if self.registered {
             return Err(UserError::UserExists(command.user_id.clone()));
         }

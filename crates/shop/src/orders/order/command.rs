@@ -7,7 +7,7 @@ use crate::amount;
 use crate::command::Command;
 use crate::events::{Charge, Currency, OrderCreated, OrderLine, OrderedProduct};
 use crate::product::{self, product_code};
-use crate::refusal::{InvalidField, check_id, check_price, check_quantity};
+use crate::refusal::{InvalidField, check_id, check_price, check_quantity, check_text, check_time};
 
 /// A command to an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +86,9 @@ impl CreateOrder {
     /// The event, if every field can be accepted.
     pub(super) fn check(&self) -> Result<OrderCreated, InvalidField> {
         check_id("orderId", &self.order_id)?;
+        check_text("customerId", self.customer_id.as_deref().unwrap_or_default())?;
+        check_text("country", &self.country)?;
+        check_time("placedAt", self.placed_at)?;
         if self.lines.is_empty() && self.charges.is_empty() {
             return Err(InvalidField::new("lines", "must not be empty where there are no charges"));
         }

@@ -154,6 +154,12 @@ fn a_field_that_can_not_be_accepted_is_named() {
     let with_line = |line| CreateOrder { lines: vec![line], ..create() };
     for (command, field) in [
         (CreateOrder { order_id: " ".into(), ..create() }, "orderId"),
+        (CreateOrder { country: "\n".into(), ..create() }, "country"),
+        (CreateOrder { customer_id: Some("\0".into()), ..create() }, "customerId"),
+        (
+            CreateOrder { placed_at: create().placed_at.with().nanosecond(1).build().unwrap(), ..create() },
+            "placedAt",
+        ),
         (CreateOrder { lines: vec![], charges: vec![], ..create() }, "lines"),
         (with_line(line(" ", 1, "1")), "lines[0].sku"),
         (with_line(line("71053", 0, "1")), "lines[0].quantity"),
