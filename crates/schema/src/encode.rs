@@ -68,7 +68,9 @@ impl Encoder<'_> {
             Shape::String => self.block(scalar::text(json, "a string")?.as_bytes()),
             Shape::Fixed(fixed) => self.fixed(fixed, json)?,
             Shape::Enum(an_enum) => {
-                let symbol = scalar::text(json, &format!("a symbol of {}", an_enum.name.full))?;
+                let Some(symbol) = json.as_str() else {
+                    return Err(scalar::unexpected(&format!("a symbol of {}", an_enum.name.full), json));
+                };
                 let index = an_enum.symbols.iter().position(|known| known == symbol);
                 let index = index.ok_or_else(|| {
                     let known = an_enum.symbols.join(", ");

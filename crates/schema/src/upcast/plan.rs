@@ -108,9 +108,7 @@ impl Planner<'_> {
                 .map(Source::Rule)
                 .map_err(|problem| Refusal::new(place, format!("its upcast rule {problem}")));
         }
-        let older = &self.old.records[old].fields;
-        let named = |name: &String| older.iter().find(|candidate| candidate.name == *name);
-        if let Some(counterpart) = named(&field.name).or_else(|| field.aliases.iter().find_map(named)) {
+        if let Some(counterpart) = counterpart(&self.old.records[old].fields, field, place)? {
             let plan = self.value(&counterpart.shape, &field.shape, place)?;
             return Ok(Source::Old { name: counterpart.name.clone(), plan });
         }
@@ -187,6 +185,22 @@ impl Planner<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// The older field of the same name, else the one that an alias names.
+fn counterpart<'o>(older: &'o [Field], field: &Field, place: &str) -> Result<Option<&'o Field>, Refusal> {
+    if let Some(same) = older.iter().find(|candidate| candidate.name == field.name) {
+        return Ok(Some(same));
+    }
+    let mut aliased = older.iter().filter(|candidate| field.aliases.contains(&candidate.name));
+    match (aliased.next(), aliased.next()) {
+        (Some(one), Some(other)) => {
+            let problem =
+                format!("its aliases name both {} and {} of the older version", one.name, other.name);
+            Err(Refusal::new(place, problem))
+        }
+        (found, _) => Ok(found),
     }
 }
 

@@ -166,6 +166,11 @@ fn steps_that_lead_nowhere() {
         refused(versions(&[part("Part"), part("Piece")])),
         format!("{file}a.Piece is not a.Part; give it that alias, or a rule")
     );
+    let two = json!([{"name": "a", "type": "string"}, {"name": "b", "type": "string"}]);
+    assert_eq!(
+        refused(versions(&[two, json!([{"name": "x", "type": "string", "aliases": ["a", "b"]}])])),
+        format!("{file}its aliases name both a and b of the older version")
+    );
     // A branch of the older union that the newer type can't take, though others could.
     assert_eq!(
         refused(versions(&[
