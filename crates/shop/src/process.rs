@@ -16,17 +16,22 @@ use crate::{Deps, inventory, orders, users};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the services read of `aqueduct.toml`. Keys of the file's other parts are not looked at.
+/// What all services read of `aqueduct.toml`. The file's other parts are not looked at.
 #[derive(Deserialize)]
 struct Configuration {
     eventstore: Store,
-    kafka: Kafka,
-    registry: RegistryOptions,
     postgres: PostgresOptions,
     schemas: Schemas,
     http: Http,
     #[serde(default)]
     telemetry: TelemetryOptions,
+}
+
+/// What a reactor reads besides.
+#[derive(Deserialize)]
+struct ReactorConfiguration {
+    kafka: Kafka,
+    registry: RegistryOptions,
 }
 
 #[derive(Deserialize)]
@@ -108,9 +113,11 @@ pub fn orders() -> ExitCode {
 
 /// `main` of the binary `shop-inventory`: [`inventory::run`].
 pub fn inventory() -> ExitCode {
-    main(&Arguments::parse(), async |configuration, deps| {
+    let arguments = Arguments::parse();
+    main(&arguments, async |configuration, deps| {
+        let ReactorConfiguration { kafka, registry } = config::load(&arguments.config)?;
         let process = frame("aqueduct-shop-inventory", &configuration)?;
-        let Configuration { eventstore, kafka, registry, postgres, http, .. } = configuration;
+        let Configuration { eventstore, postgres, http, .. } = configuration;
         let reactor = aqueduct_projection::Options {
             prefix: kafka.prefix,
             source: eventstore.source,

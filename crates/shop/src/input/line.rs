@@ -31,7 +31,9 @@ pub struct Line {
     pub number: u64,
     /// Invoice number, as written.
     pub invoice: String,
-    /// Product or charge code, trimmed and upper-cased: 90 codes of the real file differ only in case.
+    /// Product or charge code as written.
+    pub stock_code: String,
+    /// The code upper-cased, which is what counts: 90 codes of the real file differ only in case.
     pub code: String,
     /// Free text, may be empty.
     pub description: String,
@@ -105,10 +107,12 @@ fn parse(number: u64, record: &ByteRecord) -> Result<Line, String> {
         "" => Err(format!("{} is empty", COLUMNS[column])),
         text => Ok(text),
     };
+    let stock_code = filled(1)?.to_owned();
     Ok(Line {
         number,
         invoice: filled(0)?.to_owned(),
-        code: filled(1)?.to_uppercase(),
+        code: stock_code.to_uppercase(),
+        stock_code,
         description: text(2)?.to_owned(),
         quantity: parsed("Quantity", text(3)?, "a whole number", |text| text.parse().ok())?,
         at: parsed("InvoiceDate", text(4)?, "a time such as 2010-12-01 08:26:00", parse_time)?,

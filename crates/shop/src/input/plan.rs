@@ -325,7 +325,7 @@ impl Builder {
         let holds = |pieces: &Pieces| pieces.get(&line.code).is_some_and(|held| *held >= i64::from(quantity));
         let order_id = orders.find(|(_, pieces)| holds(pieces)).map(|(id, _)| id.clone());
         ReturnLine {
-            sku: line.code,
+            sku: line.stock_code,
             description: line.description,
             quantity,
             unit_price: minor_units(line.price),
@@ -340,7 +340,7 @@ impl Builder {
 
 fn sold_line(line: Line) -> OrderLine {
     OrderLine {
-        sku: line.code,
+        sku: line.stock_code,
         description: line.description,
         quantity: line.quantity,
         unit_price: minor_units(line.price),
@@ -349,7 +349,7 @@ fn sold_line(line: Line) -> OrderLine {
 
 fn charge(line: Line) -> Charge {
     Charge {
-        code: line.code,
+        code: line.stock_code,
         description: line.description,
         // A quantity at the very edge of 32 bits has no positive twin; no shop sells that much.
         quantity: line.quantity.saturating_abs(),
@@ -365,7 +365,7 @@ fn minor_units(pounds: Decimal) -> Decimal {
 fn pieces<'a>(lines: impl Iterator<Item = (&'a String, i32)>) -> Pieces {
     let mut pieces = Pieces::new();
     for (sku, quantity) in lines {
-        *pieces.entry(sku.clone()).or_default() += i64::from(quantity);
+        *pieces.entry(sku.to_uppercase()).or_default() += i64::from(quantity);
     }
     pieces
 }
