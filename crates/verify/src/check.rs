@@ -9,7 +9,7 @@ use crate::collect::{
     Consumer, Database, DatabaseError, KafkaError, Registry, RegistryError, StoreReadError, read_store,
 };
 use crate::finding::{Findings, Kind};
-use crate::inbox::{self, LastOffsets};
+use crate::inbox::{self, Ends, PartitionEnd};
 use crate::log::Log;
 use crate::options::Options;
 use crate::report::Report;
@@ -52,8 +52,8 @@ pub async fn check(options: &Options) -> Result<Report, CheckError> {
     Ok(report)
 }
 
-/// The same for any system.
-async fn check_system(options: &Options, mut system: impl System) -> Result<Report, CheckError> {
+/// As [`check`], for any system; `input` and `orders` of the options are not looked at.
+pub async fn check_system(options: &Options, mut system: impl System) -> Result<Report, CheckError> {
     let begun = Instant::now();
     let mut findings = Findings::keeping(options.shown);
     let ours = |category: &str| options.topics.values().flatten().any(|it| it == category);
@@ -61,7 +61,7 @@ async fn check_system(options: &Options, mut system: impl System) -> Result<Repo
     log.judge(&mut findings);
     system.judge_store(&log, &mut findings);
 
-    let mut topics = Topics { last_offsets: LastOffsets::new(), read: Vec::new(), records: 0, upcast: 0 };
+    let mut topics = Topics { ends: Ends::new(), read: Vec::new(), records: 0, upcast: 0 };
     let mut registry = Registry::new(&options.registry);
     for (name, categories) in &options.topics {
         topics.judge(options, &log, &system, (name, categories), &mut registry, &mut findings).await?;
@@ -69,8 +69,7 @@ async fn check_system(options: &Options, mut system: impl System) -> Result<Repo
 
     let mut database = Database::connect(&options.postgres).await?;
     let inbox = database.inbox().await?;
-    let applied =
-        inbox::judge(&log, &topics.read, &options.projections, &topics.last_offsets, &inbox, &mut findings);
+    let applied = inbox::judge(&log, &topics.read, &options.projections, &topics.ends, &inbox, &mut findings);
     for table in system.tables(&log) {
         table.judge(database.table(&table).await?, &mut findings);
     }
@@ -98,7 +97,7 @@ async fn check_system(options: &Options, mut system: impl System) -> Result<Repo
 /// What was found in the topics so far.
 struct Topics {
     read: Vec<Topic>,
-    last_offsets: LastOffsets,
+    ends: Ends,
     records: u64,
     upcast: u64,
 }
@@ -124,6 +123,7 @@ impl Topics {
         let mut judge = TopicJudge::new(log, system, &topic, &options.source);
         let (sender, mut batches) = mpsc::channel(4);
         let reader = tokio::task::spawn_blocking(move || consumer.read(&sender));
+        let mut last = BTreeMap::new();
         while let Some(batch) = batches.recv().await {
             for record in &batch {
                 let id = schema_id(record);
@@ -131,14 +131,54 @@ impl Topics {
                     registry.fetch(id).await?;
                 }
                 judge.see(record, registry.schema(id), findings);
-                self.last_offsets.insert((name.clone(), record.partition), record.offset);
+                last.insert(record.partition, record.offset);
             }
         }
-        reader.await??;
+        for (partition, next) in (0..).zip(reader.await??) {
+            let last = last.get(&partition).copied().unwrap_or(-1);
+            self.ends.insert((name.clone(), partition), PartitionEnd { last, next });
+        }
         judge.finish(findings);
         self.records += judge.records;
         self.upcast += judge.upcast;
         self.read.push(topic);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn options(input: PathBuf) -> Options {
+        // Port 9 is "discard": nothing listens there.
+        let store = "esdb://127.0.0.1:9?tls=false&maxDiscoverAttempts=1&discoveryInterval=1";
+        Options::new(store, "127.0.0.1:9", "http://127.0.0.1:9", "postgres://127.0.0.1:9/x", input)
+    }
+
+    async fn refused(options: &Options) -> String {
+        check(options).await.expect_err("nothing is there").to_string()
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_not_there_is_named() {
+        let file = tempfile::NamedTempFile::with_suffix(".csv").unwrap();
+        let header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+        std::fs::write(file.path(), header).unwrap();
+        let input = file.path().to_owned();
+        let text = refused(&options(input.clone())).await;
+        assert!(text.starts_with("event store: reading $all failed"), "{text}");
+        let text = refused(&Options { store: "nowhere".to_owned(), ..options(input) }).await;
+        assert!(text.starts_with("event store: \"nowhere\" is no connection string"), "{text}");
+        let text = refused(&options("missing.csv".into())).await;
+        assert_eq!(text, "input missing.csv can't be read");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_not_there_is_named() {
+        let error = Database::connect("postgres://127.0.0.1:9/x").await.err().expect("nothing is there");
+        assert!(error.to_string().starts_with("postgres: the database can't be read"), "{error}");
     }
 }

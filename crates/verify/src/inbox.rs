@@ -58,15 +58,25 @@ pub(crate) struct ParkedEvent {
     pub(crate) reason: String,
 }
 
-/// By topic and partition, the offset of the last record.
-pub(crate) type LastOffsets = HashMap<(String, i32), i64>;
+/// Where a partition ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartitionEnd {
+    /// Offset of its last record, -1 if it has none.
+    pub(crate) last: i64,
+    /// The offset that the next record gets. Markers of transactions take offsets too, so this is not
+    /// `last + 1`.
+    pub(crate) next: i64,
+}
+
+/// By topic and partition, where it ends.
+pub(crate) type Ends = HashMap<(String, i32), PartitionEnd>;
 
 /// Judges the inbox and returns how many events each projection has applied.
 pub(crate) fn judge(
     log: &Log,
     topics: &[Topic],
     projections: &BTreeMap<String, Vec<String>>,
-    last_offsets: &LastOffsets,
+    ends: &Ends,
     inbox: &Inbox,
     findings: &mut Findings,
 ) -> BTreeMap<String, u64> {
@@ -108,7 +118,7 @@ pub(crate) fn judge(
         let text = format_args!("{topic} has no such stream in the store");
         findings.add(Stage::Inbox, Kind::Mismatch, format_args!("{projection} {stream}"), text);
     }
-    offsets(projections, last_offsets, inbox, findings);
+    offsets(projections, ends, inbox, findings);
     for ParkedEvent { projection, stream, revision, reason } in &inbox.parked {
         let revision = revision.map_or_else(|| "?".to_owned(), |revision| revision.to_string());
         findings.add(Stage::Inbox, Kind::Parked, format_args!("{projection} {revision}@{stream}"), reason);
@@ -116,25 +126,24 @@ pub(crate) fn judge(
     applied
 }
 
-/// Every partition was taken up to its last record.
-fn offsets(
-    projections: &BTreeMap<String, Vec<String>>,
-    last_offsets: &LastOffsets,
-    inbox: &Inbox,
-    findings: &mut Findings,
-) {
+/// Every partition was taken up to its last record, and no further than its end: what comes there next would
+/// be skipped.
+fn offsets(projections: &BTreeMap<String, Vec<String>>, ends: &Ends, inbox: &Inbox, findings: &mut Findings) {
     let rows: HashMap<_, _> = inbox
         .offsets
         .iter()
         .map(|row| ((row.projection.as_str(), row.topic.as_str(), row.partition), row.next.unwrap_or(0)))
         .collect();
     for (projection, read) in projections {
-        for ((topic, partition), last) in last_offsets.iter().filter(|((topic, _), _)| read.contains(topic)) {
+        for ((topic, partition), end) in ends.iter().filter(|((topic, _), _)| read.contains(topic)) {
             let next = rows.get(&(projection.as_str(), topic.as_str(), *partition)).copied().unwrap_or(0);
-            if next <= *last {
-                let text = format_args!("goes on at offset {next}, the last record stands at {last}");
-                let place = format_args!("{projection} {topic}[{partition}]");
+            let place = format_args!("{projection} {topic}[{partition}]");
+            if next <= end.last {
+                let text = format_args!("goes on at offset {next}, the last record stands at {}", end.last);
                 findings.add(Stage::Inbox, Kind::Missing, place, text);
+            } else if next > end.next {
+                let text = format_args!("goes on at offset {next}, the partition ends at {}", end.next);
+                findings.add(Stage::Inbox, Kind::Mismatch, place, text);
             }
         }
     }

@@ -6,8 +6,8 @@
 //! new ones, its own reading of the shop's rules.
 //!
 //! - *Collecting* ([`check`]) does the I/O; *judging* is pure and works on what was collected.
-//! - The comparison of store, topics and inbox is generic; what it must know about a system is a [`System`],
-//!   and [`Shop`] is the one for the sample shop.
+//! - The comparison of store, topics and inbox is generic ([`check_system`]); what it must know about a system
+//!   is a [`System`], and [`Shop`] is the one for the sample shop.
 //! - Every difference is a [`Finding`] with a [`Stage`], a [`Kind`] and a place, so that a reader can go and
 //!   look.
 //!
@@ -43,7 +43,7 @@ mod system;
 mod table;
 mod topics;
 
-pub use check::{CheckError, check};
+pub use check::{CheckError, check, check_system};
 pub use collect::{DatabaseError, KafkaError, RegistryError, StoreReadError};
 pub use finding::{Finding, Findings, Kind, Stage};
 pub use log::{Entry, Log};

@@ -85,3 +85,55 @@ impl fmt::Display for Report {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::finding::{Kind, Stage};
+
+    #[test]
+    fn a_report_reads_well_and_keeps_its_names() {
+        let figures =
+            [("orders", json!(2)), ("lines", json!({"fee": 1, "return": 2})), ("malformed", json!([]))];
+        let text = "1@order-1 has no record".to_owned();
+        let place = "shop.orders".to_owned();
+        let report = Report {
+            figures: figures.map(|(name, value)| (name.to_owned(), value)).into(),
+            stored: 10,
+            relayed: 9,
+            applied: 17,
+            applied_by: [("orders".to_owned(), 17)].into(),
+            upcast: 1,
+            parked: 0,
+            missing: 2,
+            duplicates: 0,
+            out_of_order: 0,
+            mismatches: 0,
+            system_events: 3,
+            foreign_events: 4,
+            findings: vec![Finding { stage: Stage::Topics, kind: Kind::Missing, place, text }],
+            seconds: 0.25,
+        };
+        assert!(!report.is_clean());
+        let expected = "stored 10, relayed 9, applied 17\n\
+            lines: fee 1, return 2\n\
+            orders: 2\n\
+            upcast 1, left alone: 3 events of the server, 4 of others\n\
+            topics: missing: shop.orders: 1@order-1 has no record\n\
+            … and 1 more\n\
+            missing 2, duplicates 0, out of order 0, mismatches 0, parked 0 (checked in 0.2 s)";
+        assert_eq!(report.to_string(), expected);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["lines"]["return"], 2);
+        assert_eq!(
+            (&json["missing"], &json["out_of_order"], &json["upcast"]),
+            (&json!(2), &json!(0), &json!(1))
+        );
+        let finding = json!({
+            "stage": "topics", "kind": "missing", "place": "shop.orders", "text": "1@order-1 has no record",
+        });
+        assert_eq!(json["findings"], json!([finding]));
+    }
+}

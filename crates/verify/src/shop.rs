@@ -1,6 +1,7 @@
 //! What the checker knows of the sample shop: its input, its domain, its read models.
 
 mod book;
+mod causality;
 mod deliveries;
 mod expect;
 mod expected;

@@ -90,8 +90,8 @@ impl Consumer {
     }
 
     /// Sends every record, in the order of offsets within a partition, until each partition was at its end.
-    /// Blocks: call it on a thread of its own.
-    pub(crate) fn read(self, records: &mpsc::Sender<Vec<Record>>) -> Result<(), KafkaError> {
+    /// Returns by partition the offset that its next record gets. Blocks: call it on a thread of its own.
+    pub(crate) fn read(self, records: &mpsc::Sender<Vec<Record>>) -> Result<Vec<i64>, KafkaError> {
         let failed = |source| KafkaError::Client { topic: self.topic.clone(), source };
         let mut assignment = TopicPartitionList::new();
         for partition in 0..self.partitions {
@@ -119,14 +119,15 @@ impl Consumer {
             if batch.len() >= BATCH || open.is_empty() {
                 // A receiver that has gone has failed by itself and says why.
                 if records.blocking_send(std::mem::take(&mut batch)).is_err() {
-                    return Ok(());
+                    return Ok(Vec::new());
                 }
             }
             if heard.elapsed() > PATIENCE {
                 return Err(KafkaError::Silent { topic: self.topic.clone(), open: open.len() });
             }
         }
-        Ok(())
+        let end = |partition| self.inner.fetch_watermarks(&self.topic, partition, PATIENCE);
+        (0..self.partitions).map(|partition| end(partition).map(|(_, high)| high).map_err(failed)).collect()
     }
 }
 

@@ -61,3 +61,52 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers each connection with the next of these, then is gone.
+    async fn server(answers: Vec<(&'static str, &'static str)>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for (status, body) in answers {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4096];
+                assert!(socket.read(&mut request).await.unwrap() > 0);
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                );
+                socket.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_schema_is_fetched_once_and_one_that_is_unknown_is_remembered() {
+        let good = r#"{"schema": "{\"type\": \"record\", \"name\": \"a.B\", \"fields\": []}"}"#;
+        let bad = r#"{"schema": "{\"type\": \"nonsense\"}"}"#;
+        let url = server(vec![("200 OK", good), ("404 Not Found", "{}"), ("200 OK", bad)]).await;
+        let mut registry = Registry::new(&url);
+        for id in [1, 2, 3, 1, 2, 3] {
+            registry.fetch(id).await.unwrap();
+        }
+        assert_eq!(registry.schema(Some(1)).unwrap().full_name(), "a.B");
+        assert_eq!(registry.schema(Some(2)).unwrap_err(), "its schema id 2 is unknown to the registry");
+        assert!(
+            registry.schema(Some(3)).unwrap_err().starts_with("its schema id 3: schema is not understood")
+        );
+        assert!(registry.schema(None).unwrap_err().starts_with("its value is not in the wire format"));
+        let error = registry.fetch(4).await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("schema registry: {url}schemas/ids/4 can't be read; is it running and reachable?")
+        );
+    }
+}

@@ -39,7 +39,7 @@ pub(super) struct Customer {
 pub(super) struct Item {
     /// As written in the file.
     pub code: Box<str>,
-    /// Trimmed and in upper case: the name of the shelf.
+    /// In upper case: the name of the shelf.
     pub product: Box<str>,
     pub description: Box<str>,
     /// Positive also where it came back.
@@ -282,5 +282,8 @@ mod tests {
         assert_eq!((book.orders.len(), book.customers.len()), (9_653, 3_002));
         assert_eq!(book.returns.iter().filter(|it| !it.lines.is_empty()).count(), 1_806);
         assert_eq!(book.returns.iter().filter(|it| it.undoes.is_some()).count(), 53);
+        // Pence with three places, as the script in the README counts them.
+        assert_eq!(book.orders.iter().map(Order::total).sum::<Money>(), 481_261_540_100);
+        assert_eq!(book.returns.iter().map(Return::total).sum::<Money>(), 29_007_457_000);
     }
 }

@@ -123,7 +123,7 @@ fn item(name: &'static str, code: Expect, item: &Item, more: Vec<(&'static str, 
 
 /// A charge's code says which charge it is, in whichever case it was typed.
 fn charge_code(item: &Item) -> Expect {
-    Expect::AnyCase(item.code.trim().to_owned())
+    Expect::AnyCase(item.code.to_string())
 }
 
 fn list<T>(items: &[T], expect: impl Fn(&T) -> Expect) -> Expect {

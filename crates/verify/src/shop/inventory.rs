@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::book::{Book, Correction};
+use super::causality;
 use crate::finding::{Findings, Kind, Stage};
 use crate::log::{Entry, Log};
 
@@ -113,8 +114,9 @@ pub(super) fn judge(log: &Log, book: &Book, findings: &mut Findings) -> AllAnswe
         corrections: HashMap::new(),
         findings,
     };
-    for Correction { product, invoice, requested, .. } in &book.corrections {
-        judge.corrections.entry(product).or_default().entry(invoice).or_default().push(*requested);
+    for correction in &book.corrections {
+        let invoices = judge.corrections.entry(&correction.product).or_default();
+        invoices.entry(&correction.invoice).or_default().push(correction);
     }
     for stream in log.streams().filter(|stream| stream.category() == "inventory") {
         judge.product(stream);
@@ -134,7 +136,7 @@ struct Judge<'a> {
     /// Index of the return and product.
     returned: HashSet<(usize, &'a str)>,
     /// By product and invoice, what was not seen so far.
-    corrections: HashMap<&'a str, HashMap<&'a str, Vec<i64>>>,
+    corrections: HashMap<&'a str, HashMap<&'a str, Vec<&'a Correction>>>,
     findings: &'a mut Findings,
 }
 
@@ -264,15 +266,16 @@ impl<'a> Judge<'a> {
                 entry,
                 format_args!("no correction by invoice {} in the input", event.invoice),
             ),
-            Some(open) => match open.iter().position(|requested| *requested == event.requested) {
-                Some(found) => drop(open.swap_remove(found)),
+            Some(open) => match open.iter().position(|it| it.requested == event.requested) {
+                Some(found) => {
+                    open.swap_remove(found);
+                }
                 None if open.is_empty() => {
                     self.add(Kind::Duplicate, entry, format_args!("invoice {} came before", event.invoice));
                 }
                 None => {
-                    let expected = open.swap_remove(0);
-                    let text =
-                        format!("invoice {} asks for {expected}, not {}", event.invoice, event.requested);
+                    let Correction { line, requested, .. } = open.swap_remove(0);
+                    let text = format!("line {line} asks for {requested}, not {}", event.requested);
                     self.add(Kind::Mismatch, entry, text);
                 }
             },
@@ -285,11 +288,10 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Effects come after their causes: the event that opened `order-…` or `return-…` stands before.
+    /// The event that opened `order-…` or `return-…` is what this one follows from.
     fn follows(&mut self, entry: &Entry, category: &str, id: &str) {
-        let cause = self.log.stream(&StreamName::of(category, id)).next();
-        if cause.is_some_and(|cause| cause.event.position > entry.event.position) {
-            self.add(Kind::OutOfOrder, entry, format_args!("stands before {category} {id}"));
+        if let Some(cause) = self.log.stream(&StreamName::of(category, id)).next() {
+            causality::judge(cause, entry, self.findings);
         }
     }
 
@@ -318,13 +320,10 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        for (product, invoices) in &self.corrections {
-            for (invoice, requested) in
-                invoices.iter().flat_map(|(it, open)| open.iter().map(move |by| (it, by)))
-            {
-                let text = format_args!("no correction by {requested} of invoice {invoice}");
-                self.findings.add(Stage::Store, Kind::Missing, format_args!("inventory-{product}"), text);
-            }
+        let open = self.corrections.values().flat_map(HashMap::values).flatten();
+        for Correction { line, product, invoice, requested, .. } in open {
+            let text = format_args!("no correction by {requested} of invoice {invoice} (line {line})");
+            self.findings.add(Stage::Store, Kind::Missing, format_args!("inventory-{product}"), text);
         }
     }
 }

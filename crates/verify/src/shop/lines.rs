@@ -22,13 +22,13 @@ const COLUMNS: [&str; 8] = [
     "Country",
 ];
 
-/// A well-formed line.
+/// A well-formed line. White space around a field is not part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
     /// Number of the line in the file, the header is 1.
     pub number: u64,
     pub invoice: Box<str>,
-    /// As written in the file.
+    /// As written in the file, in whichever case.
     pub code: Box<str>,
     pub description: Box<str>,
     pub quantity: i32,
@@ -40,9 +40,9 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// The code by which the shop tells products and charges apart.
+    /// The code by which the shop tells products and charges apart: in upper case.
     pub(super) fn product(&self) -> String {
-        self.code.trim().to_uppercase()
+        self.code.to_uppercase()
     }
 }
 
@@ -126,9 +126,9 @@ fn parse(number: u64, record: &csv::ByteRecord) -> Result<Line, &'static str> {
     if record.len() != COLUMNS.len() {
         return Err("number of columns");
     }
-    let field = |n: usize| str::from_utf8(&record[n]).map_err(|_| COLUMNS[n]);
+    let field = |n: usize| str::from_utf8(&record[n]).map(str::trim).map_err(|_| COLUMNS[n]);
     let required =
-        |n: usize| field(n).and_then(|text| if text.trim().is_empty() { Err(COLUMNS[n]) } else { Ok(text) });
+        |n: usize| field(n).and_then(|text| if text.is_empty() { Err(COLUMNS[n]) } else { Ok(text) });
     let line = Line {
         number,
         invoice: required(0)?.into(),
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_line_is_kept_as_written() {
-        let Entry::Line(line) = one("C1,84406b,\"a, \"\"b\"\"\",-2,2010-12-01 08:26:00,0.001,17850,EIRE")
+        let Entry::Line(line) = one("C1, 84406b ,\"a, \"\"b\"\"\",-2,2010-12-01 08:26:00,0.001,17850,EIRE")
         else {
             panic!("well-formed")
         };

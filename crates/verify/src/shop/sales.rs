@@ -6,6 +6,7 @@ use aqueduct_core::StreamName;
 use serde_json::Value;
 
 use super::book::{Book, Order};
+use super::causality;
 use super::expect::Expect;
 use super::expected::{self, Answers};
 use super::inventory::{AllAnswers, Answer};
@@ -136,6 +137,9 @@ impl Judge<'_> {
                 }
             }
         }
+        if let Some(cause) = self.log.stream(&entry.event.stream).next() {
+            causality::judge(cause, entry, self.findings);
+        }
         let confirmed = order.wanted.is_empty() || !so_far.reserved.is_empty();
         match (entry.event.event_type.as_str(), confirmed) {
             ("OrderConfirmed", true) => self.content(entry, 1, &expected::order_confirmed(order, so_far)),
@@ -153,9 +157,8 @@ impl Judge<'_> {
             return self.add(Kind::Mismatch, entry, format_args!("return {named:?} doesn't undo this order"));
         }
         self.content(entry, 1, &expected::order_cancelled(order, named));
-        let cause = self.log.stream(&StreamName::of("return", named)).next();
-        if cause.is_some_and(|cause| cause.event.position > entry.event.position) {
-            self.add(Kind::OutOfOrder, entry, format_args!("stands before return {named}"));
+        if let Some(cause) = self.log.stream(&StreamName::of("return", named)).next() {
+            causality::judge(cause, entry, self.findings);
         }
     }
 

@@ -8,7 +8,7 @@ mod shopkeeper;
 use std::collections::BTreeMap;
 
 use crate::finding::{Finding, Findings, Kind, Stage};
-use crate::inbox::{self, Inbox, LastOffsets};
+use crate::inbox::{self, Ends, Inbox, PartitionEnd};
 use crate::log::Log;
 use crate::options::{default_projections, default_topics};
 use crate::system::System;
@@ -58,18 +58,19 @@ impl World {
         shop.judge_store(&log, &mut findings);
 
         let schemas = Schemas::shipped();
-        let (mut read, mut last_offsets) = (Vec::new(), LastOffsets::new());
+        let (mut read, mut ends) = (Vec::new(), Ends::new());
         for (name, categories) in topics {
             let topic = Topic { name: name.clone(), categories, partitions: PARTITIONS };
             let mut judge = TopicJudge::new(&log, &shop, &topic, SOURCE);
             for record in &self.records[&name] {
                 judge.see(record, schemas.by_id(schema_id(record)), &mut findings);
-                last_offsets.insert((name.clone(), record.partition), record.offset);
+                let end = PartitionEnd { last: record.offset, next: record.offset + 2 };
+                ends.insert((name.clone(), record.partition), end);
             }
             judge.finish(&mut findings);
             read.push(topic);
         }
-        inbox::judge(&log, &read, &default_projections(), &last_offsets, &self.inbox, &mut findings);
+        inbox::judge(&log, &read, &default_projections(), &ends, &self.inbox, &mut findings);
         for table in shop.tables(&log) {
             table.judge(self.rows[table.name].clone(), &mut findings);
         }

@@ -18,7 +18,7 @@ use crate::table::Cells;
 use crate::topics::Record;
 
 /// The schemas of the repository, latest versions, numbered as a registry would.
-pub(super) struct Schemas(Vec<(String, String, Schema)>);
+pub(super) struct Schemas(Vec<(String, serde_avro_fast::Schema, Schema)>);
 
 impl Schemas {
     pub(super) fn shipped() -> Self {
@@ -39,8 +39,7 @@ impl Schemas {
         let read = |(context, file): &(&str, &str)| {
             let text = std::fs::read_to_string(schemas.join(context).join(format!("{file}.avsc"))).unwrap();
             let name = file.split_once('/').unwrap().0.to_owned();
-            let schema = Schema::parse(&text).unwrap();
-            (name, text, schema)
+            (name, text.parse().unwrap(), Schema::parse(&text).unwrap())
         };
         Self(types.iter().map(read).collect())
     }
@@ -53,10 +52,9 @@ impl Schemas {
     /// The value of a record in the wire format.
     pub(super) fn encode(&self, event_type: &str, data: &Value) -> Vec<u8> {
         let index = self.0.iter().position(|(name, ..)| name == event_type).unwrap();
-        let schema: serde_avro_fast::Schema = self.0[index].1.parse().unwrap();
         let mut value = vec![0];
         value.extend(u32::try_from(index + 1).unwrap().to_be_bytes());
-        let mut config = SerializerConfig::new(&schema);
+        let mut config = SerializerConfig::new(&self.0[index].1);
         serde_avro_fast::to_datum(&numbered(data), value, &mut config).unwrap()
     }
 }

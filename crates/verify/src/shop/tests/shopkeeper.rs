@@ -6,7 +6,6 @@ use std::path::Path;
 
 use aqueduct_core::{CommandId, Metadata, RecordedEvent, StreamName};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::shop::book::{Book, Item, Order, Return};
 use crate::shop::lines::{Entry, read};
@@ -128,12 +127,15 @@ impl<'a> Keeper<'a> {
         let revision = self.lengths.entry(stream.clone()).or_insert(0);
         let number = self.happenings.len() as u64;
         let command_id = CommandId::derived(&[&number.to_string()]);
+        // What follows from an order or a return is of the same request.
+        let request = ["returnId", "orderId"].iter().find_map(|name| latest[name].as_str());
+        let correlation_id = CommandId::derived(&[request.unwrap_or(id)]).as_uuid();
         let metadata = Metadata {
             schema_version: version,
             aggregate_type: category.to_owned(),
             aggregate_id: id.to_owned(),
             timestamp: jiff::Timestamp::from_second(1_700_000_000 + i64::try_from(number).unwrap()).unwrap(),
-            correlation_id: Uuid::from_u128(number.into()),
+            correlation_id,
             causation_id: command_id.as_uuid(),
             command_id,
             traceparent: number
