@@ -1,15 +1,16 @@
 //! What becomes one transaction.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use aqueduct_core::Position;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::pump::Record;
 use crate::trace::BatchSpan;
 
 /// Records of which everything is decided, with the checkpoint that goes with them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// The checkpoint is the last.
     pub(crate) records: Vec<Record>,
@@ -23,21 +24,10 @@ pub(crate) struct Batch {
     pub(crate) upcast: BTreeMap<String, u64>,
     /// Records without a previous revision.
     pub(crate) hidden: u64,
-    pub(crate) opened: Instant,
-    pub(crate) span: BatchSpan,
+    /// When the first of the events came, and the span that began then; `None` for a checkpoint alone.
+    pub(crate) opened: Option<(Instant, BatchSpan)>,
 }
 
-impl Batch {
-    pub(crate) fn new(route: &str, lane: u32) -> Self {
-        Self {
-            records: Vec::new(),
-            bytes: 0,
-            position: None,
-            events: 0,
-            upcast: BTreeMap::new(),
-            hidden: 0,
-            opened: Instant::now(),
-            span: BatchSpan::new(route, lane),
-        }
-    }
-}
+/// A batch on its way to its transaction. The permit is held until that is over: there is one at a time, so what
+/// comes meanwhile fills the next.
+pub(crate) type HandedOn = (Batch, OwnedSemaphorePermit);

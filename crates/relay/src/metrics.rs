@@ -59,7 +59,9 @@ impl LaneMetrics {
     pub(crate) fn committed(&self, batch: &Batch) {
         self.transaction("committed");
         counter!(EVENTS_RELAYED, &self.labels()).increment(batch.events);
-        histogram!(BATCH_SECONDS, &self.labels()).record(batch.opened.elapsed());
+        if let Some((opened, _)) = &batch.opened {
+            histogram!(BATCH_SECONDS, &self.labels()).record(opened.elapsed());
+        }
         for (event_type, count) in &batch.upcast {
             let labels = [("route", self.route.clone()), ("event_type", event_type.clone())];
             counter!(UPCAST, &labels).increment(*count);

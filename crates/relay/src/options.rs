@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// librdkafka properties on which the promises rest: they are set by the relay and can't be configured.
-const RESERVED: [&str; 17] = [
+/// librdkafka properties on which the promises rest, or that follow from the options below: set by the relay.
+const RESERVED: [&str; 22] = [
     "acks",
     "allow.auto.create.topics",
     "auto.offset.reset",
@@ -17,12 +17,17 @@ const RESERVED: [&str; 17] = [
     "enable.idempotence",
     "enable.partition.eof",
     "group.id",
+    "heartbeat.interval.ms",
     "isolation.level",
     "linger.ms",
+    "message.max.bytes",
     "message.timeout.ms",
+    "metadata.broker.list",
     "partition.assignment.strategy",
     "partitioner",
+    "queue.buffering.max.ms",
     "request.required.acks",
+    "session.timeout.ms",
     "transaction.timeout.ms",
     "transactional.id",
 ];
@@ -139,7 +144,7 @@ impl Options {
         }
         for key in self.properties.keys() {
             if RESERVED.contains(&key.as_str()) {
-                let problem = "set by the relay, whose promises rest on it: remove it".to_owned();
+                let problem = "set by the relay itself: remove it, and see its own options".to_owned();
                 return error(&format!("properties.{key}"), problem);
             }
         }

@@ -11,11 +11,11 @@ use aqueduct_schema::{RecordEncoder, RegistryError};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, HandedOn};
 use crate::checkpoint::{self, Checkpoint, LastRecord, Ledger};
 use crate::error::chain;
 use crate::partition::partition_of;
@@ -23,6 +23,7 @@ use crate::previous::{KnownStreams, Previous};
 use crate::pump::Record;
 use crate::record::{Encoding, Headers};
 use crate::status::{LaneBoard, LaneState};
+use crate::trace::BatchSpan;
 use crate::{LaneError, Options};
 
 /// An event that does not become a record. The lane waits at it: what comes after it may belong to the same
@@ -85,10 +86,11 @@ impl Preparer<'_> {
     pub(crate) async fn run(
         &self,
         checkpoint: Option<Checkpoint>,
-        batches: mpsc::Sender<Batch>,
+        batches: mpsc::Sender<HandedOn>,
         stop: &CancellationToken,
     ) -> Result<(), LaneError> {
         let mut work = Work::new(self, checkpoint);
+        let turns = Arc::new(Semaphore::new(1));
         let mut events = self.store.subscribe_all(work.received);
         self.board.set(LaneState::Running);
         loop {
@@ -102,11 +104,13 @@ impl Preparer<'_> {
                 () = stop.cancelled() => return Ok(()),
                 () = until(retry_at), if retry_at.is_some() => work.retry().await,
                 event = next(&mut events), if !urgent && retry_at.is_none() => work.take(event?).await?,
-                permit = batches.reserve(), if urgent || due => match permit {
-                    Ok(permit) => permit.send(work.hand_on()),
-                    // The thread that takes them has ended, and says why.
-                    Err(_) => return Ok(()),
-                },
+                turn = Arc::clone(&turns).acquire_owned(), if urgent || due => {
+                    let Ok(turn) = turn else { return Ok(()) };
+                    if batches.send((work.hand_on(), turn)).await.is_err() {
+                        // The thread that takes them has ended, and says why.
+                        return Ok(());
+                    }
+                }
                 () = until(due_at), if !due && due_at.is_some() => {}
             }
         }
@@ -171,7 +175,7 @@ impl<'a> Work<'a> {
             received,
             handed_on: received,
             handed_on_at: Instant::now(),
-            batch: Batch::new(&route.name, lane.ledger.lane),
+            batch: Batch::default(),
             stuck: None,
         }
     }
@@ -184,10 +188,10 @@ impl<'a> Work<'a> {
 
     /// When the batch is to be handed on, if there is anything to tell.
     fn due_at(&self) -> Option<Instant> {
-        if self.batch.events > 0 {
+        if let Some((opened, _)) = &self.batch.opened {
             // Nothing is added to it while the lane is stuck.
             let wait = if self.stuck.is_some() { Duration::ZERO } else { self.lane.options.linger() };
-            Some(Instant::from_std(self.batch.opened) + wait)
+            Some(*opened + wait)
         } else if self.received > self.handed_on {
             Some(self.handed_on_at + self.lane.options.idle_checkpoint())
         } else {
@@ -254,8 +258,10 @@ impl<'a> Work<'a> {
 
         let route = &lane.ledger.route;
         let partition = partition_of(event.stream.as_str(), route.partitions.get()) as i32;
-        if self.batch.events == 0 {
-            self.batch.opened = std::time::Instant::now();
+        let open = || (Instant::now(), BatchSpan::new(&route.name, lane.ledger.lane));
+        let (_, span) = self.batch.opened.get_or_insert_with(open);
+        if let Some(traceparent) = &metadata.traceparent {
+            span.link(traceparent);
         }
         self.batch.records.push(Record {
             topic: Arc::clone(&self.topic),
@@ -269,9 +275,6 @@ impl<'a> Work<'a> {
         self.batch.hidden += u64::from(previous == Previous::Hidden);
         if encoded.upcasted {
             count(&mut self.batch.upcast, &event.event_type);
-        }
-        if let Some(traceparent) = &metadata.traceparent {
-            self.batch.span.link(traceparent);
         }
         self.known.passed(event);
         self.last = Some(LastRecord { partition, position: event.position });
@@ -311,7 +314,7 @@ impl<'a> Work<'a> {
     /// The batch, complete with its checkpoint.
     fn hand_on(&mut self) -> Batch {
         let ledger = self.lane.ledger;
-        let mut batch = std::mem::replace(&mut self.batch, Batch::new(&ledger.route.name, ledger.lane));
+        let mut batch = std::mem::take(&mut self.batch);
         if let Some(position) = self.received {
             let value = ledger.at(position, &self.met, self.last).to_json();
             let key = Bytes::from_static(checkpoint::KEY.as_bytes());

@@ -154,8 +154,10 @@ impl Lanes<'_> {
             async move {
                 tokio::select! {
                     () = lane::run(Arc::new(context), stop, leave) => {}
-                    () = measure_lag(store, position, metrics) => {}
+                    () = measure_lag(store, position, &metrics) => {}
                 }
+                // From here on another instance shows it.
+                metrics.lag(0);
             }
         };
         self.running.insert(id, (stop, tokio::spawn(run)));
@@ -178,7 +180,7 @@ impl Lanes<'_> {
 async fn measure_lag(
     store: Arc<dyn EventStore>,
     position: watch::Receiver<Option<Position>>,
-    metrics: LaneMetrics,
+    metrics: &LaneMetrics,
 ) {
     loop {
         // A store that can't be asked shows elsewhere.

@@ -9,7 +9,7 @@ use aqueduct_schema::RecordEncoder;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::Batch;
+use crate::batch::HandedOn;
 use crate::checkpoint::{Checkpoint, Ledger};
 use crate::prepare::Preparer;
 use crate::pump::Pump;
@@ -32,8 +32,8 @@ pub(crate) struct LaneContext {
 /// Takes the lane over, goes on from its checkpoint and relays until `stop` is cancelled (`Ok`) or something
 /// fails. When it returns, nothing of the session writes any more.
 ///
-/// Reading and deciding happens here; Kafka's blocking calls on a thread. One batch at most waits between
-/// the two.
+/// Reading and deciding happens here; Kafka's blocking calls on a thread. While one batch is in its
+/// transaction the next one fills.
 pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) -> Result<(), LaneError> {
     let (started, start) = oneshot::channel();
     let (hand_on, batches) = mpsc::channel(1);
@@ -52,7 +52,9 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
     }
 
     let mut end = std::pin::pin!(async { end.await.unwrap_or(Err(LaneError::ThreadEnded)) });
-    let mut hung = std::pin::pin!(progress.hung(context.options.transaction_timeout()));
+    // A transaction waits at most one time-out for its deliveries and one for its commit.
+    let limit = context.options.transaction_timeout() * 2 + Duration::from_secs(30);
+    let mut hung = std::pin::pin!(progress.hung(limit));
     let prepared = tokio::select! {
         biased;
         ended = &mut end => return ended,
@@ -74,7 +76,7 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
 async fn prepare(
     context: &LaneContext,
     start: oneshot::Receiver<Option<Checkpoint>>,
-    hand_on: mpsc::Sender<Batch>,
+    hand_on: mpsc::Sender<HandedOn>,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
     let checkpoint = tokio::select! {
@@ -103,7 +105,7 @@ async fn prepare(
 fn write(
     context: &LaneContext,
     started: oneshot::Sender<Option<Checkpoint>>,
-    mut batches: mpsc::Receiver<Batch>,
+    mut batches: mpsc::Receiver<HandedOn>,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
@@ -115,14 +117,15 @@ fn write(
     if started.send(checkpoint).is_err() {
         return Ok(());
     }
-    while let Some(mut batch) = batches.blocking_recv() {
+    while let Some((mut batch, turn)) = batches.blocking_recv() {
         if stop.is_cancelled() {
             return Ok(());
         }
         let records = std::mem::take(&mut batch.records);
-        let entered = batch.span.enter(batch.events);
+        let entered = batch.opened.as_ref().map(|(_, span)| span.enter(batch.events));
         let written = progress.during(|| pump.transact(records));
         drop(entered);
+        drop(turn);
         if let Err(error) = written {
             board.metrics.transaction("failed");
             return Err(error.into());
@@ -156,17 +159,35 @@ impl Progress {
         result
     }
 
-    /// Completes, with the seconds it has taken, when a call takes longer than its own time-outs allow: a
-    /// transaction waits at most one time-out for its deliveries and one for its commit.
-    async fn hung(&self, timeout: Duration) -> u64 {
-        let limit = (timeout * 2 + Duration::from_secs(30)).as_millis() as u64;
+    /// Completes, with the seconds it has taken, when a call takes longer than the limit.
+    async fn hung(&self, limit: Duration) -> u64 {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let since = self.since.load(Ordering::Relaxed);
-            let taken = self.now().saturating_sub(since);
+            let taken = Duration::from_millis(self.now().saturating_sub(since));
             if since > 0 && taken > limit {
-                return taken / 1000;
+                return taken.as_secs();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_does_not_return_is_noticed() {
+        let progress = Arc::new(Progress::new());
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let thread = {
+            let progress = Arc::clone(&progress);
+            std::thread::spawn(move || progress.during(|| released.recv()))
+        };
+        let hung = progress.hung(Duration::from_millis(1));
+        tokio::time::timeout(Duration::from_secs(60), hung).await.expect("noticed in time");
+        drop(release);
+        thread.join().unwrap().unwrap_err();
+        assert_eq!(progress.since.load(Ordering::Relaxed), 0, "between calls nothing hangs");
     }
 }

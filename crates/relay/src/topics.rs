@@ -51,36 +51,37 @@ pub async fn create_topics(options: &Options) -> Result<(), TopicsError> {
     options.validate()?;
     let admin = AdminClient::from_config_and_context(&kafka::admin(options), LogContext)
         .map_err(TopicsError::kafka("*"))?;
+    let mut existing = Vec::new();
     for route in &options.routes {
         // Records are the only copy that consumers have: nothing expires unless somebody decides so.
         let records = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
-        create(&admin, options, &route.topic, route.partitions.get(), &records).await?;
         // Only the last checkpoint counts. The active segment isn't compacted, hence a small one: 1 MiB is
         // the least that brokers allow.
         let checkpoints =
             [("cleanup.policy", "compact"), ("segment.bytes", "1048576"), ("retention.ms", "-1")];
-        create(&admin, options, &route.checkpoint_topic(), options.lanes.get(), &checkpoints).await?;
+        for (topic, partitions, settings) in [
+            (route.topic.clone(), route.partitions.get(), records),
+            (route.checkpoint_topic(), options.lanes.get(), checkpoints),
+        ] {
+            let new = NewTopic {
+                name: &topic,
+                num_partitions: partitions as i32,
+                replication: TopicReplication::Fixed(options.replication_factor),
+                config: settings.to_vec(),
+            };
+            let request = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+            let answers = admin.create_topics([&new], &request).await.map_err(TopicsError::kafka(&topic))?;
+            match answers.into_iter().next() {
+                None | Some(Ok(_)) => {}
+                Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => existing.push((topic, partitions)),
+                Some(Err((_, code))) => return Err(TopicsError::kafka(&topic)(KafkaError::AdminOp(code))),
+            }
+        }
     }
-    Ok(())
-}
-
-async fn create(
-    admin: &AdminClient<LogContext>,
-    options: &Options,
-    topic: &str,
-    partitions: u32,
-    settings: &[(&str, &str)],
-) -> Result<(), TopicsError> {
-    let replication = TopicReplication::Fixed(options.replication_factor);
-    let new = settings
-        .iter()
-        .fold(NewTopic::new(topic, partitions as i32, replication), |new, (key, value)| new.set(key, value));
-    let request = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-    let answers = admin.create_topics([&new], &request).await.map_err(TopicsError::kafka(topic))?;
-    match answers.into_iter().next() {
-        None | Some(Ok(_)) => Ok(()),
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => check(admin, topic, partitions),
-        Some(Err((_, code))) => Err(TopicsError::kafka(topic)(KafkaError::AdminOp(code))),
+    let check = move || existing.iter().try_for_each(|(topic, expected)| check(&admin, topic, *expected));
+    match tokio::task::spawn_blocking(check).await {
+        Ok(checked) => checked,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use aqueduct_core::ExpectedRevision::Any;
-use aqueduct_core::{EventStore as _, MemoryStore, NewEvent};
+use aqueduct_core::{EventStore as _, NewEvent};
 use aqueduct_relay::{LaneState, Options, Pump, Record, Status, create_topics, header};
 use bytes::Bytes;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -225,7 +225,7 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
     expect_refusal(&world, &changed, "another set of categories").await;
 
     // Another store.
-    let store = std::mem::replace(&mut world.store, MemoryStore::default());
+    let store = std::mem::take(&mut world.store);
     expect_refusal(&world, &world.options, "the store ends at").await;
     world.store = store;
 
