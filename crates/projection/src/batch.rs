@@ -5,6 +5,7 @@ use std::fmt;
 use aqueduct_core::{DomainEvent, ErrorKind};
 
 use crate::decode::Decoder;
+use crate::headers::shown;
 use crate::{Envelope, Place, Previous, Record};
 
 /// A record with what was read from it.
@@ -31,10 +32,7 @@ impl<E> Entry<E> {
     pub(crate) fn new(record: Record, inbox: i32, envelope: Option<Envelope>, content: Content<E>) -> Self {
         let stream = match &envelope {
             Some(envelope) => envelope.stream.to_string(),
-            None => {
-                let key = record.key.as_deref().unwrap_or_default();
-                String::from_utf8_lossy(key).replace('\0', "\u{fffd}")
-            }
+            None => shown(record.key.as_deref().unwrap_or_default()),
         };
         Self { record, inbox, stream, envelope, content }
     }
@@ -147,6 +145,5 @@ pub(crate) fn describe(error: &dyn std::error::Error) -> String {
         text = format!("{text}: {error}");
         source = error.source();
     }
-    // Postgres' text can't hold a NUL, and an error may quote the event.
-    text.replace('\0', "\u{fffd}")
+    text
 }

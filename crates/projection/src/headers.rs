@@ -69,6 +69,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What Postgres can hold in an index, with room for the other columns.
+const MOST_BYTES: usize = 1024;
+
+/// Bytes as text that Postgres can hold: cut where they are long, with `\u{fffd}` for what is no text.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let bytes = bytes.get(..MOST_BYTES).unwrap_or(bytes);
+    String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")
+}
+
 /// A record's headers do not describe an event.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub(crate) enum HeaderError {
@@ -93,11 +102,12 @@ macro_rules! headers {
                     _ => return Ok(()),
                 };
                 let Some(value) = value else { return Err(HeaderError::Missing(name)) };
-                let text = std::str::from_utf8(value).ok().filter(|text| !text.contains('\0'));
+                let fits = |text: &&str| text.len() <= MOST_BYTES && !text.contains('\0');
+                let text = std::str::from_utf8(value).ok().filter(fits);
                 let invalid = || HeaderError::Invalid {
                     name,
-                    value: String::from_utf8_lossy(value).replace('\0', "\u{fffd}"),
-                    expected: "text in UTF-8 without NUL",
+                    value: shown(value),
+                    expected: "text in UTF-8 of at most 1024 bytes without NUL",
                 };
                 slot.get_or_insert(text.ok_or_else(invalid)?);
                 Ok(())
@@ -132,7 +142,7 @@ impl Found<'_> {
         }
         let stream = required("ce_subject", self.subject)?;
         if key != Some(stream.as_bytes()) {
-            let key = key.map(|key| String::from_utf8_lossy(key).replace('\0', "\u{fffd}"));
+            let key = key.map(shown);
             return Err(HeaderError::Key { key, stream: stream.to_owned() });
         }
         let subindex = |name, value: Option<&str>| value.map_or(Ok(0), |value| small_number(name, value));
@@ -257,7 +267,7 @@ mod tests {
             (("ce_time", Some(b"yesterday")), "expected a time as in RFC 3339"),
             (("ce_correlationid", Some(b"1")), "expected a UUID"),
             (("ce_specversion", Some(b"0.3")), "expected 1.0"),
-            (("ce_type", Some(b"a\0b")), "expected text in UTF-8 without NUL"),
+            (("ce_type", Some(b"a\0b")), "expected text in UTF-8 of at most"),
             (("ce_subject", Some(b"order-43")), "key Some(\"order-42\") is not the stream \"order-43\""),
         ] {
             let error = read(&[change]).unwrap_err();

@@ -22,7 +22,8 @@ pub(crate) async fn park<E>(
         .bind(entry.place().map(revision_number))
         .bind(entry.place().map(subindex_number))
         .bind(parked_as)
-        .bind(reason(entry, verdict))
+        // Postgres' text can't hold a NUL, and an error may quote the event.
+        .bind(reason(entry, verdict).replace('\0', "\u{fffd}"))
         .bind(entry.envelope.as_ref().map(|envelope| envelope.event_type()))
         .bind(record.partition)
         .bind(record.offset)

@@ -100,8 +100,9 @@ pub(crate) fn error_kind(error: &sqlx::Error) -> ErrorKind {
 /// By SQLSTATE (PostgreSQL's appendix A).
 fn state_kind(code: &str) -> ErrorKind {
     match code.get(..2) {
-        // Cardinality, data, integrity constraint, raised by a trigger, check option.
-        Some("21" | "22" | "23" | "P0" | "44") => ErrorKind::Park,
+        // Cardinality, data, integrity constraint, check option, limit (a key too long for its index), raised by
+        // a trigger.
+        Some("21" | "22" | "23" | "44" | "54" | "P0") => ErrorKind::Park,
         // Connection, transaction state (a standby is read only until it is promoted), rollback (deadlock,
         // serialisation), resources, object in use (lock time-out), operator intervention, system, internal.
         Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "XX") => ErrorKind::Retry,

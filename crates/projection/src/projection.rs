@@ -279,7 +279,10 @@ pub fn registry_decoder(
 impl ProjectionError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Migrate { source: MigrateError::Execute(error), .. }
+            Self::Migrate {
+                source: MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
+                ..
+            }
             | Self::Table(TableError::Postgres { source: error, .. }) => error_kind(error),
             _ => ErrorKind::Stop,
         }

@@ -18,7 +18,7 @@ pub struct Record {
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
-    /// Epoch of the ownership, see [`Ownership`](crate::Ownership).
+    /// Epoch of the ownership, see [`Batches::claim`](crate::Batches::claim).
     pub epoch: i64,
     /// Its key: the stream.
     pub key: Option<Bytes>,

@@ -109,6 +109,8 @@ async fn bad_records_are_parked_with_their_followers() {
     };
     let panics = event("account-panic", 0, &deposited(666));
     let nul = event("account-nul", 0, &opened("a\0b"));
+    let long = good(&"long".repeat(1000));
+    let check = event("account-check", 0, &deposited(1_000_000));
     let events = [
         unknown,
         ignored,
@@ -118,13 +120,15 @@ async fn bad_records_are_parked_with_their_followers() {
         foreign,
         panics,
         nul,
+        long,
+        check,
         event("account-bare", 1, &deposited(1)),
         event("account-unknown", 1, &deposited(1)),
         event("account-panic", 1, &deposited(1)),
         event("account-ignored", 1, &deposited(1)),
     ];
     let outcome = apply(&accounts, 0, &events).await;
-    assert_eq!(outcome, Outcome { applied: 2, parked: 10, ..Outcome::default() });
+    assert_eq!(outcome, Outcome { applied: 2, parked: 12, ..Outcome::default() });
     assert_eq!(database.texts(ROWS).await, ["ignored: 1 after 1 "]);
     let reasons = database
         .texts(
@@ -134,6 +138,7 @@ async fn bad_records_are_parked_with_their_followers() {
     for (reason, expected) in reasons.iter().zip([
         "account-bare: bank.0/0@4: header ce_revision is missing",
         "account-bytes: bank.0/0@3: event type Opened does not fit: expected value at line 1",
+        "account-check: bank.0/0@9: postgres refused the statement: error returned from database: new row for",
         "account-far: bank.0/0@5: it comes from source \"elsewhere\", this projection reads \"aqueduct/eventstore\"",
         "account-misfit: bank.0/0@2: event type Opened does not fit: invalid type: integer `7`, expected a string",
         "account-nul: bank.0/0@7: postgres refused the statement: error returned from database: unsupported Unicode",
@@ -142,7 +147,8 @@ async fn bad_records_are_parked_with_their_followers() {
     ]) {
         assert!(reason.starts_with(expected), "{reason}\nis not\n{expected}");
     }
-    assert_eq!(reasons.len(), 7);
+    assert_eq!(reasons.len(), 9);
+    assert!(reasons[8].contains("bank.0/0@8: header ce_subject is \"longlong"), "{}", reasons[8]);
     // A record without a place is known by its offset.
     let again = apply(&accounts, 4, &events[4..5]).await;
     assert_eq!(again, Outcome { duplicates: 1, ..Outcome::default() });

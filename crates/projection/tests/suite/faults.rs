@@ -48,7 +48,7 @@ async fn instances_come_and_go() {
     let instance = || start(Projection::view::<Accounts<1>>(small("instances"), plain()));
     topic.write(&history(40, 0..20)).await;
     let (first, second) = (instance(), instance());
-    database.wait_for("select (sum(balance) > 100)::int::bigint from bank.accounts", 1).await;
+    database.wait_until(EVENTS, |events| events > 100).await;
     // Dropped where it stands, as a kill would: an open transaction is rolled back.
     first.1.abort();
     topic.write(&history(40, 20..40)).await;
@@ -73,13 +73,7 @@ async fn postgres_is_killed_and_comes_back() {
     let deltas = start(Projection::deltas::<Branches<2>>(options, plain()));
     for round in 0..3 {
         topic.write(&history(40, round * 10..(round + 1) * 10)).await;
-        database
-            .wait_for(
-                &*format!("select (sum(balance) > {})::int::bigint from bank.accounts", round * 400 + 40)
-                    .leak(),
-                1,
-            )
-            .await;
+        database.wait_until(EVENTS, |events| events > round * 400 + 40).await;
         own.postgres().unwrap().kill().await;
         own.postgres().unwrap().start().await.unwrap();
     }

@@ -75,14 +75,19 @@ impl Database {
 
     /// Waits until a query gives a number.
     pub(crate) async fn wait_for(&self, query: &'static str, expected: i64) {
+        self.wait_until(query, |number| number == expected).await;
+    }
+
+    /// Waits until what a query gives is enough.
+    pub(crate) async fn wait_until(&self, query: &'static str, enough: impl Fn(i64) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             // A server that is being restarted does not answer.
             let number: Option<i64> = sqlx::query_scalar(query).fetch_one(&self.pool).await.ok();
-            if number == Some(expected) {
+            if number.is_some_and(&enough) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{query} gives {number:?}, not {expected}");
+            assert!(Instant::now() < deadline, "{query} gives {number:?}, and no more");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
