@@ -6,4 +6,5 @@ mod demo;
 mod harness;
 mod kills;
 mod outages;
+mod traces;
 mod watch;

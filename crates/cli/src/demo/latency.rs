@@ -9,6 +9,7 @@ use aqueduct_shop::input::{FeedError, Feeder, Step};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
+use tokio::time::Instant;
 
 use super::tail::Registered;
 
@@ -53,17 +54,18 @@ pub(crate) async fn measure(
     postgres: &str,
 ) -> Result<Option<Latency>, LatencyError> {
     let mut connection = PgConnection::connect(postgres).await?;
-    let mut waiting: HashSet<String> = steps
-        .iter()
-        .filter_map(|step| if let Step::Register(user) = step { Some(user.user_id.clone()) } else { None })
-        .collect();
+    let mut waiting: HashSet<String> = steps.iter().flat_map(|step| only(step)).collect();
     for row in rows(&mut connection, &waiting).await? {
         waiting.remove(&row);
     }
-    let measured = waiting.len();
-    if measured == 0 {
+    let Some((first, steps)) = steps.split_first() else { return Ok(None) };
+    if waiting.is_empty() {
         return Ok(None);
     }
+    // The first one waits until every service has joined its group, and is not measured.
+    feeder.step(first).await?;
+    appear(&mut connection, &mut only(first)).await?;
+    waiting.retain(|user| !only(first).contains(user));
     let feed = async {
         let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
         for step in steps {
@@ -72,24 +74,37 @@ pub(crate) async fn measure(
         }
         Ok::<_, LatencyError>(())
     };
-    let watch = async {
-        let mut seen = Vec::with_capacity(measured);
-        let mut last = tokio::time::Instant::now();
-        while !waiting.is_empty() {
-            for row in rows(&mut connection, &waiting).await? {
-                waiting.remove(&row);
-                seen.push((row, Timestamp::now()));
-                last = tokio::time::Instant::now();
-            }
-            if last.elapsed() > PATIENCE {
-                return Err(LatencyError::Late(waiting.len()));
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(seen)
-    };
-    let ((), seen) = tokio::try_join!(feed, watch)?;
+    let ((), seen) = tokio::try_join!(feed, appear(&mut connection, &mut waiting))?;
     Ok(Some(summarise(&seen, registered)))
+}
+
+/// Waits until all these customers have a row, and says when each was first seen.
+async fn appear(
+    connection: &mut PgConnection,
+    waiting: &mut HashSet<String>,
+) -> Result<Vec<(String, Timestamp)>, LatencyError> {
+    let mut seen = Vec::with_capacity(waiting.len());
+    let mut last = Instant::now();
+    while !waiting.is_empty() {
+        for row in rows(connection, waiting).await? {
+            waiting.remove(&row);
+            seen.push((row, Timestamp::now()));
+            last = Instant::now();
+        }
+        if last.elapsed() > PATIENCE {
+            return Err(LatencyError::Late(waiting.len()));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(seen)
+}
+
+/// The customer whom a step registers.
+fn only(step: &Step) -> HashSet<String> {
+    match step {
+        Step::Register(user) => HashSet::from([user.user_id.clone()]),
+        _ => HashSet::new(),
+    }
 }
 
 async fn rows(connection: &mut PgConnection, waiting: &HashSet<String>) -> Result<Vec<String>, sqlx::Error> {

@@ -1,6 +1,9 @@
 //! A progress bar for each stage; none where no terminal is.
 
+use std::collections::HashSet;
+
 use aqueduct_shop::input::{Plan, Step};
+use aqueduct_shop::product_code;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// What the whole run will make.
@@ -45,7 +48,7 @@ impl Expected {
 }
 
 fn distinct<'a>(codes: impl Iterator<Item = &'a String>) -> u64 {
-    codes.collect::<std::collections::HashSet<_>>().len() as u64
+    codes.map(|code| product_code(code)).collect::<HashSet<_>>().len() as u64
 }
 
 /// The bars. indicatif draws nothing where stderr is no terminal.
