@@ -148,7 +148,7 @@ async fn bad_records_are_parked_with_their_followers() {
         assert!(reason.starts_with(expected), "{reason}\nis not\n{expected}");
     }
     assert_eq!(reasons.len(), 9);
-    assert!(reasons[8].contains("bank.0/0@8: header ce_subject is \"longlong"), "{}", reasons[8]);
+    assert!(reasons[8].contains("bank.0/0@8: header ce_id is \"0@longlong"), "{}", reasons[8]);
     // A record without a place is known by its offset.
     let again = apply(&accounts, 4, &events[4..5]).await;
     assert_eq!(again, Outcome { duplicates: 1, ..Outcome::default() });

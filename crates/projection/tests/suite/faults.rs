@@ -1,8 +1,8 @@
 //! Faults of the surroundings, on a real Kafka.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
+use aqueduct_devstack::{DevStack, Options as StackOptions, Part, Server};
 use aqueduct_projection::{Options, PostgresOptions, Projection, ProjectionError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,16 @@ fn history(streams: usize, revisions: std::ops::Range<i64>) -> Vec<Made> {
     let events =
         |revision| (0..streams).map(move |n| event(&format!("account-{n}"), revision, &deposited(1)));
     revisions.flat_map(events).collect()
+}
+
+async fn kill_and_start(server: &Server) {
+    server.kill().await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // Postgres does not start while a backend that was forked during the kill still holds the shared memory.
+    while let Err(error) = server.start().await {
+        assert!(Instant::now() < deadline, "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 const EVENTS: &str = "select coalesce(sum(balance), 0)::bigint from bank.accounts";
@@ -74,8 +84,7 @@ async fn postgres_is_killed_and_comes_back() {
     for round in 0..3 {
         topic.write(&history(40, round * 10..(round + 1) * 10)).await;
         database.wait_until(EVENTS, |events| events > round * 400 + 40).await;
-        own.postgres().unwrap().kill().await;
-        own.postgres().unwrap().start().await.unwrap();
+        kill_and_start(own.postgres().unwrap()).await;
     }
     database.wait_for(EVENTS, 40 * 30).await;
     database.wait_for("select sum(deposits)::bigint from bank.branches", 40 * 30).await;
@@ -97,8 +106,7 @@ async fn kafka_is_killed_and_comes_back() {
     let view = start(Projection::view::<Accounts<3>>(options(&database, brokers, "kafka"), plain()));
     topic.write(&history(10, 0..10)).await;
     database.wait_for(EVENTS, 100).await;
-    own.kafka().unwrap().kill().await;
-    own.kafka().unwrap().start().await.unwrap();
+    kill_and_start(own.kafka().unwrap()).await;
     topic.write(&history(10, 10..20)).await;
     database.wait_for(EVENTS, 200).await;
     assert_eq!(database.number(DISORDERED).await, 0);
