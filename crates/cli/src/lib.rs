@@ -1,5 +1,6 @@
 //! The one product binary, `aqueduct`: every process of the product, and the commands around them.
 
+mod bench;
 mod configuration;
 mod demo;
 mod process;
@@ -41,6 +42,7 @@ enum Command {
     Shop(process::ShopService),
     Devstore(process::DevstoreArguments),
     Verify(verify::Arguments),
+    Bench(bench::Arguments),
     /// Work with the schemas
     #[command(subcommand)]
     Schemas(setup::SchemasCommand),
@@ -67,6 +69,7 @@ async fn run(command: Command, config: PathBuf) -> Result<ExitCode, Failure> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, load()?).await,
         Command::Verify(arguments) => verify::run(&arguments, load()?).await,
+        Command::Bench(arguments) => bench::run(&arguments, load()?).await,
         Command::Setup => setup::run(&load()?).await.map(|()| ExitCode::SUCCESS),
         Command::Schemas(command) => setup::schemas(&command, &load()?).await.map(|()| ExitCode::SUCCESS),
         Command::Relay => process::relay(load()?).await.map(|()| ExitCode::SUCCESS),

@@ -1,0 +1,123 @@
+//! The least that could do the relay's work: events in, bytes that were made beforehand out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aqueduct_core::{AllItem, EventStore as _, Position, RecordedEvent, StoreError};
+use aqueduct_relay::{Options, Pump, PumpError, Record, Route};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tokio::sync::{mpsc, oneshot};
+
+use super::relayed::{Surroundings, Written};
+use super::stopwatch::Stopwatch;
+use super::thread;
+use crate::Failure;
+
+/// A transaction as a relay wrote it.
+pub(super) struct Transaction {
+    /// Each with the position of its event.
+    records: Vec<(Position, Record)>,
+    checkpoint: Record,
+}
+
+/// The relay's transactions, for another route: the same records, cut where it cut them, each with its checkpoint.
+pub(super) fn transactions(
+    route: &Route,
+    written: &[Written],
+    checkpoints: &[(Position, bytes::Bytes)],
+) -> Vec<Transaction> {
+    let (topic, checkpoint_topic): (Arc<str>, Arc<str>) =
+        (route.topic.as_str().into(), route.checkpoint_topic().into());
+    let mut rest = written;
+    let cut = |(upto, checkpoint): &(Position, bytes::Bytes)| {
+        let (now, later) = rest.split_at(rest.partition_point(|record| record.position <= *upto));
+        rest = later;
+        let record = |record: &Written| {
+            let Written { position, partition, key, value, headers } = record.clone();
+            (position, Record { topic: Arc::clone(&topic), partition, key, value, headers: Some(headers) })
+        };
+        Transaction {
+            records: now.iter().map(record).collect(),
+            checkpoint: Record {
+                topic: Arc::clone(&checkpoint_topic),
+                partition: 0,
+                key: "checkpoint".into(),
+                value: checkpoint.clone(),
+                headers: None,
+            },
+        }
+    };
+    checkpoints.iter().map(cut).collect()
+}
+
+/// Reads an event for each record and writes the transactions, one while the next one fills. Returns how long it
+/// took from the subscription until a read_committed observer had seen every record.
+pub(super) async fn run(
+    surroundings: &Surroundings,
+    options: Options,
+    store: &Stopwatch,
+    transactions: Vec<Transaction>,
+) -> Result<Duration, Failure> {
+    let records = transactions.iter().map(|transaction| transaction.records.len()).sum();
+    let watch = surroundings.watch(&options.routes[0], records).await?;
+    let (open, opened) = oneshot::channel();
+    let (hand_on, batches) = mpsc::channel(1);
+    let writing = thread::spawn("bare-pump", move || write(&options, open, batches))?;
+    // A failure to open it is what the thread returns.
+    if opened.await.is_ok() {
+        read(store, transactions, hand_on).await?;
+    }
+    writing.await??;
+    store.until(watch.all_seen().await?)
+}
+
+fn write(
+    options: &Options,
+    open: oneshot::Sender<()>,
+    mut batches: mpsc::Receiver<Vec<Record>>,
+) -> Result<(), PumpError> {
+    let mut pump = Pump::open(options, &options.transactional_id(&options.routes[0], 0))?;
+    let _reader_gone = open.send(());
+    while let Some(batch) = batches.blocking_recv() {
+        pump.transact(batch)?;
+    }
+    Ok(())
+}
+
+async fn read(
+    store: &Stopwatch,
+    transactions: Vec<Transaction>,
+    hand_on: mpsc::Sender<Vec<Record>>,
+) -> Result<(), Failure> {
+    let mut all = store.subscribe_all(None);
+    for Transaction { records, checkpoint } in transactions {
+        let mut batch = Vec::with_capacity(records.len() + 1);
+        for (position, record) in records {
+            let event = next(&mut all).await?;
+            if event.position != position {
+                return Err(
+                    format!("{} came where a record is of position {position}", event.reference()).into()
+                );
+            }
+            batch.push(record);
+        }
+        batch.push(checkpoint);
+        if hand_on.send(batch).await.is_err() {
+            // The thread has ended, and says why.
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn next(all: &mut BoxStream<'static, Result<AllItem, StoreError>>) -> Result<RecordedEvent, Failure> {
+    while let Some(item) = all.next().await {
+        match item? {
+            AllItem::Event(event) if event.stream.is_system() => {}
+            AllItem::Event(event) => return Ok(event),
+            AllItem::CaughtUp => {}
+        }
+    }
+    Err("the subscription to $all ended".into())
+}

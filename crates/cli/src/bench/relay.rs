@@ -1,0 +1,98 @@
+//! From the event store to Kafka: the relay beside a bare pump.
+
+use std::sync::Arc;
+
+use aqueduct_core::{EventStore as _, Position};
+use aqueduct_eventstore::EventStoreDb;
+use bytes::Bytes;
+
+use super::relayed::{Surroundings, Written};
+use super::report::{Comparison, Side};
+use super::rounds::{Contest, interleaved};
+use super::stopwatch::Stopwatch;
+use super::{bare_pump, history};
+use crate::Failure;
+use crate::configuration::Configuration;
+
+/// Orders of the history: about 20,000 events, most of them inventory's answers.
+const ORDERS: usize = 800;
+
+pub(super) async fn measure(
+    rounds: usize,
+    surroundings: &Surroundings,
+    configuration: &Configuration,
+) -> Result<Comparison, Failure> {
+    eprintln!("relay: appending the history of {ORDERS} orders");
+    let history = history::of_shop(&configuration.demo.input, ORDERS, &surroundings.schemas).await?;
+    let events = history::events(&history).await?;
+    let store = EventStoreDb::new(aqueduct_eventstore::Options::new(&surroundings.addresses.eventstore))?;
+    history::copy(&events, &store).await?;
+    let last = store.last_position().await?.ok_or("the history is empty")?;
+
+    let (stored, events) = (events.iter().map(|event| event.data.len()).sum::<usize>(), events.len());
+    let store = Stopwatch::new(Arc::new(store));
+    let mut relay =
+        AgainstPump { surroundings, store, events, last, written: Vec::new(), checkpoints: Vec::new() };
+    let shown = interleaved("relay", rounds, &mut relay).await?;
+    let bytes = relay.written.iter().map(|record| record.value.len()).sum::<usize>();
+    Ok(Comparison {
+        name: "relay",
+        unit: "events/s",
+        work: format!(
+            "{events} events of the sample shop ({} bytes of JSON each on average, a record's value {}) from the \
+             event store, which is in this process and on disk, to Kafka, one lane, four partitions, {} \
+             transactions in the last round; from the subscription to $all until a read_committed reader has \
+             seen all. Not charged: opening producer and topics.",
+            stored / events.max(1),
+            bytes / events.max(1),
+            relay.checkpoints.len()
+        ),
+        product: Side {
+            name: "relay",
+            includes:
+                "reads, parses metadata, upcasts, encodes, makes headers, finds the previous revision, \
+                       writes records and checkpoint"
+                    .to_owned(),
+        },
+        bare: Side {
+            name: "bare pump",
+            includes:
+                "the same subscription, an event read for each record; writes the same bytes, headers and \
+                       checkpoints, which lie ready, in the same transactions"
+                    .to_owned(),
+        },
+        rounds: shown,
+    })
+}
+
+struct AgainstPump<'a> {
+    surroundings: &'a Surroundings,
+    store: Arc<Stopwatch>,
+    events: usize,
+    last: Position,
+    /// What a relay makes of the history.
+    written: Vec<Written>,
+    /// How the last relay cut it into transactions.
+    checkpoints: Vec<(Position, Bytes)>,
+}
+
+impl Contest for AgainstPump<'_> {
+    async fn product(&mut self, round: usize) -> Result<f64, Failure> {
+        let Self { surroundings, store, events, last, .. } = self;
+        let (options, route) = surroundings.new_route(&format!("bench-relay-{round}")).await?;
+        let taken = surroundings.relay(options, store, *events).await?;
+        self.checkpoints = surroundings.checkpoints(&route, *last).await?;
+        if self.written.is_empty() {
+            self.written = surroundings.written(&route, *events).await?;
+        }
+        Ok(*events as f64 / taken.as_secs_f64())
+    }
+
+    async fn bare(&mut self, round: usize) -> Result<f64, Failure> {
+        let Self { surroundings, store, events, written, checkpoints, .. } = self;
+        let (options, route) = surroundings.new_route(&format!("bench-pump-{round}")).await?;
+        let transactions = bare_pump::transactions(&route, written, checkpoints);
+        let taken = bare_pump::run(surroundings, options, store, transactions).await?;
+        Ok(*events as f64 / taken.as_secs_f64())
+    }
+}

@@ -1,0 +1,143 @@
+//! Figures, for people and for scripts.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::Failure;
+
+/// Two ways to do the same work, measured in turn.
+#[derive(Debug, Serialize)]
+pub(super) struct Comparison {
+    /// `relay`.
+    pub(super) name: &'static str,
+    /// What the rates count.
+    pub(super) unit: &'static str,
+    /// What both sides do, and what neither is charged for.
+    pub(super) work: String,
+    /// The product's side.
+    pub(super) product: Side,
+    /// What it is measured against.
+    pub(super) bare: Side,
+    /// What each round gave.
+    pub(super) rounds: Vec<Round>,
+}
+
+/// One way to do the work.
+#[derive(Debug, Serialize)]
+pub(super) struct Side {
+    /// In one or two words.
+    pub(super) name: &'static str,
+    /// What its time includes, and what it leaves out.
+    pub(super) includes: String,
+}
+
+/// Rates of both sides.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Round {
+    /// The product's.
+    pub(super) product: f64,
+    /// The other's.
+    pub(super) bare: f64,
+    /// The product's for one of the other's.
+    pub(super) ratio: f64,
+}
+
+impl Round {
+    pub(super) fn new(product: f64, bare: f64) -> Self {
+        Self { product, bare, ratio: product / bare }
+    }
+}
+
+/// The ratios of all rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Ratio {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Ratio {
+    fn of(rounds: &[Round]) -> Option<Self> {
+        let mut ratios: Vec<_> = rounds.iter().map(|round| round.ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (least, most) = (*ratios.first()?, *ratios.last()?);
+        let middle = ratios.len() / 2;
+        let median = match ratios.len() % 2 {
+            0 => f64::midpoint(ratios[middle - 1], ratios[middle]),
+            _ => ratios[middle],
+        };
+        Some(Self { median, least, most })
+    }
+}
+
+/// All that was measured.
+pub(super) struct Report(pub(super) Vec<Comparison>);
+
+impl Report {
+    #[expect(clippy::print_stdout, reason = "the figures are the command's output")]
+    pub(super) fn print(&self, as_json: bool) -> Result<(), Failure> {
+        match as_json {
+            true => println!("{}", self.json()?),
+            false => print!("{self}"),
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Result<serde_json::Value, serde_json::Error> {
+        let mut comparisons = Vec::with_capacity(self.0.len());
+        for comparison in &self.0 {
+            let mut object = serde_json::to_value(comparison)?;
+            object["ratio"] = serde_json::to_value(Ratio::of(&comparison.rounds))?;
+            comparisons.push(object);
+        }
+        Ok(json!({ "comparisons": comparisons }))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Comparison { name, unit, work, product, bare, rounds } in &self.0 {
+            writeln!(f, "{name}: {work}")?;
+            writeln!(f, "  {:<14} {}", product.name, product.includes)?;
+            writeln!(f, "  {:<14} {}\n", bare.name, bare.includes)?;
+            writeln!(f, "  {:>5} {:>18} {:>18} {:>9}", "round", product.name, bare.name, "ratio")?;
+            for (n, Round { product, bare, ratio }) in rounds.iter().enumerate() {
+                let ratio = Shown(*ratio);
+                writeln!(f, "  {:>5} {product:>18.0} {bare:>18.0} {ratio:>9}   {unit}", n + 1)?;
+            }
+            if let Some(Ratio { median, least, most }) = Ratio::of(rounds) {
+                let (median, least, most) = (Shown(median), Shown(least), Shown(most));
+                writeln!(f, "  median ratio {median} ({least} to {most})\n")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A ratio with as many places as say something.
+struct Shown(f64);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = if self.0 < 10.0 { 2 } else { 0 };
+        f.pad(&format!("{:.places$}", self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratio(ratios: &[f64]) -> Option<Ratio> {
+        Ratio::of(&ratios.iter().map(|ratio| Round::new(*ratio, 1.0)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_two() {
+        assert_eq!(ratio(&[3.0, 1.0, 2.0]), Some(Ratio { median: 2.0, least: 1.0, most: 3.0 }));
+        assert_eq!(ratio(&[4.0, 1.0, 2.0, 3.0]), Some(Ratio { median: 2.5, least: 1.0, most: 4.0 }));
+        assert_eq!(ratio(&[]), None);
+    }
+}
