@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Offset, TopicPartitionList};
@@ -22,7 +23,7 @@ pub(super) struct Stalled {
 
 /// A reader of all partitions of a topic from their beginning. Its calls block.
 pub(super) struct Observer {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     topic: String,
     partitions: usize,
 }
@@ -38,7 +39,7 @@ impl Observer {
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "10")
             .set_log_level(RDKafkaLogLevel::Error);
-        let consumer: BaseConsumer = config.create()?;
+        let consumer = BaseConsumer::from_config_and_context(&config, Quiet)?;
         let mut all = TopicPartitionList::new();
         for partition in 0..partitions.cast_signed() {
             all.add_partition_offset(topic, partition, Offset::Beginning)?;
@@ -104,3 +105,14 @@ impl Observer {
         })
     }
 }
+
+/// Takes the end of a partition, which librdkafka reports as an error, for what it is here.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+impl ConsumerContext for Quiet {}

@@ -26,8 +26,10 @@ pub(super) struct ReadModel {
     /// Counts the rows in which both sides' tables differ.
     pub(super) differences: &'static str,
     /// What a batch of events makes of the rows; batches come in order.
-    pub(super) rows: Box<dyn FnMut(&[&RecordedEvent], &SchemaSet) -> Result<Vec<Column>, Failure> + Send>,
+    pub(super) rows: Rows,
 }
+
+type Rows = Box<dyn FnMut(&[&RecordedEvent], &SchemaSet) -> Result<Vec<Column>, Failure> + Send>;
 
 /// Values of one column.
 pub(super) enum Column {

@@ -29,7 +29,13 @@ pub(super) async fn measure(
     history::copy(&events, &store).await?;
     let last = store.last_position().await?.ok_or("the history is empty")?;
 
-    let (stored, events) = (events.iter().map(|event| event.data.len()).sum::<usize>(), events.len());
+    let stored = events.iter().map(|event| event.data.len()).sum::<usize>();
+    let mut old = 0;
+    for event in &events {
+        let latest = surroundings.schemas.event(&event.event_type).map(|schemas| schemas.latest());
+        old += usize::from(Some(event.parse_metadata()?.schema_version) != latest);
+    }
+    let events = events.len();
     let store = Stopwatch::new(Arc::new(store));
     let mut relay =
         AgainstPump { surroundings, store, events, last, written: Vec::new(), checkpoints: Vec::new() };
@@ -39,10 +45,10 @@ pub(super) async fn measure(
         name: "relay",
         unit: "events/s",
         work: format!(
-            "{events} events of the sample shop ({} bytes of JSON each on average, a record's value {}) from the \
-             event store, which is in this process and on disk, to Kafka, one lane, four partitions, {} \
-             transactions in the last round; from the subscription to $all until a read_committed reader has \
-             seen all. Not charged: opening producer and topics.",
+            "{events} events of the sample shop, {old} of them in an old version, on average {} bytes of JSON \
+             and {} of Avro, from the event store, which is in this process and on disk, to Kafka: one lane, \
+             four partitions, {} transactions in the last round. From the subscription to $all until a \
+             read_committed reader in this process has seen all. Not charged: opening producer and topics.",
             stored / events.max(1),
             bytes / events.max(1),
             relay.checkpoints.len()

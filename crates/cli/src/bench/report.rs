@@ -99,10 +99,12 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Comparison { name, unit, work, product, bare, rounds } in &self.0 {
-            writeln!(f, "{name}: {work}")?;
-            writeln!(f, "  {:<14} {}", product.name, product.includes)?;
-            writeln!(f, "  {:<14} {}\n", bare.name, bare.includes)?;
-            writeln!(f, "  {:>5} {:>18} {:>18} {:>9}", "round", product.name, bare.name, "ratio")?;
+            writeln!(f, "{name}")?;
+            for (label, text) in [("", work), (product.name, &product.includes), (bare.name, &bare.includes)]
+            {
+                paragraph(f, label, text)?;
+            }
+            writeln!(f, "\n  {:>5} {:>18} {:>18} {:>9}", "round", product.name, bare.name, "ratio")?;
             for (n, Round { product, bare, ratio }) in rounds.iter().enumerate() {
                 let ratio = Shown(*ratio);
                 writeln!(f, "  {:>5} {product:>18.0} {bare:>18.0} {ratio:>9}   {unit}", n + 1)?;
@@ -114,6 +116,22 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Text beside a label, in lines of a width that can be read.
+fn paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+    const WIDTH: usize = 80;
+    write!(f, "  {label:<11}")?;
+    let mut column = 0;
+    for word in text.split(' ') {
+        if column + word.len() > WIDTH {
+            write!(f, "\n  {:<11}", "")?;
+            column = 0;
+        }
+        write!(f, " {word}")?;
+        column += word.len() + 1;
+    }
+    writeln!(f)
 }
 
 /// A ratio with as many places as say something.
