@@ -12,7 +12,7 @@ use crate::users::RegisterUser;
 
 /// Every so-many-th pair of order and product is forgotten by the supplier: about one order in twenty meets
 /// an empty shelf, whichever way the orders race.
-const FORGOTTEN: u64 = 200;
+const FORGOTTEN: u64 = 150;
 /// One part in so many of the orders was written by the old version of the orders service.
 const LEGACY_PART: usize = 3;
 
@@ -464,9 +464,9 @@ mod tests {
 
     #[test]
     fn deliveries_bring_what_is_ordered_and_written_off_less_what_is_forgotten() {
-        let orders: String = (1..=200).map(|invoice| format!("{invoice},22423,2,1,7 ")).collect();
+        let orders: String = (1..=150).map(|invoice| format!("{invoice},22423,2,1,7 ")).collect();
         let plan = plan(&format!("{orders} 999,22423,-3,0,"), None);
-        let delivery = Delivery { id: "2010-12/22423".into(), sku: "22423".into(), quantity: 199 * 2 + 3 };
+        let delivery = Delivery { id: "2010-12/22423".into(), sku: "22423".into(), quantity: 149 * 2 + 3 };
         assert_eq!(plan.months[0].deliveries, [delivery]);
     }
 

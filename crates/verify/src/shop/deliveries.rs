@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::book::{Correction, Order};
 
 /// The supplier forgets every so many-th pair of order and product.
-const FORGOTTEN: u64 = 200;
+const FORGOTTEN: u64 = 150;
 
 /// By month and product: what the month's orders want, without the pairs that were forgotten, and what the
 /// month's corrections take.
