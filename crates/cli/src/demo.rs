@@ -182,7 +182,7 @@ impl Services {
             inventory: self.inventory.url().to_owned(),
         });
         let bars = Bars::new(Expected::of(plan));
-        let mut stages = Stages::new(store, postgres, self.relay.url().to_owned(), bars);
+        let mut stages = Stages::start(store, postgres, self.relay.url().to_owned(), bars).await?;
         let fed = stages.fed();
         let registered = stages.registered();
         let feed = async {

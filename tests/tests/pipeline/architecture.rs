@@ -31,7 +31,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "shop",
         ],
     ),
-    ("tests", &["cli"]),
+    ("tests", &["core", "projection", "cli"]),
 ];
 
 /// Crates that do I/O: the domain side must not know them.

@@ -44,7 +44,6 @@ async fn every_server_may_go_in_mid_run_and_come_back() {
 
     feed(&feeder, next()).await;
     stack.kafka().unwrap().kill().await;
-    notices(&relay).await;
     feed(&feeder, next()).await;
     stack.kafka().unwrap().start().await.unwrap();
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use aqueduct_core::{EventStore, StoreError};
 use serde::Serialize;
@@ -20,6 +21,8 @@ const READERS: [(&str, &str, &[&str]); 5] = [
     ("inventory", "shop.orders", &["order", "return"]),
     ("stock", "shop.inventory", &["inventory"]),
 ];
+/// Pause between two looks at whether the store has been read to its end.
+const LOOK: Duration = Duration::from_millis(20);
 const RELAYED: &str = "aqueduct_relay_events_relayed_total";
 
 /// What went through a stage in this run, and the seconds from the first to the last of it.
@@ -113,10 +116,24 @@ impl Meter {
 }
 
 impl Stages {
-    /// Begins to look. `relay` is the URL of the relay's process.
-    pub(crate) fn new(store: Arc<dyn EventStore>, postgres: PgPool, relay: String, bars: Bars) -> Self {
-        Self {
-            tail: Tail::start(Arc::clone(&store)),
+    /// Begins to look, once all that is in the store already has been seen: a run that is resumed counts only
+    /// what it adds. `relay` is the URL of the relay's process.
+    pub(crate) async fn start(
+        store: Arc<dyn EventStore>,
+        postgres: PgPool,
+        relay: String,
+        bars: Bars,
+    ) -> Result<Self, StagesError> {
+        let tail = Tail::start(Arc::clone(&store));
+        let end = store.last_position().await?;
+        while tail.seen().position < end {
+            if let Some(error) = tail.seen().failed {
+                return Err(StagesError::Tail(error));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(Self {
+            tail,
             store,
             postgres,
             relay,
@@ -124,7 +141,7 @@ impl Stages {
             fed: Arc::default(),
             meters: Meters::default(),
             bars,
-        }
+        })
     }
 
     /// The counter of answered commands, to be raised by whoever feeds.

@@ -159,7 +159,14 @@ impl World {
     pub(crate) async fn assert_complete(&self, count: usize) -> Vec<Seen> {
         let records = self.records(count).await;
         let mut streams: BTreeMap<&str, Vec<Revision>> = BTreeMap::new();
+        let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
         for record in &records {
+            let end = ends.insert(record.partition, record.offset);
+            assert!(
+                end < Some(record.offset),
+                "the reader went back to offset {} after {end:?}",
+                record.offset
+            );
             streams.entry(&record.key).or_default().push(record.revision());
         }
         for (stream, found) in streams {
@@ -227,6 +234,7 @@ impl Running {
 /// A record as a reader sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
+    pub(crate) offset: i64,
     pub(crate) partition: i32,
     pub(crate) key: String,
     pub(crate) headers: BTreeMap<String, String>,
@@ -273,6 +281,7 @@ pub(crate) fn read_topic(brokers: &str, topic: &str, partitions: u32, count: usi
                 });
                 seen.push(Seen {
                     partition: record.partition(),
+                    offset: record.offset(),
                     key: String::from_utf8(record.key().unwrap().to_vec()).unwrap(),
                     headers: headers.unwrap_or_default(),
                     value: record.payload().unwrap().to_vec(),
