@@ -43,7 +43,7 @@ async fn every_server_may_go_in_mid_run_and_come_back() {
     feed(&feeder, Month { deliveries, steps: Vec::new() }).await;
 
     feed(&feeder, next()).await;
-    stack.kafka().unwrap().kill().await;
+    stack.kafka().unwrap().stop().await;
     feed(&feeder, next()).await;
     stack.kafka().unwrap().start().await.unwrap();
 

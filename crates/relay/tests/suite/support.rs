@@ -169,6 +169,13 @@ impl World {
             );
             streams.entry(&record.key).or_default().push(record.revision());
         }
+        let mut first = BTreeMap::new();
+        for record in &records {
+            let place = (record.partition, record.offset);
+            if let Some(before) = first.insert((&record.key, record.revision()), place) {
+                println!("doubled: {} {} at {before:?} and {place:?}", record.key, record.revision());
+            }
+        }
         for (stream, found) in streams {
             let stored: Vec<_> = self.stored(stream).await.iter().map(|event| event.revision).collect();
             assert_eq!(found, stored, "revisions of {stream} in the topic and in the store");
