@@ -1,4 +1,5 @@
 //! The repository's promises, on the store in memory.
+#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not the helpers beside them")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

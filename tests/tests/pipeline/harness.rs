@@ -1,5 +1,6 @@
 //! The whole product around a test: real servers, and each service a process of its own.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -18,6 +19,11 @@ pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const ANNOUNCEMENT: &str = "listening on ";
 /// How long anything may take that a test waits for. Generous: machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Says something that is worth knowing of a test that passes too: past the capture of its output.
+pub(crate) fn say(text: &str) {
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
+}
 
 /// Looks again and again until there is something to see.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aqueduct_shop::input::{Feeder, Month, Plan, Step};
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pipeline, Service, Shop, eventually, plan};
+use crate::harness::{Pipeline, Service, Shop, eventually, plan, say};
 use crate::watch::{READERS, Watch};
 
 /// Orders that are fed at a time while a service is to be caught; three times as many are there for each kill.
@@ -91,7 +91,7 @@ impl Supply<'_> {
 async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
     let rounds: usize = std::env::var("KILL_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
     let seed = std::env::var("KILL_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    println!("kills: {rounds} rounds, KILL_SEED={seed}");
+    say(&format!("kills: {rounds} rounds, KILL_SEED={seed}"));
     let mut random = fastrand::Rng::with_seed(seed);
 
     let session = [("RELAY__SESSION_TIMEOUT_MS", "6000"), ("PROJECTION__SESSION_TIMEOUT_MS", "6000")];
@@ -132,14 +132,13 @@ async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
                 }
             };
             inside[place] += usize::from(caught_inside);
-            println!("round {round}: {target:?} killed, inside: {caught_inside}");
             service.kill().await;
             let (name, arguments) = target.arguments();
             running.insert(place, pipeline.service(name, arguments).await);
         }
     }
     while supply.feed(ORDERS_A_KILL).await {}
-    println!("kills inside a transaction, a batch, a half-answered order: {inside:?} of {rounds} each");
+    say(&format!("kills inside a transaction, a batch, a half-answered order: {inside:?} of {rounds} each"));
 
     let report = crate::harness::finished(&pipeline, orders).await;
     assert!(report.is_clean(), "{report}");

@@ -1,4 +1,5 @@
 //! The whole product: its structure, and what runs end to end.
+#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not the helpers beside them")]
 
 mod architecture;
 mod dashboard;

@@ -169,12 +169,11 @@ impl World {
             );
             streams.entry(&record.key).or_default().push(record.revision());
         }
-        let mut first = BTreeMap::new();
+        let mut places = BTreeMap::new();
         for record in &records {
             let place = (record.partition, record.offset);
-            if let Some(before) = first.insert((&record.key, record.revision()), place) {
-                println!("doubled: {} {} at {before:?} and {place:?}", record.key, record.revision());
-            }
+            let before = places.insert((&record.key, record.revision()), place);
+            assert_eq!(before, None, "{}@{} stands at {place:?} too", record.revision(), record.key);
         }
         for (stream, found) in streams {
             let stored: Vec<_> = self.stored(stream).await.iter().map(|event| event.revision).collect();
