@@ -50,7 +50,7 @@ pub(crate) fn options(
 fn print(report: &Report, json: bool) -> Result<(), serde_json::Error> {
     match json {
         true => println!("{}", serde_json::to_string(report)?),
-        false => print!("{report}"),
+        false => println!("{report}"),
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ impl Summary<'_> {
             );
         }
         text.push('\n');
-        text.push_str(&report.to_string());
+        text.push_str(&format!("{report}\n"));
         for malformed in &self.plan.malformed {
             text.push_str(&format!("malformed: {malformed}\n"));
         }
