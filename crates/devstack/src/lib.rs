@@ -46,6 +46,6 @@ mod tools;
 pub use embedded::Embedded;
 pub use error::{Missing, PartError, StartError};
 pub use options::{Data, Options, Part, PostgresFrom};
-pub use process::{Child, Conditions, RunAs};
+pub use process::{Child, Conditions, RunAs, tail};
 pub use server::Server;
 pub use stack::{CreateDatabaseError, DevStack};

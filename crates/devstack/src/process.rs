@@ -196,8 +196,8 @@ fn raw_pid(pid: u32) -> Pid {
     Pid::from_raw(pid.cast_signed())
 }
 
-/// The last lines of a log, for an error message.
-pub(crate) fn tail(log: &Path) -> String {
+/// The last lines of a log, for an error message. Empty where the log can't be read.
+pub fn tail(log: &Path) -> String {
     const LINES: usize = 20;
     let text =
         std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();

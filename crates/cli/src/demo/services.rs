@@ -1,10 +1,10 @@
 //! The product's services, each a process of its own from this very binary.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use aqueduct_devstack::{Child, Conditions};
+use aqueduct_devstack::{Child, Conditions, tail};
 use aqueduct_service::ANNOUNCEMENT;
 use nix::sys::signal::Signal;
 use tokio::time::Instant;
@@ -113,12 +113,4 @@ impl Service {
             tracing::warn!(service = self.name, "did not end in time and was killed");
         }
     }
-}
-
-fn tail(log: &Path) -> String {
-    const LINES: usize = 20;
-    let text =
-        std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
