@@ -9,7 +9,8 @@ use crate::command::Command;
 use crate::events::{Charge, Currency, ReturnLine, ReturnReceived};
 use crate::product::{self, product_code};
 use crate::refusal::{
-    InvalidField, Refusal, RefusalKind, check_id, check_price, check_quantity, check_text, check_time,
+    InvalidField, Refusal, RefusalKind, check_charges, check_id, check_price, check_quantity, check_text,
+    check_time,
 };
 
 domain_event! {
@@ -116,12 +117,7 @@ impl RegisterReturn {
             check_quantity(&field("quantity"), line.quantity)?;
             line.unit_price = check_price(&field("unitPrice"), line.unit_price)?;
         }
-        let mut credits = self.credits.clone();
-        for (n, credit) in credits.iter_mut().enumerate() {
-            let field = |name| format!("credits[{n}].{name}");
-            check_quantity(&field("quantity"), credit.quantity)?;
-            credit.unit_price = check_price(&field("unitPrice"), credit.unit_price)?;
-        }
+        let credits = check_charges("credits", &self.credits)?;
         product::quantities(lines.iter().map(|line| (line.sku.as_str(), line.quantity)))
             .map_err(|_| InvalidField::new("lines", "must not bring more than 2147483647 of a product"))?;
         let of_lines = lines.iter().map(|line| (line.quantity, line.unit_price));

@@ -7,7 +7,9 @@ use crate::amount;
 use crate::command::Command;
 use crate::events::{Charge, Currency, OrderCreated, OrderLine, OrderedProduct};
 use crate::product::{self, product_code};
-use crate::refusal::{InvalidField, check_id, check_price, check_quantity, check_text, check_time};
+use crate::refusal::{
+    InvalidField, check_charges, check_id, check_price, check_quantity, check_text, check_time,
+};
 
 /// A command to an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,12 +101,7 @@ impl CreateOrder {
             check_quantity(&field("quantity"), line.quantity)?;
             line.unit_price = check_price(&field("unitPrice"), line.unit_price)?;
         }
-        let mut charges = self.charges.clone();
-        for (n, charge) in charges.iter_mut().enumerate() {
-            let field = |name| format!("charges[{n}].{name}");
-            check_quantity(&field("quantity"), charge.quantity)?;
-            charge.unit_price = check_price(&field("unitPrice"), charge.unit_price)?;
-        }
+        let charges = check_charges("charges", &self.charges)?;
         product::quantities(lines.iter().map(|line| (line.sku.as_str(), line.quantity)))
             .map_err(|_| InvalidField::new("lines", "must not ask for more than 2147483647 of a product"))?;
         let of_lines = lines.iter().map(|line| (line.quantity, line.unit_price));
