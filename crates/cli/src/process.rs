@@ -10,7 +10,7 @@ use aqueduct_eventstore::EventStoreDb;
 use aqueduct_projection::{Projection, registry_decoder};
 use aqueduct_relay::Relay;
 use aqueduct_schema::Registry;
-use aqueduct_service::{Component, Process, ProcessError, TelemetryOptions, http, shutdown, telemetry};
+use aqueduct_service::{Process, ProcessError, TelemetryOptions, http, shutdown, telemetry};
 use aqueduct_shop::{Deps, inventory, orders, users};
 use axum::Router;
 use tokio::task::JoinSet;
@@ -37,28 +37,9 @@ pub(crate) async fn relay(configuration: Configuration) -> Result<(), Failure> {
     let options = configuration.relay_options(&addresses);
     let relay = Relay::new(options, store(&addresses)?, configuration.schemas()?, registry)?;
     let lanes = process.health().component("lanes");
-    let mut status = relay.status();
-    tokio::spawn(async move {
-        loop {
-            show(&lanes, &status.not_ready());
-            if !status.changed().await {
-                break;
-            }
-        }
-    });
+    tokio::spawn(relay.status().follow(move |problem| lanes.show(problem)));
     let shutdown = process.shutdown();
     Ok(process.run(configuration.http.relay, Router::new(), relay.run(shutdown)).await?)
-}
-
-fn show(component: &Component, not_ready: &std::collections::BTreeMap<String, String>) {
-    match not_ready.is_empty() {
-        true => component.ready(),
-        false => {
-            let reasons: Vec<_> =
-                not_ready.iter().map(|(part, reason)| format!("{part}: {reason}")).collect();
-            component.not_ready(reasons.join("; "));
-        }
-    }
 }
 
 /// `aqueduct project`
@@ -75,6 +56,8 @@ pub(crate) async fn project(configuration: Configuration) -> Result<(), Failure>
         Projection::deltas::<orders::Revenue>(options.clone(), Arc::clone(&decoder)),
         Projection::view::<inventory::Stock>(options, decoder),
     ] {
+        let component = process.health().component(projection.name());
+        tokio::spawn(projection.status().follow(move |problem| component.show(problem)));
         projections.spawn(projection.run(process.shutdown()));
     }
     let shutdown = process.shutdown();

@@ -54,14 +54,12 @@ impl Batches {
     }
 
     /// Shows how many events are parked. A failure shows the last number on.
-    pub(crate) async fn count_parked(&self) {
+    pub(crate) async fn count_parked(&self) -> Result<(), sqlx::Error> {
         let count = sqlx::query_scalar(
             "select count(*) from aqueduct.parked where projection = $1 and generation = $2",
         );
-        let count = count.bind(self.projection).bind(self.generation).fetch_one(&self.pool).await;
-        match count {
-            Ok(events) => metrics::parked_now(self.projection, events),
-            Err(error) => tracing::debug!(projection = self.projection, %error, "parked events not counted"),
-        }
+        let events = count.bind(self.projection).bind(self.generation).fetch_one(&self.pool).await?;
+        metrics::parked_now(self.projection, events);
+        Ok(())
     }
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::describe;
 use crate::ownership::Ownership;
 use crate::postgres::error_kind;
+use crate::status::{Board, JOINING, Part};
 use crate::{Options, ProjectionError, Record, backoff, metrics};
 
 /// How long a poll waits; bounds how late the thread notices that it is to end.
@@ -39,6 +40,9 @@ pub(crate) struct Context {
     /// Ends the thread.
     pub(crate) stop: CancellationToken,
     pub(crate) runtime: Handle,
+    pub(crate) board: Board,
+    /// Named where none of them can be reached.
+    pub(crate) brokers: String,
     /// Why the thread ended by itself.
     pub(crate) failure: Arc<Mutex<Option<ProjectionError>>>,
 }
@@ -78,6 +82,14 @@ pub(crate) fn join(options: &Options, topics: &[&str], context: Context) -> Resu
 
 impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
+        // Errors of the client tell that brokers are gone, but nothing tells that one is back.
+        match statistics.brokers.values().any(|broker| broker.state == "UP") {
+            true => self.board.solved(Part::Brokers),
+            false => {
+                self.board
+                    .problem(Part::Brokers, format!("no kafka broker of {} can be reached", self.brokers));
+            }
+        }
         for (name, topic) in &statistics.topics {
             for (number, partition) in &topic.partitions {
                 let Some(in_hand) = self.ownership.in_hand(name, *number) else { continue };
@@ -106,10 +118,16 @@ impl ConsumerContext for Context {
     ) {
         let done = match event {
             RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => match self.claim(partitions) {
-                true => consumer.assign(partitions),
+                true => {
+                    self.board.solved(Part::Group);
+                    consumer.assign(partitions)
+                }
                 false => consumer.unassign(),
             },
             _ => {
+                if consumer.assignment_lost() {
+                    self.board.problem(Part::Group, JOINING);
+                }
                 show_offsets(consumer, &self.ownership, CommitMode::Async);
                 for (topic, partition) in self.ownership.clear() {
                     metrics::lag(self.projection, &topic, partition, 0);
@@ -153,8 +171,12 @@ impl Context {
                 Ok((_, next)) => return Some(next),
                 Err(error) if error_kind(&error) == ErrorKind::Retry => {
                     metrics::error(self.projection, ErrorKind::Retry);
+                    let error = describe(&error);
+                    let problem =
+                        format!("postgres: partition {partition} of {topic} is not claimed: {error}");
+                    self.board.problem(Part::Group, problem);
                     tracing::warn!(
-                        projection = self.projection, %topic, partition, error = describe(&error),
+                        projection = self.projection, %topic, partition, error,
                         "partition not claimed, will be tried again"
                     );
                     let wait = async { tokio::time::sleep(waits.next().unwrap_or_default()).await };

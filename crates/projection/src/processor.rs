@@ -14,6 +14,7 @@ use crate::handler::{ApplyError, Handler};
 use crate::inbox::{self, Inboxes, Verdict};
 use crate::ownership::{Advance, Ownership, advances};
 use crate::postgres::error_kind;
+use crate::status::{Board, Part};
 use crate::{Decoder, Envelope, Record, backoff, metrics, parked, react, trace};
 
 /// What a batch failed on, for good.
@@ -86,6 +87,7 @@ pub(crate) struct Processor<H> {
     pub(crate) ownership: Arc<Ownership>,
     /// Streams that a reactor works on at the same time.
     pub(crate) concurrency: usize,
+    pub(crate) board: Board,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -101,6 +103,7 @@ impl<H: Handler> Process for Processor<H> {
         let span = tracing::info_span!("project", projection = H::NAME, records = records.len());
         let partitions = advances(records.iter());
         let ending = self.run(records, &span).instrument(span.clone()).await?;
+        self.board.solved(Part::Batch);
         match &ending {
             Ending::Committed(outcome) => metrics::committed(H::NAME, outcome, started.elapsed()),
             Ending::Dropped => self.ownership.give_up(&partitions),
@@ -152,7 +155,9 @@ impl<H: Handler> Processor<H> {
 
     fn failed(&self, error: &BatchError) {
         metrics::error(H::NAME, error.kind());
-        tracing::warn!(projection = H::NAME, error = describe(error), "batch failed, will be tried again");
+        let error = describe(error);
+        tracing::warn!(projection = H::NAME, error, "batch failed, will be tried again");
+        self.board.problem(Part::Batch, format!("retrying a batch: {error}"));
     }
 
     /// False: the process is to end.

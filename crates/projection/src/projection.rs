@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::describe;
@@ -22,13 +23,14 @@ use crate::ownership::Ownership;
 use crate::postgres::{error_kind, migrate};
 use crate::processor::{Ending, Process, Processor};
 use crate::reactor::ReactorHandler;
+use crate::status::{Board, JOINING, Part, Status};
 use crate::view::ViewHandler;
 use crate::{Decoder, Deltas, Options, ProjectionError, Reactor, Record, TableError, View, backoff, metrics};
 
 /// Between two sessions with Kafka, so that a fault that stays does not make it spin.
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
-/// How often the parked events are counted.
-const COUNT_PARKED: Duration = Duration::from_secs(10);
+/// How often Postgres is asked how many events are parked: that also tells whether it answers.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// A view, deltas or a reactor that is ready to run.
 ///
@@ -41,6 +43,7 @@ pub struct Projection {
     topics: &'static [&'static str],
     options: Options,
     decoder: Arc<dyn Decoder>,
+    board: Board,
     make: Make,
 }
 
@@ -52,6 +55,7 @@ pub(crate) struct Parts {
     options: Options,
     decoder: Arc<dyn Decoder>,
     ownership: Arc<Ownership>,
+    board: Board,
     shutdown: CancellationToken,
 }
 
@@ -66,6 +70,7 @@ impl Parts {
             inboxes: Inboxes::new(H::NAME, self.options.generation),
             ownership: self.ownership,
             concurrency: self.options.concurrency,
+            board: self.board,
             shutdown: self.shutdown,
         })
     }
@@ -108,7 +113,7 @@ impl Projection {
         decoder: Arc<dyn Decoder>,
         make: impl Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn Process>, TableError>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, topics, options, decoder, make: Box::new(make) }
+        Self { name, topics, options, decoder, board: Board::new(), make: Box::new(make) }
     }
 
     /// Name of the projection.
@@ -116,16 +121,51 @@ impl Projection {
         self.name
     }
 
+    /// What keeps it from its work.
+    pub fn status(&self) -> Status {
+        self.board.status()
+    }
+
     /// Runs until `shutdown`: the batch at hand is finished, the group left. Faults that may pass (Postgres,
     /// Kafka or the registry gone) are waited out; an error is one that waiting does not cure, and after a
     /// restart the work goes on from what was committed.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ProjectionError> {
-        let Some(batches) = self.start(&shutdown).await? else { return Ok(()) };
+        let result = self.run_sessions(&shutdown).await;
+        if let Err(error) = &result {
+            self.board.problem(Part::Halted, format!("halted: {}", describe(error)));
+        }
+        result
+    }
+
+    async fn run_sessions(&self, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
+        let Some(batches) = self.start(shutdown).await? else { return Ok(()) };
+        let sessions = async {
+            while !shutdown.is_cancelled() {
+                self.session(&batches, shutdown).await?;
+                shutdown.run_until_cancelled(tokio::time::sleep(BETWEEN_SESSIONS)).await;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = sessions => ended,
+            () = self.look_at_postgres(&batches) => Ok(()),
+        }
+    }
+
+    /// Counts the parked events again and again, and so sees whether Postgres answers. Never completes.
+    async fn look_at_postgres(&self, batches: &Batches) {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.session(&batches, &shutdown).await?;
-            let wait = tokio::time::sleep(BETWEEN_SESSIONS);
-            if shutdown.run_until_cancelled(wait).await.is_none() {
-                return Ok(());
+            looks.tick().await;
+            match tokio::time::timeout(LOOK_EVERY, batches.count_parked()).await {
+                Ok(Ok(())) => self.board.solved(Part::Postgres),
+                Ok(Err(error)) => {
+                    self.board.problem(Part::Postgres, format!("postgres: {}", describe(&error)))
+                }
+                Err(_) => self
+                    .board
+                    .problem(Part::Postgres, format!("postgres does not answer within {LOOK_EVERY:?}")),
             }
         }
     }
@@ -144,16 +184,17 @@ impl Projection {
         let mut waits = backoff::waits();
         while !shutdown.is_cancelled() {
             let error = match self.open(&pool, shutdown).await {
-                Ok(batches) => return Ok(Some(batches)),
+                Ok(batches) => {
+                    self.board.solved(Part::Table);
+                    return Ok(Some(batches));
+                }
                 Err(error) if error.kind() == ErrorKind::Retry => error,
                 Err(error) => return Err(error),
             };
             metrics::error(self.name, ErrorKind::Retry);
-            tracing::warn!(
-                projection = self.name,
-                error = describe(&error),
-                "not started yet, will be tried again"
-            );
+            let error = describe(&error);
+            tracing::warn!(projection = self.name, error, "not started yet, will be tried again");
+            self.board.problem(Part::Table, format!("starting: {error}"));
             let wait = tokio::time::sleep(waits.next().unwrap_or_default());
             shutdown.run_until_cancelled(wait).await;
         }
@@ -191,6 +232,7 @@ impl Projection {
             options: self.options.clone(),
             decoder: Arc::clone(&self.decoder),
             ownership: Arc::clone(&ownership),
+            board: self.board.clone(),
             shutdown: shutdown.clone(),
         };
         let process = (self.make)(parts).await?;
@@ -200,6 +242,7 @@ impl Projection {
     /// From joining the group to leaving it.
     async fn session(&self, batches: &Batches, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
         let projection = self.name;
+        self.board.problem(Part::Group, JOINING);
         let failure = Arc::new(Mutex::new(None));
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
@@ -210,6 +253,8 @@ impl Projection {
             ownership: Arc::clone(&batches.ownership),
             stop: stop.clone(),
             runtime: tokio::runtime::Handle::current(),
+            board: self.board.clone(),
+            brokers: self.options.brokers.clone(),
             failure: Arc::clone(&failure),
         };
         let consumer = consumer::join(&self.options, self.topics, context);
@@ -235,7 +280,6 @@ impl Projection {
         queue: &mut mpsc::Receiver<Record>,
         shutdown: &CancellationToken,
     ) -> Result<(), ProjectionError> {
-        let mut count_parked = tokio::time::interval(COUNT_PARKED);
         loop {
             let mut records = Vec::new();
             tokio::select! {
@@ -243,10 +287,6 @@ impl Projection {
                 received = queue.recv_many(&mut records, self.options.batch_size) => if received == 0 {
                     return Ok(());
                 },
-                _ = count_parked.tick() => {
-                    batches.count_parked().await;
-                    continue;
-                }
             }
             if self.options.batch_wait_ms > 0 {
                 let fill = fill(queue, &mut records, self.options.batch_size);
@@ -256,7 +296,8 @@ impl Projection {
             if let Ending::Committed(outcome) = batches.process(records).await?
                 && outcome.parked > 0
             {
-                batches.count_parked().await;
+                // The next look counts what this one could not.
+                let _ = batches.count_parked().await;
             }
             if batches.ownership.must_rejoin() {
                 return Ok(());

@@ -11,6 +11,7 @@ use crate::batch::{Content, Entry, describe};
 use crate::handler::Handler;
 use crate::inbox::Verdict;
 use crate::processor::Processor;
+use crate::status::Part;
 use crate::{ReactError, backoff, metrics, trace};
 
 /// A reactor said that it can't go on.
@@ -88,11 +89,11 @@ async fn react_in_order<H: Handler>(
             match error.kind() {
                 ErrorKind::Park => return Ok(Reaction::Parked(index, describe(&error))),
                 ErrorKind::Retry => {
+                    let (record, event, error) = (&entry.record, &envelope.id, describe(&error));
+                    let problem = format!("retrying record {record} (event {event}): {error}");
+                    processor.board.problem(Part::Batch, problem);
                     tracing::warn!(
-                        projection = H::NAME,
-                        record = %entry.record,
-                        event = envelope.id,
-                        error = describe(&error),
+                        projection = H::NAME, %record, event, error,
                         "reaction failed, will be tried again"
                     );
                     if !processor.wait(&mut waits).await {

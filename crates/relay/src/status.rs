@@ -70,6 +70,20 @@ impl Status {
     pub async fn changed(&mut self) -> bool {
         self.parts.changed().await.is_ok()
     }
+
+    /// Calls `show` with all that [`not_ready`](Self::not_ready) says (`None`: it is ready), now and at each
+    /// change, until the relay has ended.
+    pub async fn follow(mut self, show: impl Fn(Option<String>)) {
+        loop {
+            let not_ready = self.not_ready();
+            let problems: Vec<_> =
+                not_ready.iter().map(|(part, problem)| format!("{part}: {problem}")).collect();
+            show((!problems.is_empty()).then(|| problems.join("; ")));
+            if !self.changed().await {
+                break;
+            }
+        }
+    }
 }
 
 /// The writing side of [`Status`].

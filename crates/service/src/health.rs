@@ -14,7 +14,7 @@ impl Health {
     /// Adds a component, not ready until it says so.
     pub fn component(&self, name: impl Into<String>) -> Component {
         let component = Component { name: name.into(), health: self.clone() };
-        component.not_ready("starting");
+        component.show(Some("starting".to_owned()));
         component
     }
 
@@ -34,17 +34,8 @@ pub struct Component {
 }
 
 impl Component {
-    /// It does its work.
-    pub fn ready(&self) {
-        self.set(None);
-    }
-
-    /// It does not, for this reason.
-    pub fn not_ready(&self, reason: impl Into<String>) {
-        self.set(Some(reason.into()));
-    }
-
-    fn set(&self, reason: Option<String>) {
+    /// It does its work (`None`), or does not, for this reason.
+    pub fn show(&self, reason: Option<String>) {
         let mut components = self.health.components.write().unwrap_or_else(PoisonError::into_inner);
         components.insert(self.name.clone(), reason);
     }

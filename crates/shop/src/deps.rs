@@ -8,7 +8,7 @@ use std::time::Duration;
 use aqueduct_core::{Codec, EventStore};
 use aqueduct_eventstore::{EventStoreDb, OptionsError};
 use aqueduct_schema::SchemaSet;
-use aqueduct_service::{Component, Process};
+use aqueduct_service::Process;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -65,20 +65,13 @@ impl Deps {
                 ticks.tick().await;
                 let look = sqlx::query("SELECT 1").execute(&deps.views);
                 let (stored, viewed) = tokio::join!(deps.store.last_position(), look);
-                show(&store, stored.err());
-                show(&views, viewed.err());
+                store.show(stored.err().map(|error| error.to_string()));
+                views.show(viewed.err().map(|error| error.to_string()));
             }
         };
         async move {
             shutdown.run_until_cancelled_owned(watching).await;
             Ok(())
         }
-    }
-}
-
-fn show(component: &Component, error: Option<impl std::error::Error>) {
-    match error {
-        None => component.ready(),
-        Some(error) => component.not_ready(error.to_string()),
     }
 }

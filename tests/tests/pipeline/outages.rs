@@ -12,12 +12,21 @@ async fn feed(feeder: &Feeder, month: Month) {
     feeder.feed(&piece, |_| {}).await.unwrap();
 }
 
-/// Waits until a service says by itself that it is not ready.
-async fn notices(service: &Service) {
+/// Waits until a service says by itself that it is not ready, and names what is missing.
+async fn notices(service: &Service, missing: &str) {
     let url = format!("{}/health/ready", service.url);
-    eventually(&format!("{url} says that a server is gone"), async || {
+    eventually(&format!("{url} says that {missing} is gone"), async || {
         let answer = reqwest::get(&url).await.unwrap();
-        (answer.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE).then_some(())
+        let not_ready = answer.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE;
+        (not_ready && answer.text().await.unwrap().contains(missing)).then_some(())
+    })
+    .await;
+}
+
+async fn is_ready(service: &Service) {
+    let url = format!("{}/health/ready", service.url);
+    eventually(&format!("{url} says that it is ready"), async || {
+        reqwest::get(&url).await.unwrap().status().is_success().then_some(())
     })
     .await;
 }
@@ -43,19 +52,23 @@ async fn every_server_may_go_in_mid_run_and_come_back() {
     feed(&feeder, Month { deliveries, steps: Vec::new() }).await;
 
     feed(&feeder, next()).await;
+    tokio::join!(is_ready(&projections), is_ready(&inventory));
     stack.kafka().unwrap().stop().await;
+    let brokers = stack.kafka_bootstrap().unwrap();
+    tokio::join!(notices(&projections, brokers), notices(&inventory, brokers));
     feed(&feeder, next()).await;
     stack.kafka().unwrap().start().await.unwrap();
+    tokio::join!(is_ready(&projections), is_ready(&inventory));
 
     stack.postgres().unwrap().kill().await;
-    notices(&shop.orders).await;
+    tokio::join!(notices(&shop.orders, "views"), notices(&projections, "postgres"));
     feed(&feeder, next()).await;
     stack.postgres().unwrap().start().await.unwrap();
 
     // Commands wait while the store is gone: they are answered once it is back.
     stack.event_store().unwrap().stop().await;
     let back = async {
-        notices(&shop.orders).await;
+        notices(&shop.orders, "event store").await;
         stack.event_store().unwrap().start().await.unwrap();
     };
     tokio::join!(feed(&feeder, next()), back);
@@ -64,9 +77,10 @@ async fn every_server_may_go_in_mid_run_and_come_back() {
     stack.registry().unwrap().stop().await;
     relay.stop().await;
     let relay = pipeline.service("relay", &["relay"]).await;
-    notices(&relay).await;
+    notices(&relay, stack.registry_url().unwrap()).await;
     stack.registry().unwrap().start().await.unwrap();
 
+    tokio::join!(is_ready(&relay), is_ready(&projections), is_ready(&inventory), is_ready(&shop.orders));
     let report = finished(&pipeline, ORDERS).await;
     assert!(report.is_clean(), "{report}\n{}\n{}", relay.log(), projections.log());
 }

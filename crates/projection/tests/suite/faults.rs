@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part, Server};
-use aqueduct_projection::{Options, PostgresOptions, Projection, ProjectionError};
+use aqueduct_projection::{Options, PostgresOptions, Projection, ProjectionError, Status};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,25 @@ fn history(streams: usize, revisions: std::ops::Range<i64>) -> Vec<Made> {
     let events =
         |revision| (0..streams).map(move |n| event(&format!("account-{n}"), revision, &deposited(1)));
     revisions.flat_map(events).collect()
+}
+
+/// Waits until the projection says what the test expects of it.
+async fn until(mut status: Status, expected: &str, is_expected: impl Fn(Option<&str>) -> bool) {
+    let waiting = async {
+        while !is_expected(status.not_ready().as_deref()) {
+            assert!(status.changed().await, "the projection has ended");
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    assert!(waited.is_ok(), "not {expected}, but {:?}", status.not_ready());
+}
+
+async fn ready(status: &Status) {
+    until(status.clone(), "ready", |problem| problem.is_none()).await;
+}
+
+async fn names(status: &Status, server: &str) {
+    until(status.clone(), server, |problem| problem.is_some_and(|problem| problem.contains(server))).await;
 }
 
 async fn kill_and_start(server: &Server) {
@@ -79,7 +98,10 @@ async fn postgres_is_killed_and_comes_back() {
     let brokers = stack().kafka_bootstrap().unwrap();
     let topic = Topic::create("bank.2", 4).await;
     let options = Options { batch_size: 20, ..options(&database, brokers, "postgres") };
-    let view = start(Projection::view::<Accounts<2>>(options.clone(), plain()));
+    let view = Projection::view::<Accounts<2>>(options.clone(), plain());
+    let status = view.status();
+    assert!(status.not_ready().is_some(), "not ready before it runs");
+    let view = start(view);
     let deltas = start(Projection::deltas::<Branches<2>>(options, plain()));
     for round in 0..3 {
         topic.write(&history(40, round * 10..(round + 1) * 10)).await;
@@ -90,6 +112,12 @@ async fn postgres_is_killed_and_comes_back() {
     database.wait_for("select sum(deposits)::bigint from bank.branches", 40 * 30).await;
     assert_eq!(database.number(DISORDERED).await, 0);
     assert!(!view.1.is_finished() && !deltas.1.is_finished());
+    ready(&status).await;
+    // With nothing to do it notices too.
+    own.postgres().unwrap().stop().await;
+    names(&status, "postgres").await;
+    own.postgres().unwrap().start().await.unwrap();
+    ready(&status).await;
     stop(view).await;
     stop(deltas).await;
     own.shutdown().await;
@@ -103,12 +131,18 @@ async fn kafka_is_killed_and_comes_back() {
     let database = Database::create().await;
     let brokers = own.kafka_bootstrap().unwrap();
     let topic = Topic::create_on(brokers, "bank.3", 4).await;
-    let view = start(Projection::view::<Accounts<3>>(options(&database, brokers, "kafka"), plain()));
+    let view = Projection::view::<Accounts<3>>(options(&database, brokers, "kafka"), plain());
+    let status = view.status();
+    let view = start(view);
     topic.write(&history(10, 0..10)).await;
     database.wait_for(EVENTS, 100).await;
-    kill_and_start(own.kafka().unwrap()).await;
+    ready(&status).await;
+    own.kafka().unwrap().kill().await;
+    names(&status, brokers).await;
+    own.kafka().unwrap().start().await.unwrap();
     topic.write(&history(10, 10..20)).await;
     database.wait_for(EVENTS, 200).await;
+    ready(&status).await;
     assert_eq!(database.number(DISORDERED).await, 0);
     stop(view).await;
     own.shutdown().await;
@@ -157,9 +191,11 @@ async fn an_offset_that_is_gone_stops_the_projection() {
         .execute(&database.pool)
         .await
         .unwrap();
-    let (_shutdown, running) =
-        start(Projection::view::<Accounts<5>>(options(&database, brokers, "gone"), plain()));
+    let view = Projection::view::<Accounts<5>>(options(&database, brokers, "gone"), plain());
+    let status = view.status();
+    let (_shutdown, running) = start(view);
     let ended = tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
     assert!(matches!(ended, Err(ProjectionError::OffsetGone { .. })), "{ended:?}");
+    assert!(status.not_ready().is_some_and(|problem| problem.contains("halted")), "{status:?}");
     assert_eq!(database.number("select count(*) from bank.accounts").await, 0);
 }

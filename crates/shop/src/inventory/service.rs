@@ -45,10 +45,12 @@ pub async fn run(
     let orders = Commands::new(Arc::clone(&deps.store), deps.codec(), bus);
     let reactor = StockReactor::new(shelves.clone(), Arc::new(orders));
     let reactor = Projection::reactor(options.reactor, decoder, reactor);
+    let component = process.health().component("reactor");
     let app = router(shelves, deps.views.clone());
     let (watching, shutdown) = (deps.watch(&process), process.shutdown());
     let work = async move {
         let watching = tokio::spawn(watching);
+        tokio::spawn(reactor.status().follow(move |problem| component.show(problem)));
         let reacted = reactor.run(shutdown.clone()).await;
         shutdown.cancel();
         drop(watching.await);
