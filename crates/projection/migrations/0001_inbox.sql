@@ -12,8 +12,9 @@ create table aqueduct.inboxes (
 );
 
 -- (-1, 0) where nothing was applied yet: the first record of a stream names just that as its previous place.
+-- No foreign key: it would be looked up again for every new stream, and the numbers come from inbox_of.
 create table aqueduct.inbox_streams (
-    inbox    integer not null references aqueduct.inboxes,
+    inbox    integer not null,
     -- Compared byte by byte, whatever the database's collation: only equality matters, and this is faster.
     stream   text    collate "C" not null,
     revision bigint  not null,
@@ -117,6 +118,63 @@ begin
       from failing f;
 end $$;
 
+-- Takes records if each is the next of its stream, as nearly always. False: that is not so for one of them at
+-- least (or there are none), and nothing was done.
+create function aqueduct.inbox_take(
+    in_inboxes integer[],
+    in_streams text[],
+    in_revisions bigint[],
+    in_subindexes integer[],
+    in_previous_revisions bigint[],
+    in_previous_subindexes integer[],
+    in_faulty boolean[]
+) returns boolean
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+    taken boolean;
+begin
+    with record as materialized (
+        select r.*, r.stream collate "C" as name, row_number() over of_stream = 1 as is_first,
+               lag(r.revision) over of_stream as earlier_revision,
+               lag(r.subindex) over of_stream as earlier_subindex,
+               lead(r.ordinal) over of_stream is null as is_last
+          from unnest(in_inboxes, in_streams, in_revisions, in_subindexes,
+                      in_previous_revisions, in_previous_subindexes, in_faulty)
+               with ordinality
+            as r (inbox, stream, revision, subindex, previous_revision, previous_subindex, faulty, ordinal)
+        window of_stream as (partition by r.inbox, r.stream collate "C" order by r.ordinal)
+    ), judged as (
+        -- Null where something is not known: that is no yes.
+        select coalesce(bool_and(coalesce(
+                   not r.faulty
+                   and (r.revision, r.subindex) > (r.previous_revision, r.previous_subindex)
+                   and case when r.is_first
+                            then not coalesce(s.held, false)
+                                 and r.previous_revision = coalesce(s.revision, -1)
+                                 and r.previous_subindex = coalesce(s.subindex, 0)
+                            else r.previous_revision = r.earlier_revision
+                                 and r.previous_subindex = r.earlier_subindex end,
+                   false)), false) as all_next
+          from record r
+          left join lateral (
+                   select t.revision, t.subindex, t.held
+                     from aqueduct.inbox_streams t
+                    where r.is_first and t.inbox = r.inbox and t.stream = r.name
+                    limit 1
+               ) s on true
+    ), written as (
+        insert into aqueduct.inbox_streams as t (inbox, stream, revision, subindex, held)
+        select r.inbox, r.name, r.revision, r.subindex, false
+          from record r
+         where r.is_last and (select j.all_next from judged j)
+            on conflict (inbox, stream) do update
+           set revision = excluded.revision, subindex = excluded.subindex
+    )
+    select j.all_next into taken from judged j;
+    return taken;
+end $$;
+
 -- Judges records and remembers what was applied and which streams are held now. Returns the verdicts in the
 -- order of the arrays. The caller applies, in the same transaction, the records judged 'apply' and
 -- 'unjudged', parks (aqueduct.park) those judged 'faulty', 'gap' and 'held', and drops the duplicates. It
@@ -134,6 +192,10 @@ language plpgsql as $$
 declare
     verdicts text[];
 begin
+    if aqueduct.inbox_take(in_inboxes, in_streams, in_revisions, in_subindexes,
+                           in_previous_revisions, in_previous_subindexes, in_faulty) then
+        return array_fill('apply'::text, array[cardinality(in_streams)]);
+    end if;
     with judged as materialized (
         select * from aqueduct.inbox_judge(in_inboxes, in_streams, in_revisions, in_subindexes,
                                            in_previous_revisions, in_previous_subindexes, in_faulty)

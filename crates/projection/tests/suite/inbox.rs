@@ -5,14 +5,19 @@ use sqlx::PgPool;
 use crate::world::Database;
 
 /// (stream, revision, subindex, previous revision, previous subindex, faulty)
-type Row<'a> = (&'a str, Option<i64>, i32, Option<i64>, i32, bool);
+pub(crate) type Row<'a> = (&'a str, Option<i64>, i32, Option<i64>, i32, bool);
 
-async fn inbox(pool: &PgPool) -> i32 {
-    sqlx::query_scalar("select aqueduct.inbox_of('p', 1, 's', 't')").fetch_one(pool).await.unwrap()
+async fn inbox(pool: &PgPool, projection: &str) -> i32 {
+    let number = sqlx::query_scalar("select aqueduct.inbox_of($1, 1, 's', 't')");
+    number.bind(projection).fetch_one(pool).await.unwrap()
 }
 
 async fn receive(pool: &PgPool, rows: &[Row<'_>]) -> Vec<String> {
-    let inbox = inbox(pool).await;
+    receive_as(pool, "p", rows).await
+}
+
+pub(crate) async fn receive_as(pool: &PgPool, projection: &str, rows: &[Row<'_>]) -> Vec<String> {
+    let inbox = inbox(pool, projection).await;
     sqlx::query_scalar("select aqueduct.inbox_receive($1, $2, $3, $4, $5, $6, $7)")
         .bind(vec![inbox; rows.len()])
         .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
@@ -107,7 +112,7 @@ async fn a_faulty_record_holds_its_stream_but_not_the_others() {
 #[tokio::test]
 async fn judging_changes_nothing() {
     let database = Database::create().await;
-    let inbox = inbox(&database.pool).await;
+    let inbox = inbox(&database.pool, "p").await;
     let verdicts: Vec<String> = sqlx::query_scalar(
         "select verdict from aqueduct.inbox_judge($1, '{a,a}', '{0,2}', '{0,0}', '{-1,1}', '{0,0}', '{f,f}') \
          order by ordinal",

@@ -11,5 +11,6 @@ mod inbox;
 mod observed;
 mod random;
 mod reactors;
+mod verdicts;
 mod wire;
 mod world;
