@@ -1,4 +1,5 @@
-//! Tests of aggregates, without I/O: given these events, when this command comes, then those events.
+//! Tests without I/O. Of aggregates: given these events, when this command comes, then those events. Of what
+//! uses an event store: a [`ScriptedStore`] fails where the test wants it to.
 //!
 //! ```
 //! # use aqueduct_core::{Aggregate, domain_event, testing::given};
@@ -20,8 +21,11 @@
 //! given::<Door>([Opened {}.into()]).when(Open).then_error(&OpenAlready);
 //! ```
 
+mod scripted;
+
 use std::fmt::Debug;
 
+pub use self::scripted::{Call, ScriptedStore};
 use crate::Aggregate;
 
 /// An aggregate with a history.

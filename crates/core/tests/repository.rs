@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{
-    Aggregate, AllItem, AppendError, Appended, CommandId, CommandRequest, ErrorKind, EventStore,
-    ExecuteError, ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository,
-    RepositoryOptions, Revision, StoreError, StreamName, domain_event,
+    Aggregate, CommandId, CommandRequest, ErrorKind, EventStore, ExecuteError, ExpectedRevision, MemoryStore,
+    NewEvent, PlainCodec, Repository, RepositoryOptions, domain_event,
 };
-use async_trait::async_trait;
-use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,62 +159,17 @@ async fn a_foreign_event_in_the_stream_is_named() {
     assert_eq!(error.to_string(), "metadata of event 0@counter-1 can't be read");
 }
 
-/// A store whose appends are done but reported as failed: what a lost connection looks like.
-#[derive(Default)]
-struct LosesAnswers {
-    store: MemoryStore,
-    to_lose: AtomicUsize,
-}
-
-#[async_trait]
-impl EventStore for LosesAnswers {
-    async fn append(
-        &self,
-        stream: &StreamName,
-        expected: ExpectedRevision,
-        events: &[NewEvent],
-    ) -> Result<Appended, AppendError> {
-        let answer = self.store.append(stream, expected, events).await;
-        let lose = |left: usize| left.checked_sub(1);
-        match self.to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose) {
-            Err(_) => answer,
-            Ok(_) => Err(AppendError::Store(StoreError {
-                operation: "append",
-                subject: stream.to_string(),
-                problem: "the answer was lost".into(),
-                kind: ErrorKind::Retry,
-                source: None,
-            })),
-        }
-    }
-    async fn read_stream(
-        &self,
-        stream: &StreamName,
-        from: Revision,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.store.read_stream(stream, from, limit).await
-    }
-    async fn read_stream_back(
-        &self,
-        stream: &StreamName,
-        from: Revision,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.store.read_stream_back(stream, from, limit).await
-    }
-    fn subscribe_all(&self, after: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
-        self.store.subscribe_all(after)
-    }
-    async fn last_position(&self) -> Result<Option<Position>, StoreError> {
-        self.store.last_position().await
-    }
-}
-
 /// Promise 2, attacked by an append whose answer never came.
 #[tokio::test]
 async fn an_append_whose_answer_was_lost_is_not_done_twice() {
-    let counters = counters(LosesAnswers { to_lose: 1.into(), ..LosesAnswers::default() });
+    let appends = AtomicUsize::new(0);
+    let store = ScriptedStore::new(MemoryStore::default()).after(move |call| match call {
+        Call::Append(_) if appends.fetch_add(1, Ordering::SeqCst) == 0 => {
+            Err(call.fails("the answer was lost"))
+        }
+        _ => Ok(()),
+    });
+    let counters = counters(store);
     let answer = counters.execute("1", &request(Command::Count(3))).await.unwrap();
     assert!(answer.repeated, "the retry finds that the first attempt went through");
     assert_eq!(total(&counters).await, 3);
@@ -224,48 +177,8 @@ async fn an_append_whose_answer_was_lost_is_not_done_twice() {
 
 #[tokio::test]
 async fn a_store_that_keeps_failing_is_given_up_on_in_the_end() {
-    let error = counters(AlwaysDown).execute("1", &request(Command::Count(1))).await.unwrap_err();
+    let down = ScriptedStore::new(MemoryStore::default()).before(|call| Err(call.fails("nobody listens")));
+    let error = counters(down).execute("1", &request(Command::Count(1))).await.unwrap_err();
     assert!(matches!(error, ExecuteError::Exhausted { attempts: 11, .. }), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Retry);
-}
-
-struct AlwaysDown;
-
-fn down(operation: &'static str) -> StoreError {
-    let (subject, problem) = ("counter-1".into(), "nobody listens".into());
-    StoreError { operation, subject, problem, kind: ErrorKind::Retry, source: None }
-}
-
-#[async_trait]
-impl EventStore for AlwaysDown {
-    async fn append(
-        &self,
-        _: &StreamName,
-        _: ExpectedRevision,
-        _: &[NewEvent],
-    ) -> Result<Appended, AppendError> {
-        Err(down("append").into())
-    }
-    async fn read_stream(
-        &self,
-        _: &StreamName,
-        _: Revision,
-        _: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        Err(down("read"))
-    }
-    async fn read_stream_back(
-        &self,
-        _: &StreamName,
-        _: Revision,
-        _: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        Err(down("read"))
-    }
-    fn subscribe_all(&self, _: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
-        Box::pin(futures::stream::once(async { Err(down("subscribe")) }))
-    }
-    async fn last_position(&self) -> Result<Option<Position>, StoreError> {
-        Err(down("read"))
-    }
 }

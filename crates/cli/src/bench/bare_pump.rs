@@ -90,7 +90,7 @@ async fn read(
     transactions: Vec<Transaction>,
     hand_on: mpsc::Sender<Vec<Record>>,
 ) -> Result<(), Failure> {
-    let mut all = store.subscribe_all(None);
+    let mut all = store.store().subscribe_all(None);
     for Transaction { records, checkpoint } in transactions {
         let mut batch = Vec::with_capacity(records.len() + 1);
         for (position, record) in records {

@@ -73,7 +73,7 @@ pub(super) async fn measure(
 
 struct AgainstPump<'a> {
     surroundings: &'a Surroundings,
-    store: Arc<Stopwatch>,
+    store: Stopwatch,
     events: usize,
     last: Position,
     /// What a relay makes of the history.

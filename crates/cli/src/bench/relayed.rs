@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aqueduct_core::{EventStore, Position};
+use aqueduct_core::Position;
 use aqueduct_devstack::DevStack;
 use aqueduct_relay::{Checkpoint, Options, Relay, Route, create_topics, header};
 use aqueduct_schema::{Registry, RegistryOptions, SchemaSet, TopicEvents, publish};
@@ -79,13 +79,12 @@ impl Surroundings {
     pub(super) async fn relay(
         &self,
         options: Options,
-        store: &Arc<Stopwatch>,
+        store: &Stopwatch,
         events: usize,
     ) -> Result<Duration, Failure> {
         let watch = self.watch(&options.routes[0], events).await?;
-        let store_of_relay = Arc::clone(store) as Arc<dyn EventStore>;
         let registry = Registry::new(&self.registry)?;
-        let relay = Relay::new(options, store_of_relay, Arc::clone(&self.schemas), registry)?;
+        let relay = Relay::new(options, store.store(), Arc::clone(&self.schemas), registry)?;
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(relay.run(shutdown.clone()));
         let seen = watch.all_seen().await;

@@ -3,25 +3,34 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aqueduct_core::{
-    AllItem, AppendError, Appended, EventStore, ExpectedRevision, NewEvent, Position, RecordedEvent,
-    Revision, StoreError, StreamName,
-};
-use async_trait::async_trait;
-use futures::stream::BoxStream;
+use aqueduct_core::EventStore;
+use aqueduct_core::testing::{Call, ScriptedStore};
 
 use crate::Failure;
 
-/// An event store that notes when it was last subscribed to: there the time of relay and pump begins, after
-/// both have opened their producer.
+/// Notes when an event store was last subscribed to: there the time of relay and pump begins, after both have
+/// opened their producer.
 pub(super) struct Stopwatch {
     store: Arc<dyn EventStore>,
-    subscribed: Mutex<Option<Instant>>,
+    subscribed: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Stopwatch {
-    pub(super) fn new(store: Arc<dyn EventStore>) -> Arc<Self> {
-        Arc::new(Self { store, subscribed: Mutex::default() })
+    pub(super) fn new(store: Arc<dyn EventStore>) -> Self {
+        let subscribed = Arc::<Mutex<Option<Instant>>>::default();
+        let noted = Arc::clone(&subscribed);
+        let store = ScriptedStore::new(store).before(move |call| {
+            if call == Call::SubscribeAll {
+                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            Ok(())
+        });
+        Self { store: Arc::new(store), subscribed }
+    }
+
+    /// The store that is watched.
+    pub(super) fn store(&self) -> Arc<dyn EventStore> {
+        Arc::clone(&self.store)
     }
 
     /// The time from the last subscription.
@@ -29,44 +38,5 @@ impl Stopwatch {
         let subscribed = *self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
         let subscribed = subscribed.ok_or("records were written before the store was read")?;
         Ok(end.saturating_duration_since(subscribed))
-    }
-}
-
-#[async_trait]
-impl EventStore for Stopwatch {
-    async fn append(
-        &self,
-        stream: &StreamName,
-        expected: ExpectedRevision,
-        events: &[NewEvent],
-    ) -> Result<Appended, AppendError> {
-        self.store.append(stream, expected, events).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamName,
-        from: Revision,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.store.read_stream(stream, from, limit).await
-    }
-
-    async fn read_stream_back(
-        &self,
-        stream: &StreamName,
-        from: Revision,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.store.read_stream_back(stream, from, limit).await
-    }
-
-    fn subscribe_all(&self, after: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
-        *self.subscribed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.store.subscribe_all(after)
-    }
-
-    async fn last_position(&self) -> Result<Option<Position>, StoreError> {
-        self.store.last_position().await
     }
 }

@@ -3,14 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use aqueduct_core::{
-    AllItem, AppendError, Appended, Codec, ErrorKind, EventBus, EventStore, ExpectedRevision, MemoryStore,
-    NewEvent, Position, RecordedEvent, Revision, StoreError, StreamName,
-};
+use aqueduct_core::testing::{Call, ScriptedStore};
+use aqueduct_core::{Codec, EventBus, EventStore, MemoryStore, RecordedEvent};
 use aqueduct_schema::SchemaSet;
 use aqueduct_shop::{Command, Commands};
-use async_trait::async_trait;
-use futures::stream::BoxStream;
 
 /// The schemas in the repository.
 pub(crate) fn schemas() -> Arc<SchemaSet> {
@@ -37,7 +33,7 @@ pub(crate) fn commands_with<A: aqueduct_core::Aggregate>(
 where
     A::Command: Command,
 {
-    Arc::new(Commands::new(Arc::new(store.clone()), codec, Arc::new(bus)))
+    Arc::new(Commands::new(store.port(), codec, Arc::new(bus)))
 }
 
 /// A store in memory whose appends to chosen streams fail. Clones share it.
@@ -57,6 +53,24 @@ impl TestStore {
         self.broken.lock().unwrap().clear();
     }
 
+    /// The store as the services see it.
+    fn port(&self) -> Arc<dyn EventStore> {
+        let broken = Arc::clone(&self.broken);
+        Arc::new(ScriptedStore::new(self.memory.clone()).before(move |call| match call {
+            Call::Append(stream)
+                if broken.lock().unwrap().iter().any(|it| stream.as_str().starts_with(it)) =>
+            {
+                Err(call.fails("broken on purpose"))
+            }
+            _ => Ok(()),
+        }))
+    }
+
+    /// How many events there are.
+    pub(crate) async fn count(&self) -> u64 {
+        self.memory.last_position().await.unwrap().map_or(0, |last| last + 1)
+    }
+
     /// The events of a stream.
     pub(crate) async fn stream(&self, stream: &str) -> Vec<RecordedEvent> {
         self.memory.read_stream(&stream.into(), 0, usize::MAX).await.unwrap()
@@ -71,52 +85,5 @@ impl TestStore {
     pub(crate) async fn last(&self, stream: &str) -> serde_json::Value {
         let events = self.stream(stream).await;
         serde_json::from_slice(&events.last().expect("an event").data).unwrap()
-    }
-}
-
-#[async_trait]
-impl EventStore for TestStore {
-    async fn append(
-        &self,
-        stream: &StreamName,
-        expected: ExpectedRevision,
-        events: &[NewEvent],
-    ) -> Result<Appended, AppendError> {
-        if self.broken.lock().unwrap().iter().any(|prefix| stream.as_str().starts_with(prefix)) {
-            return Err(AppendError::Store(StoreError {
-                operation: "append",
-                subject: stream.to_string(),
-                problem: "broken on purpose".into(),
-                kind: ErrorKind::Retry,
-                source: None,
-            }));
-        }
-        self.memory.append(stream, expected, events).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamName,
-        from: Revision,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.memory.read_stream(stream, from, limit).await
-    }
-
-    async fn read_stream_back(
-        &self,
-        stream: &StreamName,
-        from: Revision,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.memory.read_stream_back(stream, from, limit).await
-    }
-
-    fn subscribe_all(&self, after: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
-        self.memory.subscribe_all(after)
-    }
-
-    async fn last_position(&self) -> Result<Option<Position>, StoreError> {
-        self.memory.last_position().await
     }
 }
