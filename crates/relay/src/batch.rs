@@ -29,5 +29,5 @@ pub(crate) struct Batch {
 }
 
 /// A batch on its way to its transaction. The permit is held until that is over: there is one at a time, so what
-/// comes meanwhile fills the next.
+/// comes meanwhile fills the next, and their channel needs no bound.
 pub(crate) type HandedOn = (Batch, OwnedSemaphorePermit);

@@ -36,8 +36,8 @@ pub struct Checkpoint {
     pub rule: String,
     /// Event types of which records were made, with the stored versions met.
     pub met: BTreeMap<String, BTreeSet<u32>>,
-    /// The last record that the lane wrote to its topic.
-    pub last: Option<LastRecord>,
+    /// The last record that the lane wrote to each of its partitions: its `ce_position`.
+    pub last: BTreeMap<i32, Position>,
 }
 
 impl Checkpoint {
@@ -45,16 +45,6 @@ impl Checkpoint {
     pub(crate) fn to_json(&self) -> Bytes {
         serde_json::to_vec(self).expect("a checkpoint as JSON").into()
     }
-}
-
-/// See [`Checkpoint::last`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LastRecord {
-    /// Its partition.
-    pub partition: i32,
-    /// Its `ce_position`.
-    pub position: Position,
 }
 
 /// What the route makes of each event, as a fingerprint. A change of the rule would leave the topic with
@@ -148,6 +138,27 @@ pub enum CheckpointError {
         /// Position of the record that is, where there is one.
         found: Option<Position>,
     },
+    /// Kafka has lost the end of a transaction in some partitions and kept it in others.
+    #[error(
+        "topic {topic}, partition {partition} has an open transaction from offset {offset} on that holds the \
+         event at position {position}, although the checkpoint of lane {lane} is at {checkpoint}: Kafka has \
+         lost the transaction's end in this partition and kept it in another. What it holds can't be made \
+         visible any more, and aborting it would leave a hole: this needs a new route with a topic of its own"
+    )]
+    Torn {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition.
+        partition: i32,
+        /// Where the open transaction begins.
+        offset: i64,
+        /// Position of an event in it.
+        position: Position,
+        /// Position of the checkpoint.
+        checkpoint: Position,
+    },
     /// The store is not the one it speaks of.
     #[error(
         "the checkpoint of route {route}, lane {lane} is at position {checkpoint}, but the store ends at \
@@ -198,7 +209,7 @@ impl Ledger {
         &self,
         position: Position,
         met: &BTreeMap<String, BTreeSet<u32>>,
-        last: Option<LastRecord>,
+        last: &BTreeMap<i32, Position>,
     ) -> Checkpoint {
         Checkpoint {
             version: VERSION,
@@ -209,7 +220,7 @@ impl Ledger {
             partitions: self.route.partitions.get(),
             rule: self.rule.clone(),
             met: met.clone(),
-            last,
+            last: last.clone(),
         }
     }
 
@@ -256,19 +267,20 @@ impl Ledger {
                 });
             }
         }
-        let Some(last) = checkpoint.and_then(|it| it.last) else { return Ok(()) };
-        let tail = tails.iter().find(|it| it.partition == last.partition);
-        let found = tail.and_then(|it| it.position);
-        // Retention may have emptied the partition; its offsets go on all the same.
-        let expired = found.is_none() && tail.is_some_and(|it| it.end > 0);
-        if found != Some(last.position) && !expired {
-            return Err(CheckpointError::Ahead {
-                topic: topic.clone(),
-                lane,
-                partition: last.partition,
-                expected: last.position,
-                found,
-            });
+        for (partition, expected) in checkpoint.iter().flat_map(|it| &it.last) {
+            let tail = tails.iter().find(|it| it.partition == *partition);
+            let found = tail.and_then(|it| it.position);
+            // Retention may have emptied the partition; its offsets go on all the same.
+            let expired = found.is_none() && tail.is_some_and(|it| it.end > 0);
+            if found != Some(*expected) && !expired {
+                return Err(CheckpointError::Ahead {
+                    topic: topic.clone(),
+                    lane,
+                    partition: *partition,
+                    expected: *expected,
+                    found,
+                });
+            }
         }
         Ok(())
     }
@@ -302,9 +314,9 @@ mod tests {
         Ledger::new(serde_json::from_value(route).unwrap(), 0, 1)
     }
 
-    fn checkpoint(position: Position, last: Option<(i32, Position)>) -> Checkpoint {
-        let last = last.map(|(partition, position)| LastRecord { partition, position });
-        ledger().at(position, &BTreeMap::from([("OrderCreated".to_owned(), BTreeSet::from([1, 2]))]), last)
+    fn checkpoint(position: Position, last: &[(i32, Position)]) -> Checkpoint {
+        let met = BTreeMap::from([("OrderCreated".to_owned(), BTreeSet::from([1, 2]))]);
+        ledger().at(position, &met, &last.iter().copied().collect())
     }
 
     fn tail(partition: i32, end: i64, position: Option<Position>) -> Tail {
@@ -313,19 +325,19 @@ mod tests {
 
     #[test]
     fn its_json_is_what_it_was() {
-        let mut written = serde_json::to_value(checkpoint(9, Some((2, 7)))).unwrap();
+        let mut written = serde_json::to_value(checkpoint(9, &[(2, 7)])).unwrap();
         let rule = written["rule"].take();
         assert!(rule.as_str().unwrap().starts_with("sha256:"));
         let expected = serde_json::json!({
             "version": 1, "position": 9, "route": "orders", "lane": 0, "lanes": 1, "partitions": 4,
-            "rule": null, "met": {"OrderCreated": [1, 2]}, "last": {"partition": 2, "position": 7},
+            "rule": null, "met": {"OrderCreated": [1, 2]}, "last": {"2": 7},
         });
         assert_eq!(written, expected);
     }
 
     #[test]
     fn one_of_another_configuration_is_refused() {
-        let json = serde_json::to_vec(&checkpoint(9, None)).unwrap();
+        let json = serde_json::to_vec(&checkpoint(9, &[])).unwrap();
         assert_eq!(ledger().parse(&json).unwrap().position, 9);
 
         let mut route = ledger().route;
@@ -341,9 +353,9 @@ mod tests {
     fn it_agrees_with_its_topic() {
         let check = |checkpoint: Option<&Checkpoint>, tails: &[Tail]| ledger().cross_check(checkpoint, tails);
         check(None, &[tail(0, 0, None)]).unwrap();
-        check(Some(&checkpoint(9, None)), &[tail(0, 0, None)]).unwrap();
-        check(Some(&checkpoint(9, Some((1, 7)))), &[tail(0, 5, Some(4)), tail(1, 9, Some(7))]).unwrap();
-        check(Some(&checkpoint(9, Some((1, 7)))), &[tail(1, 9, None)]).unwrap();
+        check(Some(&checkpoint(9, &[])), &[tail(0, 0, None)]).unwrap();
+        check(Some(&checkpoint(9, &[(1, 7)])), &[tail(0, 5, Some(4)), tail(1, 9, Some(7))]).unwrap();
+        check(Some(&checkpoint(9, &[(1, 7)])), &[tail(1, 9, None)]).unwrap();
     }
 
     #[test]
@@ -351,12 +363,15 @@ mod tests {
         let check = |checkpoint: Option<&Checkpoint>, tails: &[Tail]| ledger().cross_check(checkpoint, tails);
         let lost_checkpoint = check(None, &[tail(0, 5, Some(4))]).unwrap_err();
         assert!(matches!(lost_checkpoint, CheckpointError::Behind { checkpoint: None, .. }));
-        let old_checkpoint = check(Some(&checkpoint(3, None)), &[tail(0, 5, Some(4))]).unwrap_err();
+        let old_checkpoint = check(Some(&checkpoint(3, &[])), &[tail(0, 5, Some(4))]).unwrap_err();
         assert!(matches!(old_checkpoint, CheckpointError::Behind { tail: 4, .. }));
-        let new_topic = check(Some(&checkpoint(9, Some((1, 7)))), &[tail(1, 0, None)]).unwrap_err();
+        let new_topic = check(Some(&checkpoint(9, &[(1, 7)])), &[tail(1, 0, None)]).unwrap_err();
         assert!(matches!(new_topic, CheckpointError::Ahead { found: None, .. }));
-        let lost_record = check(Some(&checkpoint(9, Some((1, 7)))), &[tail(1, 9, Some(6))]).unwrap_err();
+        let lost_record = check(Some(&checkpoint(9, &[(1, 7)])), &[tail(1, 9, Some(6))]).unwrap_err();
         assert!(matches!(lost_record, CheckpointError::Ahead { found: Some(6), .. }));
+        let lost_in_one =
+            check(Some(&checkpoint(9, &[(0, 8), (1, 7)])), &[tail(0, 9, Some(8)), tail(1, 9, Some(5))]);
+        assert!(matches!(lost_in_one.unwrap_err(), CheckpointError::Ahead { partition: 1, .. }));
     }
 
     #[test]

@@ -36,6 +36,20 @@ pub enum LaneError {
         /// Partitions it should have.
         expected: u32,
     },
+    /// A transaction is open in one of the lane's partitions that is not the lane's.
+    #[error(
+        "topic {topic}, partition {partition} holds an open transaction from offset {offset} on that is none \
+         of this lane's: only the relay may write to this topic. Find and abort it with Kafka's \
+         kafka-transactions tool"
+    )]
+    LeftOpen {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Where it begins.
+        offset: i64,
+    },
     /// The checkpoint is refused.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -80,7 +94,9 @@ impl LaneError {
             | Self::SubscriptionEnded
             | Self::Hung { .. }
             | Self::ThreadEnded => ErrorKind::Retry,
-            Self::Topic { .. } | Self::Checkpoint(_) | Self::Disorder { .. } => ErrorKind::Stop,
+            Self::Topic { .. } | Self::LeftOpen { .. } | Self::Checkpoint(_) | Self::Disorder { .. } => {
+                ErrorKind::Stop
+            }
             Self::Store(error) => error.kind(),
         }
     }
@@ -95,7 +111,7 @@ impl LaneError {
         match self {
             Self::Transaction(error) if error.fenced => "fenced",
             Self::Kafka { .. } | Self::Transaction(_) => "kafka",
-            Self::Topic { .. } => "topic",
+            Self::Topic { .. } | Self::LeftOpen { .. } => "topic",
             Self::Checkpoint(_) => "checkpoint",
             Self::Store(_) | Self::Disorder { .. } | Self::SubscriptionEnded => "store",
             Self::Hung { .. } | Self::ThreadEnded => "hung",

@@ -51,7 +51,7 @@ mod tail;
 mod topics;
 mod trace;
 
-pub use checkpoint::{Checkpoint, CheckpointError, LastRecord};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use error::LaneError;
 pub use options::{Options, OptionsError, Route};
 pub use partition::partition_of;

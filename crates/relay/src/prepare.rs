@@ -1,7 +1,7 @@
 //! Events into batches: everything is decided here, before the first byte of a batch is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use aqueduct_core::{
@@ -11,12 +11,12 @@ use aqueduct_schema::{RecordEncoder, RegistryError};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Batch, HandedOn};
-use crate::checkpoint::{self, Checkpoint, LastRecord, Ledger};
+use crate::checkpoint::{self, Checkpoint, Ledger};
 use crate::error::chain;
 use crate::partition::partition_of;
 use crate::previous::{KnownStreams, Previous};
@@ -106,7 +106,7 @@ impl Preparer<'_> {
                 event = next(&mut events), if !urgent && retry_at.is_none() => work.take(event?).await?,
                 turn = Arc::clone(&turns).acquire_owned(), if urgent || due => {
                     let Ok(turn) = turn else { return Ok(()) };
-                    if batches.send((work.hand_on(), turn)).await.is_err() {
+                    if batches.send((work.hand_on(), turn)).is_err() {
                         // The thread that takes them has ended, and says why.
                         return Ok(());
                     }
@@ -143,7 +143,8 @@ struct Work<'a> {
     checkpoint_topic: Arc<str>,
     known: KnownStreams,
     met: BTreeMap<String, BTreeSet<u32>>,
-    last: Option<LastRecord>,
+    /// The last record written to each partition.
+    last: BTreeMap<i32, Position>,
     /// Position of the last event dealt with.
     received: Option<Position>,
     /// Position of the last checkpoint handed on, and when that was.
@@ -164,13 +165,13 @@ impl<'a> Work<'a> {
     fn new(lane: &'a Preparer<'a>, checkpoint: Option<Checkpoint>) -> Self {
         let route = &lane.ledger.route;
         let received = checkpoint.as_ref().map(|it| it.position);
-        let last = checkpoint.as_ref().and_then(|it| it.last);
+        let (met, last) = checkpoint.map(|it| (it.met, it.last)).unwrap_or_default();
         Self {
             lane,
             topic: route.topic.as_str().into(),
             checkpoint_topic: route.checkpoint_topic().into(),
             known: KnownStreams::new(lane.options.known_streams),
-            met: checkpoint.map(|it| it.met).unwrap_or_default(),
+            met,
             last,
             received,
             handed_on: received,
@@ -277,7 +278,7 @@ impl<'a> Work<'a> {
             count(&mut self.batch.upcast, &event.event_type);
         }
         self.known.passed(event);
-        self.last = Some(LastRecord { partition, position: event.position });
+        self.last.insert(partition, event.position);
         match self.met.get_mut(&event.event_type) {
             Some(versions) if versions.contains(&version) => {}
             _ => {
@@ -316,7 +317,7 @@ impl<'a> Work<'a> {
         let ledger = self.lane.ledger;
         let mut batch = std::mem::take(&mut self.batch);
         if let Some(position) = self.received {
-            let value = ledger.at(position, &self.met, self.last).to_json();
+            let value = ledger.at(position, &self.met, &self.last).to_json();
             let key = Bytes::from_static(checkpoint::KEY.as_bytes());
             let topic = Arc::clone(&self.checkpoint_topic);
             batch.records.push(Record { topic, partition: ledger.lane as i32, key, value, headers: None });

@@ -47,8 +47,12 @@ pub struct Record {
 /// After an error the pump must be dropped. A new one with the same transactional id aborts what was left
 /// open and fences the old one, and its owner reads back how far it got: that is right whatever became of the
 /// failed transaction, and the only thing that is right where a commit's outcome is unknown.
+///
+/// That no broker can be reached any more is such an error too, even between transactions. A broker that
+/// comes back may have lost the end of a transaction that it had acknowledged (see
+/// [`abort_left_open`](Self::abort_left_open)), and only at the start of a pump can that be seen.
 pub struct Pump {
-    producer: BaseProducer<Deliveries>,
+    producer: BaseProducer<Watch>,
     failed: Arc<Mutex<Option<KafkaError>>>,
     settled_at: Instant,
 }
@@ -57,7 +61,7 @@ pub struct Pump {
 #[derive(Debug, thiserror::Error)]
 #[error("kafka transaction: {step} failed")]
 pub struct PumpError {
-    /// What was being done: `create`, `init`, `begin`, `send`, `deliver`, `commit`.
+    /// What was being done: `create`, `init`, `begin`, `send`, `deliver`, `commit`, `abort`, `wait`.
     pub step: &'static str,
     /// Whether another producer with the same transactional id has taken over.
     pub fenced: bool,
@@ -80,20 +84,53 @@ impl Pump {
 
     fn open_with(config: &ClientConfig, timeout: Duration) -> Result<Self, PumpError> {
         let failed = Arc::new(Mutex::new(None));
-        let context = Deliveries { failed: Arc::clone(&failed) };
+        let context = Watch { failed: Arc::clone(&failed) };
         let producer = BaseProducer::from_config_and_context(config, context)
             .map_err(|source| PumpError { step: "create", fenced: false, source })?;
         let pump = Self { producer, failed, settled_at: Instant::now() };
         pump.producer.init_transactions(timeout).map_err(|source| pump.error("init", source))?;
+        // What went wrong before the connection stood is over.
+        pump.producer.poll(Duration::ZERO);
+        pump.failure();
         Ok(pump)
+    }
+
+    /// Whether the brokers are still there. To be called now and then while there is nothing to write.
+    pub fn check(&self) -> Result<(), PumpError> {
+        self.serve().map_err(|(_, source)| self.error("wait", source))
+    }
+
+    /// Aborts what earlier transactions of this transactional id left open in these partitions although the
+    /// coordinator believes them ended. A coordinator that finds a partition without a leader while it ends a
+    /// transaction takes it for deleted and skips its marker ("likely deleted already and hence can be
+    /// skipped"; seen with Kafka 4.3 after the only broker was killed and took longer than its session
+    /// time-out to come back). A marker ends whatever the producer id has open in the partition, so a
+    /// transaction of one record per partition, aborted, ends it.
+    pub(crate) fn abort_left_open(
+        &mut self,
+        partitions: &[(Arc<str>, i32)],
+        timeout: Duration,
+    ) -> Result<(), PumpError> {
+        let records = partitions.iter().map(|(topic, partition)| Record {
+            topic: Arc::clone(topic),
+            partition: *partition,
+            key: Bytes::from_static(b"aborted"),
+            value: Bytes::new(),
+            headers: None,
+        });
+        self.begin()?;
+        // Only a partition whose record has arrived gets a marker.
+        self.deliver(records).map_err(|(step, source)| self.error(step, source))?;
+        self.producer.abort_transaction(timeout).map_err(|source| self.error("abort", source))?;
+        self.settled_at = Instant::now() + SETTLE;
+        Ok(())
     }
 
     /// Writes all records in one transaction, each partition's in the order given. `Ok` means committed: a
     /// read_committed reader sees all of them, now and after any fault of this process. After an error see
     /// [`Pump`].
     pub fn transact(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), PumpError> {
-        std::thread::sleep(self.settled_at.saturating_duration_since(Instant::now()));
-        self.producer.begin_transaction().map_err(|source| self.error("begin", source))?;
+        self.begin()?;
         if let Err((step, source)) = self.deliver(records) {
             if let Err(error) = self.producer.abort_transaction(ABORT_TIMEOUT) {
                 tracing::debug!(%error, "the transaction is left to the next owner to abort");
@@ -106,6 +143,12 @@ impl Pump {
         self.producer.commit_transaction(Timeout::Never).map_err(|source| self.error("commit", source))?;
         self.settled_at = Instant::now() + SETTLE;
         Ok(())
+    }
+
+    fn begin(&self) -> Result<(), PumpError> {
+        self.check()?;
+        std::thread::sleep(self.settled_at.saturating_duration_since(Instant::now()));
+        self.producer.begin_transaction().map_err(|source| self.error("begin", source))
     }
 
     fn deliver(&self, records: impl IntoIterator<Item = Record>) -> Result<(), (&'static str, KafkaError)> {
@@ -136,17 +179,21 @@ impl Pump {
         }
     }
 
-    /// Takes in delivery reports. One record that was not delivered spoils the transaction.
+    /// Takes in delivery reports and errors. One record that was not delivered spoils the transaction.
     fn serve(&self) -> Result<(), (&'static str, KafkaError)> {
         let before = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);
         if before > 0 && self.producer.in_flight_count() == before {
             std::thread::sleep(PAUSE);
         }
-        match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match self.failure() {
             Some(error) => Err(("deliver", error)),
             None => Ok(()),
         }
+    }
+
+    fn failure(&self) -> Option<KafkaError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn error(&self, step: &'static str, source: KafkaError) -> PumpError {
@@ -161,27 +208,36 @@ impl Pump {
     }
 }
 
-/// Keeps the first delivery that failed.
-struct Deliveries {
+/// Keeps the first thing that went wrong: a delivery, or the loss of all brokers.
+struct Watch {
     failed: Arc<Mutex<Option<KafkaError>>>,
 }
 
-impl ClientContext for Deliveries {
+impl Watch {
+    fn keep(&self, error: KafkaError) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+impl ClientContext for Watch {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         kafka::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         kafka::log_error(&error, reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.keep(error);
+        }
     }
 }
 
-impl ProducerContext for Deliveries {
+impl ProducerContext for Watch {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            self.keep(error.clone());
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use aqueduct_core::EventStore;
 use aqueduct_schema::RecordEncoder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::HandedOn;
@@ -19,6 +20,9 @@ use crate::{LaneError, Options, tail};
 /// How long a session that is told to stop may take to finish its transaction. A thread that takes longer is
 /// abandoned: it writes nothing more, as its batches have ended, and the next owner aborts what it left open.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How soon a lane with nothing to write notices that its brokers are gone.
+const IDLE_CHECK: Duration = Duration::from_secs(1);
 
 /// What a lane needs to do its work.
 pub(crate) struct LaneContext {
@@ -36,7 +40,7 @@ pub(crate) struct LaneContext {
 /// transaction the next one fills.
 pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) -> Result<(), LaneError> {
     let (started, start) = oneshot::channel();
-    let (hand_on, batches) = mpsc::channel(1);
+    let (hand_on, batches) = mpsc::channel();
     let (ended, end) = oneshot::channel();
     let progress = Arc::new(Progress::new());
     let thread = {
@@ -105,7 +109,7 @@ async fn prepare(
 fn write(
     context: &LaneContext,
     started: oneshot::Sender<Option<Checkpoint>>,
-    mut batches: mpsc::Receiver<HandedOn>,
+    batches: mpsc::Receiver<HandedOn>,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
@@ -113,11 +117,19 @@ fn write(
     let id = options.transactional_id(&ledger.route, ledger.lane);
     // In this order: only when the producers before this one are fenced is the end of a topic final.
     let mut pump = progress.during(|| Pump::open(options, &id))?;
-    let checkpoint = progress.during(|| tail::resume(options, ledger))?;
+    let checkpoint = progress.during(|| tail::resume(options, ledger, &mut pump))?;
     if started.send(checkpoint).is_err() {
         return Ok(());
     }
-    while let Some((mut batch, turn)) = batches.blocking_recv() {
+    loop {
+        let (mut batch, turn) = match batches.recv_timeout(IDLE_CHECK) {
+            Ok(handed_on) => handed_on,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {
+                pump.check()?;
+                continue;
+            }
+        };
         if stop.is_cancelled() {
             return Ok(());
         }
@@ -133,7 +145,6 @@ fn write(
         board.metrics.committed(&batch);
         board.position.send_replace(batch.position);
     }
-    Ok(())
 }
 
 /// Tells from outside whether a thread hangs in a call.

@@ -1,6 +1,7 @@
 //! The last records of partitions, as a read_committed reader sees them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aqueduct_core::Position;
@@ -8,12 +9,12 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Ledger, Tail};
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::record::header;
-use crate::{LaneError, Options};
+use crate::{LaneError, Options, Pump};
 
 /// Offsets read back from the end at first. Each transaction leaves a marker behind its records, so the last
 /// record is near; after many aborted ones it is further away.
@@ -21,16 +22,17 @@ const FIRST_WINDOW: i64 = 64;
 
 /// Reads where a lane has to go on and refuses a checkpoint that doesn't agree with its topic. To be called
 /// after the lane's producer was opened: from then on nobody else can add to what is read here.
-pub(crate) fn resume(options: &Options, ledger: &Ledger) -> Result<Option<Checkpoint>, LaneError> {
+pub(crate) fn resume(
+    options: &Options,
+    ledger: &Ledger,
+    pump: &mut Pump,
+) -> Result<Option<Checkpoint>, LaneError> {
     let route = &ledger.route;
-    let config = kafka::reader(options, route);
-    let consumer = BaseConsumer::from_config_and_context(&config, LogContext)
-        .map_err(LaneError::kafka("create a reader"))?;
-    let reader = Reader { consumer, deadline: Instant::now() + REQUEST_TIMEOUT };
-
-    let checkpoints = route.checkpoint_topic();
+    let reader = Reader::new(&kafka::reader(options, route))?;
+    let checkpoints: Arc<str> = route.checkpoint_topic().into();
+    let topic: Arc<str> = route.topic.as_str().into();
     reader.expect_partitions(&checkpoints, ledger.lanes)?;
-    reader.expect_partitions(&route.topic, route.partitions.get())?;
+    reader.expect_partitions(&topic, route.partitions.get())?;
 
     let lane = ledger.lane as i32;
     let mut last = reader.last_records(&checkpoints, &[lane])?;
@@ -40,15 +42,110 @@ pub(crate) fn resume(options: &Options, ledger: &Ledger) -> Result<Option<Checkp
         .map(|record| ledger.parse(record.payload().unwrap_or_default()))
         .transpose()?;
 
+    let mut partitions: Vec<_> =
+        route.partitions_of(ledger.lane, options.lanes).map(|it| (Arc::clone(&topic), it)).collect();
+    partitions.push((checkpoints, lane));
+    let left_open = LeftOpen { options, ledger, reader: &reader };
+    let open = left_open.find(&partitions)?;
+    left_open.expect_after(checkpoint.as_ref(), &open)?;
+
     let partitions: Vec<i32> = route.partitions_of(ledger.lane, options.lanes).collect();
-    let ends = reader.last_records(&route.topic, &partitions)?;
+    let ends = reader.last_records(&topic, &partitions)?;
     let tails = ends.iter().map(|(partition, end)| {
-        let position = end.record.as_ref().map(|record| position_of(&route.topic, record)).transpose()?;
+        let position = end.record.as_ref().map(|record| position_of(&topic, record)).transpose()?;
         Ok(Tail { partition: *partition, end: end.offset, position })
     });
     let tails: Vec<Tail> = tails.collect::<Result<_, CheckpointError>>()?;
     ledger.cross_check(checkpoint.as_ref(), &tails)?;
+    left_open.abort(open, pump)?;
     Ok(checkpoint)
+}
+
+/// What readers can't see although the lane's producer has just been opened, so that no transaction of it can
+/// be open: Kafka has lost the end of one (see [`Pump::abort_left_open`]). Left alone, the next transaction's
+/// end would be the lost one's too, and make visible what was to be aborted, or what is written once more.
+struct LeftOpen<'a> {
+    options: &'a Options,
+    ledger: &'a Ledger,
+    /// Under read_committed: for it a partition ends where the first open transaction begins.
+    reader: &'a Reader,
+}
+
+/// A partition, and the offset from which on it holds an open transaction.
+type Open = (Arc<str>, i32, i64);
+
+impl LeftOpen<'_> {
+    fn find(&self, partitions: &[(Arc<str>, i32)]) -> Result<Vec<Open>, LaneError> {
+        let everything = self.everything()?;
+        let mut open = Vec::new();
+        for (topic, partition) in partitions {
+            // In this order: an end that moves in between is not taken for a difference.
+            let (_, end) = everything.watermarks(topic, *partition)?;
+            let (_, stable) = self.reader.watermarks(topic, *partition)?;
+            if stable < end {
+                open.push((Arc::clone(topic), *partition, stable));
+            }
+        }
+        Ok(open)
+    }
+
+    fn everything(&self) -> Result<Reader, LaneError> {
+        let mut config = kafka::reader(self.options, &self.ledger.route);
+        Reader::new(config.set("isolation.level", "read_uncommitted"))
+    }
+
+    /// What is open must come after the checkpoint: only then is it right to abort it and to write it again.
+    fn expect_after(&self, checkpoint: Option<&Checkpoint>, open: &[Open]) -> Result<(), LaneError> {
+        let topic = &self.ledger.route.topic;
+        let starts: BTreeMap<i32, i64> =
+            open.iter().filter(|it| *it.0 == **topic).map(|it| (it.1, it.2)).collect();
+        let Some(checkpoint) = checkpoint.filter(|_| !starts.is_empty()) else { return Ok(()) };
+        let mut first = BTreeMap::new();
+        self.everything()?.read_to_end(topic, &starts, |record| {
+            first.entry(record.partition()).or_insert(record);
+        })?;
+        for record in first.values() {
+            let position = position_of(topic, record)?;
+            if position <= checkpoint.position {
+                return Err(CheckpointError::Torn {
+                    topic: topic.clone(),
+                    lane: self.ledger.lane,
+                    partition: record.partition(),
+                    offset: record.offset(),
+                    position,
+                    checkpoint: checkpoint.position,
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    fn abort(&self, open: Vec<Open>, pump: &mut Pump) -> Result<(), LaneError> {
+        if open.is_empty() {
+            return Ok(());
+        }
+        let (route, lane) = (&self.ledger.route.name, self.ledger.lane);
+        tracing::warn!(
+            route,
+            lane,
+            ?open,
+            "kafka has lost the end of a transaction: aborting what it left open"
+        );
+        let partitions: Vec<_> = open.into_iter().map(|(topic, partition, _)| (topic, partition)).collect();
+        pump.abort_left_open(&partitions, self.options.transaction_timeout())?;
+        // The broker answers before it has written the markers.
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        loop {
+            match self.find(&partitions)?.into_iter().next() {
+                None => return Ok(()),
+                Some((topic, partition, offset)) if Instant::now() > deadline => {
+                    return Err(LaneError::LeftOpen { topic: topic.to_string(), partition, offset });
+                }
+                Some(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
 }
 
 fn position_of(topic: &str, record: &OwnedMessage) -> Result<Position, CheckpointError> {
@@ -74,6 +171,19 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(config: &ClientConfig) -> Result<Self, LaneError> {
+        let consumer = BaseConsumer::from_config_and_context(config, LogContext)
+            .map_err(LaneError::kafka("create a reader"))?;
+        Ok(Self { consumer, deadline: Instant::now() + REQUEST_TIMEOUT })
+    }
+
+    /// The first offset of a partition, and the one after the last that this reader may see.
+    fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LaneError> {
+        self.consumer
+            .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
+            .map_err(LaneError::kafka("fetch a partition's end"))
+    }
+
     fn expect_partitions(&self, topic: &str, expected: u32) -> Result<(), LaneError> {
         let metadata = self
             .consumer
@@ -93,10 +203,7 @@ impl Reader {
         let mut ends = BTreeMap::new();
         let mut low = BTreeMap::new();
         for &partition in partitions {
-            let (start, offset) = self
-                .consumer
-                .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
-                .map_err(LaneError::kafka("fetch a partition's end"))?;
+            let (start, offset) = self.watermarks(topic, partition)?;
             ends.insert(partition, End { offset, record: None });
             low.insert(partition, start);
         }
@@ -104,19 +211,24 @@ impl Reader {
         let mut open: BTreeSet<i32> = partitions.iter().copied().collect();
         while !open.is_empty() {
             let starts = open.iter().map(|it| (*it, (ends[it].offset - window).max(low[it]))).collect();
-            for record in self.read_to_end(topic, &starts)? {
+            self.read_to_end(topic, &starts, |record| {
                 if let Some(end) = ends.get_mut(&record.partition()) {
                     end.record = Some(record);
                 }
-            }
+            })?;
             open.retain(|it| ends[it].record.is_none() && starts[it] > low[it]);
             window *= 16;
         }
         Ok(ends)
     }
 
-    /// The last record of each partition from the given offset to the end.
-    fn read_to_end(&self, topic: &str, starts: &BTreeMap<i32, i64>) -> Result<Vec<OwnedMessage>, LaneError> {
+    /// Reads each partition from the given offset to its end.
+    fn read_to_end(
+        &self,
+        topic: &str,
+        starts: &BTreeMap<i32, i64>,
+        mut take: impl FnMut(OwnedMessage),
+    ) -> Result<(), LaneError> {
         let mut assignment = TopicPartitionList::new();
         for (partition, start) in starts {
             assignment
@@ -124,14 +236,11 @@ impl Reader {
                 .map_err(LaneError::kafka("choose an offset"))?;
         }
         self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))?;
-        let mut last = BTreeMap::new();
         let mut unfinished: BTreeSet<i32> = starts.keys().copied().collect();
         let mut problem = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
         while !unfinished.is_empty() {
             match self.consumer.poll(Duration::from_millis(50)) {
-                Some(Ok(record)) => {
-                    last.insert(record.partition(), record.detach());
-                }
+                Some(Ok(record)) => take(record.detach()),
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     unfinished.remove(&partition);
                 }
@@ -143,6 +252,6 @@ impl Reader {
                 return Err(LaneError::Kafka { doing: "read a partition's end", source: problem });
             }
         }
-        Ok(last.into_values().collect())
+        Ok(())
     }
 }

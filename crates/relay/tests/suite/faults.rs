@@ -15,7 +15,7 @@ use crate::support::{Running, World, own_stack, shared_stack};
 
 /// Waits until the route's lane is halted for a reason that holds all the parts. (A topic that was just created
 /// may halt it for another reason before, as the broker doesn't know of it yet.)
-async fn halted(relay: &mut Running, route: &str, parts: &[&str]) {
+pub(crate) async fn halted(relay: &mut Running, route: &str, parts: &[&str]) {
     let expected = |status: &Status| match status.lane(route, 0) {
         LaneState::Halted { problem } => parts.iter().all(|part| problem.contains(part)),
         _ => false,
@@ -180,9 +180,9 @@ async fn a_bad_event_halts_its_lane_only() {
     }
 }
 
-/// Promises 1, 2 and 3: the broker is stopped in mid-run, twice, while events keep coming.
+/// Promises 1, 2 and 3: the broker dies in mid-run, twice, while events keep coming.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_goes_and_comes_back_costs_nothing() {
+async fn a_broker_that_dies_costs_nothing() {
     let stack = own_stack().await;
     let mut world = World::new(&stack).await;
     world.options.batch_records = 20.try_into().unwrap();
@@ -192,7 +192,7 @@ async fn a_broker_that_goes_and_comes_back_costs_nothing() {
         world.append_notes(20, 2000).await;
         count += 2000;
         world.records(count - 1900).await;
-        stack.kafka().unwrap().stop().await;
+        stack.kafka().unwrap().kill().await;
         world.append_notes(20, 500).await;
         count += 500;
         stack.kafka().unwrap().start().await.unwrap();
@@ -290,6 +290,6 @@ async fn an_idle_lane_writes_a_checkpoint() {
     let relay = world.start();
     let checkpoint = world.checkpoints(1).await.pop().unwrap();
     assert_eq!(checkpoint["position"], appended.position);
-    assert_eq!(checkpoint["last"], serde_json::Value::Null);
+    assert_eq!(checkpoint["last"], serde_json::json!({}));
     relay.stop().await;
 }
