@@ -1,5 +1,6 @@
 //! Orders and returns.
 
+mod goods;
 mod http;
 mod legacy;
 mod order;

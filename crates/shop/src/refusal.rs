@@ -4,7 +4,6 @@ use jiff::civil::DateTime;
 use rust_decimal::Decimal;
 
 use crate::amount;
-use crate::events::Charge;
 
 /// A refusal by the domain: an answer to the caller, never a fault of the system.
 pub trait Refusal: std::error::Error + Send + Sync + 'static {
@@ -83,16 +82,6 @@ pub(crate) fn check_price(field: &str, price: Decimal) -> Result<Decimal, Invali
     amount::stored(price).map_err(|_| {
         InvalidField::new(field, "must not have more than 3 decimal places or 15 digits before the point")
     })
-}
-
-/// The charges of the field `name` with their prices in the form in which they are stored.
-pub(crate) fn check_charges(name: &str, charges: &[Charge]) -> Result<Vec<Charge>, InvalidField> {
-    let mut charges = charges.to_vec();
-    for (n, charge) in charges.iter_mut().enumerate() {
-        check_quantity(&format!("{name}[{n}].quantity"), charge.quantity)?;
-        charge.unit_price = check_price(&format!("{name}[{n}].unitPrice"), charge.unit_price)?;
-    }
-    Ok(charges)
 }
 
 #[cfg(test)]

@@ -4,14 +4,10 @@ use aqueduct_core::{Aggregate, domain_event};
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::amount;
+use super::goods::check_goods;
 use crate::command::Command;
 use crate::events::{Charge, Currency, ReturnLine, ReturnReceived};
-use crate::product::{self, product_code};
-use crate::refusal::{
-    InvalidField, Refusal, RefusalKind, check_charges, check_id, check_price, check_quantity, check_text,
-    check_time,
-};
+use crate::refusal::{InvalidField, Refusal, RefusalKind, check_id, check_text, check_time};
 
 domain_event! {
     /// What happens to a return.
@@ -104,26 +100,13 @@ impl RegisterReturn {
         check_text("customerId", self.customer_id.as_deref().unwrap_or_default())?;
         check_text("country", &self.country)?;
         check_time("receivedAt", self.received_at)?;
-        if self.lines.is_empty() && self.credits.is_empty() {
-            return Err(InvalidField::new("lines", "must not be empty where there are no credits"));
-        }
         if let Some(order_id) = &self.undoes {
             check_id("undoes", order_id)?;
         }
-        let mut lines = self.lines.clone();
-        for (n, line) in lines.iter_mut().enumerate() {
-            let field = |name| format!("lines[{n}].{name}");
-            check_id(&field("sku"), &product_code(&line.sku))?;
-            check_quantity(&field("quantity"), line.quantity)?;
-            line.unit_price = check_price(&field("unitPrice"), line.unit_price)?;
-        }
-        let credits = check_charges("credits", &self.credits)?;
-        product::quantities(lines.iter().map(|line| (line.sku.as_str(), line.quantity)))
-            .map_err(|_| InvalidField::new("lines", "must not bring more than 2147483647 of a product"))?;
-        let of_lines = lines.iter().map(|line| (line.quantity, line.unit_price));
-        let of_credits = credits.iter().map(|credit| (credit.quantity, credit.unit_price));
-        let total = amount::total(of_lines.chain(of_credits))
-            .map_err(|_| InvalidField::new("lines", "must not cost more than fifteen digits can say"))?;
+        let (mut lines, mut credits) = (self.lines.clone(), self.credits.clone());
+        let of_products =
+            lines.iter_mut().map(|line| (line.sku.as_str(), line.quantity, &mut line.unit_price));
+        let total = check_goods(of_products, "credits", &mut credits)?;
         Ok(ReturnReceived {
             return_id: self.return_id.clone(),
             customer_id: self.customer_id.clone(),
@@ -203,8 +186,8 @@ mod tests {
             .when(command)
             .then_error(&InvalidField::new("credits[0].quantity", "must be positive").into());
         let nothing = RegisterReturn { lines: vec![], credits: vec![], ..register() };
-        given::<Return>([])
-            .when(nothing)
-            .then_error(&InvalidField::new("lines", "must not be empty where there are no credits").into());
+        given::<Return>([]).when(nothing).then_error(
+            &InvalidField::new("lines", "must not be empty where nothing is charged or credited").into(),
+        );
     }
 }

@@ -3,13 +3,10 @@
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::amount;
 use crate::command::Command;
 use crate::events::{Charge, Currency, OrderCreated, OrderLine, OrderedProduct};
-use crate::product::{self, product_code};
-use crate::refusal::{
-    InvalidField, check_charges, check_id, check_price, check_quantity, check_text, check_time,
-};
+use crate::orders::goods::check_goods;
+use crate::refusal::{InvalidField, check_id, check_text, check_time};
 
 /// A command to an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,23 +88,10 @@ impl CreateOrder {
         check_text("customerId", self.customer_id.as_deref().unwrap_or_default())?;
         check_text("country", &self.country)?;
         check_time("placedAt", self.placed_at)?;
-        if self.lines.is_empty() && self.charges.is_empty() {
-            return Err(InvalidField::new("lines", "must not be empty where there are no charges"));
-        }
-        let mut lines = self.lines.clone();
-        for (n, line) in lines.iter_mut().enumerate() {
-            let field = |name| format!("lines[{n}].{name}");
-            check_id(&field("sku"), &product_code(&line.sku))?;
-            check_quantity(&field("quantity"), line.quantity)?;
-            line.unit_price = check_price(&field("unitPrice"), line.unit_price)?;
-        }
-        let charges = check_charges("charges", &self.charges)?;
-        product::quantities(lines.iter().map(|line| (line.sku.as_str(), line.quantity)))
-            .map_err(|_| InvalidField::new("lines", "must not ask for more than 2147483647 of a product"))?;
-        let of_lines = lines.iter().map(|line| (line.quantity, line.unit_price));
-        let of_charges = charges.iter().map(|charge| (charge.quantity, charge.unit_price));
-        let total = amount::total(of_lines.chain(of_charges))
-            .map_err(|_| InvalidField::new("lines", "must not cost more than fifteen digits can say"))?;
+        let (mut lines, mut charges) = (self.lines.clone(), self.charges.clone());
+        let of_products =
+            lines.iter_mut().map(|line| (line.sku.as_str(), line.quantity, &mut line.unit_price));
+        let total = check_goods(of_products, "charges", &mut charges)?;
         Ok(OrderCreated {
             order_id: self.order_id.clone(),
             customer_id: self.customer_id.clone(),
