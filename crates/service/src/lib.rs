@@ -29,5 +29,5 @@ pub mod trace;
 
 pub use config::ConfigError;
 pub use health::{Component, Health};
-pub use process::{ANNOUNCEMENT, Process, ProcessError};
+pub use process::{Process, ProcessError, announced};
 pub use telemetry::{Telemetry, TelemetryOptions};

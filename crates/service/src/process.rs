@@ -10,8 +10,8 @@ use crate::http::{self, BindError};
 use crate::telemetry::{self, TelemetryError};
 use crate::{Health, Telemetry, TelemetryOptions, shutdown};
 
-/// What a process prints on stdout, before its URL, once it listens: for whoever started it on a free port.
-pub const ANNOUNCEMENT: &str = "listening on ";
+/// What a process prints on stdout, before its URL, once it listens.
+const ANNOUNCEMENT: &str = "listening on ";
 
 /// A process with logs, traces, metrics, health, and a way to end in order.
 #[derive(Debug)]
@@ -87,4 +87,11 @@ impl Process {
 #[expect(clippy::print_stdout, reason = "read by whoever started the process")]
 fn announce(address: SocketAddr) {
     println!("{ANNOUNCEMENT}http://{address}");
+}
+
+/// The URL that a process has announced in its output: for whoever started it on a free port.
+pub fn announced(output: &str) -> Option<&str> {
+    // A line without its end may still be growing.
+    let lines = output.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    lines.map(str::trim_end).find_map(|line| line.strip_prefix(ANNOUNCEMENT))
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use aqueduct_core::EventStore;
 use aqueduct_devstack::{Child, Conditions, DevStack, Options};
 use aqueduct_eventstore::EventStoreDb;
+use aqueduct_service::announced;
 use aqueduct_shop::input::{self, Endpoints, Feeder, Plan};
 use aqueduct_verify::Report;
 use nix::sys::signal::Signal;
@@ -16,7 +17,6 @@ use sqlx::PgPool;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_aqueduct-under-test");
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const ANNOUNCEMENT: &str = "listening on ";
 /// How long anything may take that a test waits for. Generous: machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -103,8 +103,7 @@ impl Pipeline {
         let url = eventually(&format!("{name} listens"), async || {
             let text = std::fs::read_to_string(&log).unwrap();
             assert!(child.ended().unwrap().is_none(), "{name} ended:\n{text}");
-            let lines = text[before..].split_inclusive('\n').filter(|line| line.ends_with('\n'));
-            lines.filter_map(|line| line.trim_end().strip_prefix(ANNOUNCEMENT)).next().map(str::to_owned)
+            announced(&text[before..]).map(str::to_owned)
         })
         .await;
         Service { child, url, log }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use aqueduct_devstack::{Child, Conditions, tail};
-use aqueduct_service::ANNOUNCEMENT;
+use aqueduct_service::announced;
 use nix::sys::signal::Signal;
 use tokio::time::Instant;
 
@@ -79,9 +79,7 @@ impl Service {
     fn announced(&self, written_before: usize) -> Option<String> {
         let log = std::fs::read(&self.log).ok()?;
         let text = String::from_utf8_lossy(log.get(written_before..)?);
-        // A line without its end may still be growing.
-        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        lines.map(str::trim_end).find_map(|line| line.strip_prefix(ANNOUNCEMENT)).map(str::to_owned)
+        announced(&text).map(str::to_owned)
     }
 
     /// Fails if the service has ended.
