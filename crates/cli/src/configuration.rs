@@ -1,13 +1,14 @@
 //! `aqueduct.toml`, as all commands share it.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aqueduct_projection::PostgresOptions;
 use aqueduct_schema::{LoadError, RegistryOptions, SchemaSet};
+use aqueduct_service::sections::{
+    EventStore, Http, Kafka, NotConfigured, Postgres, Projection, Registry, Schemas,
+};
 use aqueduct_service::{ConfigError, TelemetryOptions, config};
+use aqueduct_shop::process::{projection_options, registry_options};
 use serde::Deserialize;
 
 /// The whole file, with its secrets: not to be printed. See deploy/local/aqueduct.toml for what each key means.
@@ -33,88 +34,8 @@ pub(crate) struct Configuration {
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EventStore {
-    pub(crate) url: Option<String>,
-    pub(crate) source: String,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Kafka {
-    pub(crate) brokers: Option<String>,
-    pub(crate) prefix: String,
-    #[serde(default = "broker_default")]
-    pub(crate) replication: i32,
-    #[serde(default)]
-    pub(crate) properties: BTreeMap<String, String>,
-}
-
-const fn broker_default() -> i32 {
-    -1
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Registry {
-    pub(crate) url: Option<String>,
-    #[serde(default)]
-    pub(crate) username: Option<String>,
-    #[serde(default)]
-    pub(crate) password: Option<String>,
-    #[serde(default)]
-    pub(crate) ca_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Postgres {
-    pub(crate) url: Option<String>,
-}
-
-/// What differs from the defaults of [`aqueduct_projection::Options`].
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Projection {
-    pub(crate) batch_size: Option<usize>,
-    pub(crate) batch_wait_ms: Option<u64>,
-    pub(crate) concurrency: Option<usize>,
-    pub(crate) session_timeout_ms: Option<u32>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Schemas {
-    pub(crate) directory: PathBuf,
-    pub(crate) contexts: BTreeMap<String, Vec<String>>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Http {
-    pub(crate) relay: SocketAddr,
-    pub(crate) project: SocketAddr,
-    pub(crate) users: SocketAddr,
-    pub(crate) orders: SocketAddr,
-    pub(crate) legacy_orders: SocketAddr,
-    pub(crate) inventory: SocketAddr,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Demo {
     pub(crate) input: PathBuf,
-}
-
-/// A server's address is needed and not configured.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "`{key}` is not configured: write it into {path}, or set {variable}; `aqueduct demo` starts a server \
-     of its own for each that is not configured"
-)]
-pub(crate) struct NotConfigured {
-    key: &'static str,
-    variable: String,
-    path: PathBuf,
 }
 
 /// Addresses of all servers, with their secrets.
@@ -130,19 +51,14 @@ impl Addresses {
     /// The environment in which another process of this binary finds the same servers.
     pub(crate) fn to_environment(&self) -> Vec<(String, String)> {
         let Self { eventstore, brokers, registry, postgres } = self;
-        [(EVENTSTORE, eventstore), (BROKERS, brokers), (REGISTRY, registry), (POSTGRES, postgres)]
-            .map(|(key, value)| (variable(key), value.clone()))
-            .to_vec()
+        let addresses = [
+            (EventStore::ADDRESS, eventstore),
+            (Kafka::ADDRESS, brokers),
+            (Registry::ADDRESS, registry),
+            (Postgres::ADDRESS, postgres),
+        ];
+        addresses.map(|(key, value)| (config::variable(key), value.clone())).to_vec()
     }
-}
-
-const EVENTSTORE: &str = "eventstore.url";
-const BROKERS: &str = "kafka.brokers";
-const REGISTRY: &str = "registry.url";
-const POSTGRES: &str = "postgres.url";
-
-fn variable(key: &str) -> String {
-    format!("AQUEDUCT_{}", key.replace('.', "__").to_uppercase())
 }
 
 impl Configuration {
@@ -154,20 +70,43 @@ impl Configuration {
             *relative = folder.join(&*relative);
         }
         configuration.path = path.to_owned();
+        configuration.refuse_what_the_relay_is_told_elsewhere()?;
         Ok(configuration)
+    }
+
+    /// [`relay_options`](Self::relay_options) takes these from other sections; here they would have no effect.
+    fn refuse_what_the_relay_is_told_elsewhere(&self) -> Result<(), ConfigError> {
+        let (section, unset) = (&self.relay, aqueduct_relay::Options::default());
+        for (key, is_set, instead) in [
+            ("prefix", section.prefix != unset.prefix, "kafka.prefix"),
+            ("source", section.source != unset.source, "eventstore.source"),
+            ("brokers", section.brokers != unset.brokers, Kafka::ADDRESS),
+            ("properties", section.properties != unset.properties, "kafka.properties"),
+            (
+                "replication_factor",
+                section.replication_factor != unset.replication_factor,
+                "kafka.replication",
+            ),
+        ] {
+            if is_set {
+                let (place, key) = (self.path.display().to_string(), format!("relay.{key}"));
+                return Err(ConfigError::UnknownKey {
+                    place,
+                    key,
+                    hint: format!(", did you mean `{instead}`?"),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The addresses, all of which must be configured.
     pub(crate) fn addresses(&self) -> Result<Addresses, NotConfigured> {
-        let required = |key, value: &Option<String>| {
-            let missing = || NotConfigured { key, variable: variable(key), path: self.path.clone() };
-            value.clone().filter(|value| !value.is_empty()).ok_or_else(missing)
-        };
         Ok(Addresses {
-            eventstore: required(EVENTSTORE, &self.eventstore.url)?,
-            brokers: required(BROKERS, &self.kafka.brokers)?,
-            registry: required(REGISTRY, &self.registry.url)?,
-            postgres: required(POSTGRES, &self.postgres.url)?,
+            eventstore: self.eventstore.address(&self.path)?,
+            brokers: self.kafka.address(&self.path)?,
+            registry: self.registry.address(&self.path)?,
+            postgres: self.postgres.address(&self.path)?,
         })
     }
 
@@ -199,24 +138,12 @@ impl Configuration {
 
     /// What projections and reactors need.
     pub(crate) fn projection_options(&self, addresses: &Addresses) -> aqueduct_projection::Options {
-        let postgres = PostgresOptions::new(&addresses.postgres);
-        let defaults = aqueduct_projection::Options::new(postgres, &addresses.brokers);
-        let Projection { batch_size, batch_wait_ms, concurrency, session_timeout_ms } = self.projection;
-        aqueduct_projection::Options {
-            prefix: self.kafka.prefix.clone(),
-            source: self.eventstore.source.clone(),
-            properties: self.kafka.properties.clone(),
-            batch_size: batch_size.unwrap_or(defaults.batch_size),
-            batch_wait_ms: batch_wait_ms.unwrap_or(defaults.batch_wait_ms),
-            concurrency: concurrency.unwrap_or(defaults.concurrency),
-            session_timeout_ms: session_timeout_ms.unwrap_or(defaults.session_timeout_ms),
-            ..defaults
-        }
+        let servers = (addresses.postgres.as_str(), addresses.brokers.as_str());
+        projection_options(&self.eventstore, &self.kafka, &self.projection, servers)
     }
 
     /// How to reach the registry.
     pub(crate) fn registry_options(&self, addresses: &Addresses) -> RegistryOptions {
-        let Registry { username, password, ca_file, .. } = self.registry.clone();
-        RegistryOptions { username, password, ca_file, ..RegistryOptions::new(&addresses.registry) }
+        registry_options(&self.registry, &addresses.registry)
     }
 }

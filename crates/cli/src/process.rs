@@ -10,13 +10,14 @@ use aqueduct_eventstore::EventStoreDb;
 use aqueduct_projection::{Projection, registry_decoder};
 use aqueduct_relay::Relay;
 use aqueduct_schema::Registry;
+use aqueduct_service::sections::Http;
 use aqueduct_service::{Process, ProcessError, TelemetryOptions, http, shutdown, telemetry};
 use aqueduct_shop::{Deps, inventory, orders, users};
 use axum::Router;
 use tokio::task::JoinSet;
 
 use crate::Failure;
-use crate::configuration::{Addresses, Configuration, Http};
+use crate::configuration::{Addresses, Configuration};
 
 fn store(addresses: &Addresses) -> Result<Arc<dyn EventStore>, Failure> {
     Ok(Arc::new(EventStoreDb::new(aqueduct_eventstore::Options::new(&addresses.eventstore))?))

@@ -84,17 +84,22 @@ fn plain_variables() -> Env {
         .split("__")
 }
 
+/// The environment variable that overrides a key, `AQUEDUCT_KAFKA__BROKERS` of `kafka.brokers`.
+pub fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
 fn secret(variable: &str, value: &str) -> Option<(String, PathBuf)> {
     let name = variable.strip_prefix(PREFIX)?.strip_suffix(SECRET_SUFFIX)?;
     Some((name.to_lowercase().replace("__", "."), PathBuf::from(value)))
 }
 
 fn explain(error: figment::Error, path: &Path) -> ConfigError {
-    let from_environment =
-        error.metadata.as_ref().is_some_and(|metadata| metadata.name.contains("environment"));
-    let place = match from_environment {
-        true => format!("environment ({PREFIX}…)"),
-        false => path.display().to_string(),
+    // What is missing has no place; a secret from a file came by a variable too.
+    let from_file = error.metadata.as_ref().is_none_or(|metadata| metadata.name.contains("TOML"));
+    let place = match from_file {
+        true => path.display().to_string(),
+        false => format!("environment ({PREFIX}…)"),
     };
     let key = error.path.join(".");
     match error.kind {

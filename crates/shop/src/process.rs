@@ -1,64 +1,39 @@
 //! The shop's own binaries: one service each, on the product's configuration file.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use aqueduct_projection::{PostgresOptions, registry_decoder};
 use aqueduct_schema::{RegistryOptions, SchemaSet};
+use aqueduct_service::sections::{EventStore, Http, Kafka, Postgres, Projection, Registry, Schemas};
 use aqueduct_service::{Process, ProcessError, TelemetryOptions, config};
 use clap::Parser as _;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::{Deps, inventory, orders, users};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What all services read of `aqueduct.toml`. The file's other parts are not looked at.
+/// `aqueduct.toml`, the parts of other processes unread.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Configuration {
-    eventstore: Store,
-    postgres: PostgresOptions,
+    eventstore: EventStore,
+    kafka: Kafka,
+    registry: Registry,
+    postgres: Postgres,
     schemas: Schemas,
     http: Http,
     #[serde(default)]
-    telemetry: TelemetryOptions,
-}
-
-/// What a reactor reads besides.
-#[derive(Deserialize)]
-struct ReactorConfiguration {
-    kafka: Kafka,
-    registry: RegistryOptions,
-}
-
-#[derive(Deserialize)]
-struct Store {
-    url: String,
-    source: String,
-}
-
-#[derive(Deserialize)]
-struct Kafka {
-    brokers: String,
-    prefix: String,
+    projection: Projection,
     #[serde(default)]
-    properties: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct Schemas {
-    directory: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Http {
-    users: SocketAddr,
-    orders: SocketAddr,
-    legacy_orders: SocketAddr,
-    inventory: SocketAddr,
+    telemetry: TelemetryOptions,
+    #[serde(default, rename = "relay")]
+    _relay: IgnoredAny,
+    #[serde(default, rename = "demo")]
+    _demo: IgnoredAny,
 }
 
 impl Configuration {
@@ -66,8 +41,8 @@ impl Configuration {
         // Relative to the file, wherever the process runs.
         let schemas = file.parent().unwrap_or(Path::new("")).join(&self.schemas.directory);
         let schemas = Arc::new(SchemaSet::load(schemas)?);
-        let eventstore = aqueduct_eventstore::Options::new(&self.eventstore.url);
-        Ok(Deps::new(eventstore, &self.postgres.url, schemas)?)
+        let eventstore = aqueduct_eventstore::Options::new(self.eventstore.address(file)?);
+        Ok(Deps::new(eventstore, &self.postgres.address(file)?, schemas)?)
     }
 }
 
@@ -115,18 +90,42 @@ pub fn orders() -> ExitCode {
 pub fn inventory() -> ExitCode {
     let arguments = Arguments::parse();
     main(&arguments, async |configuration, deps| {
-        let ReactorConfiguration { kafka, registry } = config::load(&arguments.config)?;
+        let Configuration { eventstore, kafka, registry, postgres, projection, http, .. } = &configuration;
+        let file = &arguments.config;
+        let (postgres, brokers) = (postgres.address(file)?, kafka.address(file)?);
+        let reactor = projection_options(eventstore, kafka, projection, (&postgres, &brokers));
+        let registry = registry_options(registry, &registry.address(file)?);
         let process = frame("aqueduct-shop-inventory", &configuration)?;
-        let Configuration { eventstore, postgres, http, .. } = configuration;
-        let reactor = aqueduct_projection::Options {
-            prefix: kafka.prefix,
-            source: eventstore.source,
-            properties: kafka.properties,
-            ..aqueduct_projection::Options::new(postgres, kafka.brokers)
-        };
         let options = inventory::Options { listen: http.inventory, reactor };
         Ok(inventory::run(process, options, deps, registry_decoder(&registry)?).await?)
     })
+}
+
+/// What projections and reactors need, of these sections and the addresses of Postgres and the brokers.
+pub fn projection_options(
+    eventstore: &EventStore,
+    kafka: &Kafka,
+    projection: &Projection,
+    (postgres, brokers): (&str, &str),
+) -> aqueduct_projection::Options {
+    let defaults = aqueduct_projection::Options::new(PostgresOptions::new(postgres), brokers);
+    let Projection { batch_size, batch_wait_ms, concurrency, session_timeout_ms } = *projection;
+    aqueduct_projection::Options {
+        prefix: kafka.prefix.clone(),
+        source: eventstore.source.clone(),
+        properties: kafka.properties.clone(),
+        batch_size: batch_size.unwrap_or(defaults.batch_size),
+        batch_wait_ms: batch_wait_ms.unwrap_or(defaults.batch_wait_ms),
+        concurrency: concurrency.unwrap_or(defaults.concurrency),
+        session_timeout_ms: session_timeout_ms.unwrap_or(defaults.session_timeout_ms),
+        ..defaults
+    }
+}
+
+/// How to reach the registry at this address.
+pub fn registry_options(registry: &Registry, address: &str) -> RegistryOptions {
+    let Registry { username, password, authority, .. } = registry.clone();
+    RegistryOptions { username, password, ca_file: authority, ..RegistryOptions::new(address) }
 }
 
 fn frame(name: &'static str, configuration: &Configuration) -> Result<Process, ProcessError> {

@@ -139,11 +139,3 @@ fn a_port_in_use_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains(&address), "{}", text(&output));
 }
-
-#[test]
-fn an_address_that_is_needed_and_not_configured_is_named() {
-    let output = Command::new(BINARY).arg("--config").arg(configuration()).arg("relay").output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let said = text(&output);
-    assert!(said.contains("eventstore.url") && said.contains("AQUEDUCT_EVENTSTORE__URL"), "{said}");
-}
