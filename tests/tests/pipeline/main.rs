@@ -6,6 +6,7 @@ mod configuration;
 mod dashboard;
 mod demo;
 mod harness;
+mod input;
 mod kills;
 mod outages;
 mod traces;

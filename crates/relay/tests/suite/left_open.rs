@@ -44,8 +44,14 @@ fn write_open(world: &World, producer: &BaseProducer, position: u64) {
     producer.flush(Duration::from_secs(60)).unwrap();
 }
 
-/// What a broker does that loses the end of a transaction of this lane.
+/// Relays a hundred events; then the broker loses the end of a transaction of this lane that holds the event at
+/// `position`.
 async fn lose_an_end(stack: &DevStack, world: &World, position: u64) {
+    let relay = world.start();
+    world.append_notes(20, 100).await;
+    world.assert_complete(100).await;
+    relay.stop().await;
+
     let id = world.options.transactional_id(&world.options.routes[0], 0);
     let producer = open_producer(world, &id);
     let before = coordinator_logs(stack.data_dir());
@@ -74,11 +80,6 @@ fn coordinator_logs(data: &Path) -> Vec<(PathBuf, u64)> {
 async fn what_the_broker_left_open_is_aborted() {
     let stack = own_stack().await;
     let world = World::new(&stack).await;
-    let relay = world.start();
-    world.append_notes(20, 100).await;
-    world.assert_complete(100).await;
-    relay.stop().await;
-
     lose_an_end(&stack, &world, 1_000_000).await;
     world.append_notes(20, 100).await;
     let relay = world.start();
@@ -94,11 +95,6 @@ async fn what_the_broker_left_open_is_aborted() {
 async fn a_torn_transaction_halts_the_lane() {
     let stack = own_stack().await;
     let world = World::new(&stack).await;
-    let relay = world.start();
-    world.append_notes(20, 100).await;
-    world.assert_complete(100).await;
-    relay.stop().await;
-
     lose_an_end(&stack, &world, 50).await;
     let mut relay = world.start();
     halted(&mut relay, world.route(), &["lost the transaction's end", "the event at position 50"]).await;

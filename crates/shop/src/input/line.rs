@@ -20,9 +20,9 @@ const COLUMNS: [&str; 8] = [
 ];
 
 /// Decimal places that a price in pounds may have: minor units carry three, a hundredth of a pound two more.
-const PRICE_PLACES: u32 = 5;
+const PRICE_PLACES: usize = 5;
 /// Digits before the point that a price may have, so that a line's amount fits the schemas' decimals.
-const PRICE_DIGITS: u32 = 13;
+const PRICE_DIGITS: usize = 13;
 
 /// A line that could be parsed. Whether it makes sense is for the rules to say.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,16 +137,19 @@ fn parsed<T>(
 }
 
 fn parse_time(text: &str) -> Option<DateTime> {
-    // Exactly one form: jiff alone would also take a date without a time.
-    (text.len() == "2010-12-01 08:26:00".len())
-        .then(|| DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok())
-        .flatten()
+    const FORM: &str = "%Y-%m-%d %H:%M:%S";
+    // Exactly one form: jiff alone would also take numbers of one digit, and a sixtieth second.
+    DateTime::strptime(FORM, text).ok().filter(|at| at.strftime(FORM).to_string() == text)
 }
 
 fn parse_price(text: &str) -> Option<Decimal> {
-    let price = Decimal::from_str_exact(text).ok()?.normalize();
-    let fits = price.scale() <= PRICE_PLACES && price.abs() < Decimal::from(10_u64.pow(PRICE_DIGITS));
-    fits.then_some(price)
+    // Decimal alone would also take underscores, a plus sign, and a point with nothing before or after it.
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, places) = digits.split_once('.').unwrap_or((digits, "0"));
+    let number =
+        |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = number(whole, PRICE_DIGITS) && number(places, PRICE_PLACES);
+    fits.then(|| Decimal::from_str_exact(text).ok()).flatten().map(|price| price.normalize())
 }
 
 #[cfg(test)]
@@ -183,7 +186,10 @@ mod tests {
             (3, "99999999999", "Quantity is \"99999999999\""),
             (4, "2010-02-30 08:26:00", "InvoiceDate is \"2010-02-30 08:26:00\""),
             (4, "2010-12-01", "InvoiceDate is \"2010-12-01\""),
+            (4, "2010-12-01 08:26:60", "InvoiceDate is \"2010-12-01 08:26:60\""),
             (5, "1e3", "UnitPrice is \"1e3\""),
+            (5, "1_0", "UnitPrice is \"1_0\""),
+            (5, ".5", "UnitPrice is \".5\""),
             (5, "0.000001", "UnitPrice is \"0.000001\""),
             (5, "99999999999999", "UnitPrice is"),
         ] {

@@ -124,20 +124,14 @@ fn selling_invoices<'a>(lines: impl Iterator<Item = &'a Line>) -> HashSet<String
 fn cut(mut lines: Vec<Result<Line, Malformed>>, orders: Option<usize>) -> Vec<Result<Line, Malformed>> {
     let Some(orders) = orders else { return lines };
     let selling = selling_invoices(lines.iter().flatten());
-    let mut taken = HashSet::new();
-    let mut end = 0;
-    for (place, line) in lines.iter().enumerate() {
-        let Ok(line) = line else { continue };
-        if selling.contains(&line.invoice) && taken.len() < orders {
-            taken.insert(line.invoice.clone());
-        }
-        if taken.contains(&line.invoice) {
-            end = place + 1;
-        }
-    }
-    if taken.len() == orders {
-        lines.truncate(end);
-    }
+    let mut seen = HashSet::new();
+    let mut firsts = lines.iter().flatten().map(|line| &line.invoice).filter(|it| selling.contains(*it));
+    let Some(nth) = firsts.find(|invoice| seen.insert(*invoice) && seen.len() == orders) else {
+        return lines;
+    };
+    let of_nth = |line: &Result<Line, Malformed>| line.as_ref().is_ok_and(|line| line.invoice == *nth);
+    let end = lines.iter().rposition(of_nth).map_or(0, |place| place + 1);
+    lines.truncate(end);
     lines
 }
 
@@ -460,6 +454,12 @@ mod tests {
         assert_eq!(plan(lines, Some(3)).lines.values().sum::<u64>(), 6);
         assert_eq!(plan(lines, Some(9)).lines.values().sum::<u64>(), 6);
         assert_eq!(plan(lines, Some(2)).orders, 2);
+        let mixed = "1,22423,1,1,7 2,22423,1,1,7 1,22424,1,1,7";
+        assert_eq!(
+            plan(mixed, Some(2)).lines.values().sum::<u64>(),
+            2,
+            "the first order's later line is cut off"
+        );
     }
 
     #[test]
