@@ -3,6 +3,7 @@
 //! The kernel signals a child when the *thread* that spawned it ends, so one thread, which lives as long as the
 //! process, spawns them all.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -19,6 +20,8 @@ use nix::unistd::{Gid, Pid, Uid};
 
 /// How often a child is looked at while something waits for it.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
+/// How long a killed process may take to go: one that waits for a disk can take a while.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The user a child runs as when this process is root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,14 +119,26 @@ impl Child {
         }
     }
 
-    /// Kills the child and every process below it at once, as a crash of the machine would.
+    /// Kills the child and every process below it, as a crash of the machine would, and waits until all are gone:
+    /// a server does not start again while one of them holds its shared memory or its port.
     pub(crate) fn kill_tree(&mut self) {
-        // Postgres puts each backend into a session of its own, out of reach of a signal to the group.
-        let below = descendants(self.inner.id());
-        self.signal(Signal::SIGKILL);
-        for pid in below {
-            let _ = signal::kill(raw_pid(pid), Signal::SIGKILL);
+        // Stopped, it neither starts another process nor notices that those below it die.
+        self.signal(Signal::SIGSTOP);
+        let deadline = Instant::now() + GONE_WITHIN;
+        let mut below = BTreeSet::new();
+        loop {
+            // Postgres puts each backend into a session of its own, out of reach of a signal to the group.
+            below.extend(descendants(self.inner.id()));
+            below.retain(|pid| is_alive(*pid));
+            if below.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            for pid in &below {
+                let _ = signal::kill(raw_pid(*pid), Signal::SIGKILL);
+            }
+            thread::sleep(POLL);
         }
+        self.signal(Signal::SIGKILL);
         let _ = self.inner.wait();
     }
 }
@@ -192,6 +207,14 @@ fn descendants(root: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
+/// Whether a process can still hold anything: one that has died and is not reaped yet can't.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    let state =
+        stat.as_deref().ok().and_then(|stat| stat.rsplit_once(')')).map(|(_, rest)| rest.trim_start());
+    state.is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
+
 fn raw_pid(pid: u32) -> Pid {
     Pid::from_raw(pid.cast_signed())
 }
@@ -227,11 +250,6 @@ mod tests {
         assert_eq!(descendants(child.pid()), vec![grandchild]);
         child.kill_tree();
         assert!(child.ended().unwrap().is_some());
-        while std::fs::read_to_string(format!("/proc/{grandchild}/stat"))
-            .is_ok_and(|stat| !stat.contains(") Z "))
-        {
-            assert!(Instant::now() < deadline, "the grandchild outlived the kill");
-            thread::yield_now();
-        }
+        assert!(!is_alive(grandchild), "the grandchild outlived the kill");
     }
 }

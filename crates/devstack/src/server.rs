@@ -98,7 +98,8 @@ impl Server {
         }
     }
 
-    /// Kills it by SIGKILL, together with the processes below it. Does nothing if it does not run.
+    /// Kills it by SIGKILL, together with the processes below it, and waits until they are gone. Does nothing if it
+    /// does not run.
     pub async fn kill(&self) {
         if let Some(mut child) = self.running.lock().await.take() {
             child.kill_tree();

@@ -1,8 +1,8 @@
 //! Faults of the surroundings, on a real Kafka.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aqueduct_devstack::{DevStack, Options as StackOptions, Part, Server};
+use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
 use aqueduct_projection::{Options, PostgresOptions, Projection, ProjectionError, Status};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -52,16 +52,6 @@ async fn names(status: &Status, server: &str) {
     until(status.clone(), server, |problem| problem.is_some_and(|problem| problem.contains(server))).await;
 }
 
-async fn kill_and_start(server: &Server) {
-    server.kill().await;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    // Postgres does not start while a backend that was forked during the kill still holds the shared memory.
-    while let Err(error) = server.start().await {
-        assert!(Instant::now() < deadline, "{error}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 const EVENTS: &str = "select coalesce(sum(balance), 0)::bigint from bank.accounts";
 /// Accounts whose events are not just `0 1 2 …`.
 const DISORDERED: &str = "select count(*) from bank.accounts where \"order\" <> \
@@ -106,7 +96,8 @@ async fn postgres_is_killed_and_comes_back() {
     for round in 0..3 {
         topic.write(&history(40, round * 10..(round + 1) * 10)).await;
         database.wait_until(EVENTS, |events| events > round * 400 + 40).await;
-        kill_and_start(own.postgres().unwrap()).await;
+        own.postgres().unwrap().kill().await;
+        own.postgres().unwrap().start().await.unwrap();
     }
     database.wait_for(EVENTS, 40 * 30).await;
     database.wait_for("select sum(deposits)::bigint from bank.branches", 40 * 30).await;
