@@ -12,6 +12,12 @@ use serde_json::json;
 
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 
+/// A field that is a byte too long.
+const LONG: &str = concat!(
+    "12345678901234567890123456789012345678901234567890",
+    "123456789012345678901234567890123456789012345678901"
+);
+
 /// Mostly good fields, few enough that lines meet on invoices, products and customers.
 fn field(good: &'static [&'static str], odd: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop_oneof![
@@ -43,7 +49,10 @@ fn line() -> impl Strategy<Value = String> {
                 "ADJUST",
             ],
         ),
-        field(&["CAKESTAND", "\"HANGING HEART, WHITE\""], &["", "\"two\nlines\"", "a\"b", "?"]),
+        field(
+            &["CAKESTAND", "\"HANGING HEART, WHITE\""],
+            &["", "\"two\nlines\"", "a\"b", "?", "a\u{85}b", LONG],
+        ),
         field(
             &["1", "6", "-1", "-6", "2"],
             &["", "0", "+3", "1.0", "80995", "2147483647", "-2147483648", "six"],
@@ -78,8 +87,8 @@ fn line() -> impl Strategy<Value = String> {
                 "NaN",
             ],
         ),
-        field(&["17850", "13047", ""], &[" 17850", "17850.0", "no one"]),
-        field(&["United Kingdom", "France"], &["", "EIRE "]),
+        field(&["17850", "13047", ""], &[" 17850", "17850.0", "no one", LONG]),
+        field(&["United Kingdom", "France"], &["", "EIRE ", "a\tb"]),
     );
     let line = fields.prop_map(|fields| {
         let (a, b, c, d, e, f, g, h) = fields;

@@ -24,6 +24,10 @@ const PRICE_PLACES: usize = 5;
 /// Digits before the point that a price may have, so that a line's amount fits the schemas' decimals.
 const PRICE_DIGITS: usize = 13;
 
+/// The longest field. The longest of the real file has 35 bytes; names of streams, and events of a thousand lines,
+/// must stay within their bounds.
+const TEXT_BYTES: usize = 100;
+
 /// A line that could be parsed. Whether it makes sense is for the rules to say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
@@ -100,8 +104,13 @@ fn parse(number: u64, record: &ByteRecord) -> Result<Line, String> {
             format!("it has {} columns instead of {}", fields.len(), COLUMNS.len())
         })?;
     let text = |column: usize| {
-        let text = std::str::from_utf8(fields[column]);
-        text.map(str::trim).map_err(|_| format!("{} is not UTF-8", COLUMNS[column]))
+        let name = COLUMNS[column];
+        let text = std::str::from_utf8(fields[column]).map_err(|_| format!("{name} is not UTF-8"))?.trim();
+        match text.len() {
+            _ if text.chars().any(char::is_control) => Err(format!("{name} has control characters")),
+            ..=TEXT_BYTES => Ok(text),
+            length => Err(format!("{name} is {length} bytes long, at most {TEXT_BYTES} are taken")),
+        }
     };
     let filled = |column: usize| match text(column)? {
         "" => Err(format!("{} is empty", COLUMNS[column])),
@@ -182,6 +191,8 @@ mod tests {
         for (column, bad, problem) in [
             (0, "", "InvoiceNo is empty"),
             (1, " ", "StockCode is empty"),
+            (2, "\"two\nlines\"", "Description has control characters"),
+            (6, &"7".repeat(101), "CustomerID is 101 bytes long, at most 100 are taken"),
             (3, "six", "Quantity is \"six\", not a whole number"),
             (3, "99999999999", "Quantity is \"99999999999\""),
             (4, "2010-02-30 08:26:00", "InvoiceDate is \"2010-02-30 08:26:00\""),

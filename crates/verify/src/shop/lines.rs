@@ -11,6 +11,9 @@ use crate::decimal::scaled;
 /// Prices are whole numbers of 10^-5 pounds, which is a thousandth of a penny.
 pub(super) const PRICE_PLACES: u32 = 5;
 
+/// Bytes of a field at most.
+const LONGEST: usize = 100;
+
 const COLUMNS: [&str; 8] = [
     "InvoiceNo",
     "StockCode",
@@ -126,7 +129,11 @@ fn parse(number: u64, record: &csv::ByteRecord) -> Result<Line, &'static str> {
     if record.len() != COLUMNS.len() {
         return Err("number of columns");
     }
-    let field = |n: usize| str::from_utf8(&record[n]).map(str::trim).map_err(|_| COLUMNS[n]);
+    let field = |n: usize| {
+        let text = str::from_utf8(&record[n]).map_err(|_| COLUMNS[n])?.trim();
+        let good = text.len() <= LONGEST && !text.chars().any(char::is_control);
+        if good { Ok(text) } else { Err(COLUMNS[n]) }
+    };
     let required =
         |n: usize| field(n).and_then(|text| if text.is_empty() { Err(COLUMNS[n]) } else { Ok(text) });
     let line = Line {
@@ -190,6 +197,7 @@ mod tests {
             ("1,22423,d,1,2010-12-01 08:26:00,1,,UK,more", "number of columns"),
             (",22423,d,1,2010-12-01 08:26:00,1,,UK", "InvoiceNo"),
             ("1,,d,1,2010-12-01 08:26:00,1,,UK", "StockCode"),
+            ("1,22423,\"two\nlines\",1,2010-12-01 08:26:00,1,,UK", "Description"),
             ("1,22423,d,1.5,2010-12-01 08:26:00,1,,UK", "Quantity"),
             ("1,22423,d,2147483648,2010-12-01 08:26:00,1,,UK", "Quantity"),
             ("1,22423,d,1,2011-02-29 08:26:00,1,,UK", "InvoiceDate"),
