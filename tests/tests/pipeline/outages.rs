@@ -52,10 +52,10 @@ async fn every_server_may_go_in_mid_run_and_come_back() {
     feed(&feeder, Month { deliveries, steps: Vec::new() }).await;
 
     feed(&feeder, next()).await;
-    tokio::join!(is_ready(&projections), is_ready(&inventory));
+    tokio::join!(is_ready(&relay), is_ready(&projections), is_ready(&inventory));
     stack.kafka().unwrap().stop().await;
     let brokers = stack.kafka_bootstrap().unwrap();
-    tokio::join!(notices(&projections, brokers), notices(&inventory, brokers));
+    tokio::join!(notices(&relay, "kafka"), notices(&projections, brokers), notices(&inventory, brokers));
     feed(&feeder, next()).await;
     stack.kafka().unwrap().start().await.unwrap();
     tokio::join!(is_ready(&projections), is_ready(&inventory));
