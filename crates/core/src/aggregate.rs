@@ -1,5 +1,7 @@
 //! Aggregates and their events.
 
+use serde::Deserializer;
+
 /// A consistency boundary: one stream, one writer at a time. Both methods are pure: no I/O, no clock, no
 /// randomness. What a command needs of those comes in with it.
 pub trait Aggregate: Default + Send + Sync + 'static {
@@ -28,8 +30,15 @@ pub trait DomainEvent: Send + Sync + Sized + 'static {
     fn event_type(&self) -> &'static str;
     /// The data in the plain JSON mapping of the latest schema version.
     fn to_json(&self) -> Result<Vec<u8>, serde_json::Error>;
-    /// Reads what [`to_json`](Self::to_json) wrote; `None` where the type is none of this aggregate's.
-    fn from_json(event_type: &str, data: &[u8]) -> Option<Result<Self, serde_json::Error>>;
+    /// Reads the data from whatever holds the plain JSON mapping of the latest schema version, as text or in
+    /// another format; `None` where the type is none of this aggregate's.
+    fn read<'de, D: Deserializer<'de>>(event_type: &str, data: D) -> Option<Result<Self, D::Error>>;
+    /// Reads what [`to_json`](Self::to_json) wrote, see [`read`](Self::read).
+    fn from_json(event_type: &str, data: &[u8]) -> Option<Result<Self, serde_json::Error>> {
+        let mut json = serde_json::Deserializer::from_slice(data);
+        let event = Self::read(event_type, &mut json)?;
+        Some(event.and_then(|event| json.end().map(|()| event)))
+    }
 }
 
 /// Makes an enum of event structs that are in scope under the variants' names, with `From` for each and
@@ -56,13 +65,13 @@ macro_rules! domain_event {
             fn to_json(&self) -> Result<Vec<u8>, $crate::__private::serde_json::Error> {
                 match self { $(Self::$event(event) => $crate::__private::serde_json::to_vec(event),)+ }
             }
-            fn from_json(
+            fn read<'de, D: $crate::__private::serde::Deserializer<'de>>(
                 event_type: &str,
-                data: &[u8],
-            ) -> Option<Result<Self, $crate::__private::serde_json::Error>> {
+                data: D,
+            ) -> Option<Result<Self, D::Error>> {
                 match event_type {
                     $(stringify!($event) => {
-                        Some($crate::__private::serde_json::from_slice(data).map(Self::$event))
+                        Some($crate::__private::serde::Deserialize::deserialize(data).map(Self::$event))
                     })+
                     _ => None,
                 }

@@ -71,7 +71,7 @@ pub use repository::{Answer, CommandRequest, ExecuteError, Repository, Repositor
 #[doc(hidden)]
 pub mod __private {
     // What `domain_event!` expands to must not ask its users for a dependency of their own.
-    pub use serde_json;
+    pub use {serde, serde_json};
 }
 
 pub use store::{AllItem, AppendError, Appended, EventStore, ExpectedRevision, StoreError};

@@ -120,16 +120,14 @@ impl Reader<'_> {
         let Some(payload) = &record.payload else {
             return Ok(faulty("it has no payload"));
         };
-        let json = match self.decoder.decode(envelope, payload).await {
-            Ok(json) => json,
-            Err(error) if error.kind == ErrorKind::Park => return Ok(faulty(describe(&error))),
-            Err(source) => return Err(ReadError { record: record.to_string(), source }),
-        };
-        Ok(match E::from_json(event_type, &json) {
-            Some(Ok(event)) => Content::Event(event),
-            Some(Err(error)) => faulty(format_args!("event type {event_type} does not fit: {error}")),
-            None => faulty(format_args!("event type {event_type} is not read by its own event enum")),
-        })
+        match self.decoder.decode(envelope, payload).await {
+            Ok(payload) => Ok(match payload.event(event_type) {
+                Ok(event) => Content::Event(event),
+                Err(problem) => faulty(format_args!("event type {event_type} does not fit: {problem}")),
+            }),
+            Err(error) if error.kind == ErrorKind::Park => Ok(faulty(describe(&error))),
+            Err(source) => Err(ReadError { record: record.to_string(), source }),
+        }
     }
 }
 

@@ -1,35 +1,72 @@
 //! The port to the payloads' encoding.
 
-use aqueduct_core::ErrorKind;
-use aqueduct_schema::RecordDecoder;
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use aqueduct_core::{DomainEvent, ErrorKind};
+use aqueduct_schema::{RecordDecoder, RecordValue};
 use async_trait::async_trait;
+use serde::de::{DeserializeSeed, Deserializer, Error as _};
 
 use crate::Envelope;
 
-/// Turns payloads into the plain JSON of the event.
+/// Finds out how payloads are written.
 #[async_trait]
 pub trait Decoder: Send + Sync + 'static {
-    /// The JSON of one payload.
-    async fn decode(&self, envelope: &Envelope, payload: &[u8]) -> Result<Vec<u8>, DecodeError>;
+    /// One payload, ready to be read.
+    async fn decode<'a>(&self, envelope: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError>;
+}
+
+/// An event's data, not yet read.
+#[derive(Debug)]
+pub enum Payload<'a> {
+    /// Text in the plain JSON mapping.
+    Json(Cow<'a, [u8]>),
+    /// Avro with its schema.
+    Avro(RecordValue<'a>),
+}
+
+impl Payload<'_> {
+    /// Reads the event of this type.
+    pub(crate) fn event<E: DomainEvent>(&self, event_type: &str) -> Result<E, String> {
+        let not_read = || "it is not read by its own event enum".to_owned();
+        match self {
+            Self::Json(json) => {
+                E::from_json(event_type, json).ok_or_else(not_read)?.map_err(|error| error.to_string())
+            }
+            Self::Avro(value) => {
+                value.read(OfType(event_type, PhantomData)).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+/// Reads an event of the type of this name.
+struct OfType<'t, E>(&'t str, PhantomData<E>);
+
+impl<'de, E: DomainEvent> DeserializeSeed<'de> for OfType<'_, E> {
+    type Value = E;
+
+    fn deserialize<D: Deserializer<'de>>(self, data: D) -> Result<E, D::Error> {
+        E::read(self.0, data).unwrap_or_else(|| Err(D::Error::custom("it is not read by its own event enum")))
+    }
 }
 
 /// Values in the Confluent wire format.
 #[async_trait]
 impl Decoder for RecordDecoder {
-    async fn decode(&self, envelope: &Envelope, payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
-        let park = |problem| DecodeError { kind: ErrorKind::Park, problem, source: None };
-        let decoded = RecordDecoder::decode(self, payload).await.map_err(|error| DecodeError {
+    async fn decode<'a>(&self, envelope: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError> {
+        let value = self.value(payload).await.map_err(|error| DecodeError {
             kind: error.kind(),
             problem: "the payload can't be decoded".to_owned(),
             source: Some(error.into()),
         })?;
-        if *decoded.full_name != *envelope.full_type {
-            let (payload, header) = (&decoded.full_name, &envelope.full_type);
-            return Err(park(format!(
-                "its schema id is that of {payload}, its header ce_type says {header}"
-            )));
+        if value.full_name() != envelope.full_type {
+            let (payload, header) = (value.full_name(), &envelope.full_type);
+            let problem = format!("its schema id is that of {payload}, its header ce_type says {header}");
+            return Err(DecodeError { kind: ErrorKind::Park, problem, source: None });
         }
-        serde_json::to_vec(&decoded.json).map_err(|error| park(error.to_string()))
+        Ok(Payload::Avro(value))
     }
 }
 

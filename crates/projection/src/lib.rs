@@ -83,7 +83,7 @@ mod trace;
 mod view;
 
 pub use batches::Batches;
-pub use decode::{DecodeError, Decoder};
+pub use decode::{DecodeError, Decoder, Payload};
 pub use deltas::Deltas;
 pub use envelope::{Envelope, Place, Previous};
 pub use error::ProjectionError;

@@ -16,6 +16,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use num_bigint::BigInt;
 use serde_json::{Value, json};
 
+#[path = "../../shop/src/events/generated.rs"]
+#[allow(dead_code, unreachable_pub, reason = "written for the shop; one of its events is measured")]
+mod events;
+
+use events::OrderCreated;
+
 const EVENT: &str = "OrderCreated";
 
 fn order(lines: usize, version: u32) -> Value {
@@ -93,7 +99,16 @@ fn encode(criterion: &mut Criterion) {
             bencher.iter(|| set.to_avro(EVENT, 1, black_box(&version_1)).unwrap());
         });
         group.bench_function("Avro to JSON", |bencher| {
-            bencher.iter(|| set.from_avro(EVENT, 2, black_box(&avro)).unwrap());
+            bencher.iter(|| set.from_avro::<Value>(EVENT, 2, black_box(&avro)).unwrap());
+        });
+        group.bench_function("Avro to the event's struct", |bencher| {
+            bencher.iter(|| set.from_avro::<OrderCreated>(EVENT, 2, black_box(&avro)).unwrap());
+        });
+        group.bench_function("Avro to the event's struct through JSON", |bencher| {
+            bencher.iter(|| {
+                let json: Value = set.from_avro(EVENT, 2, black_box(&avro)).unwrap();
+                serde_json::from_slice::<OrderCreated>(&serde_json::to_vec(&json).unwrap()).unwrap()
+            });
         });
         group.finish();
     }

@@ -1,207 +1,329 @@
-//! Avro bytes to plain JSON in its canonical form, by the schema they were written with.
+//! Avro bytes, read by the schema they were written with, into whatever reads the event's plain JSON.
+//!
+//! To serde the bytes look like the event's canonical JSON: decimals, dates and times are text, bytes are base64,
+//! a union is its value. So a type that reads the JSON reads the Avro, without the JSON in between.
 
-use serde_json::{Map, Value};
+use std::marker::PhantomData;
+
+use serde::de::{
+    Deserialize as _, DeserializeSeed, Deserializer, IntoDeserializer as _, MapAccess, SeqAccess,
+};
+use serde::de::{Error as _, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::Value;
 
 use crate::decimal::Decimal;
-use crate::layout::{DecimalType, Layout, Record, Shape, UuidForm};
+use crate::input::Input;
+use crate::layout::{DecimalType, Field, Layout, Shape, UuidForm};
 use crate::limits::{MAX_DEPTH, MAX_VALUES};
+use crate::map_key::MapKey;
 use crate::mismatch::Mismatch;
 use crate::scalar;
 
-/// Decodes an event. What is left over after it is an error.
+/// Reads an event. What is left over after it is an error.
+pub(crate) fn read<'de, S: DeserializeSeed<'de>>(
+    layout: &Layout,
+    avro: &'de [u8],
+    seed: S,
+) -> Result<S::Value, Mismatch> {
+    read_part(layout, &Shape::Record(Layout::EVENT), avro, seed)
+}
+
+/// An event as plain JSON in its canonical form.
 pub(crate) fn decode(layout: &Layout, avro: &[u8]) -> Result<Value, Mismatch> {
-    decode_part(layout, &Shape::Record(Layout::EVENT), avro)
+    read(layout, avro, PhantomData)
 }
 
-/// Decodes a value of a type within `layout`.
+/// A value of a type within `layout` as plain JSON.
 pub(crate) fn decode_part(layout: &Layout, shape: &Shape, avro: &[u8]) -> Result<Value, Mismatch> {
-    let mut decoder = Decoder { layout, rest: avro, values: 0 };
-    let json = decoder.value(shape, 0)?;
-    match decoder.rest.len() {
-        0 => Ok(json),
-        left => Err(Mismatch::new(format!("{left} bytes are left over"))),
-    }
+    read_part(layout, shape, avro, PhantomData)
 }
 
-struct Decoder<'l, 'a> {
+fn read_part<'de, S: DeserializeSeed<'de>>(
+    layout: &Layout,
+    shape: &Shape,
+    avro: &'de [u8],
+    seed: S,
+) -> Result<S::Value, Mismatch> {
+    let mut walk = Walk { layout, input: Input::new(avro), values: 0 };
+    let value = seed.deserialize(Part { walk: &mut walk, shape, depth: 0 })?;
+    walk.input.end()?;
+    Ok(value)
+}
+
+struct Walk<'l, 'de> {
     layout: &'l Layout,
-    rest: &'a [u8],
+    input: Input<'de>,
     values: usize,
 }
 
-impl<'a> Decoder<'_, 'a> {
-    fn value(&mut self, shape: &Shape, depth: usize) -> Result<Value, Mismatch> {
-        self.values += 1;
-        if self.values > MAX_VALUES {
+/// A value that comes next.
+struct Part<'w, 'l, 'de> {
+    walk: &'w mut Walk<'l, 'de>,
+    shape: &'l Shape,
+    depth: usize,
+}
+
+impl<'l, 'de> Part<'_, 'l, 'de> {
+    fn enter(&mut self) -> Result<(), Mismatch> {
+        self.walk.values += 1;
+        if self.walk.values > MAX_VALUES {
             return Err(Mismatch::new(format!("more than {MAX_VALUES} values")));
         }
-        if depth > MAX_DEPTH {
+        if self.depth > MAX_DEPTH {
             return Err(Mismatch::new(format!("nested deeper than {MAX_DEPTH}")));
         }
-        match shape {
-            Shape::Null => Ok(Value::Null),
-            Shape::Boolean => match self.bytes(1)? {
-                [0] => Ok(Value::Bool(false)),
-                [1] => Ok(Value::Bool(true)),
-                _ => Err(Mismatch::new("a boolean that is neither 0 nor 1")),
-            },
-            Shape::Int => Ok(self.int()?.into()),
-            Shape::Long => Ok(scalar::long_to_json(self.varint()?)),
-            Shape::Float => Ok(scalar::float_to_json(f32::from_le_bytes(self.array_of()?))),
-            Shape::Double => Ok(scalar::double_to_json(f64::from_le_bytes(self.array_of()?))),
-            Shape::Bytes => Ok(scalar::bytes_to_json(self.block()?)),
-            Shape::String => Ok(self.text()?.into()),
-            Shape::Fixed(fixed) => Ok(scalar::bytes_to_json(self.bytes(fixed.size)?)),
-            Shape::Enum(an_enum) => {
-                let index = self.length()?;
-                let symbol = an_enum.symbols.get(index);
-                let unknown = || Mismatch::new(format!("{} has no symbol {index}", an_enum.name.full));
-                Ok(symbol.ok_or_else(unknown)?.as_str().into())
-            }
-            Shape::Array(items) => self.array(items, depth),
-            Shape::Map(values) => self.map(values, depth),
-            Shape::Record(index) => self.record(&self.layout.records[*index], depth),
-            Shape::Union(union) => {
-                let index = self.length()?;
-                let branch = union.branches.get(index);
-                let branch =
-                    branch.ok_or_else(|| Mismatch::new(format!("the union has no branch {index}")))?;
-                self.value(branch, depth + 1)
-            }
-            Shape::Decimal(decimal) => self.decimal(decimal),
-            Shape::Uuid(form) => self.uuid(*form),
-            Shape::Date => scalar::date_to_json(self.int()?),
-            Shape::TimeOfDay(unit) => scalar::time_of_day_to_json(self.varint()?, *unit),
-            Shape::Timestamp(unit) => scalar::timestamp_to_json(self.varint()?, *unit),
-            Shape::LocalTimestamp(unit) => scalar::local_timestamp_to_json(self.varint()?, *unit),
-        }
+        Ok(())
     }
 
-    fn record(&mut self, record: &Record, depth: usize) -> Result<Value, Mismatch> {
-        let mut object = Map::new();
-        for field in &record.fields {
-            let value = self.value(&field.shape, depth + 1);
-            let value = value.map_err(|mismatch| mismatch.in_field(&field.name))?;
-            object.insert(field.name.clone(), value);
-        }
-        Ok(Value::Object(object))
+    /// Goes from a union to its branch.
+    fn branch(mut self) -> Result<Self, Mismatch> {
+        let Shape::Union(union) = self.shape else { return Ok(self) };
+        self.enter()?;
+        let index = self.walk.input.length()?;
+        let branch = union.branches.get(index);
+        self.shape = branch.ok_or_else(|| Mismatch::new(format!("the union has no branch {index}")))?;
+        self.depth += 1;
+        Ok(self)
     }
 
-    fn array(&mut self, items: &Shape, depth: usize) -> Result<Value, Mismatch> {
-        let mut array = Vec::new();
-        loop {
-            let count = self.block_count()?;
-            if count == 0 {
-                return Ok(Value::Array(array));
-            }
-            for _ in 0..count {
-                let item = self.value(items, depth + 1);
-                let index = array.len();
-                array.push(item.map_err(|mismatch| mismatch.in_item(index))?);
-            }
-        }
+    fn symbol(&mut self, symbols: &'l [String], name: &str) -> Result<&'l str, Mismatch> {
+        let index = self.walk.input.length()?;
+        let symbol = symbols.get(index).map(String::as_str);
+        symbol.ok_or_else(|| Mismatch::new(format!("{name} has no symbol {index}")))
     }
 
-    fn map(&mut self, values: &Shape, depth: usize) -> Result<Value, Mismatch> {
-        let mut object = Map::new();
-        loop {
-            let count = self.block_count()?;
-            if count == 0 {
-                return Ok(Value::Object(object));
-            }
-            for _ in 0..count {
-                let key = self.text()?.to_owned();
-                let value = self.value(values, depth + 1).map_err(|mismatch| mismatch.in_key(&key))?;
-                object.insert(key, value);
-            }
-        }
-    }
-
-    /// The number of items in the next block. A negative one is followed by the block's size in bytes, for
-    /// readers that skip it.
-    fn block_count(&mut self) -> Result<u64, Mismatch> {
-        let count = self.varint()?;
-        if count < 0 {
-            self.varint()?;
-        }
-        Ok(count.unsigned_abs())
-    }
-
-    fn decimal(&mut self, of: &DecimalType) -> Result<Value, Mismatch> {
-        let bytes = match &of.fixed {
-            Some(fixed) => self.bytes(fixed.size)?,
-            None => self.block()?,
-        };
-        decimal(bytes, of)
-    }
-
-    fn uuid(&mut self, form: UuidForm) -> Result<Value, Mismatch> {
+    fn uuid(&mut self, form: UuidForm) -> Result<uuid::Uuid, Mismatch> {
         let bytes = match form {
-            UuidForm::Text => {
-                let text = self.text()?.to_owned();
-                return scalar::uuid(&text.into()).map(|uuid| uuid.hyphenated().to_string().into());
-            }
-            UuidForm::Bytes => self.block()?,
-            UuidForm::Fixed => self.bytes(16)?,
+            UuidForm::Text => return scalar::uuid(self.walk.input.text()?),
+            UuidForm::Bytes => self.walk.input.block()?,
+            UuidForm::Fixed => self.walk.input.bytes(16)?,
         };
-        let uuid = uuid::Uuid::from_slice(bytes).map_err(|error| Mismatch::new(error.to_string()))?;
-        Ok(uuid.hyphenated().to_string().into())
+        uuid::Uuid::from_slice(bytes).map_err(|error| Mismatch::new(error.to_string()))
     }
+}
 
-    fn text(&mut self) -> Result<&'a str, Mismatch> {
-        std::str::from_utf8(self.block()?).map_err(|error| Mismatch::new(format!("a string: {error}")))
-    }
+impl<'de> Deserializer<'de> for Part<'_, '_, 'de> {
+    type Error = Mismatch;
 
-    fn block(&mut self) -> Result<&'a [u8], Mismatch> {
-        let length = self.length()?;
-        self.bytes(length)
-    }
-
-    fn length(&mut self) -> Result<usize, Mismatch> {
-        let length = self.varint()?;
-        usize::try_from(length).map_err(|_| Mismatch::new(format!("{length} is no length or index")))
-    }
-
-    fn int(&mut self) -> Result<i32, Mismatch> {
-        let number = self.varint()?;
-        i32::try_from(number).map_err(|_| Mismatch::new(format!("{number} does not fit an int (32 bits)")))
-    }
-
-    fn varint(&mut self) -> Result<i64, Mismatch> {
-        let mut zigzag: u64 = 0;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.array_of()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        let mut part = self.branch()?;
+        part.enter()?;
+        let input = &mut part.walk.input;
+        match part.shape {
+            Shape::Null => visitor.visit_unit(),
+            Shape::Boolean => visitor.visit_bool(input.boolean()?),
+            Shape::Int => visit_number(visitor, input.int()?.into()),
+            Shape::Long => match input.long()? {
+                number if scalar::is_safe(number) => visit_number(visitor, number),
+                number => visitor.visit_string(number.to_string()),
+            },
+            Shape::Float => visit_double(visitor, scalar::widened(f32::from_le_bytes(input.array()?))),
+            Shape::Double => visit_double(visitor, f64::from_le_bytes(input.array()?)),
+            Shape::Bytes => visitor.visit_string(scalar::bytes_text(input.block()?)),
+            Shape::String => visitor.visit_borrowed_str(input.text()?),
+            Shape::Fixed(fixed) => visitor.visit_string(scalar::bytes_text(input.bytes(fixed.size)?)),
+            Shape::Enum(an_enum) => visitor.visit_str(part.symbol(&an_enum.symbols, &an_enum.name.full)?),
+            Shape::Array(items) => {
+                let mut items = Items::new(part.walk, items, part.depth + 1)?;
+                let value = visitor.visit_seq(&mut items)?;
+                items.end()?;
+                Ok(value)
             }
-            zigzag |= bits << shift;
-            if byte < 0x80 {
-                return Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64));
+            Shape::Map(values) => {
+                let mut entries = Entries { items: Items::new(part.walk, values, part.depth + 1)?, key: "" };
+                let value = visitor.visit_map(&mut entries)?;
+                entries.items.end()?;
+                Ok(value)
+            }
+            Shape::Record(index) => {
+                let fields = part.walk.layout.records[*index].fields.iter();
+                let mut fields = Fields { walk: part.walk, fields, field: None, depth: part.depth + 1 };
+                let value = visitor.visit_map(&mut fields)?;
+                match fields.fields.len() {
+                    0 => Ok(value),
+                    left => Err(Mismatch::new(format!("{left} fields too many"))),
+                }
+            }
+            // An Avro union holds no other directly.
+            Shape::Union(_) => part.deserialize_any(visitor),
+            Shape::Decimal(of) => {
+                let bytes = match &of.fixed {
+                    Some(fixed) => input.bytes(fixed.size)?,
+                    None => input.block()?,
+                };
+                visitor.visit_string(decimal(bytes, of)?)
+            }
+            Shape::Uuid(form) => {
+                let mut text = uuid::Uuid::encode_buffer();
+                visitor.visit_str(part.uuid(*form)?.hyphenated().encode_lower(&mut text))
+            }
+            Shape::Date => visitor.visit_string(scalar::date_text(input.int()?)?),
+            Shape::TimeOfDay(unit) => visitor.visit_string(scalar::time_of_day_text(input.long()?, *unit)?),
+            Shape::Timestamp(unit) => visitor.visit_string(scalar::timestamp_text(input.long()?, *unit)?),
+            Shape::LocalTimestamp(unit) => {
+                visitor.visit_string(scalar::local_timestamp_text(input.long()?, *unit)?)
             }
         }
-        Err(Mismatch::new("a number of more than 64 bits"))
     }
 
-    fn array_of<const N: usize>(&mut self) -> Result<[u8; N], Mismatch> {
-        let Some((bytes, rest)) = self.rest.split_first_chunk() else {
-            return Err(Mismatch::new("the bytes end too early"));
-        };
-        self.rest = rest;
-        Ok(*bytes)
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        let mut part = self.branch()?;
+        match part.shape {
+            Shape::Null => {
+                part.enter()?;
+                visitor.visit_none()
+            }
+            _ => visitor.visit_some(part),
+        }
     }
 
-    fn bytes(&mut self, length: usize) -> Result<&'a [u8], Mismatch> {
-        let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
-            return Err(Mismatch::new("the bytes end too early"));
-        };
-        self.rest = rest;
-        Ok(bytes)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        let mut part = self.branch()?;
+        if let Shape::Enum(an_enum) = part.shape {
+            part.enter()?;
+            let symbol = part.symbol(&an_enum.symbols, &an_enum.name.full)?;
+            return visitor.visit_enum(symbol.into_deserializer());
+        }
+        // Text, or an object with the variant as its only key: serde_json knows the rules.
+        let json = Value::deserialize(part)?;
+        json.deserialize_enum(name, variants, visitor).map_err(Mismatch::custom)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// As a JSON parser does: without a sign where there is none.
+fn visit_number<'de, V: Visitor<'de>>(visitor: V, number: i64) -> Result<V::Value, Mismatch> {
+    match u64::try_from(number) {
+        Ok(number) => visitor.visit_u64(number),
+        Err(_) => visitor.visit_i64(number),
+    }
+}
+
+fn visit_double<'de, V: Visitor<'de>>(visitor: V, number: f64) -> Result<V::Value, Mismatch> {
+    match scalar::no_number(number) {
+        Some(text) => visitor.visit_str(text),
+        None => visitor.visit_f64(number),
+    }
+}
+
+/// What an array or a map still holds.
+struct Items<'w, 'l, 'de> {
+    walk: &'w mut Walk<'l, 'de>,
+    shape: &'l Shape,
+    depth: usize,
+    /// Items read before.
+    count: usize,
+    /// Items in the block at hand; 0 only at the end.
+    block: u64,
+}
+
+impl<'w, 'l, 'de> Items<'w, 'l, 'de> {
+    fn new(walk: &'w mut Walk<'l, 'de>, shape: &'l Shape, depth: usize) -> Result<Self, Mismatch> {
+        let block = walk.input.block_count()?;
+        Ok(Self { walk, shape, depth, count: 0, block })
+    }
+
+    fn read<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
+        let part = Part { walk: &mut *self.walk, shape: self.shape, depth: self.depth };
+        let value = seed.deserialize(part)?;
+        self.count += 1;
+        self.block -= 1;
+        if self.block == 0 {
+            self.block = self.walk.input.block_count()?;
+        }
+        Ok(value)
+    }
+
+    /// What reads a fixed number of items has to read them all.
+    fn end(&self) -> Result<(), Mismatch> {
+        match self.block {
+            0 => Ok(()),
+            _ => Err(Mismatch::new(format!("more than {} items", self.count))),
+        }
+    }
+}
+
+impl<'de> SeqAccess<'de> for &mut Items<'_, '_, 'de> {
+    type Error = Mismatch;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
+        if self.block == 0 {
+            return Ok(None);
+        }
+        let index = self.count;
+        self.read(seed).map(Some).map_err(|mismatch| mismatch.in_item(index))
+    }
+}
+
+struct Entries<'w, 'l, 'de> {
+    items: Items<'w, 'l, 'de>,
+    key: &'de str,
+}
+
+impl<'de> MapAccess<'de> for &mut Entries<'_, '_, 'de> {
+    type Error = Mismatch;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
+        if self.items.block == 0 {
+            return Ok(None);
+        }
+        self.key = self.items.walk.input.text()?;
+        seed.deserialize(MapKey(self.key)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
+        let key = self.key;
+        self.items.read(seed).map_err(|mismatch| mismatch.in_key(key))
+    }
+}
+
+struct Fields<'w, 'l, 'de> {
+    walk: &'w mut Walk<'l, 'de>,
+    fields: std::slice::Iter<'l, Field>,
+    /// The one whose value comes next.
+    field: Option<&'l Field>,
+    depth: usize,
+}
+
+impl<'de> MapAccess<'de> for &mut Fields<'_, '_, 'de> {
+    type Error = Mismatch;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
+        self.field = self.fields.next();
+        self.field.map(|field| seed.deserialize(MapKey(&field.name))).transpose()
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
+        let Some(field) = self.field else { return Err(Mismatch::new("a value was read before its name")) };
+        let part = Part { walk: &mut *self.walk, shape: &field.shape, depth: self.depth };
+        seed.deserialize(part).map_err(|mismatch| mismatch.in_field(&field.name))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.fields.len())
     }
 }
 
 /// A decimal from its big-endian two's complement.
-pub(crate) fn decimal(bytes: &[u8], of: &DecimalType) -> Result<Value, Mismatch> {
+pub(crate) fn decimal(bytes: &[u8], of: &DecimalType) -> Result<String, Mismatch> {
     let sign = if bytes.first().is_some_and(|first| *first >= 0x80) { 0xff } else { 0 };
     let mut wide = [sign; 16];
     let (extra, significant) = bytes.split_at(bytes.len().saturating_sub(wide.len()));
@@ -212,5 +334,5 @@ pub(crate) fn decimal(bytes: &[u8], of: &DecimalType) -> Result<Value, Mismatch>
     if bytes.is_empty() || !extends_the_sign || !number.fits(of.precision) {
         return Err(Mismatch::new(format!("no decimal of at most {} digits", of.precision)));
     }
-    Ok(number.to_string().into())
+    Ok(number.to_string())
 }

@@ -25,15 +25,17 @@ pub(crate) fn compile(layout: &Layout, default: &RawDefault) -> Result<DefaultVa
 /// Logical types stand in their underlying type, bytes and fixed are strings with one character a byte.
 fn plain(layout: &Layout, shape: &Shape, json: &Value) -> Result<Value, Mismatch> {
     match shape {
-        Shape::Bytes | Shape::Fixed(_) => Ok(scalar::bytes_to_json(&latin_1(json)?)),
+        Shape::Bytes | Shape::Fixed(_) => Ok(scalar::bytes_text(&latin_1(json)?).into()),
         Shape::Decimal(decimal) => {
             let bytes = latin_1(json)?;
-            decode::decimal(&bytes, decimal)
+            decode::decimal(&bytes, decimal).map(Value::from)
         }
-        Shape::Date => scalar::date_to_json(scalar::int(json)?),
-        Shape::TimeOfDay(unit) => scalar::time_of_day_to_json(scalar::long(json)?, *unit),
-        Shape::Timestamp(unit) => scalar::timestamp_to_json(scalar::long(json)?, *unit),
-        Shape::LocalTimestamp(unit) => scalar::local_timestamp_to_json(scalar::long(json)?, *unit),
+        Shape::Date => scalar::date_text(scalar::int(json)?).map(Value::from),
+        Shape::TimeOfDay(unit) => scalar::time_of_day_text(scalar::long(json)?, *unit).map(Value::from),
+        Shape::Timestamp(unit) => scalar::timestamp_text(scalar::long(json)?, *unit).map(Value::from),
+        Shape::LocalTimestamp(unit) => {
+            scalar::local_timestamp_text(scalar::long(json)?, *unit).map(Value::from)
+        }
         Shape::Array(items) => {
             let array = json.as_array().ok_or_else(|| scalar::unexpected("an array", json))?;
             array.iter().map(|item| plain(layout, items, item)).collect()

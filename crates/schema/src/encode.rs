@@ -198,8 +198,8 @@ impl Encoder<'_> {
     }
 
     fn uuid(&mut self, form: UuidForm, json: &Value) -> Result<(), Mismatch> {
-        let uuid = scalar::uuid(json)?;
-        let text = json.as_str().unwrap_or_default();
+        let text = scalar::text(json, "a UUID")?;
+        let uuid = scalar::uuid(text)?;
         self.canonical &= !text.bytes().any(|byte| byte.is_ascii_uppercase());
         match form {
             UuidForm::Text => self.block(uuid.hyphenated().to_string().as_bytes()),

@@ -53,10 +53,12 @@ mod decode;
 mod defaults;
 mod encode;
 mod generate;
+mod input;
 mod layout;
 mod limits;
 mod load;
 mod logical;
+mod map_key;
 mod mismatch;
 pub mod plain;
 mod publish;
@@ -72,7 +74,7 @@ pub use limits::{
 };
 pub use load::LoadError;
 pub use publish::{PublishError, Published, TopicEvents, publish};
-pub use record::{DecodeError, DecodedRecord, EncodedRecord, RecordDecoder, RecordEncoder};
+pub use record::{DecodeError, DecodedRecord, EncodedRecord, RecordDecoder, RecordEncoder, RecordValue};
 pub use registry::{Registry, RegistryError, RegistryOptions};
 pub use set::{EventSchemas, SchemaSet};
 

@@ -23,7 +23,7 @@ pub struct Bytes(pub Vec<u8>);
 
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bytes({})", scalar::bytes_to_json(&self.0))
+        write!(f, "Bytes({})", scalar::bytes_text(&self.0))
     }
 }
 
@@ -53,4 +53,4 @@ macro_rules! plain {
 
 plain!(Long, i64, scalar::long, |number| scalar::long_to_json(*number));
 plain!(Double, f64, scalar::double, |number| scalar::double_to_json(*number));
-plain!(Bytes, Vec<u8>, scalar::bytes, |bytes| scalar::bytes_to_json(bytes));
+plain!(Bytes, Vec<u8>, scalar::bytes, |bytes| scalar::bytes_text(bytes).into());

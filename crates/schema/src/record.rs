@@ -1,15 +1,17 @@
 //! Kafka values in the Confluent wire format: a zero byte, the schema's id in four bytes (big-endian), Avro.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use apache_avro::schema::Schema;
 use aqueduct_core::{CodecError, ErrorKind};
 use bytes::Bytes;
+use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use crate::compile::compile;
-use crate::decode::decode;
+use crate::decode;
 use crate::layout::Layout;
 use crate::registry::{Registry, RegistryError, subject};
 use crate::set::{SchemaSet, refused};
@@ -130,6 +132,34 @@ impl DecodedRecord {
     }
 }
 
+/// A record's value and the schema that it was written with; nothing of it has been read yet.
+#[derive(Debug)]
+pub struct RecordValue<'a> {
+    id: u32,
+    layout: Arc<Layout>,
+    avro: &'a [u8],
+}
+
+impl<'a> RecordValue<'a> {
+    /// The Avro full name, `shop.orders.OrderCreated`.
+    pub fn full_name(&self) -> &str {
+        &self.layout.full_name
+    }
+
+    /// Reads the value into what `seed` makes of the event's plain JSON: the same answer as from the text of
+    /// [`to_json`](Self::to_json), but straight from the bytes. Only [`serde_json::value::RawValue`] can't be
+    /// had, for there is no text.
+    pub fn read<S: DeserializeSeed<'a>>(&self, seed: S) -> Result<S::Value, DecodeError> {
+        let read = decode::read(&self.layout, self.avro, seed);
+        read.map_err(|mismatch| DecodeError::Payload { id: self.id, problem: mismatch.to_string() })
+    }
+
+    /// The data in the plain mapping, in canonical form.
+    pub fn to_json(&self) -> Result<Value, DecodeError> {
+        self.read(PhantomData)
+    }
+}
+
 /// Reads values by the schema that their id names. Safe to share; schemas are fetched once and kept.
 #[derive(Debug)]
 pub struct RecordDecoder {
@@ -143,17 +173,20 @@ impl RecordDecoder {
         Self { registry, layouts: RwLock::default() }
     }
 
-    /// Decodes a value. Asks the registry only for an id not met before; nothing about an error is
-    /// remembered.
+    /// Decodes a value to JSON, see [`value`](Self::value).
     pub async fn decode(&self, record: &[u8]) -> Result<DecodedRecord, DecodeError> {
+        let value = self.value(record).await?;
+        Ok(DecodedRecord { full_name: Arc::clone(&value.layout.full_name), json: value.to_json()? })
+    }
+
+    /// Finds the schema of a value. Asks the registry only for an id not met before; nothing about an error
+    /// is remembered.
+    pub async fn value<'a>(&self, record: &'a [u8]) -> Result<RecordValue<'a>, DecodeError> {
         let (id, avro) = match record {
             [MAGIC, a, b, c, d, avro @ ..] => (u32::from_be_bytes([*a, *b, *c, *d]), avro),
             _ => return Err(DecodeError::NotWireFormat),
         };
-        let layout = self.layout(id).await?;
-        let json = decode(&layout, avro);
-        let json = json.map_err(|error| DecodeError::Payload { id, problem: error.to_string() })?;
-        Ok(DecodedRecord { full_name: Arc::clone(&layout.full_name), json })
+        Ok(RecordValue { id, layout: self.layout(id).await?, avro })
     }
 
     async fn layout(&self, id: u32) -> Result<Arc<Layout>, DecodeError> {

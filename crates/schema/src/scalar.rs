@@ -12,6 +12,8 @@ use crate::mismatch::Mismatch;
 
 /// The largest whole number up to which every one is exact in a 64-bit float, and so in any JSON parser.
 const MAX_SAFE: i64 = (1 << 53) - 1;
+/// 0000-01-01T00:00:00Z in seconds since 1970.
+const YEAR_0: i64 = -62_167_219_200;
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;
 
 fn expected(what: &str, json: &Value) -> Mismatch {
@@ -48,8 +50,13 @@ pub(crate) fn long(json: &Value) -> Result<i64, Mismatch> {
     number.ok_or_else(|| Mismatch::new(format!("{:?} is no whole number of 64 bits", shortened(text))))
 }
 
+/// Whether it is a number in JSON, and no string.
+pub(crate) fn is_safe(number: i64) -> bool {
+    (-MAX_SAFE..=MAX_SAFE).contains(&number)
+}
+
 pub(crate) fn long_to_json(number: i64) -> Value {
-    match (-MAX_SAFE..=MAX_SAFE).contains(&number) {
+    match is_safe(number) {
         true => number.into(),
         false => number.to_string().into(),
     }
@@ -67,14 +74,19 @@ pub(crate) fn double(json: &Value) -> Result<f64, Mismatch> {
     }
 }
 
-pub(crate) fn double_to_json(number: f64) -> Value {
+/// The text for what JSON has no number for.
+pub(crate) fn no_number(number: f64) -> Option<&'static str> {
     if number.is_nan() {
-        "NaN".into()
+        Some("NaN")
     } else if number.is_infinite() {
-        if number > 0.0 { "Infinity".into() } else { "-Infinity".into() }
+        Some(if number > 0.0 { "Infinity" } else { "-Infinity" })
     } else {
-        number.into()
+        None
     }
+}
+
+pub(crate) fn double_to_json(number: f64) -> Value {
+    no_number(number).map_or_else(|| number.into(), Value::from)
 }
 
 pub(crate) fn float(json: &Value) -> Result<f32, Mismatch> {
@@ -87,12 +99,16 @@ pub(crate) fn float(json: &Value) -> Result<f32, Mismatch> {
     }
 }
 
-/// The shortest decimal that means this float, not the many digits it has as a double.
-pub(crate) fn float_to_json(number: f32) -> Value {
+/// The double with the shortest decimal that means this float, not with the many digits of the same number.
+pub(crate) fn widened(number: f32) -> f64 {
     match number.is_finite() {
-        true => double_to_json(number.to_string().parse().unwrap_or_else(|_| f64::from(number))),
-        false => double_to_json(f64::from(number)),
+        true => number.to_string().parse().unwrap_or_else(|_| f64::from(number)),
+        false => f64::from(number),
     }
+}
+
+pub(crate) fn float_to_json(number: f32) -> Value {
+    double_to_json(widened(number))
 }
 
 pub(crate) fn bytes(json: &Value) -> Result<Vec<u8>, Mismatch> {
@@ -101,8 +117,8 @@ pub(crate) fn bytes(json: &Value) -> Result<Vec<u8>, Mismatch> {
         .map_err(|error| Mismatch::new(format!("not base64 with padding: {error}")))
 }
 
-pub(crate) fn bytes_to_json(bytes: &[u8]) -> Value {
-    BASE64.encode(bytes).into()
+pub(crate) fn bytes_text(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
 }
 
 /// The number with exactly the scale of the type.
@@ -125,8 +141,7 @@ pub(crate) fn decimal(json: &Value, decimal: &DecimalType) -> Result<Decimal, Mi
     }
 }
 
-pub(crate) fn uuid(json: &Value) -> Result<uuid::Uuid, Mismatch> {
-    let text = text(json, "a UUID")?;
+pub(crate) fn uuid(text: &str) -> Result<uuid::Uuid, Mismatch> {
     let parsed = uuid::Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
     parsed.ok_or_else(|| Mismatch::new(format!("{:?} is no UUID in hyphenated form", shortened(text))))
 }
@@ -149,13 +164,13 @@ fn plain_date(text: &str) -> bool {
     bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-'
 }
 
-pub(crate) fn date_to_json(days: i32) -> Result<Value, Mismatch> {
+pub(crate) fn date_text(days: i32) -> Result<String, Mismatch> {
     let date = jiff::civil::date(1970, 1, 1)
         .checked_add(SignedDuration::from_hours(i64::from(days) * 24))
         .ok()
         .filter(|date| date.year() >= 0);
     let date = date.ok_or_else(|| Mismatch::new(format!("day {days} is outside the years 0 to 9999")))?;
-    Ok(date.to_string().into())
+    Ok(date.to_string())
 }
 
 /// Units since midnight.
@@ -167,7 +182,7 @@ pub(crate) fn time_of_day(json: &Value, unit: TimeUnit) -> Result<i64, Mismatch>
     in_units(time.duration_since(Time::midnight()).as_nanos(), unit, text)
 }
 
-pub(crate) fn time_of_day_to_json(units: i64, unit: TimeUnit) -> Result<Value, Mismatch> {
+pub(crate) fn time_of_day_text(units: i64, unit: TimeUnit) -> Result<String, Mismatch> {
     let nanos = i128::from(units) * unit.nanos();
     let out_of_day = || Mismatch::new(format!("{units} is no time of day"));
     if !(0..NANOS_PER_DAY).contains(&nanos) {
@@ -175,7 +190,7 @@ pub(crate) fn time_of_day_to_json(units: i64, unit: TimeUnit) -> Result<Value, M
     }
     let since = SignedDuration::from_nanos(i64::try_from(nanos).map_err(|_| out_of_day())?);
     let time = Time::midnight().checked_add(since).map_err(|_| out_of_day())?;
-    Ok(format!("{time:.0$}", unit.digits()).into())
+    Ok(format!("{time:.0$}", unit.digits()))
 }
 
 /// Units since 1970-01-01T00:00:00Z.
@@ -192,11 +207,11 @@ pub(crate) fn timestamp(json: &Value, unit: TimeUnit) -> Result<i64, Mismatch> {
     in_units(timestamp.as_nanosecond(), unit, text)
 }
 
-pub(crate) fn timestamp_to_json(units: i64, unit: TimeUnit) -> Result<Value, Mismatch> {
+pub(crate) fn timestamp_text(units: i64, unit: TimeUnit) -> Result<String, Mismatch> {
     let timestamp = Timestamp::from_nanosecond(i128::from(units) * unit.nanos()).ok();
-    let timestamp = timestamp.filter(|timestamp| !timestamp.to_string().starts_with('-'));
+    let timestamp = timestamp.filter(|timestamp| timestamp.as_second() >= YEAR_0);
     let timestamp = timestamp.ok_or_else(|| outside(units))?;
-    Ok(format!("{timestamp:.0$}", unit.digits()).into())
+    Ok(format!("{timestamp:.0$}", unit.digits()))
 }
 
 /// Units since 1970-01-01T00:00:00 on whatever clock it was.
@@ -213,14 +228,14 @@ pub(crate) fn local_timestamp(json: &Value, unit: TimeUnit) -> Result<i64, Misma
     in_units(time.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)).as_nanos(), unit, text)
 }
 
-pub(crate) fn local_timestamp_to_json(units: i64, unit: TimeUnit) -> Result<Value, Mismatch> {
+pub(crate) fn local_timestamp_text(units: i64, unit: TimeUnit) -> Result<String, Mismatch> {
     let nanos = i128::from(units) * unit.nanos();
     let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| outside(units))?;
     #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
     let since = SignedDuration::new(seconds, nanos.rem_euclid(1_000_000_000) as i32);
     let time = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(since).ok();
     let time = time.filter(|time| time.year() >= 0).ok_or_else(|| outside(units))?;
-    Ok(format!("{time:.0$}", unit.digits()).into())
+    Ok(format!("{time:.0$}", unit.digits()))
 }
 
 /// Digits, colons and a fraction: no offset, no zone, no calendar annotation. No leap second either, which no

@@ -1,10 +1,12 @@
 //! The schemas of all events, with their versions.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use aqueduct_core::CodecError;
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::encode::{Encoded, encode};
@@ -124,11 +126,17 @@ impl SchemaSet {
         Ok(self.latest(event_type, version, json)?.encoded.avro)
     }
 
-    /// What [`to_avro`](Self::to_avro) made, or anybody else by the schema of that version, as JSON in
-    /// canonical form.
-    pub fn from_avro(&self, event_type: &str, version: u32, avro: &[u8]) -> Result<Value, CodecError> {
+    /// What [`to_avro`](Self::to_avro) made, or anybody else by the schema of that version, as a type that
+    /// reads the canonical JSON: the event's struct, or [`Value`] for the JSON itself.
+    pub fn from_avro<'de, T: Deserialize<'de>>(
+        &self,
+        event_type: &str,
+        version: u32,
+        avro: &'de [u8],
+    ) -> Result<T, CodecError> {
         let known = self.known_version(self.known(event_type, version)?, version)?;
-        decode::decode(&known.layout, avro).map_err(|error| refused(event_type, version, error.to_string()))
+        let read = decode::read(&known.layout, avro, PhantomData);
+        read.map_err(|error| refused(event_type, version, error.to_string()))
     }
 
     /// Brings an event of any version to the latest one.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aqueduct_core::DomainEvent;
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
 use aqueduct_projection::{
-    DecodeError, Decoder, Envelope, Headers, Options, PostgresOptions, Record, migrate,
+    DecodeError, Decoder, Envelope, Headers, Options, Payload, PostgresOptions, Record, migrate,
 };
 use async_trait::async_trait;
 use rdkafka::ClientConfig;
@@ -98,8 +98,8 @@ pub(crate) struct PlainJson;
 
 #[async_trait]
 impl Decoder for PlainJson {
-    async fn decode(&self, _: &Envelope, payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
-        Ok(payload.to_vec())
+    async fn decode<'a>(&self, _: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError> {
+        Ok(Payload::Json(payload.into()))
     }
 }
 

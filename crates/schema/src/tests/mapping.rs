@@ -313,7 +313,7 @@ fn clock(micros: i64, digits: usize) -> String {
     format!("{hours:02}:{minutes:02}:{:02}.{}", seconds % 60, &fraction[..digits])
 }
 
-fn event_and_value() -> impl Strategy<Value = (Value, Both)> {
+pub(super) fn event_and_value() -> impl Strategy<Value = (Value, Both)> {
     vec(a_type(), 1..5).prop_flat_map(|fields| {
         let event = Type::Record(fields);
         (Just(schema(&event, &mut 0)), value(&event))

@@ -130,7 +130,7 @@ impl<'r> Run<'r> {
                 Ok(an_enum.default.clone().into())
             }
             (Plan::ToFloat, _) => Ok(scalar::double_to_json(scalar::long(old)? as f64)),
-            (Plan::StringToBytes, Value::String(text)) => Ok(scalar::bytes_to_json(text.as_bytes())),
+            (Plan::StringToBytes, Value::String(text)) => Ok(scalar::bytes_text(text.as_bytes()).into()),
             (Plan::BytesToString, _) => match String::from_utf8(scalar::bytes(old)?) {
                 Ok(text) => Ok(text.into()),
                 Err(error) => Err(Mismatch::new(format!("bytes that are no string: {error}"))),

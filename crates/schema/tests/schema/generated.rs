@@ -71,7 +71,8 @@ fn every_type_goes_through_the_codec_and_back() {
     assert_eq!(canonical["local"], "2010-12-01T08:26:00.000");
     assert_eq!(canonical["aLong"], i64::MIN.to_string());
     let avro = set.to_avro("EveryType", 1, &stored).unwrap();
-    assert_eq!(set.from_avro("EveryType", 1, &avro).unwrap(), canonical);
+    assert_eq!(set.from_avro::<serde_json::Value>("EveryType", 1, &avro).unwrap(), canonical);
+    assert_eq!(set.from_avro::<EveryType>("EveryType", 1, &avro).unwrap(), every);
 }
 
 #[test]

@@ -213,6 +213,7 @@ fn limits_of_size_and_depth() {
     assert!(refused.contains("not JSON: recursion limit exceeded"), "{refused}");
     // A list of a thousand million nulls takes six bytes, and must not take the memory.
     let set = versions(&[field("x", json!({"type": "array", "items": "null"}))]).unwrap();
-    let refused = set.from_avro("Happened", 1, &[0x80, 0xa8, 0xd6, 0xb9, 0x07, 0]).unwrap_err().to_string();
+    let refused =
+        set.from_avro::<Value>("Happened", 1, &[0x80, 0xa8, 0xd6, 0xb9, 0x07, 0]).unwrap_err().to_string();
     assert!(refused.contains("more than 1000000 values"), "{refused}");
 }
