@@ -21,8 +21,11 @@ const COLUMNS: [&str; 8] = [
 
 /// Decimal places that a price in pounds may have: minor units carry three, a hundredth of a pound two more.
 const PRICE_PLACES: usize = 5;
-/// Digits before the point that a price may have, so that a line's amount fits the schemas' decimals.
-const PRICE_DIGITS: usize = 13;
+/// Digits before the point that a price may have: with the quantities below, an invoice's amounts fit the schemas'
+/// decimals. The highest price of the real file has five.
+const PRICE_DIGITS: usize = 6;
+/// Most pieces of a line. The real file has 74,215 at most.
+const PIECES: u32 = 1_000_000;
 
 /// The longest field. The longest of the real file has 35 bytes; names of streams, and events of a thousand lines,
 /// must stay within their bounds.
@@ -123,12 +126,12 @@ fn parse(number: u64, record: &ByteRecord) -> Result<Line, String> {
         code: stock_code.to_uppercase(),
         stock_code,
         description: text(2)?.to_owned(),
-        quantity: parsed("Quantity", text(3)?, "a whole number", |text| text.parse().ok())?,
+        quantity: parsed("Quantity", text(3)?, "a whole number up to a million", parse_quantity)?,
         at: parsed("InvoiceDate", text(4)?, "a time such as 2010-12-01 08:26:00", parse_time)?,
         price: parsed(
             "UnitPrice",
             text(5)?,
-            "a decimal with at most 5 places and 13 digits before",
+            "a decimal with at most 5 places and 6 digits before",
             parse_price,
         )?,
         customer: Some(text(6)?).filter(|text| !text.is_empty()).map(str::to_owned),
@@ -143,6 +146,10 @@ fn parsed<T>(
     f: impl Fn(&str) -> Option<T>,
 ) -> Result<T, String> {
     f(text).ok_or_else(|| format!("{column} is {text:?}, not {form}"))
+}
+
+fn parse_quantity(text: &str) -> Option<i32> {
+    text.parse().ok().filter(|pieces: &i32| pieces.unsigned_abs() <= PIECES)
 }
 
 fn parse_time(text: &str) -> Option<DateTime> {
@@ -193,8 +200,9 @@ mod tests {
             (1, " ", "StockCode is empty"),
             (2, "\"two\nlines\"", "Description has control characters"),
             (6, &"7".repeat(101), "CustomerID is 101 bytes long, at most 100 are taken"),
-            (3, "six", "Quantity is \"six\", not a whole number"),
+            (3, "six", "Quantity is \"six\", not a whole number up to a million"),
             (3, "99999999999", "Quantity is \"99999999999\""),
+            (3, "-1000001", "Quantity is \"-1000001\""),
             (4, "2010-02-30 08:26:00", "InvoiceDate is \"2010-02-30 08:26:00\""),
             (4, "2010-12-01", "InvoiceDate is \"2010-12-01\""),
             (4, "2010-12-01 08:26:60", "InvoiceDate is \"2010-12-01 08:26:60\""),
@@ -202,7 +210,7 @@ mod tests {
             (5, "1_0", "UnitPrice is \"1_0\""),
             (5, ".5", "UnitPrice is \".5\""),
             (5, "0.000001", "UnitPrice is \"0.000001\""),
-            (5, "99999999999999", "UnitPrice is"),
+            (5, "1000000", "UnitPrice is \"1000000\""),
         ] {
             let mut fields = good;
             fields[column] = bad;

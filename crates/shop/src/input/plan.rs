@@ -314,7 +314,7 @@ impl Builder {
 
     /// The line with the customer's latest earlier order that holds as much of the product.
     fn linked(&self, line: Line) -> ReturnLine {
-        let quantity = line.quantity.saturating_abs();
+        let quantity = line.quantity.abs();
         let mut orders = self.orders_of(&line.customer).rev();
         let holds = |pieces: &Pieces| pieces.get(&line.code).is_some_and(|held| *held >= i64::from(quantity));
         let order_id = orders.find(|(_, pieces)| holds(pieces)).map(|(id, _)| id.clone());
@@ -345,8 +345,7 @@ fn charge(line: Line) -> Charge {
     Charge {
         code: line.stock_code,
         description: line.description,
-        // A quantity at the very edge of 32 bits has no positive twin; no shop sells that much.
-        quantity: line.quantity.saturating_abs(),
+        quantity: line.quantity.abs(),
         unit_price: minor_units(line.price),
     }
 }

@@ -11,6 +11,9 @@ use crate::decimal::scaled;
 /// Prices are whole numbers of 10^-5 pounds, which is a thousandth of a penny.
 pub(super) const PRICE_PLACES: u32 = 5;
 
+/// Pieces of a line at most, and pieces coming back.
+const MILLION: i32 = 1_000_000;
+
 /// Bytes of a field at most.
 const LONGEST: usize = 100;
 
@@ -141,7 +144,7 @@ fn parse(number: u64, record: &csv::ByteRecord) -> Result<Line, &'static str> {
         invoice: required(0)?.into(),
         code: required(1)?.into(),
         description: field(2)?.into(),
-        quantity: field(3)?.parse().map_err(|_| COLUMNS[3])?,
+        quantity: field(3)?.parse().ok().filter(|it| (-MILLION..=MILLION).contains(it)).ok_or(COLUMNS[3])?,
         at: date_time(field(4)?).ok_or(COLUMNS[4])?.into(),
         price: price(field(5)?).ok_or(COLUMNS[5])?,
         customer: Some(field(6)?).filter(|id| !id.is_empty()).map(Into::into),
@@ -170,10 +173,10 @@ fn date_time(text: &str) -> Option<&str> {
     Some(text)
 }
 
-/// At most 13 digits before the point and 5 after it.
+/// At most 6 digits before the point and 5 after it.
 fn price(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    if whole.trim_start_matches('-').len() > 13 || fraction.len() > PRICE_PLACES as usize {
+    if whole.trim_start_matches('-').len() > 6 || fraction.len() > PRICE_PLACES as usize {
         return None;
     }
     scaled(text, PRICE_PLACES)?.try_into().ok()
@@ -199,12 +202,12 @@ mod tests {
             ("1,,d,1,2010-12-01 08:26:00,1,,UK", "StockCode"),
             ("1,22423,\"two\nlines\",1,2010-12-01 08:26:00,1,,UK", "Description"),
             ("1,22423,d,1.5,2010-12-01 08:26:00,1,,UK", "Quantity"),
-            ("1,22423,d,2147483648,2010-12-01 08:26:00,1,,UK", "Quantity"),
+            ("1,22423,d,1000001,2010-12-01 08:26:00,1,,UK", "Quantity"),
             ("1,22423,d,1,2011-02-29 08:26:00,1,,UK", "InvoiceDate"),
             ("1,22423,d,1,01.12.2010 08:26,1,,UK", "InvoiceDate"),
             ("1,22423,d,1,2010-12-01 08:26:61,1,,UK", "InvoiceDate"),
             ("1,22423,d,1,2010-12-01 08:26:00,1.234567,,UK", "UnitPrice"),
-            ("1,22423,d,1,2010-12-01 08:26:00,12345678901234,,UK", "UnitPrice"),
+            ("1,22423,d,1,2010-12-01 08:26:00,1234567,,UK", "UnitPrice"),
             ("1,22423,d,1,2010-12-01 08:26:00,,,UK", "UnitPrice"),
         ];
         for (line, field) in cases {
