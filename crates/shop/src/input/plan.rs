@@ -85,9 +85,13 @@ impl Plan {
         let selling = selling_invoices(lines.iter().flatten());
         let mut plan = Self { orders: selling.len(), ..Self::default() };
         let mut invoices = Invoices::default();
+        let mut newcomers = HashMap::new();
         for line in lines {
             let rule = match line {
                 Ok(line) => {
+                    if let Some(customer) = &line.customer {
+                        newcomers.entry(customer.clone()).or_insert_with(|| newcomer(customer, &line));
+                    }
                     let rule = rule(&line, selling.contains(&line.invoice));
                     if rule == Rule::NotUnderstood {
                         plan.not_understood.push(line.clone());
@@ -102,7 +106,7 @@ impl Plan {
             };
             *plan.lines.entry(rule).or_default() += 1;
         }
-        plan.months = Builder::new(plan.orders).months(invoices);
+        plan.months = Builder::new(plan.orders, newcomers).months(invoices);
         plan
     }
 
@@ -160,20 +164,15 @@ struct Builder {
     legacy: usize,
     orders: usize,
     pairs: u64,
-    registered: HashSet<String>,
+    /// Customers that are not registered yet.
+    newcomers: HashMap<String, RegisterUser>,
     /// Per customer the orders so far with the pieces of each product, oldest first.
     bought: HashMap<String, Vec<(String, Pieces)>>,
 }
 
 impl Builder {
-    fn new(orders: usize) -> Self {
-        Self {
-            legacy: orders.div_ceil(LEGACY_PART),
-            orders: 0,
-            pairs: 0,
-            registered: HashSet::new(),
-            bought: HashMap::new(),
-        }
+    fn new(orders: usize, newcomers: HashMap<String, RegisterUser>) -> Self {
+        Self { legacy: orders.div_ceil(LEGACY_PART), orders: 0, pairs: 0, newcomers, bought: HashMap::new() }
     }
 
     fn months(mut self, invoices: Invoices) -> Vec<Month> {
@@ -247,16 +246,8 @@ impl Builder {
     }
 
     fn register(&mut self, lines: &[(Line, Rule)], steps: &mut Vec<Step>) {
-        for (line, _) in lines {
-            let Some(customer) = &line.customer else { continue };
-            if self.registered.insert(customer.clone()) {
-                steps.push(Step::Register(RegisterUser {
-                    user_id: customer.clone(),
-                    country: line.country.clone(),
-                    registered_at: line.at,
-                }));
-            }
-        }
+        let customers = lines.iter().filter_map(|(line, _)| line.customer.as_ref());
+        steps.extend(customers.filter_map(|customer| self.newcomers.remove(customer)).map(Step::Register));
     }
 
     fn order(
@@ -330,6 +321,11 @@ impl Builder {
     fn orders_of(&self, customer: &Option<String>) -> impl DoubleEndedIterator<Item = &(String, Pieces)> {
         customer.as_ref().and_then(|customer| self.bought.get(customer)).into_iter().flatten()
     }
+}
+
+/// A customer as on the first line of the file that names it, whichever invoice that is on.
+fn newcomer(customer: &str, line: &Line) -> RegisterUser {
+    RegisterUser { user_id: customer.to_owned(), country: line.country.clone(), registered_at: line.at }
 }
 
 fn sold_line(line: Line) -> OrderLine {
@@ -459,6 +455,21 @@ mod tests {
             2,
             "the first order's later line is cut off"
         );
+    }
+
+    #[test]
+    fn a_customer_is_registered_as_first_seen_though_invoices_are_mixed() {
+        let line = |invoice: &str, minute: u8, customer: &str| {
+            format!("{invoice},22423,TEXT,1,2010-12-01 08:{minute:02}:00,1,{customer},France\n")
+        };
+        let csv = [HEADER, &line("1", 0, ""), &line("2", 1, "7"), &line("1", 2, "7")].concat();
+        let plan = Plan::make(read(csv.as_bytes()).unwrap(), None);
+        let times: Vec<_> = steps(&plan)
+            .filter_map(|step| {
+                if let Step::Register(user) = step { Some(user.registered_at.minute()) } else { None }
+            })
+            .collect();
+        assert_eq!(times, [1]);
     }
 
     #[test]
