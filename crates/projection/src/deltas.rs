@@ -6,7 +6,8 @@ use std::sync::Arc;
 use aqueduct_core::DomainEvent;
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::types::Json;
+use serde_json::Value;
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::Envelope;
@@ -69,20 +70,32 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
         connection: &mut PgConnection,
         events: &[(&D::Event, &Envelope)],
     ) -> Result<(), ApplyError> {
-        let mut rows = Vec::new();
+        let columns = || D::KEY.iter().chain(D::SUMS).copied();
+        let mut arrays: Vec<Vec<Option<String>>> = columns().map(|_| Vec::new()).collect();
         for (event, envelope) in events {
             for delta in guarded(|| D::deltas(event, envelope))? {
                 let row = serde_json::to_value(delta);
                 let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
-                rows.push(
-                    self.table.row_of(row, |column| D::KEY.contains(&column) || D::SUMS.contains(&column))?,
-                );
+                let mut row = self.table.row_of(row, |column| columns().any(|name| name == column))?;
+                for (column, array) in columns().zip(&mut arrays) {
+                    array.push(row.remove(column).and_then(text));
+                }
             }
         }
-        if !rows.is_empty() {
-            let statement = sqlx::query(AssertSqlSafe(Arc::clone(&self.add)));
-            statement.bind(Json(rows)).execute(connection).await?;
+        if arrays.iter().all(Vec::is_empty) {
+            return Ok(());
         }
+        let statement = sqlx::query(AssertSqlSafe(Arc::clone(&self.add)));
+        arrays.into_iter().fold(statement, Query::bind).execute(connection).await?;
         Ok(())
+    }
+}
+
+/// A value as Postgres reads it from text.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
     }
 }

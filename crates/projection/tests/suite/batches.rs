@@ -232,6 +232,25 @@ async fn deltas_of_concurrent_instances_lose_nothing() {
     assert_eq!(sums, ["oslo 800 12400", "paris 800 10800", "rome 800 11600"]);
 }
 
+/// Attacks promise 7, nothing is skipped silently: a text would be cut, a sum would not fit.
+#[tokio::test]
+async fn a_delta_that_its_columns_can_not_hold_is_parked() {
+    let database = Database::create().await;
+    let narrow = "alter table bank.branches alter branch type varchar(4), alter amount type numeric(3)";
+    sqlx::raw_sql(narrow).execute(&database.pool).await.unwrap();
+    let batches = Projection::deltas::<Branches<0>>(database.options(), plain()).batches().await.unwrap();
+    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let events = [
+        event("account-paris", 0, &deposited(1)),
+        event("account-rome", 0, &deposited(2)),
+        event("account-oslo", 0, &deposited(1000)),
+    ];
+    let outcome = batches.apply(records(epoch, 0, &events)).await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome { applied: 1, parked: 2, ..Outcome::default() });
+    let sums = database.texts("select branch || ' ' || deposits || ' ' || amount from bank.branches").await;
+    assert_eq!(sums, ["rome 1 2"]);
+}
+
 #[tokio::test]
 async fn a_definition_that_does_not_go_with_its_table_is_refused() {
     let database = Database::create().await;
