@@ -1,15 +1,15 @@
 //! Membership in the consumer group through which instances share a route's lanes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rdkafka::Offset;
-use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, Statistics, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,10 @@ pub(crate) enum Change {
     /// These lanes are ours, from now on. May be none: then others have them all.
     Assigned(Vec<u32>),
     /// These lanes must be stopped. The group waits until `done` is told, or dropped.
-    Revoked { lanes: Vec<u32>, done: mpsc::Sender<()> },
+    /// `lost`: the group went on without this instance, which has to join again.
+    Revoked { lanes: Vec<u32>, lost: bool, done: mpsc::Sender<()> },
+    /// From now on a broker can be reached, or none.
+    Brokers { reachable: bool },
 }
 
 /// Takes part in the group until `leave` is cancelled, then leaves it, so that others take over at once.
@@ -35,7 +38,7 @@ pub(crate) fn take_part(
 ) -> Result<(), LaneError> {
     let topic = route.checkpoint_topic();
     let failed = || LaneError::kafka("be a member of the consumer group");
-    let member = Member { changes };
+    let member = Member { changes, reachable: AtomicBool::new(true) };
     let consumer = BaseConsumer::from_config_and_context(&kafka::member(options, route), member);
     let consumer = consumer.map_err(failed())?;
     consumer.subscribe(&[&topic]).map_err(failed())?;
@@ -64,6 +67,8 @@ pub(crate) fn take_part(
 
 struct Member {
     changes: UnboundedSender<Change>,
+    /// What was told last.
+    reachable: AtomicBool,
 }
 
 impl ClientContext for Member {
@@ -73,6 +78,14 @@ impl ClientContext for Member {
 
     fn error(&self, error: KafkaError, reason: &str) {
         kafka::log_error(&error, reason);
+    }
+
+    /// Errors tell of a loss only where each broker was connected before, and never that one is back.
+    fn stats(&self, statistics: Statistics) {
+        let reachable = statistics.brokers.values().any(|broker| broker.state == "UP");
+        if self.reachable.swap(reachable, Ordering::Relaxed) != reachable {
+            let _ended = self.changes.send(Change::Brokers { reachable });
+        }
     }
 }
 
@@ -93,7 +106,8 @@ impl ConsumerContext for Member {
             let _ended = self.changes.send(Change::Assigned(lanes));
         } else {
             let (done, stopped) = mpsc::channel();
-            let _ended = self.changes.send(Change::Revoked { lanes, done });
+            let lost = consumer.assignment_lost();
+            let _ended = self.changes.send(Change::Revoked { lanes, lost, done });
             // Fencing keeps a lane that hangs from writing after another has it; this only saves the other
             // from waiting for an open transaction.
             let _late = stopped.recv_timeout(STOP_GRACE * 2);

@@ -64,6 +64,8 @@ pub(crate) fn member(options: &Options, route: &Route) -> ClientConfig {
     let mut config = consumer(options, route);
     config
         .set("session.timeout.ms", options.session_timeout_ms.to_string())
+        // How soon it shows that the brokers are gone.
+        .set("statistics.interval.ms", "1000")
         .set("heartbeat.interval.ms", (options.session_timeout_ms / 3).max(1).to_string())
         // Lanes that stay here go on while others move.
         .set("partition.assignment.strategy", "cooperative-sticky");

@@ -18,6 +18,7 @@ use crate::session::LaneContext;
 use crate::status::{Board, Status};
 use crate::{LaneError, Options, OptionsError, Route, lane};
 
+const JOINING: &str = "joining the consumer group";
 /// How often the lag is measured.
 const LAG_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -48,7 +49,7 @@ impl Relay {
         options.validate()?;
         let board = Board::new();
         for route in &options.routes {
-            board.route(&route.name, Some("joining the consumer group".to_owned()));
+            board.route(&route.name, Some(JOINING.to_owned()));
         }
         Ok(Self { options: Arc::new(options), store, schemas, registry, board })
     }
@@ -97,13 +98,23 @@ impl Relay {
                 })
             };
             let mut lanes = Lanes { relay: self, route, leave: &leave, running: BTreeMap::new() };
+            let (mut reachable, mut joined) = (true, false);
             while let Some(change) = changes.recv().await {
+                match &change {
+                    Change::Brokers { reachable: now } => reachable = *now,
+                    Change::Assigned(_) => joined = true,
+                    Change::Revoked { lost, .. } => joined &= !lost,
+                }
+                let problem = match (reachable, joined) {
+                    (false, _) => Some(format!("no kafka broker of {} can be reached", self.options.brokers)),
+                    (true, false) => Some(JOINING.to_owned()),
+                    (true, true) => None,
+                };
+                self.board.route(&route.name, problem);
                 match change {
-                    Change::Assigned(assigned) => {
-                        self.board.route(&route.name, None);
-                        assigned.into_iter().for_each(|lane| lanes.start(lane));
-                    }
-                    Change::Revoked { lanes: revoked, done } => {
+                    Change::Brokers { .. } => {}
+                    Change::Assigned(assigned) => assigned.into_iter().for_each(|lane| lanes.start(lane)),
+                    Change::Revoked { lanes: revoked, done, .. } => {
                         lanes.stop(revoked).await;
                         // Nobody waits any more if it took too long.
                         let _late = done.send(());

@@ -38,7 +38,7 @@ pub struct Status {
 
 #[derive(Debug, Default)]
 struct Parts {
-    /// Routes that are no member of their consumer group, and why.
+    /// Routes that are no member of their consumer group, or without a broker, and why.
     outside: BTreeMap<String, String>,
     lanes: BTreeMap<(String, u32), LaneState>,
 }
@@ -99,7 +99,7 @@ impl Board {
         Status { parts: self.0.subscribe() }
     }
 
-    /// The route's consumer group has answered (`None`), or not.
+    /// The route takes part in its consumer group (`None`), or not.
     pub(crate) fn route(&self, route: &str, problem: Option<String>) {
         self.0.send_modify(|parts| {
             match problem {

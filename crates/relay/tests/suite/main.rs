@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails the test")]
 
 mod faults;
+mod idle;
 mod left_open;
 mod records;
 mod support;
