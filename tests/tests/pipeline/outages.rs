@@ -53,7 +53,7 @@ async fn every_server_may_go_in_mid_run_and_come_back() {
 
     feed(&feeder, next()).await;
     tokio::join!(is_ready(&relay), is_ready(&projections), is_ready(&inventory));
-    stack.kafka().unwrap().stop().await;
+    stack.kafka().unwrap().kill().await;
     let brokers = stack.kafka_bootstrap().unwrap();
     tokio::join!(notices(&relay, "kafka"), notices(&projections, brokers), notices(&inventory, brokers));
     feed(&feeder, next()).await;
