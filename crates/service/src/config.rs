@@ -75,7 +75,25 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
             figment = figment.merge(Serialized::default(&key, secret.trim_end_matches(['\r', '\n'])));
         }
     }
-    figment.extract().map_err(|error| explain(error, path))
+    loop {
+        match figment.extract() {
+            Ok(config) => return Ok(config),
+            Err(error) => match taken_for_something_else(&error, &figment) {
+                Some((key, text)) => figment = figment.merge(Serialized::default(&key, text)),
+                None => return Err(explain(error, path)),
+            },
+        }
+    }
+}
+
+/// The key and the text of a variable that looks like a number, a truth value or a list where a text is wanted: a
+/// password may be `0123`.
+fn taken_for_something_else(error: &figment::Error, figment: &Figment) -> Option<(String, String)> {
+    let key = error.path.join(".");
+    let wants_text = matches!(&error.kind, Kind::InvalidType(_, wanted) if wanted == "a string");
+    let is_text = figment.find_value(&key).is_ok_and(|value| value.as_str().is_some());
+    let text = std::env::var(variable(&key)).ok().filter(|_| wants_text && !is_text)?;
+    Some((key, text))
 }
 
 fn plain_variables() -> Env {

@@ -81,3 +81,16 @@ fn an_address_that_is_needed_and_not_configured_is_named() {
     let said = said(&configuration(), &[]);
     assert!(said.contains("eventstore.url") && said.contains("AQUEDUCT_EVENTSTORE__URL"), "{said}");
 }
+
+/// A password like 0123 was taken for a number, refused, and shown.
+#[test]
+fn a_variable_that_looks_like_a_number_is_a_text_where_one_is_wanted() {
+    for (variable, value) in [
+        ("AQUEDUCT_REGISTRY__PASSWORD", "0123"),
+        ("AQUEDUCT_KAFKA__PREFIX", "7"),
+        ("AQUEDUCT_EVENTSTORE__SOURCE", "true"),
+    ] {
+        let (without, with) = (said(&configuration(), &[]), said(&configuration(), &[(variable, value)]));
+        assert_eq!(with, without, "{variable}");
+    }
+}
