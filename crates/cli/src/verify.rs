@@ -1,5 +1,6 @@
 //! `aqueduct verify`: compares input, store, topics and Postgres.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,7 +17,7 @@ pub(crate) struct Arguments {
     input: Option<PathBuf>,
     /// How many orders were fed [default: all]
     #[arg(long, value_name = "N")]
-    orders: Option<usize>,
+    orders: Option<NonZeroUsize>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -25,7 +26,8 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
     let addresses = configuration.addresses()?;
     let input = arguments.input.clone().unwrap_or_else(|| configuration.demo.input.clone());
-    let report = check(&options(&configuration, &addresses, input, arguments.orders)).await?;
+    let report =
+        check(&options(&configuration, &addresses, input, arguments.orders.map(NonZeroUsize::get))).await?;
     print(&report, arguments.json)?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

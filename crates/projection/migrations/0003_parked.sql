@@ -26,6 +26,7 @@ comment on column aqueduct.parked.headers is
 -- A parked event that comes again is no second row. One whose revision can't be read is known by its offset.
 create unique index parked_event on aqueduct.parked
     (projection, generation, source, topic, stream, revision, subindex) where revision is not null;
+create index parked_projection on aqueduct.parked (projection, generation);
 create unique index parked_record on aqueduct.parked
     (projection, generation, topic, partition, "offset") where revision is null;
 

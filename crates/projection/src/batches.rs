@@ -53,7 +53,12 @@ impl Batches {
         })
     }
 
-    /// Shows how many events are parked. A failure shows the last number on.
+    /// Whether Postgres answers.
+    pub(crate) async fn look(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("select 1").execute(&self.pool).await.map(drop)
+    }
+
+    /// Shows how many events are parked.
     pub(crate) async fn count_parked(&self) -> Result<(), sqlx::Error> {
         let count = sqlx::query_scalar(
             "select count(*) from aqueduct.parked where projection = $1 and generation = $2",

@@ -29,8 +29,10 @@ use crate::{Decoder, Deltas, Options, ProjectionError, Reactor, Record, TableErr
 
 /// Between two sessions with Kafka, so that a fault that stays does not make it spin.
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
-/// How often Postgres is asked how many events are parked: that also tells whether it answers.
+/// How often Postgres is asked whether it answers, and how long it may take.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// The parked events are counted at each so-many-th look.
+const COUNT_PARKED_EVERY: u64 = 4;
 
 /// A view, deltas or a reactor that is ready to run.
 ///
@@ -152,13 +154,16 @@ impl Projection {
         }
     }
 
-    /// Counts the parked events again and again, and so sees whether Postgres answers. Never completes.
+    /// Sees whether Postgres answers, and now and then how many events are parked. Never completes.
     async fn look_at_postgres(&self, batches: &Batches) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for look in 0_u64.. {
             looks.tick().await;
-            match tokio::time::timeout(LOOK_EVERY, batches.count_parked()).await {
+            if look.is_multiple_of(COUNT_PARKED_EVERY) {
+                self.count_parked(batches).await;
+            }
+            match tokio::time::timeout(LOOK_EVERY, batches.look()).await {
                 Ok(Ok(())) => self.board.solved(Part::Postgres),
                 Ok(Err(error)) => {
                     self.board.problem(Part::Postgres, format!("postgres: {}", describe(&error)))
@@ -168,6 +173,11 @@ impl Projection {
                     .problem(Part::Postgres, format!("postgres does not answer within {LOOK_EVERY:?}")),
             }
         }
+    }
+
+    /// A failure leaves the number that was shown last: the next look says what is wrong.
+    async fn count_parked(&self, batches: &Batches) {
+        let _ = tokio::time::timeout(LOOK_EVERY, batches.count_parked()).await;
     }
 
     /// The part of the projection after Kafka, to be given records by hand: for measurements, and for tests
@@ -296,8 +306,7 @@ impl Projection {
             if let Ending::Committed(outcome) = batches.process(records).await?
                 && outcome.parked > 0
             {
-                // The next look counts what this one could not.
-                let _ = batches.count_parked().await;
+                self.count_parked(batches).await;
             }
             if batches.ownership.must_rejoin() {
                 return Ok(());

@@ -74,6 +74,7 @@ async fn react_in_order<H: Handler>(
         let entry = &entries[index];
         let Some((event, envelope)) = entry.event() else { continue };
         let mut waits = backoff::waits();
+        let mut retried = false;
         loop {
             if processor.shutdown.is_cancelled() || !processor.ownership.owns(&entry.record) {
                 return Ok(Reaction::Dropped);
@@ -81,7 +82,12 @@ async fn react_in_order<H: Handler>(
             let reaction = processor.handler.react(event, envelope);
             let reaction = reaction.instrument(trace::continued(H::NAME, envelope));
             let error = match AssertUnwindSafe(reaction).catch_unwind().await {
-                Ok(Ok(())) => break,
+                Ok(Ok(())) => {
+                    if retried {
+                        processor.board.solved(Part::Batch);
+                    }
+                    break;
+                }
                 Ok(Err(error)) => error,
                 Err(_) => ReactError::new(ErrorKind::Park, "the reactor panicked"),
             };
@@ -89,6 +95,7 @@ async fn react_in_order<H: Handler>(
             match error.kind() {
                 ErrorKind::Park => return Ok(Reaction::Parked(index, describe(&error))),
                 ErrorKind::Retry => {
+                    retried = true;
                     let (record, event, error) = (&entry.record, &envelope.id, describe(&error));
                     let problem = format!("retrying record {record} (event {event}): {error}");
                     processor.board.problem(Part::Batch, problem);

@@ -75,7 +75,10 @@ pub(crate) struct Tail {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// Not a checkpoint of this version of the relay.
-    #[error("the checkpoint of route {route}, lane {lane} can't be read: written by a newer relay?")]
+    #[error(
+        "the checkpoint of route {route}, lane {lane} can't be read: was it written by another version of the \
+         relay?"
+    )]
     Unreadable {
         /// The route.
         route: String,
@@ -106,7 +109,8 @@ pub enum CheckpointError {
     #[error(
         "topic {topic} is ahead of the checkpoint of lane {lane}: partition {partition} ends with the event \
          at position {tail}, the checkpoint says {checkpoint:?}; going on would write events twice. Was the \
-         checkpoint topic lost, or does another relay write to this topic?"
+         checkpoint topic lost, or the end of a transaction in it (the log says so), or does another relay write to \
+         this topic?"
     )]
     Behind {
         /// The topic.
@@ -142,8 +146,9 @@ pub enum CheckpointError {
     #[error(
         "topic {topic}, partition {partition} has an open transaction from offset {offset} on that holds the \
          event at position {position}, although the checkpoint of lane {lane} is at {checkpoint}: Kafka has \
-         lost the transaction's end in this partition and kept it in another. What it holds can't be made \
-         visible any more, and aborting it would leave a hole: this needs a new route with a topic of its own"
+         lost the transaction's end in this partition and kept it in another. Aborting what \
+         it holds would leave a hole, and nothing but another record in it could commit it: this needs a new \
+         route with a topic of its own"
     )]
     Torn {
         /// The topic.

@@ -36,11 +36,11 @@ pub enum LaneError {
         /// Partitions it should have.
         expected: u32,
     },
-    /// A transaction is open in one of the lane's partitions that is not the lane's.
+    /// A transaction is open in one of the lane's partitions that the lane can't abort.
     #[error(
-        "topic {topic}, partition {partition} holds an open transaction from offset {offset} on that is none \
-         of this lane's: only the relay may write to this topic. Find and abort it with Kafka's \
-         kafka-transactions tool"
+        "topic {topic}, partition {partition} holds an open transaction from offset {offset} on that could not \
+         be aborted: it is none of this lane's (only the relay may write to this topic), or Kafka lost its end \
+         again. Find and abort it with Kafka's kafka-transactions tool"
     )]
     LeftOpen {
         /// The topic.

@@ -9,7 +9,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::util::Timeout;
 
 use crate::{Options, kafka};
@@ -90,14 +90,24 @@ impl Pump {
         let pump = Self { producer, failed, settled_at: Instant::now() };
         pump.producer.init_transactions(timeout).map_err(|source| pump.error("init", source))?;
         // What went wrong before the connection stood is over.
-        pump.producer.poll(Duration::ZERO);
+        pump.take_in_events();
         pump.failure();
         Ok(pump)
     }
 
     /// Whether the brokers are still there. To be called now and then while there is nothing to write.
     pub fn check(&self) -> Result<(), PumpError> {
-        self.serve().map_err(|(_, source)| self.error("wait", source))
+        self.take_in_events();
+        self.failure().map_or(Ok(()), |source| Err(self.error("wait", source)))
+    }
+
+    /// Takes in all that librdkafka has to say; a poll takes in one event, a line of the log for example.
+    /// Ends because nothing is being sent while it runs.
+    fn take_in_events(&self) {
+        let deadline = Instant::now() + ABORT_TIMEOUT;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(Duration::ZERO);
+        }
     }
 
     /// Aborts what earlier transactions of this transactional id left open in these partitions although the
@@ -132,6 +142,9 @@ impl Pump {
     pub fn transact(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), PumpError> {
         self.begin()?;
         if let Err((step, source)) = self.deliver(records) {
+            // An abort waits for what is in flight, for as long as no broker answers.
+            self.producer.purge(PurgeConfig::default().queue().inflight());
+            self.take_in_events();
             if let Err(error) = self.producer.abort_transaction(ABORT_TIMEOUT) {
                 tracing::debug!(%error, "the transaction is left to the next owner to abort");
             }

@@ -85,6 +85,7 @@ impl Relay {
     /// Is a member of the route's group, again and again.
     async fn run_route(&self, route: &Route, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
+            self.board.route(&route.name, Some(JOINING.to_owned()));
             let leave = shutdown.child_token();
             // If this future is dropped, the group is left and the lanes stop.
             let _dropped = leave.clone().drop_guard();

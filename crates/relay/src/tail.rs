@@ -1,4 +1,4 @@
-//! The last records of partitions, as a read_committed reader sees them.
+//! The ends of a lane's partitions: where it has to go on, and what an earlier transaction left open there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use crate::checkpoint::{Checkpoint, CheckpointError, Ledger, Tail};
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::record::header;
-use crate::{LaneError, Options, Pump};
+use crate::{LaneError, Options, Pump, Route};
 
 /// Offsets read back from the end at first. Each transaction leaves a marker behind its records, so the last
 /// record is near; after many aborted ones it is further away.
@@ -45,8 +45,12 @@ pub(crate) fn resume(
     let mut partitions: Vec<_> =
         route.partitions_of(ledger.lane, options.lanes).map(|it| (Arc::clone(&topic), it)).collect();
     partitions.push((checkpoints, lane));
-    let left_open = LeftOpen { options, ledger, reader: &reader };
+    let left_open = LeftOpen { options, ledger, committed: &reader, everything: everything(options, route)? };
     let open = left_open.find(&partitions)?;
+    if !open.is_empty() {
+        let route = &route.name;
+        tracing::warn!(route, lane, ?open, "kafka has lost the end of a transaction: these are left open");
+    }
     left_open.expect_after(checkpoint.as_ref(), &open)?;
 
     let partitions: Vec<i32> = route.partitions_of(ledger.lane, options.lanes).collect();
@@ -67,8 +71,14 @@ pub(crate) fn resume(
 struct LeftOpen<'a> {
     options: &'a Options,
     ledger: &'a Ledger,
-    /// Under read_committed: for it a partition ends where the first open transaction begins.
-    reader: &'a Reader,
+    /// For it a partition ends where the first open transaction begins.
+    committed: &'a Reader,
+    /// For it at the last record.
+    everything: Reader,
+}
+
+fn everything(options: &Options, route: &Route) -> Result<Reader, LaneError> {
+    Reader::new(kafka::reader(options, route).set("isolation.level", "read_uncommitted"))
 }
 
 /// A partition, and the offset from which on it holds an open transaction.
@@ -76,12 +86,11 @@ type Open = (Arc<str>, i32, i64);
 
 impl LeftOpen<'_> {
     fn find(&self, partitions: &[(Arc<str>, i32)]) -> Result<Vec<Open>, LaneError> {
-        let everything = self.everything()?;
         let mut open = Vec::new();
         for (topic, partition) in partitions {
             // In this order: an end that moves in between is not taken for a difference.
-            let (_, end) = everything.watermarks(topic, *partition)?;
-            let (_, stable) = self.reader.watermarks(topic, *partition)?;
+            let (_, end) = self.everything.watermarks(topic, *partition)?;
+            let (_, stable) = self.committed.watermarks(topic, *partition)?;
             if stable < end {
                 open.push((Arc::clone(topic), *partition, stable));
             }
@@ -89,28 +98,18 @@ impl LeftOpen<'_> {
         Ok(open)
     }
 
-    fn everything(&self) -> Result<Reader, LaneError> {
-        let mut config = kafka::reader(self.options, &self.ledger.route);
-        Reader::new(config.set("isolation.level", "read_uncommitted"))
-    }
-
     /// What is open must come after the checkpoint: only then is it right to abort it and to write it again.
     fn expect_after(&self, checkpoint: Option<&Checkpoint>, open: &[Open]) -> Result<(), LaneError> {
+        let Some(checkpoint) = checkpoint else { return Ok(()) };
         let topic = &self.ledger.route.topic;
-        let starts: BTreeMap<i32, i64> =
-            open.iter().filter(|it| *it.0 == **topic).map(|it| (it.1, it.2)).collect();
-        let Some(checkpoint) = checkpoint.filter(|_| !starts.is_empty()) else { return Ok(()) };
-        let mut first = BTreeMap::new();
-        self.everything()?.read_to_end(topic, &starts, |record| {
-            first.entry(record.partition()).or_insert(record);
-        })?;
-        for record in first.values() {
-            let position = position_of(topic, record)?;
+        for (_, partition, start) in open.iter().filter(|it| *it.0 == **topic) {
+            let record = self.everything.first_record(topic, *partition, *start)?;
+            let position = position_of(topic, &record)?;
             if position <= checkpoint.position {
                 return Err(CheckpointError::Torn {
                     topic: topic.clone(),
                     lane: self.ledger.lane,
-                    partition: record.partition(),
+                    partition: *partition,
                     offset: record.offset(),
                     position,
                     checkpoint: checkpoint.position,
@@ -142,7 +141,7 @@ impl LeftOpen<'_> {
                 Some((topic, partition, offset)) if Instant::now() > deadline => {
                     return Err(LaneError::LeftOpen { topic: topic.to_string(), partition, offset });
                 }
-                Some(_) => std::thread::sleep(Duration::from_millis(20)),
+                Some(_) => std::thread::sleep(Duration::from_millis(100)),
             }
         }
     }
@@ -167,14 +166,13 @@ struct End {
 
 struct Reader {
     consumer: BaseConsumer<LogContext>,
-    deadline: Instant,
 }
 
 impl Reader {
     fn new(config: &ClientConfig) -> Result<Self, LaneError> {
         let consumer = BaseConsumer::from_config_and_context(config, LogContext)
             .map_err(LaneError::kafka("create a reader"))?;
-        Ok(Self { consumer, deadline: Instant::now() + REQUEST_TIMEOUT })
+        Ok(Self { consumer })
     }
 
     /// The first offset of a partition, and the one after the last that this reader may see.
@@ -229,29 +227,63 @@ impl Reader {
         starts: &BTreeMap<i32, i64>,
         mut take: impl FnMut(OwnedMessage),
     ) -> Result<(), LaneError> {
+        self.assign(topic, starts)?;
+        let mut unfinished: BTreeSet<i32> = starts.keys().copied().collect();
+        self.poll_until(|found| {
+            match found {
+                Found::Record(record) => take(record),
+                Found::End(partition) => {
+                    unfinished.remove(&partition);
+                }
+            }
+            unfinished.is_empty().then_some(())
+        })
+    }
+
+    /// The first record of a partition from the given offset on, where there is one.
+    fn first_record(&self, topic: &str, partition: i32, start: i64) -> Result<OwnedMessage, LaneError> {
+        self.assign(topic, &BTreeMap::from([(partition, start)]))?;
+        self.poll_until(|found| match found {
+            Found::Record(record) => Some(record),
+            Found::End(_) => None,
+        })
+    }
+
+    fn assign(&self, topic: &str, starts: &BTreeMap<i32, i64>) -> Result<(), LaneError> {
         let mut assignment = TopicPartitionList::new();
         for (partition, start) in starts {
             assignment
                 .add_partition_offset(topic, *partition, Offset::Offset(*start))
                 .map_err(LaneError::kafka("choose an offset"))?;
         }
-        self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))?;
-        let mut unfinished: BTreeSet<i32> = starts.keys().copied().collect();
+        self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
+    }
+
+    fn poll_until<T>(&self, mut enough: impl FnMut(Found) -> Option<T>) -> Result<T, LaneError> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
         let mut problem = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
-        while !unfinished.is_empty() {
-            match self.consumer.poll(Duration::from_millis(50)) {
-                Some(Ok(record)) => take(record.detach()),
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    unfinished.remove(&partition);
-                }
+        while Instant::now() < deadline {
+            let found = match self.consumer.poll(Duration::from_millis(50)) {
+                Some(Ok(record)) => enough(Found::Record(record.detach())),
+                Some(Err(KafkaError::PartitionEOF(partition))) => enough(Found::End(partition)),
                 // librdkafka tries again by itself; if it doesn't help, this is the reason to give.
-                Some(Err(error)) => problem = error,
-                None => {}
-            }
-            if Instant::now() > self.deadline {
-                return Err(LaneError::Kafka { doing: "read a partition's end", source: problem });
+                Some(Err(error)) => {
+                    problem = error;
+                    None
+                }
+                None => None,
+            };
+            if let Some(found) = found {
+                return Ok(found);
             }
         }
-        Ok(())
+        Err(LaneError::Kafka { doing: "read a partition's end", source: problem })
     }
+}
+
+/// What a reader meets.
+enum Found {
+    Record(OwnedMessage),
+    /// The end of this partition.
+    End(i32),
 }

@@ -45,8 +45,13 @@ fn read_part<'de, S: DeserializeSeed<'de>>(
     avro: &'de [u8],
     seed: S,
 ) -> Result<S::Value, Mismatch> {
-    let mut walk = Walk { layout, input: Input::new(avro), values: 0 };
+    let mut walk = Walk { layout, input: Input::new(avro), values: 0, open: 0 };
     let value = seed.deserialize(Part { walk: &mut walk, shape, depth: 0 })?;
+    if walk.open > 0 {
+        return Err(Mismatch::new(
+            "what reads it went on after an error within a list or a record".to_owned(),
+        ));
+    }
     walk.input.end()?;
     Ok(value)
 }
@@ -55,6 +60,9 @@ struct Walk<'l, 'de> {
     layout: &'l Layout,
     input: Input<'de>,
     values: usize,
+    /// Arrays, maps and records begun and not read to their ends: where one was given up, nobody knows what the
+    /// bytes after it are.
+    open: usize,
 }
 
 /// A value that comes next.
@@ -109,6 +117,8 @@ impl<'de> Deserializer<'de> for Part<'_, '_, 'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         let mut part = self.branch()?;
         part.enter()?;
+        part.walk.open +=
+            usize::from(matches!(part.shape, Shape::Array(_) | Shape::Map(_) | Shape::Record(_)));
         let input = &mut part.walk.input;
         match part.shape {
             Shape::Null => visitor.visit_unit(),
@@ -128,20 +138,25 @@ impl<'de> Deserializer<'de> for Part<'_, '_, 'de> {
                 let mut items = Items::new(part.walk, items, part.depth + 1)?;
                 let value = visitor.visit_seq(&mut items)?;
                 items.end()?;
+                items.walk.open -= 1;
                 Ok(value)
             }
             Shape::Map(values) => {
                 let mut entries = Entries { items: Items::new(part.walk, values, part.depth + 1)?, key: "" };
                 let value = visitor.visit_map(&mut entries)?;
                 entries.items.end()?;
+                entries.items.walk.open -= 1;
                 Ok(value)
             }
             Shape::Record(index) => {
                 let fields = part.walk.layout.records[*index].fields.iter();
                 let mut fields = Fields { walk: part.walk, fields, field: None, depth: part.depth + 1 };
                 let value = visitor.visit_map(&mut fields)?;
-                match fields.fields.len() {
-                    0 => Ok(value),
+                match fields.fields.len() + usize::from(fields.field.is_some()) {
+                    0 => {
+                        fields.walk.open -= 1;
+                        Ok(value)
+                    }
                     left => Err(Mismatch::new(format!("{left} fields too many"))),
                 }
             }
@@ -245,7 +260,10 @@ impl<'w, 'l, 'de> Items<'w, 'l, 'de> {
         let part = Part { walk: &mut *self.walk, shape: self.shape, depth: self.depth };
         let value = seed.deserialize(part)?;
         self.count += 1;
-        self.block -= 1;
+        self.block = self
+            .block
+            .checked_sub(1)
+            .ok_or_else(|| Mismatch::new("more was read than is there".to_owned()))?;
         if self.block == 0 {
             self.block = self.walk.input.block_count()?;
         }
@@ -307,12 +325,17 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, '_, 'de> {
     type Error = Mismatch;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
+        if self.field.is_some() {
+            return Err(Mismatch::new("a name was read before the value of the one before".to_owned()));
+        }
         self.field = self.fields.next();
         self.field.map(|field| seed.deserialize(MapKey(&field.name))).transpose()
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
-        let Some(field) = self.field else { return Err(Mismatch::new("a value was read before its name")) };
+        let Some(field) = self.field.take() else {
+            return Err(Mismatch::new("a value was read before its name"));
+        };
         let part = Part { walk: &mut *self.walk, shape: &field.shape, depth: self.depth };
         seed.deserialize(part).map_err(|mismatch| mismatch.in_field(&field.name))
     }

@@ -4,6 +4,7 @@
 //! between its parts. `AQUEDUCT_POSTGRES__URL_FILE=/run/secrets/url` takes the value of `url` in
 //! `[postgres]` from a file, without the line end: the way for secrets. An unknown key is an error.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -75,12 +76,15 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
             figment = figment.merge(Serialized::default(&key, secret.trim_end_matches(['\r', '\n'])));
         }
     }
+    let mut mended = BTreeSet::new();
     loop {
         match figment.extract() {
             Ok(config) => return Ok(config),
-            Err(error) => match taken_for_something_else(&error, &figment) {
-                Some((key, text)) => figment = figment.merge(Serialized::default(&key, text)),
-                None => return Err(explain(error, path)),
+            Err(error) => match taken_for_something_else(&error) {
+                Some((key, text)) if mended.insert(key.clone()) => {
+                    figment = figment.merge(Serialized::default(&key, text));
+                }
+                _ => return Err(explain(error, path)),
             },
         }
     }
@@ -88,11 +92,10 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 
 /// The key and the text of a variable that looks like a number, a truth value or a list where a text is wanted: a
 /// password may be `0123`.
-fn taken_for_something_else(error: &figment::Error, figment: &Figment) -> Option<(String, String)> {
+fn taken_for_something_else(error: &figment::Error) -> Option<(String, String)> {
     let key = error.path.join(".");
-    let wants_text = matches!(&error.kind, Kind::InvalidType(_, wanted) if wanted == "a string");
-    let is_text = figment.find_value(&key).is_ok_and(|value| value.as_str().is_some());
-    let text = std::env::var(variable(&key)).ok().filter(|_| wants_text && !is_text)?;
+    let wants_text = matches!(&error.kind, Kind::InvalidType(_, wanted) if ["a string", "path string"].contains(&&**wanted));
+    let text = std::env::var(variable(&key)).ok().filter(|_| wants_text)?;
     Some((key, text))
 }
 
@@ -133,6 +136,10 @@ fn explain(error: figment::Error, path: &Path) -> ConfigError {
         Kind::MissingField(name) => {
             let key = if key.is_empty() { name.into_owned() } else { format!("{key}.{name}") };
             ConfigError::Value { place, key, problem: "is missing".into() }
+        }
+        // What was found may be a password of digits.
+        Kind::InvalidType(_, wanted) => {
+            ConfigError::Value { place, key, problem: format!("is of the wrong type, expected {wanted}") }
         }
         kind => ConfigError::Value { place, key, problem: kind.to_string() },
     }
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn a_wrong_or_missing_value_names_its_key() {
         let error = read("[relay]\nlanes = \"many\"").unwrap_err().to_string();
-        assert!(error.contains("`relay.lanes`: invalid type"), "{error}");
+        assert!(error.contains("`relay.lanes`: is of the wrong type, expected u32"), "{error}");
         let error = read("[relay]").unwrap_err().to_string();
         assert!(error.contains("`relay.lanes`: is missing"), "{error}");
     }

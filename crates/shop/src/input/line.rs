@@ -21,7 +21,7 @@ const COLUMNS: [&str; 8] = [
 
 /// Decimal places that a price in pounds may have: minor units carry three, a hundredth of a pound two more.
 const PRICE_PLACES: usize = 5;
-/// Digits before the point that a price may have: with the quantities below, an invoice's amounts fit the schemas'
+/// Digits before the point that a price may have: with the quantities below, a line's amount fits the schemas'
 /// decimals. The highest price of the real file has five.
 const PRICE_DIGITS: usize = 6;
 /// Most pieces of a line. The real file has 74,215 at most.

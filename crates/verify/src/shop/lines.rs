@@ -1,7 +1,7 @@
 //! The input file, line by line.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -11,7 +11,7 @@ use crate::decimal::scaled;
 /// Prices are whole numbers of 10^-5 pounds, which is a thousandth of a penny.
 pub(super) const PRICE_PLACES: u32 = 5;
 
-/// Pieces of a line at most, and pieces coming back.
+/// Pieces of a line at most; as many can come back.
 const MILLION: i32 = 1_000_000;
 
 /// Bytes of a field at most.
@@ -91,14 +91,13 @@ pub enum InputError {
     },
 }
 
-/// Reads the file, unpacking it if its name ends in `.gz`.
+/// Reads the file, unpacking it if it begins as gzip does.
 pub(super) fn read_file(path: &Path) -> Result<Vec<Entry>, InputError> {
-    let file = File::open(path).map_err(|source| InputError::Read { path: path.to_owned(), source })?;
-    let reader = BufReader::new(file);
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        read(MultiGzDecoder::new(reader), path)
-    } else {
-        read(reader, path)
+    let unreadable = |source| InputError::Read { path: path.to_owned(), source };
+    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
+    match reader.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]) {
+        true => read(MultiGzDecoder::new(reader), path),
+        false => read(reader, path),
     }
 }
 
