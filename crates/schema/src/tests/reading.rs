@@ -125,3 +125,38 @@ fn what_does_not_fit_is_refused_with_its_place() {
         "x: invalid type: unit variant, expected struct variant"
     });
 }
+
+/// What is not understood is left out: right for a value of its own, not for one that was read half.
+fn lenient<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(input: D) -> Result<T, D::Error> {
+    Ok(T::deserialize(input).unwrap_or_default())
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Lenient<T: DeserializeOwned + Default> {
+    #[serde(deserialize_with = "lenient")]
+    y: T,
+    z: i32,
+}
+
+/// After an error in a list the bytes of its end were read as the fields behind it.
+#[test]
+fn nothing_is_read_on_after_an_error_in_a_list() {
+    let event = |y: Value| {
+        let fields = json!([{"name": "y", "type": y}, {"name": "z", "type": "int"}]);
+        json!({"type": "record", "name": "Part", "fields": fields})
+    };
+    same::<Lenient<u8>>(event(json!("int")), json!({"y": -1, "z": 7}));
+    let list = event(json!({"type": "array", "items": "int"}));
+    let (_, read) = both::<Lenient<Vec<u8>>>(list, json!({"y": [-1, 3], "z": 7}));
+    assert!(read.unwrap_err().contains("went on after an error"));
+}
+
+#[test]
+fn a_key_is_a_number_as_in_json() {
+    let map = json!({"type": "map", "values": "int"});
+    for key in ["+1", "007", "", "-", "1_0"] {
+        refused::<BTreeMap<u16, i32>>(map.clone(), json!({key: 1}));
+    }
+    same::<BTreeMap<i16, i32>>(map.clone(), json!({"0": 1, "-7": 2}));
+    refused::<HashMap<String, bool>>(map, json!({"a": 1}));
+}
