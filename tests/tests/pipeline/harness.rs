@@ -194,8 +194,7 @@ impl Shop {
 /// Waits until everything that was fed has gone through all stages, and compares.
 pub(crate) async fn finished(pipeline: &Pipeline, orders: usize) -> Report {
     let (store, postgres) = (pipeline.store(), pipeline.postgres().await);
-    let mut last = None;
-    let deadline = Instant::now() + PATIENCE;
+    let (mut last, mut moved_at) = (None, Instant::now());
     let mut pauses = tokio::time::interval(Duration::from_secs(1));
     loop {
         pauses.tick().await;
@@ -203,14 +202,17 @@ pub(crate) async fn finished(pipeline: &Pipeline, orders: usize) -> Report {
             .fetch_one(&postgres)
             .await
             .unwrap();
-        let now = (store.last_position().await.unwrap(), taken);
-        // Nothing moved for a second: either all is done, or the report says what is missing.
-        if last.as_ref() == Some(&now) {
-            let report = pipeline.verify(orders).await;
-            if report.is_clean() || Instant::now() > deadline {
-                return report;
-            }
+        let now = Some((store.last_position().await.unwrap(), taken));
+        if last != now {
+            (last, moved_at) = (now, Instant::now());
+            continue;
         }
-        last = Some(now);
+        // Nothing moved for a second: either all is done, or the report says what is missing. It is believed when
+        // nothing has moved for long, however much there was to do.
+        let given_up = moved_at.elapsed() > PATIENCE;
+        let report = pipeline.verify(orders).await;
+        if report.is_clean() || given_up {
+            return report;
+        }
     }
 }
