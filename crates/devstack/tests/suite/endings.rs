@@ -20,7 +20,11 @@ fn wait_until_closed(addresses: &str) {
 fn end_by(signal: &str, process: &mut OtherProcess) {
     let pid = process.child.id().to_string();
     assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
-    process.child.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while process.child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "{signal} does not end the process");
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,9 @@ pub(crate) struct OtherProcess {
 impl OtherProcess {
     /// Starts it; `change` may change its environment.
     pub(crate) fn start(orders: Orders, data: &Path, change: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        // Tests that a script runs in the background ignore interrupts, and what they start would too.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT").arg(std::env::current_exe().unwrap());
         command.args(["--exact", "other_process::obeys_orders", "--ignored", "--nocapture"]);
         command
             .env(ORDERS, format!("{orders:?}"))
