@@ -26,7 +26,7 @@ impl OtherProcess {
     /// Starts it; `change` may change its environment.
     pub(crate) fn start(orders: Orders, data: &Path, change: impl FnOnce(&mut Command)) -> Self {
         // Tests that a script runs in the background ignore interrupts, and what they start would too.
-        let mut command = Command::new("env");
+        let mut command = Command::new("/usr/bin/env");
         command.arg("--default-signal=INT").arg(std::env::current_exe().unwrap());
         command.args(["--exact", "other_process::obeys_orders", "--ignored", "--nocapture"]);
         command
