@@ -26,13 +26,16 @@ pub enum Payload<'a> {
     Avro(RecordValue<'a>),
 }
 
+/// The enum lists the type and yet does not read it.
+const NOT_READ: &str = "it is not read by its own event enum";
+
 impl Payload<'_> {
     /// Reads the event of this type.
     pub(crate) fn event<E: DomainEvent>(&self, event_type: &str) -> Result<E, String> {
-        let not_read = || "it is not read by its own event enum".to_owned();
         match self {
             Self::Json(json) => {
-                E::from_json(event_type, json).ok_or_else(not_read)?.map_err(|error| error.to_string())
+                let event = E::from_json(event_type, json).ok_or(NOT_READ)?;
+                event.map_err(|error| error.to_string())
             }
             Self::Avro(value) => {
                 value.read(OfType(event_type, PhantomData)).map_err(|error| error.to_string())
@@ -48,7 +51,7 @@ impl<'de, E: DomainEvent> DeserializeSeed<'de> for OfType<'_, E> {
     type Value = E;
 
     fn deserialize<D: Deserializer<'de>>(self, data: D) -> Result<E, D::Error> {
-        E::read(self.0, data).unwrap_or_else(|| Err(D::Error::custom("it is not read by its own event enum")))
+        E::read(self.0, data).unwrap_or_else(|| Err(D::Error::custom(NOT_READ)))
     }
 }
 

@@ -42,18 +42,17 @@ pub(crate) fn resume(
         .map(|record| ledger.parse(record.payload().unwrap_or_default()))
         .transpose()?;
 
-    let mut partitions: Vec<_> =
-        route.partitions_of(ledger.lane, options.lanes).map(|it| (Arc::clone(&topic), it)).collect();
-    partitions.push((checkpoints, lane));
+    let partitions: Vec<i32> = route.partitions_of(ledger.lane, options.lanes).collect();
+    let mut written: Vec<_> = partitions.iter().map(|it| (Arc::clone(&topic), *it)).collect();
+    written.push((checkpoints, lane));
     let left_open = LeftOpen { options, ledger, committed: &reader, everything: everything(options, route)? };
-    let open = left_open.find(&partitions)?;
+    let open = left_open.find(&written)?;
     if !open.is_empty() {
         let route = &route.name;
         tracing::warn!(route, lane, ?open, "kafka has lost the end of a transaction: these are left open");
     }
     left_open.expect_after(checkpoint.as_ref(), &open)?;
 
-    let partitions: Vec<i32> = route.partitions_of(ledger.lane, options.lanes).collect();
     let ends = reader.last_records(&topic, &partitions)?;
     let tails = ends.iter().map(|(partition, end)| {
         let position = end.record.as_ref().map(|record| position_of(&topic, record)).transpose()?;
