@@ -30,6 +30,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often Kafka is told of the offsets, for its lag to show.
 const SHOW_OFFSETS: Duration = Duration::from_secs(1);
 
+/// How often it is looked for topics that do not exist, while there are any.
+const LOOK_FOR_TOPICS: Duration = Duration::from_secs(3);
+/// How long Kafka may take to say whether a topic exists.
+const ABOUT_A_TOPIC: Duration = Duration::from_secs(1);
+
 /// What the thread and librdkafka's callbacks (which it runs) share.
 pub(crate) struct Context {
     pub(crate) projection: &'static str,
@@ -46,6 +51,8 @@ pub(crate) struct Context {
     /// Why the thread ended by itself.
     pub(crate) failure: Arc<Mutex<Option<ProjectionError>>>,
 }
+
+const UNKNOWN_TOPIC: RespErr = RespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 
 pub(crate) type Consumer = BaseConsumer<Context>;
 
@@ -219,11 +226,13 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
     let mut full_since = None;
     let mut paused = false;
     let mut shown = Instant::now();
+    let mut missing = Missing::default();
     while !context.stop.is_cancelled() && !queue.is_closed() {
         if shown.elapsed() >= SHOW_OFFSETS {
             show_offsets(consumer, &context.ownership, CommitMode::Async);
             shown = Instant::now();
         }
+        missing.look(consumer);
         hand_over(queue, &mut waiting);
         if waiting.is_empty() {
             full_since = None;
@@ -255,6 +264,46 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
     show_offsets(consumer, &context.ownership, CommitMode::Sync);
     context.ownership.clear();
     consumer.unsubscribe();
+}
+
+/// Looks at the beginning of a session for topics that do not exist: a group waits for them in silence.
+#[derive(Default)]
+struct Missing {
+    looked: Option<Instant>,
+    all_exist: bool,
+}
+
+impl Missing {
+    fn look(&mut self, consumer: &Consumer) {
+        let due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_FOR_TOPICS);
+        if self.all_exist || !due {
+            return;
+        }
+        // Where no broker answers, that is said elsewhere.
+        if let Ok(missing) = missing_topics(consumer) {
+            let board = &consumer.context().board;
+            match missing.is_empty() {
+                true => board.solved(Part::Topics),
+                false => board.problem(
+                    Part::Topics,
+                    format!("kafka has no topic {}; make it with `aqueduct setup`", missing.join(", ")),
+                ),
+            }
+            self.all_exist = missing.is_empty();
+        }
+        self.looked = Some(Instant::now());
+    }
+}
+
+fn missing_topics(consumer: &Consumer) -> Result<Vec<String>, KafkaError> {
+    let mut missing = Vec::new();
+    for topic in consumer.subscription()?.elements() {
+        let metadata = consumer.fetch_metadata(Some(topic.topic()), ABOUT_A_TOPIC)?;
+        if metadata.topics().iter().any(|topic| topic.error() == Some(UNKNOWN_TOPIC)) {
+            missing.push(topic.topic().to_owned());
+        }
+    }
+    Ok(missing)
 }
 
 fn hand_over(queue: &Sender<Record>, waiting: &mut VecDeque<Record>) {

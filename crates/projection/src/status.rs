@@ -26,6 +26,8 @@ pub(crate) enum Part {
     Postgres,
     /// Whether any broker can be reached.
     Brokers,
+    /// Topics that do not exist.
+    Topics,
     /// Being a member of the consumer group, with its partitions claimed.
     Group,
     /// The batch at hand.

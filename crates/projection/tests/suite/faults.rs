@@ -190,3 +190,19 @@ async fn an_offset_that_is_gone_stops_the_projection() {
     assert!(status.not_ready().is_some_and(|problem| problem.contains("halted")), "{status:?}");
     assert_eq!(database.number("select count(*) from bank.accounts").await, 0);
 }
+
+/// Attacks promise 7: a group waits for a topic that does not exist in silence; the projection says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_does_not_exist_is_named_and_waited_for() {
+    let database = Database::create().await;
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let view = Projection::view::<Accounts<8>>(options(&database, brokers, "missing"), plain());
+    let status = view.status();
+    let view = start(view);
+    names(&status, "bank.8").await;
+    let topic = Topic::create("bank.8", 2).await;
+    topic.write(&history(10, 0..2)).await;
+    database.wait_for(EVENTS, 20).await;
+    ready(&status).await;
+    stop(view).await;
+}
