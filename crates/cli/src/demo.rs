@@ -8,6 +8,7 @@ mod services;
 mod stages;
 mod summary;
 mod tail;
+mod watch;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,10 +19,9 @@ use std::time::Duration;
 use aqueduct_core::EventStore;
 use aqueduct_devstack::{Data, DevStack, Part};
 use aqueduct_eventstore::EventStoreDb;
-use aqueduct_service::shutdown;
+use aqueduct_service::{TelemetryOptions, shutdown, telemetry};
 use aqueduct_shop::input::{self, Endpoints, Feeder, Plan, Step};
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::arguments::Arguments;
 use self::latency::Latency;
@@ -30,14 +30,22 @@ use self::progress::{Bars, Expected};
 use self::services::{Environment, Service};
 use self::stages::{StageTimes, Stages};
 use self::summary::Summary;
+use self::watch::Watch;
 use crate::configuration::{Addresses, Configuration};
 use crate::{Failure, setup, verify};
 
 /// Pause between two looks at the stages.
 const LOOK: Duration = Duration::from_millis(200);
+/// 128 + SIGINT, as a shell reports it.
+const INTERRUPTED: u8 = 130;
+/// What takes long at the first start, and what goes wrong. The services log into files of their own.
+const LOG: &str = "warn,aqueduct_devstack=info,aqueduct_service=info";
 
 /// Runs the demo. Everything it starts ends with it.
 pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
+    let log = Some(configuration.telemetry.log.clone()).filter(|log| !log.is_empty());
+    let log = TelemetryOptions { log: log.unwrap_or_else(|| LOG.to_owned()), ..TelemetryOptions::default() };
+    let _telemetry = telemetry::init("aqueduct-demo", &log)?;
     let shutdown = shutdown::on_signal()?;
     let path = arguments.input.as_ref().unwrap_or(&configuration.demo.input).clone();
     let lines = input::read(&path)?;
@@ -51,11 +59,22 @@ pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> 
         eprintln!("{}: {malformed}", path.display());
     }
     eprintln!("starting the servers");
-    let stack = DevStack::start(stack_options(arguments, &configuration)).await?;
-    let finished = tokio::select! {
-        finished = on_stack(arguments, &configuration, &stack, &plan, &path, wanted, &shutdown) => finished,
-        // 128 + SIGINT, as a shell reports it.
-        () = shutdown.cancelled() => Ok(ExitCode::from(130)),
+    let starting = DevStack::start(stack_options(arguments, &configuration));
+    let Some(stack) = shutdown.run_until_cancelled(starting).await else {
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let stack = stack?;
+    let checked = on_stack(arguments, &configuration, &stack, &plan, &path, wanted);
+    let finished = match shutdown.run_until_cancelled(checked).await {
+        None => Ok(ExitCode::from(INTERRUPTED)),
+        Some(Err(error)) => Err(error),
+        Some(Ok((exit_code, services))) => {
+            if arguments.keep {
+                shutdown.cancelled().await;
+            }
+            services.stop().await;
+            Ok(exit_code)
+        }
     };
     stack.shutdown().await;
     finished
@@ -74,6 +93,7 @@ fn stack_options(arguments: &Arguments, configuration: &Configuration) -> aquedu
     }
 }
 
+/// Feeds the plan, checks what came of it and says so. The services still run then.
 async fn on_stack(
     arguments: &Arguments,
     configuration: &Configuration,
@@ -81,8 +101,7 @@ async fn on_stack(
     plan: &Plan,
     input: &Path,
     wanted: Manifest,
-    shutdown: &CancellationToken,
-) -> Result<ExitCode, Failure> {
+) -> Result<(ExitCode, Services), Failure> {
     let mut manifest = Manifest::open(stack.data_dir(), wanted)?;
     let addresses = Addresses {
         eventstore: stack.event_store_url()?.to_owned(),
@@ -90,11 +109,12 @@ async fn on_stack(
         registry: stack.registry_url()?.to_owned(),
         postgres: stack.postgres_url()?.to_owned(),
     };
-    let configuration = configuration.clone().with(addresses.clone());
+    let given = configuration;
+    let configuration = given.clone().with(addresses.clone());
     setup::run(&configuration).await?;
 
     let mut services = Services::start(&configuration, &addresses, stack.data_dir()).await?;
-    let ran = services.run(plan, &addresses, manifest.latency).await;
+    let ran = services.run(plan, &addresses, stack, manifest.latency).await;
     let (latency, times) = match ran {
         Ok(measured) => measured,
         Err(error) => {
@@ -113,11 +133,9 @@ async fn on_stack(
     let summary = Summary { report, plan, latency, times };
     summary.print(arguments)?;
     if arguments.keep {
-        summary.print_urls(&addresses, &services);
-        shutdown.cancelled().await;
+        summary.print_urls(&addresses, given, &services);
     }
-    services.stop().await;
-    Ok(summary.exit_code())
+    Ok((summary.exit_code(), services))
 }
 
 /// All services of the demo.
@@ -170,6 +188,7 @@ impl Services {
         &mut self,
         plan: &Plan,
         addresses: &Addresses,
+        stack: &DevStack,
         measured: Option<Latency>,
     ) -> Result<(Option<Latency>, StageTimes), Failure> {
         let options = aqueduct_eventstore::Options::new(&addresses.eventstore);
@@ -198,8 +217,12 @@ impl Services {
         };
         tokio::pin!(feed);
         let mut latency = None;
+        let mut watch = Watch::new();
         loop {
-            let done = stages.look().await?;
+            let looked = stages.look().await;
+            // Why it can't be looked, if so.
+            stack.check().await?;
+            let done = looked?;
             match latency {
                 Some(latency) if done => return Ok((latency, stages.times())),
                 Some(_) => tokio::time::sleep(LOOK).await,
@@ -212,6 +235,10 @@ impl Services {
             for service in self.all() {
                 service.check()?;
             }
+            for news in watch.ask(&self.all()).await {
+                stages.say(&news);
+            }
+            watch.expect_movement(stages.progress())?;
         }
     }
 

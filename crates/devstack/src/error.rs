@@ -132,6 +132,20 @@ impl fmt::Display for Missing {
     }
 }
 
+/// A part that had started has ended by itself.
+#[derive(Debug, Error)]
+#[error("{part} has ended by itself ({status}); last lines of {}:\n{tail}", log.display())]
+pub struct EndedError {
+    /// The part.
+    pub part: &'static str,
+    /// How it ended.
+    pub status: String,
+    /// Its log.
+    pub log: PathBuf,
+    /// The end of the log.
+    pub tail: String,
+}
+
 /// A part was asked for that this stack does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PartError {

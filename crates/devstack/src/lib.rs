@@ -44,7 +44,7 @@ mod stack;
 mod tools;
 
 pub use embedded::Embedded;
-pub use error::{Missing, PartError, StartError};
+pub use error::{EndedError, Missing, PartError, StartError};
 pub use options::{Data, Options, Part, PostgresFrom};
 pub use process::{Child, Conditions, RunAs, tail};
 pub use server::Server;

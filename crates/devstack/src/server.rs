@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tokio::sync::Mutex;
 
-use crate::StartError;
 use crate::probe::Probe;
 use crate::process::{Child, Conditions, tail};
+use crate::{EndedError, StartError};
 
 /// A started part: a child process that can be stopped, killed and started again on the same port and data, which is
 /// what tests of faults need. All of this is serialised: a second caller waits for the first.
@@ -109,6 +109,14 @@ impl Server {
     /// Whether its process is there.
     pub async fn is_running(&self) -> bool {
         self.running.lock().await.as_mut().is_some_and(|child| matches!(child.ended(), Ok(None)))
+    }
+
+    /// Fails if it has ended though nobody stopped or killed it.
+    pub(crate) async fn check(&self) -> Result<(), EndedError> {
+        let mut running = self.running.lock().await;
+        let Some(Ok(Some(status))) = running.as_mut().map(Child::ended) else { return Ok(()) };
+        let (status, log) = (status.to_string(), self.log.clone());
+        Err(EndedError { part: self.part, status, tail: tail(&log), log })
     }
 
     /// The id of its process, if that is there.

@@ -5,7 +5,7 @@ use sqlx::ConnectOptions;
 use crate::cache::Cache;
 use crate::data::DataDir;
 use crate::embedded::Embedded;
-use crate::error::{PartError, StartError};
+use crate::error::{EndedError, PartError, StartError};
 use crate::options::{Options, Part};
 use crate::plan::Plan;
 use crate::server::Server;
@@ -71,6 +71,16 @@ impl DevStack {
         let Self { kafka, postgres, registry, event_store, apicurio, data } = self;
         tokio::join!(kafka.stop(), postgres.stop(), registry.stop(), event_store.stop(), apicurio.stop());
         drop(data);
+    }
+
+    /// Fails if a part that was started as a process has ended by itself. Nothing starts it again.
+    pub async fn check(&self) -> Result<(), EndedError> {
+        for slot in [&self.kafka, &self.postgres, &self.apicurio] {
+            if let Slot::Started(server, _) = slot {
+                server.check().await?;
+            }
+        }
+        Ok(())
     }
 
     /// Kafka's bootstrap servers.

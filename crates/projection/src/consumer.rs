@@ -30,10 +30,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often Kafka is told of the offsets, for its lag to show.
 const SHOW_OFFSETS: Duration = Duration::from_secs(1);
 
-/// How often it is looked for topics that do not exist, while there are any.
-const LOOK_FOR_TOPICS: Duration = Duration::from_secs(3);
+/// How often it is looked for topics that can't be read: while there are any, and while there are none.
+const LOOK_FOR_TOPICS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(60));
 /// How long Kafka may take to say whether a topic exists.
 const ABOUT_A_TOPIC: Duration = Duration::from_secs(1);
+
+/// For how many session time-outs, and how long at least, no broker may be reached until a new client is made.
+/// A client that was told, while a broker started, that there are no brokers may never find one again
+/// (librdkafka issue 5301); its group has forgotten it by then anyway.
+const CLIENT_GIVEN_UP: (u32, Duration) = (3, Duration::from_secs(30));
 
 /// What the thread and librdkafka's callbacks (which it runs) share.
 pub(crate) struct Context {
@@ -48,11 +53,13 @@ pub(crate) struct Context {
     pub(crate) board: Board,
     /// Named where none of them can be reached.
     pub(crate) brokers: String,
+    /// The group's session time-out.
+    pub(crate) session_timeout: Duration,
+    /// Since when no broker can be reached.
+    pub(crate) unreachable: Mutex<Option<Instant>>,
     /// Why the thread ended by itself.
     pub(crate) failure: Arc<Mutex<Option<ProjectionError>>>,
 }
-
-const UNKNOWN_TOPIC: RespErr = RespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 
 pub(crate) type Consumer = BaseConsumer<Context>;
 
@@ -91,11 +98,11 @@ impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
         // Errors of the client tell that brokers are gone, but nothing tells that one is back.
         match statistics.brokers.values().any(|broker| broker.state == "UP") {
-            true => self.board.solved(Part::Brokers),
-            false => {
-                self.board
-                    .problem(Part::Brokers, format!("no kafka broker of {} can be reached", self.brokers));
+            true => {
+                *self.unreachable.lock() = None;
+                self.board.solved(Part::Brokers);
             }
+            false => self.no_broker(),
         }
         for (name, topic) in &statistics.topics {
             for (number, partition) in &topic.partitions {
@@ -150,6 +157,17 @@ impl ConsumerContext for Context {
 }
 
 impl Context {
+    fn no_broker(&self) {
+        let problem = format!("no kafka broker of {} can be reached", self.brokers);
+        self.board.problem(Part::Brokers, problem);
+        let since = *self.unreachable.lock().get_or_insert_with(Instant::now);
+        let (timeouts, at_least) = CLIENT_GIVEN_UP;
+        if since.elapsed() > (self.session_timeout * timeouts).max(at_least) {
+            tracing::warn!(projection = self.projection, "no kafka broker for long: a new client is made");
+            self.stop.cancel();
+        }
+    }
+
     /// Claims the partitions and sets their offsets. False: the thread is to end.
     fn claim(&self, partitions: &mut TopicPartitionList) -> bool {
         let wanted: Vec<(Arc<str>, i32)> =
@@ -226,13 +244,13 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
     let mut full_since = None;
     let mut paused = false;
     let mut shown = Instant::now();
-    let mut missing = Missing::default();
+    let mut unreadable = UnreadableTopics::default();
     while !context.stop.is_cancelled() && !queue.is_closed() {
         if shown.elapsed() >= SHOW_OFFSETS {
             show_offsets(consumer, &context.ownership, CommitMode::Async);
             shown = Instant::now();
         }
-        missing.look(consumer);
+        unreadable.look(consumer);
         hand_over(queue, &mut waiting);
         if waiting.is_empty() {
             full_since = None;
@@ -266,44 +284,48 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
     consumer.unsubscribe();
 }
 
-/// Looks at the beginning of a session for topics that do not exist: a group waits for them in silence.
+/// Looks for topics that do not exist or may not be read: a group waits for them in silence.
 #[derive(Default)]
-struct Missing {
+struct UnreadableTopics {
     looked: Option<Instant>,
-    all_exist: bool,
+    none: bool,
 }
 
-impl Missing {
+impl UnreadableTopics {
     fn look(&mut self, consumer: &Consumer) {
-        let due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_FOR_TOPICS);
-        if self.all_exist || !due {
+        let every = if self.none { LOOK_FOR_TOPICS.1 } else { LOOK_FOR_TOPICS.0 };
+        if self.looked.is_some_and(|looked| looked.elapsed() < every) {
             return;
         }
         // Where no broker answers, that is said elsewhere.
-        if let Ok(missing) = missing_topics(consumer) {
+        if let Ok(unreadable) = unreadable_topics(consumer) {
             let board = &consumer.context().board;
-            match missing.is_empty() {
+            match unreadable.is_empty() {
                 true => board.solved(Part::Topics),
-                false => board.problem(
-                    Part::Topics,
-                    format!("kafka has no topic {}; make it with `aqueduct setup`", missing.join(", ")),
-                ),
+                false => board.problem(Part::Topics, unreadable.join(", ")),
             }
-            self.all_exist = missing.is_empty();
+            self.none = unreadable.is_empty();
         }
         self.looked = Some(Instant::now());
     }
 }
 
-fn missing_topics(consumer: &Consumer) -> Result<Vec<String>, KafkaError> {
-    let mut missing = Vec::new();
+fn unreadable_topics(consumer: &Consumer) -> Result<Vec<String>, KafkaError> {
+    let mut unreadable = Vec::new();
     for topic in consumer.subscription()?.elements() {
         let metadata = consumer.fetch_metadata(Some(topic.topic()), ABOUT_A_TOPIC)?;
-        if metadata.topics().iter().any(|topic| topic.error() == Some(UNKNOWN_TOPIC)) {
-            missing.push(topic.topic().to_owned());
+        for topic in metadata.topics() {
+            let name = topic.name();
+            match topic.error().map(RDKafkaErrorCode::from) {
+                None => {}
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                    unreadable.push(format!("kafka has no topic {name}: make it with `aqueduct setup`"));
+                }
+                Some(error) => unreadable.push(format!("kafka's topic {name} can't be read: {error}")),
+            }
         }
     }
-    Ok(missing)
+    Ok(unreadable)
 }
 
 fn hand_over(queue: &Sender<Record>, waiting: &mut VecDeque<Record>) {

@@ -28,7 +28,7 @@ pub struct Envelope {
     pub full_type: String,
     /// `ce_time`: when the event was decided.
     pub time: Timestamp,
-    /// `ce_schemaversion`: version in which the event was *stored*; the payload is of the topic's version.
+    /// `ce_schemaversion`: version of the payload's schema, whatever version was stored.
     pub schema_version: u32,
     /// `ce_correlationid`.
     pub correlation_id: Option<Uuid>,

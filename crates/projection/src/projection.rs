@@ -265,6 +265,8 @@ impl Projection {
             runtime: tokio::runtime::Handle::current(),
             board: self.board.clone(),
             brokers: self.options.brokers.clone(),
+            session_timeout: Duration::from_millis(self.options.session_timeout_ms.into()),
+            unreachable: Mutex::default(),
             failure: Arc::clone(&failure),
         };
         let consumer = consumer::join(&self.options, self.topics, context);

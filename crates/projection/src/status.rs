@@ -26,7 +26,7 @@ pub(crate) enum Part {
     Postgres,
     /// Whether any broker can be reached.
     Brokers,
-    /// Topics that do not exist.
+    /// Topics that do not exist or may not be read.
     Topics,
     /// Being a member of the consumer group, with its partitions claimed.
     Group,

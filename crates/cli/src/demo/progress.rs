@@ -53,6 +53,7 @@ fn distinct<'a>(codes: impl Iterator<Item = &'a String>) -> u64 {
 
 /// The bars. indicatif draws nothing where stderr is no terminal.
 pub(crate) struct Bars {
+    all: MultiProgress,
     fed: ProgressBar,
     stored: ProgressBar,
     relayed: ProgressBar,
@@ -71,7 +72,12 @@ impl Bars {
         };
         let (fed, stored) = (bar("commands", expected.commands), bar("stored", expected.events));
         let (relayed, applied) = (bar("relayed", expected.events), bar("applied", expected.taken));
-        Self { fed, stored, relayed, applied }
+        Self { all, fed, stored, relayed, applied }
+    }
+
+    /// Says something to the user, above the bars.
+    pub(crate) fn say(&self, text: &str) {
+        self.all.suspend(|| eprintln!("{text}"));
     }
 
     /// Moves the bars to these counts.

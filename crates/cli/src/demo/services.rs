@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aqueduct_devstack::{Child, Conditions, tail};
@@ -13,7 +14,16 @@ use tokio::time::Instant;
 const START: Duration = Duration::from_secs(60);
 /// How long a service may take to finish what is at hand.
 const STOP: Duration = Duration::from_secs(30);
+/// How long a service may take to say whether it is ready.
+const ANSWER: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
+
+/// For requests to the services: they are on this machine, whatever proxy leads out of it.
+pub(crate) fn client() -> reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> =
+        LazyLock::new(|| reqwest::Client::builder().no_proxy().build().unwrap_or_default());
+    CLIENT.clone()
+}
 
 /// What each service is told: the configuration file, and what differs from it.
 #[derive(Clone)]
@@ -91,6 +101,16 @@ impl Service {
                 let (status, log) = (status.to_string(), self.log.clone());
                 Err(ServiceError::Ended { name, status, tail: tail(&log), log })
             }
+        }
+    }
+
+    /// What keeps it from its work, as it says itself.
+    pub(crate) async fn problem(&self) -> Option<String> {
+        let answer = client().get(format!("{}/health/ready", self.url)).timeout(ANSWER).send().await;
+        match answer {
+            Ok(answer) if answer.status().is_success() => None,
+            Ok(answer) => Some(answer.text().await.unwrap_or_default().trim().to_owned()),
+            Err(_) => Some("does not answer".to_owned()),
         }
     }
 

@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::progress::Bars;
+use super::services;
 use super::tail::{Registered, Seen, Tail};
 
 /// Which projection takes which topic, and the categories of streams that the topic carries.
@@ -137,11 +138,16 @@ impl Stages {
             store,
             postgres,
             relay,
-            http: reqwest::Client::new(),
+            http: services::client(),
             fed: Arc::default(),
             meters: Meters::default(),
             bars,
         })
+    }
+
+    /// Says something to the user, above the bars.
+    pub(crate) fn say(&self, text: &str) {
+        self.bars.say(text);
     }
 
     /// The counter of answered commands, to be raised by whoever feeds.
@@ -176,6 +182,12 @@ impl Stages {
         let Meters { fed, stored, relayed, applied } = &self.meters;
         self.bars.show(fed.count, stored.count, relayed.count, applied.count);
         Ok(seen.position >= end && all_taken(&seen, &taken))
+    }
+
+    /// A number that changes whenever anything has moved.
+    pub(crate) fn progress(&self) -> u64 {
+        let Meters { fed, stored, relayed, applied } = &self.meters;
+        [fed, stored, relayed, applied].map(|meter| meter.count).iter().sum()
     }
 
     /// What went through each stage since the first look.

@@ -11,7 +11,7 @@ use super::arguments::Arguments;
 use super::latency::Latency;
 use super::stages::{Stage, StageTimes};
 use crate::Failure;
-use crate::configuration::Addresses;
+use crate::configuration::{Addresses, Configuration};
 
 /// The run is right, but lines of its input are not of the file's form.
 const MALFORMED_INPUT: u8 = 3;
@@ -99,11 +99,18 @@ impl Summary<'_> {
         text
     }
 
-    /// Where all parts are, with commands to copy.
-    pub(crate) fn print_urls(&self, addresses: &Addresses, services: &Services) {
+    /// Where all parts are, with commands to copy. The addresses that were given may hold passwords.
+    pub(crate) fn print_urls(&self, addresses: &Addresses, given: &Configuration, services: &Services) {
         let Addresses { eventstore, brokers, registry, postgres } = addresses;
-        eprintln!("\nevent store  {eventstore}\nkafka        {brokers}\nregistry     {registry}");
-        eprintln!("postgres     {postgres}");
+        eprintln!();
+        for (name, given, started) in [
+            ("event store", &given.eventstore.url, eventstore),
+            ("kafka", &given.kafka.brokers, brokers),
+            ("registry", &given.registry.url, registry),
+            ("postgres", &given.postgres.url, postgres),
+        ] {
+            eprintln!("{name:<14} {}", if given.is_some() { "as configured" } else { started });
+        }
         for (name, url) in services.urls() {
             eprintln!("{name:<14} {url}");
         }
@@ -112,7 +119,8 @@ impl Summary<'_> {
         eprintln!("    curl {orders}/orders/536365");
         eprintln!("    curl '{orders}/revenue?day=2010-12-01'");
         eprintln!("    curl {orders}/metrics");
-        eprintln!("    psql '{postgres}' -c 'select * from shop.stock order by refused desc limit 5'");
+        let psql = if given.postgres.url.is_some() { "psql" } else { &format!("psql '{postgres}'") };
+        eprintln!("    {psql} -c 'select * from shop.stock order by refused desc limit 5'");
         eprintln!("Ctrl-C ends everything.");
     }
 }
