@@ -74,4 +74,4 @@ pub mod __private {
     pub use {serde, serde_json};
 }
 
-pub use store::{AllItem, AppendError, Appended, EventStore, ExpectedRevision, StoreError};
+pub use store::{AllItem, AppendError, Appended, EventStore, ExpectedRevision, StoreError, StreamDeleted};

@@ -150,12 +150,23 @@ pub struct StoreError {
     pub problem: String,
     /// Whether to try again.
     pub kind: ErrorKind,
-    /// The client's own error.
+    /// The client's own error, or [`StreamDeleted`].
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// The [`source`](StoreError::source) that tells a stream deleted for good from other refusals. Its events may
+/// still come out of [`EventStore::subscribe_all`].
+#[derive(Debug, thiserror::Error)]
+#[error("the stream is deleted for good (tombstone)")]
+pub struct StreamDeleted;
+
 impl StoreError {
+    /// Whether the stream can't be read, or appended to, because it is deleted for good.
+    pub fn is_stream_deleted(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.is::<StreamDeleted>())
+    }
+
     /// What to do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{
-    Aggregate, CommandId, CommandRequest, ErrorKind, EventStore, ExecuteError, ExpectedRevision, MemoryStore,
-    NewEvent, PlainCodec, Repository, RepositoryOptions, domain_event,
+    Aggregate, AllItem, AppendError, Appended, CommandId, CommandRequest, ErrorKind, EventStore,
+    ExecuteError, ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository,
+    RepositoryOptions, Revision, StoreError, StreamName, domain_event,
 };
+use async_trait::async_trait;
+use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -181,4 +184,74 @@ async fn a_store_that_keeps_failing_is_given_up_on_in_the_end() {
     let error = counters(down).execute("1", &request(Command::Count(1))).await.unwrap_err();
     assert!(matches!(error, ExecuteError::Exhausted { attempts: 11, .. }), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Retry);
+}
+
+/// A store whose streams were soft-deleted when they had so many events: what came before is not read any more,
+/// and nobody who believes that there is nothing is in the way of that.
+struct SoftDeleted {
+    store: MemoryStore,
+    before: Revision,
+}
+
+#[async_trait]
+impl EventStore for SoftDeleted {
+    async fn append(
+        &self,
+        stream: &StreamName,
+        expected: ExpectedRevision,
+        events: &[NewEvent],
+    ) -> Result<Appended, AppendError> {
+        let expected = match expected {
+            ExpectedRevision::NoStream => ExpectedRevision::Exact(self.before - 1),
+            expected => expected,
+        };
+        self.store.append(stream, expected, events).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.store.read_stream(stream, from.max(self.before), limit).await
+    }
+
+    async fn read_stream_back(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let mut events = self.store.read_stream_back(stream, from, limit).await?;
+        events.retain(|event| event.revision >= self.before);
+        Ok(events)
+    }
+
+    fn subscribe_all(&self, after: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
+        self.store.subscribe_all(after)
+    }
+
+    async fn last_position(&self) -> Result<Option<Position>, StoreError> {
+        self.store.last_position().await
+    }
+}
+
+/// The first append to a soft-deleted stream was counted from revision 0, whatever the store answered, and so
+/// applied once more after the next conflict.
+#[tokio::test]
+async fn an_append_to_a_soft_deleted_stream_is_applied_once() {
+    let store = MemoryStore::default();
+    counters(store.clone()).execute("1", &request(Command::CountTo(7))).await.unwrap();
+    let counters = counters(SoftDeleted { store, before: 7 });
+
+    let first = request(Command::CountTo(2));
+    counters.execute("1", &first).await.unwrap();
+    let second = counters.execute("1", &request(Command::CountTo(5))).await.unwrap();
+    assert_eq!(second.events.len(), 3, "the second command sees what the first one did, once");
+    assert_eq!(total(&counters).await, 5);
+
+    let again = counters.execute("1", &first).await.unwrap();
+    assert!(again.repeated);
+    assert_eq!(again.events.len(), 2, "the first answer, without what came later");
 }

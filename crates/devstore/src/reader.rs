@@ -83,8 +83,9 @@ pub(crate) fn backwards(
 /// The revision of the last event as a reader sees it: a tombstone also hides the metadata of its stream,
 /// though that can still be written.
 pub(crate) fn last_revision(store: &dyn Store, stream: &str) -> Result<Option<u64>, StorageError> {
+    // One level, whatever else the name begins with: its length is the client's choice.
     if let Some(described) = described_by(stream)
-        && let Some(TOMBSTONE_REVISION) = last_revision(store, described)?
+        && let Some(TOMBSTONE_REVISION) = store.last_revision(described)?
     {
         return Ok(Some(TOMBSTONE_REVISION));
     }
@@ -121,4 +122,42 @@ fn visible(
         return Ok(Err(StreamPage::NotFound));
     }
     Ok(Ok((last, metadata)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::FIRST_POSITION, storage::Memory};
+
+    fn tombstone(position: u64, stream: &str) -> Arc<Record> {
+        Arc::new(Record {
+            position,
+            stream: stream.into(),
+            revision: TOMBSTONE_REVISION,
+            id: uuid::Uuid::from_u128(position.into()),
+            kind: crate::event::TOMBSTONE_TYPE.into(),
+            is_json: false,
+            created: 0,
+            custom_metadata: Default::default(),
+            data: Default::default(),
+        })
+    }
+
+    #[test]
+    fn a_tombstone_hides_the_metadata_of_its_stream() {
+        let store = Memory::default();
+        store.commit(&[tombstone(FIRST_POSITION, "order-1")]).unwrap();
+        assert_eq!(last_revision(&store, "$$order-1").unwrap(), Some(TOMBSTONE_REVISION));
+        assert_eq!(last_revision(&store, "$$order-2").unwrap(), None);
+        assert_eq!(last_revision(&store, "$$$$order-1").unwrap(), None, "and no more than that");
+    }
+
+    /// One read of such a stream once ended the server: it went one call deeper for each `$$`.
+    #[test]
+    fn a_name_of_nothing_but_dollars_is_a_name() {
+        let store = Memory::default();
+        let name = "$".repeat(1 << 20);
+        assert_eq!(last_revision(&store, &name).unwrap(), None);
+        assert!(matches!(forwards(&store, &name, 0, 1, 0), Ok(StreamPage::NotFound)));
+    }
 }

@@ -5,6 +5,11 @@ use std::fmt;
 /// The most digits a decimal may have, so that it fits 128 bits.
 pub(crate) const MAX_PRECISION: usize = 38;
 
+/// The most digits after the point that text or a product may have. A type has at most [`MAX_PRECISION`] of them,
+/// so the product of any two values that fit their types has at most twice as many; what is longer can only be
+/// zeros, or a number that fits no type.
+pub(crate) const MAX_SCALE: u32 = 2 * MAX_PRECISION as u32;
+
 /// `unscaled × 10^-scale`. Nothing here ever rounds: what has no exact answer is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decimal {
@@ -18,6 +23,8 @@ pub(crate) enum DecimalError {
     NotADecimal(String),
     #[error("{0} has more than {1} decimals, and nothing is ever rounded")]
     TooManyDecimals(Decimal, u32),
+    #[error("more than {0} digits after the point")]
+    TooLong(u32),
     #[error("more than {0} digits")]
     TooLarge(usize),
 }
@@ -38,6 +45,8 @@ impl Decimal {
         if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
             return Err(not_a_decimal());
         }
+        let scale = u32::try_from(fraction.len()).ok().filter(|scale| *scale <= MAX_SCALE);
+        let scale = scale.ok_or(DecimalError::TooLong(MAX_SCALE))?;
         let mut unscaled: i128 = 0;
         for digit in whole.bytes().chain(fraction.bytes()) {
             unscaled = unscaled
@@ -45,8 +54,6 @@ impl Decimal {
                 .and_then(|shifted| shifted.checked_add(i128::from(digit - b'0')))
                 .ok_or(DecimalError::TooLarge(MAX_PRECISION))?;
         }
-        // More decimals than digits fit would have overflowed above, unless they are zeros.
-        let scale = u32::try_from(fraction.len()).map_err(|_| DecimalError::TooLarge(MAX_PRECISION))?;
         Ok(Self { unscaled: if negative { -unscaled } else { unscaled }, scale })
     }
 
@@ -82,12 +89,10 @@ impl Decimal {
     }
 
     pub(crate) fn checked_mul(self, other: Self) -> Result<Self, DecimalError> {
-        let scale = self.scale.checked_add(other.scale);
+        let scale = self.scale.checked_add(other.scale).filter(|scale| *scale <= MAX_SCALE);
+        let scale = scale.ok_or(DecimalError::TooLong(MAX_SCALE))?;
         let product = self.unscaled.checked_mul(other.unscaled);
-        match (product, scale) {
-            (Some(unscaled), Some(scale)) => Ok(Self { unscaled, scale }),
-            _ => Err(DecimalError::TooLarge(MAX_PRECISION)),
-        }
+        product.map(|unscaled| Self { unscaled, scale }).ok_or(DecimalError::TooLarge(MAX_PRECISION))
     }
 
     /// Whether it has at most that many digits.
@@ -112,7 +117,12 @@ impl fmt::Display for Decimal {
         }
         match digits.len().checked_sub(scale) {
             _ if scale == 0 => f.write_str(&digits),
-            None | Some(0) => write!(f, "0.{digits:0>scale$}"),
+            // Not by a width: `fmt` panics at one of more than 16 bits.
+            None | Some(0) => {
+                f.write_str("0.")?;
+                (digits.len()..scale).try_for_each(|_| f.write_str("0"))?;
+                f.write_str(&digits)
+            }
             Some(whole) => write!(f, "{}.{}", &digits[..whole], &digits[whole..]),
         }
     }
@@ -153,7 +163,61 @@ mod tests {
         assert_eq!(refused.to_string(), "2.505 has more than 2 decimals, and nothing is ever rounded");
     }
 
+    /// Zeros behind the point cost no precision: 66,000 of them once made a number whose text panicked.
+    #[test]
+    fn text_with_very_many_decimals_is_refused() {
+        let too_long = Err(DecimalError::TooLong(MAX_SCALE));
+        for zeros in [76, 66_000, 1 << 20] {
+            assert_eq!(Decimal::parse(&format!("0.{}1", "0".repeat(zeros))), too_long, "{zeros} zeros");
+        }
+        let smallest = format!("0.{}1", "0".repeat(75));
+        assert_eq!(decimal(&smallest).to_string(), smallest);
+    }
+
+    #[test]
+    fn a_product_with_very_many_decimals_is_refused() {
+        let tiny = decimal(&format!("0.{}1", "0".repeat(37)));
+        let product = tiny.checked_mul(tiny).unwrap();
+        assert_eq!((product.unscaled, product.scale), (1, MAX_SCALE));
+        assert_eq!(product.checked_mul(decimal("0.1")), Err(DecimalError::TooLong(MAX_SCALE)));
+        assert_eq!(decimal("0.0").checked_mul(product), Err(DecimalError::TooLong(MAX_SCALE)));
+    }
+
+    #[test]
+    fn any_scale_has_a_text() {
+        let text = Decimal { unscaled: -7, scale: 70_000 }.to_string();
+        assert_eq!(text, format!("-0.{}7", "0".repeat(69_999)));
+    }
+
     proptest! {
+        #[test]
+        fn no_text_however_long_panics(
+            sign in "-?", whole in "[0-9]{0,45}", zeros in prop_oneof![0..90_usize, 0..70_000_usize],
+            digits in "[0-9]{0,45}", scale in 0..=MAX_PRECISION as u32,
+        ) {
+            let text = format!("{sign}{whole}.{}{digits}", "0".repeat(zeros));
+            let number = match Decimal::parse(&text) {
+                Ok(number) => number,
+                Err(error) => {
+                    prop_assert!(error.to_string().len() < 200);
+                    return Ok(());
+                }
+            };
+            let again = Decimal::parse(&number.to_string());
+            prop_assert_eq!(again, Ok(number));
+            let hundred = Decimal::from(100);
+            for answer in [
+                number.rescale(scale),
+                number.checked_mul(number),
+                number.checked_mul(hundred),
+                number.checked_add(hundred),
+                number.checked_sub(hundred),
+            ] {
+                let shown = answer.map_or_else(|error| error.to_string(), |number| number.to_string());
+                prop_assert!(!shown.is_empty() && shown.len() < 200, "{}", shown);
+            }
+        }
+
         #[test]
         fn text_is_an_identity(unscaled: i128, scale in 0_u32..30) {
             prop_assume!(unscaled != i128::MIN);

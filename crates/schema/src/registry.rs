@@ -1,6 +1,7 @@
 //! The registry client: looks schemas up, and registers them where that is asked for.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -89,6 +90,9 @@ impl Registry {
             builder.set_basic_authorization(username, options.password.as_deref());
         }
         let mut client = reqwest::Client::builder();
+        if is_on_this_machine(&url) {
+            client = client.no_proxy();
+        }
         if let Some(path) = &options.ca_file {
             let unusable = |error: BoxError| {
                 failed(format!("the authority's file {} can't be used", path.display()), Some(error))
@@ -191,6 +195,14 @@ impl Registry {
     }
 }
 
+/// Whether no proxy can be on the way: one that is set in the environment would ask its own machine instead.
+fn is_on_this_machine(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok();
+    let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
+}
+
 const UNKNOWN: &str = "unknown to the registry";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,5 +245,33 @@ impl RegistryError {
 
     pub(crate) fn is_unknown(&self) -> bool {
         self.problem == UNKNOWN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_on_this_machine;
+
+    #[test]
+    fn a_registry_on_this_machine_is_asked_without_a_proxy() {
+        for url in [
+            "http://localhost:8081",
+            "http://LOCALHOST",
+            "http://127.0.0.1:8081/apis/ccompat/v7",
+            "https://user:secret@127.8.8.8",
+            "http://[::1]:8081",
+        ] {
+            assert!(is_on_this_machine(url), "{url}");
+        }
+        for url in [
+            "http://registry:8081",
+            "http://localhost.example.org",
+            "http://128.0.0.1",
+            "http://[::2]:8081",
+            "http://registry/?at=127.0.0.1",
+            "registry",
+        ] {
+            assert!(!is_on_this_machine(url), "{url}");
+        }
     }
 }
