@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_secret_variable_names_a_key_and_a_file() {
-        let expected = Some(("kafka.properties.sasl_password".to_owned(), PathBuf::from("/run/secrets/k")));
-        assert_eq!(secret("AQUEDUCT_KAFKA__PROPERTIES__SASL_PASSWORD_FILE", "/run/secrets/k"), expected);
+        let expected = Some(("postgres.url".to_owned(), PathBuf::from("/run/secrets/url")));
+        assert_eq!(secret("AQUEDUCT_POSTGRES__URL_FILE", "/run/secrets/url"), expected);
         assert_eq!(secret("AQUEDUCT_RELAY__LANES", "8"), None);
         assert_eq!(secret("OTHER_FILE", "x"), None);
     }

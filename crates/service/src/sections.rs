@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::variable;
 
@@ -30,13 +30,23 @@ pub struct Kafka {
     /// Replicas of new topics; -1 is the broker's default.
     #[serde(default = "brokers_default")]
     pub replication: i32,
-    /// Properties of librdkafka, for every client.
-    #[serde(default)]
+    /// Properties of librdkafka, for every client, by librdkafka's names. In the configuration `_` may stand for
+    /// `.`: a variable of the environment can't have dots in its name. Where both are given, `_` counts. A
+    /// property whose name ends in `.file` belongs into the file: `…_FILE` has its own meaning.
+    #[serde(default, deserialize_with = "with_dots")]
     pub properties: BTreeMap<String, String>,
 }
 
 const fn brokers_default() -> i32 {
     -1
+}
+
+/// No property that has a text for its value has an underscore in its name, but `log_level`, which the clients
+/// set themselves.
+fn with_dots<'de, D: Deserializer<'de>>(properties: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let given = BTreeMap::<String, String>::deserialize(properties)?;
+    // Dots come before underscores in the map: the environment, which has only these, overrides the file.
+    Ok(given.into_iter().map(|(name, value)| (name.replace('_', "."), value)).collect())
 }
 
 /// `[registry]`
