@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) key: Option<Vec<u8>>,
     /// Its headers, in their order.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// How many more it has, whose names are not UTF-8.
+    pub(crate) unnamed_headers: usize,
     /// Its value.
     pub(crate) value: Option<Vec<u8>>,
 }
@@ -75,6 +77,9 @@ impl<'a> TopicJudge<'a> {
         let home = partition(key, self.topic.partitions);
         if home != record.partition {
             add(Kind::Mismatch, format!("its key belongs to partition {home}"));
+        }
+        if record.unnamed_headers > 0 {
+            add(Kind::Mismatch, format!("{} headers have names that are not UTF-8", record.unnamed_headers));
         }
         let Ok(name) = str::from_utf8(key) else {
             return add(Kind::Mismatch, "its key is no text".to_owned());

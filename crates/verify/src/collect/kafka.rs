@@ -1,6 +1,7 @@
 //! Committed records of a topic, from the first to the last.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
@@ -74,7 +75,7 @@ impl Consumer {
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("allow.auto.create.topics", "false");
-        let inner: BaseConsumer = config.create().map_err(failed)?;
+        let inner: BaseConsumer = config.create().map_err(without_value).map_err(failed)?;
         let metadata = inner.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
         let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
         let partitions = found.map_or(0, |found| found.partitions().len());
@@ -131,6 +132,17 @@ impl Consumer {
     }
 }
 
+/// A property that the client refuses is named without its value, which may be a password.
+fn without_value(error: ClientError) -> ClientError {
+    match error {
+        // librdkafka's own text shows values only of properties that have a list of them.
+        ClientError::ClientConfig(result, text, property, _) => {
+            ClientError::ClientConfig(result, text, property, "(its value is not shown)".to_owned())
+        }
+        other => other,
+    }
+}
+
 /// The client reconnects by itself; it does not cure these.
 fn is_final(error: &ClientError) -> bool {
     matches!(
@@ -147,15 +159,59 @@ fn is_final(error: &ClientError) -> bool {
 }
 
 fn record(message: &impl Message) -> Record {
-    let headers = message.headers().map(|headers| {
-        let text = |value: Option<&[u8]>| value.unwrap_or_default().to_vec();
-        headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
-    });
+    let mut headers = Vec::new();
+    let mut unnamed_headers = 0;
+    if let Some(found) = message.headers() {
+        for index in 0..found.count() {
+            // The client panics at a name that is not UTF-8.
+            match catch_unwind(AssertUnwindSafe(|| found.get(index))) {
+                Ok(header) => {
+                    headers.push((header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+                }
+                Err(_) => unnamed_headers += 1,
+            }
+        }
+    }
     Record {
         partition: message.partition(),
         offset: message.offset(),
         key: message.key().map(<[u8]>::to_vec),
-        headers: headers.unwrap_or_default(),
+        headers,
+        unnamed_headers,
         value: message.payload().map(<[u8]>::to_vec),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::ptr;
+
+    use rdkafka::Timestamp;
+    use rdkafka::bindings::rd_kafka_header_add;
+    use rdkafka::message::{BorrowedHeaders, Header, OwnedHeaders, OwnedMessage};
+
+    use super::*;
+
+    #[test]
+    fn a_refused_property_is_named_without_its_value() {
+        let properties = BTreeMap::from([("ssl.key.passwrod".to_owned(), "hunter2".to_owned())]);
+        let error = Consumer::connect("127.0.0.1:9", &properties, "shop.orders").err().unwrap();
+        let text = error.source().unwrap().to_string();
+        assert!(text.contains("ssl.key.passwrod") && !text.contains("hunter2"), "{text}");
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_header_whose_name_is_no_text_is_counted_and_the_others_are_read() {
+        let headers = OwnedHeaders::new();
+        let native: *const BorrowedHeaders = headers.as_borrowed();
+        // SAFETY: this is librdkafka's own pointer, and it copies the name.
+        unsafe { rd_kafka_header_add(native.cast_mut().cast(), c"caf\xe9".as_ptr(), -1, ptr::null(), 0) };
+        let headers = headers.insert(Header { key: "ce_revision", value: Some("7") });
+        let (topic, time) = ("shop.orders".to_owned(), Timestamp::NotAvailable);
+        let record = record(&OwnedMessage::new(None, None, topic, time, 3, 42, Some(headers)));
+        assert_eq!(record.unnamed_headers, 1);
+        assert_eq!(record.headers, [("ce_revision".to_owned(), b"7".to_vec())]);
     }
 }

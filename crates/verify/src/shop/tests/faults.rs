@@ -306,7 +306,8 @@ fn store_to_topic_a_payload_altered() {
 #[test]
 fn store_to_topic_a_record_where_it_should_not_be() {
     type Change = fn(&mut Record);
-    let cases: [(&str, Change); 7] = [
+    let cases: [(&str, Change); 8] = [
+        ("1 headers have names that are not UTF-8", |it| it.unnamed_headers = 1),
         ("its key belongs to partition", |it| it.partition = (it.partition + 1) % 4),
         ("is no event of this topic in the store", |it| it.key = Some(b"order-77".to_vec())),
         ("ce_revision is no number", |it| it.headers.retain(|(name, _)| name != "ce_revision")),

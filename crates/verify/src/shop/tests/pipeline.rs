@@ -98,6 +98,7 @@ pub(super) fn relay(happenings: &[Happening]) -> BTreeMap<String, Vec<Record>> {
             offset: *offset,
             key: Some(key.to_vec()),
             headers: headers(topic, happening),
+            unnamed_headers: 0,
             value: Some(schemas.encode(&event.event_type, &happening.latest)),
         });
         *offset += 2;
