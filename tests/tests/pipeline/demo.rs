@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use aqueduct_devstack::{Child, Conditions};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::harness::{BINARY, PATIENCE, configuration, eventually};
@@ -61,14 +62,14 @@ fn a_run_from_command_to_row_is_clean_and_done_again_adds_nothing() {
     assert!(text(&other).contains("--orders 40"), "{}", text(&other));
 }
 
-/// Promises 1 and 2, attacked by the end of everything at once.
+/// Promises 1 and 2, attacked by the end of everything at once, and of a server alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_killed_is_resumed_and_completed() {
     let data = tempfile::tempdir().unwrap();
     let directory = data.path().to_str().unwrap();
     let arguments = ["--orders", "60", "--json", "--data", directory];
     let log = data.path().join("demo.log");
-    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+    for fault in [Fault::Demo(Signal::SIGKILL), Fault::Demo(Signal::SIGINT), Fault::Kafka] {
         let mut running = Child::spawn(demo(&arguments), &Conditions::plain(), &log).unwrap();
         let relayed = data.path().join("logs/relay.log");
         let before = std::fs::metadata(&relayed).map_or(0, |file| file.len());
@@ -82,12 +83,38 @@ async fn a_run_that_was_killed_is_resumed_and_completed() {
         assert_eq!(second.status.code(), Some(1), "a second process on the directory is refused");
         assert!(text(&second).contains(directory), "{}", text(&second));
 
-        running.signal(signal);
-        assert!(running.wait(PATIENCE).await.unwrap().is_some());
+        match fault {
+            Fault::Demo(signal) => running.signal(signal),
+            Fault::Kafka => kill(child_of(running.pid(), "kafka.Kafka"), Signal::SIGKILL).unwrap(),
+        }
+        let status = running.wait(PATIENCE).await.unwrap().unwrap();
+        let said = std::fs::read_to_string(&log).unwrap();
+        let by_itself = said.contains("kafka has ended by itself");
+        assert_eq!(by_itself, matches!(fault, Fault::Kafka), "{status}: {said}");
+        assert!(!by_itself || status.code() == Some(1), "{status}");
     }
     let resumed = summary(&demo(&arguments).output().unwrap());
     assert_clean(&resumed);
     assert_eq!(resumed["orders"], 60);
+}
+
+enum Fault {
+    Demo(Signal),
+    Kafka,
+}
+
+/// The child of a process with this in its command line.
+fn child_of(parent: u32, named: &str) -> Pid {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let id: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let is_child = status.lines().any(|line| line == format!("PPid:\t{parent}"));
+        let command = std::fs::read_to_string(format!("/proc/{id}/cmdline")).ok()?;
+        (is_child && command.contains(named)).then_some(Pid::from_raw(id))
+    });
+    let found: Vec<_> = processes.collect();
+    assert_eq!(found.len(), 1, "{named} below {parent}");
+    found[0]
 }
 
 #[test]
