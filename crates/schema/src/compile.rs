@@ -14,6 +14,7 @@ use crate::defaults;
 use crate::layout::{
     DecimalType, Enum, Field, Fixed, Layout, Record, Shape, TimeUnit, TypeName, Union, UuidForm,
 };
+use crate::limits::MAX_EVENT_BYTES;
 
 /// What is wrong with a schema, and where in it.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +107,7 @@ impl Compiler {
             Schema::Double => Shape::Double,
             Schema::Bytes => Shape::Bytes,
             Schema::String => Shape::String,
-            Schema::Fixed(fixed) => Shape::Fixed(self.fixed(fixed, namespace)),
+            Schema::Fixed(fixed) => Shape::Fixed(self.fixed(fixed, namespace, place)?),
             Schema::Enum(schema) => self.an_enum(schema, namespace, place)?,
             Schema::Array(array) => Shape::Array(Box::new(self.shape(&array.items, namespace, place)?)),
             Schema::Map(map) => Shape::Map(Box::new(self.shape(&map.types, namespace, place)?)),
@@ -174,11 +175,20 @@ impl Compiler {
         Ok(self.named_shape(&schema.name, namespace, shape))
     }
 
-    fn fixed(&mut self, schema: &FixedSchema, namespace: Option<&str>) -> Arc<Fixed> {
+    fn fixed(
+        &mut self,
+        schema: &FixedSchema,
+        namespace: Option<&str>,
+        place: &str,
+    ) -> Result<Arc<Fixed>, Refusal> {
+        if schema.size > MAX_EVENT_BYTES {
+            let problem = format!("a fixed of {} bytes is larger than any event may be", schema.size);
+            return Err(Refusal::new(place, problem));
+        }
         let name = type_name(&schema.name, schema.aliases.as_deref(), namespace);
         let fixed = Arc::new(Fixed { name, size: schema.size });
         self.named_shape(&schema.name, namespace, Shape::Fixed(Arc::clone(&fixed)));
-        fixed
+        Ok(fixed)
     }
 
     fn decimal(
@@ -198,7 +208,7 @@ impl Compiler {
         let InnerDecimalSchema::Fixed(inner) = &schema.inner else {
             return Ok(Shape::Decimal(DecimalType { precision, scale, fixed: None }));
         };
-        let fixed = Some(self.fixed(inner, namespace));
+        let fixed = Some(self.fixed(inner, namespace, place)?);
         let shape = Shape::Decimal(DecimalType { precision, scale, fixed });
         Ok(self.named_shape(&inner.name, namespace, shape))
     }

@@ -109,6 +109,11 @@ fn types_the_product_can_not_carry() {
             json!({"type": "fixed", "name": "U", "size": 8, "logicalType": "uuid"}),
             "logicalType uuid: on fixed needs the size 16",
         ),
+        // One decimal of that type would be padded to a size that no memory has.
+        (
+            json!({"type": "fixed", "name": "D", "size": 1_u64 << 62, "logicalType": "decimal", "precision": 4}),
+            "field x of a.Happened: a fixed of 4611686018427387904 bytes is larger than any event may be",
+        ),
         (json!("elsewhere.Part"), "no Avro schema: "),
     ];
     for (of, expected) in cases {
