@@ -6,6 +6,7 @@
 mod feed;
 mod line;
 mod plan;
+mod record;
 mod rules;
 
 use std::fs::File;
@@ -48,7 +49,7 @@ pub fn read(path: &Path) -> Result<Vec<Result<Line, Malformed>>, InputError> {
     file.rewind().map_err(open)?;
     let file = BufReader::new(file);
     let lines = match compressed {
-        true => line::read(MultiGzDecoder::new(file)),
+        true => line::read(BufReader::new(MultiGzDecoder::new(file))),
         false => line::read(file),
     };
     lines.map_err(|source| InputError::Read { path: path.to_owned(), source })

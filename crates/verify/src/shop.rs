@@ -2,6 +2,7 @@
 
 mod book;
 mod causality;
+mod csv;
 mod deliveries;
 mod expect;
 mod expected;
@@ -45,6 +46,15 @@ impl Shop {
     #[cfg(test)]
     fn from_csv(text: &str) -> Self {
         Self::of(Book::of(lines::read(text.as_bytes(), Path::new("made up")).expect("a csv file")))
+    }
+
+    /// What the supplier must bring: pieces by delivery, such as `2010-12/85123A`.
+    pub fn deliveries(&self) -> BTreeMap<String, i64> {
+        let months = self.book.deliveries.iter();
+        let by_id = months.flat_map(|(month, brought)| {
+            brought.iter().map(move |(product, pieces)| (format!("{month}/{product}"), *pieces))
+        });
+        by_id.collect()
     }
 
     fn of(book: Book) -> Self {

@@ -30,7 +30,7 @@ fn line() -> impl Strategy<Value = String> {
     let fields = (
         field(
             &["536365", "536366", "536367", "C536379", "C536380"],
-            &["", " 536365", "A563185", "c536379", "C", "5363x", "\"536365\"", "٥٣٦"],
+            &["", " 536365", "A563185", "c536379", "C", "5363x", "\"536365\"", "٥٣٦", "\u{feff}536365"],
         ),
         field(
             &["22423", "85123A", "85123a", "POST", "D", "M"],
@@ -46,12 +46,24 @@ fn line() -> impl Strategy<Value = String> {
                 "22423 ",
                 "2242",
                 "22423É",
+                "\"22423",
                 "ADJUST",
             ],
         ),
         field(
             &["CAKESTAND", "\"HANGING HEART, WHITE\""],
-            &["", "\"two\nlines\"", "a\"b", "?", "a\u{85}b", LONG],
+            &[
+                "",
+                "\"two\nlines\"",
+                "two\rlines",
+                "a\"b",
+                "\"WHITE HANGING",
+                "\"6\"\" CAKE",
+                "\"6\" CAKE\"",
+                "?",
+                "a\u{85}b",
+                LONG,
+            ],
         ),
         field(
             &["1", "6", "-1", "-6", "2"],
@@ -91,7 +103,7 @@ fn line() -> impl Strategy<Value = String> {
             ],
         ),
         field(&["17850", "13047", ""], &[" 17850", "17850.0", "no one", LONG]),
-        field(&["United Kingdom", "France"], &["", "EIRE ", "a\tb"]),
+        field(&["United Kingdom", "France"], &["", "EIRE ", "a\tb", "\"EIRE", "EIRE\""]),
     );
     let line = fields.prop_map(|fields| {
         let (a, b, c, d, e, f, g, h) = fields;
@@ -109,18 +121,24 @@ proptest! {
     #[test]
     fn the_checker_reads_what_the_shop_reads(
         lines in prop::collection::vec(line(), 0..40),
+        end in prop::sample::select(&["\n", "\r\n"][..]),
         orders in prop::option::of(1_usize..4),
     ) {
         let mut text = HEADER.to_owned();
         for line in lines {
-            writeln!(text, "{line}").unwrap();
+            write!(text, "{line}{end}").unwrap();
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &text).unwrap();
 
         let plan = Plan::make(read(file.path()).unwrap(), orders);
-        let figures = Shop::from_input(file.path(), orders).unwrap().figures();
+        let shop = Shop::from_input(file.path(), orders).unwrap();
+        let figures = shop.figures();
 
+        if orders.is_none() {
+            let physical = text.split('\n').skip(1).filter(|line| !matches!(*line, "" | "\r")).count();
+            prop_assert_eq!(plan.lines.values().sum::<u64>(), physical as u64, "lines of\n{}", text);
+        }
         let lines: BTreeMap<_, _> = plan
             .lines
             .iter()
@@ -141,5 +159,8 @@ proptest! {
         let named: Vec<_> =
             figures["malformed"].as_array().unwrap().iter().map(|it| it["line"].as_u64().unwrap()).collect();
         prop_assert_eq!(malformed, named, "malformed lines of\n{}", text);
+        let deliveries = plan.months.iter().flat_map(|month| &month.deliveries);
+        let deliveries: BTreeMap<_, _> = deliveries.map(|it| (it.id.clone(), i64::from(it.quantity))).collect();
+        prop_assert_eq!(deliveries, shop.deliveries(), "deliveries of\n{}", text);
     }
 }

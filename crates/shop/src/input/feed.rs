@@ -67,7 +67,7 @@ pub struct Feeder {
 impl Feeder {
     /// A feeder for these services.
     pub fn new(endpoints: Endpoints) -> Self {
-        Self { client: Client::new(), endpoints }
+        Self { client: Client::builder().no_proxy().build().unwrap_or_default(), endpoints }
     }
 
     /// Sends the whole plan: each month's deliveries first, then what happened in the shop. `progress` is

@@ -1,11 +1,12 @@
 //! One line of the shop's file, parsed or refused.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, BufRead};
 
-use csv::{ByteRecord, ReaderBuilder};
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;
+
+use super::record::{Broken, LINE_BYTES, Record, Records};
 
 /// The columns, in the order in which they stand in the file.
 const COLUMNS: [&str; 8] = [
@@ -78,34 +79,36 @@ pub enum ReadError {
         /// Place in the file.
         number: u64,
         /// Why not.
-        source: csv::Error,
+        source: io::Error,
     },
 }
 
-/// Reads all lines, in their order.
-pub(super) fn read(input: impl Read) -> Result<Vec<Result<Line, Malformed>>, ReadError> {
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(input);
-    let mut record = ByteRecord::new();
-    let mut number = 1;
-    let mut next = |record: &mut ByteRecord, number| {
-        reader.read_byte_record(record).map_err(|source| ReadError::Read { number, source })
-    };
-    if !next(&mut record, number)? || record.iter().ne(COLUMNS.map(str::as_bytes)) {
-        return Err(ReadError::Header);
-    }
+/// Reads all lines, in their order. Each is taken by itself: what is wrong with one never reaches the next.
+pub(super) fn read(input: impl BufRead) -> Result<Vec<Result<Line, Malformed>>, ReadError> {
+    let mut records = Records::new(input);
     let mut lines = Vec::new();
-    while next(&mut record, number + 1)? {
-        number = record.position().map_or(number + 1, csv::Position::line);
-        lines.push(parse(number, &record).map_err(|problem| Malformed { number, problem }));
+    let mut header = true;
+    loop {
+        match records.next() {
+            Ok(Some(Record { fields, .. })) if header => match fields {
+                Ok(fields) if fields == COLUMNS.map(str::as_bytes) => header = false,
+                _ => return Err(ReadError::Header),
+            },
+            Ok(Some(Record { number, fields })) => {
+                lines.push(parse(number, fields).map_err(|problem| Malformed { number, problem }));
+            }
+            Ok(None) if header => return Err(ReadError::Header),
+            Ok(None) => return Ok(lines),
+            Err(source) => return Err(ReadError::Read { number: records.lines() + 1, source }),
+        }
     }
-    Ok(lines)
 }
 
-fn parse(number: u64, record: &ByteRecord) -> Result<Line, String> {
-    let fields: [&[u8]; COLUMNS.len()] =
-        record.iter().collect::<Vec<_>>().try_into().map_err(|fields: Vec<_>| {
-            format!("it has {} columns instead of {}", fields.len(), COLUMNS.len())
-        })?;
+fn parse(number: u64, fields: Result<Vec<&[u8]>, Broken>) -> Result<Line, String> {
+    let fields: [&[u8]; COLUMNS.len()] = fields
+        .map_err(describe)?
+        .try_into()
+        .map_err(|fields: Vec<_>| format!("it has {} columns instead of {}", fields.len(), COLUMNS.len()))?;
     let text = |column: usize| {
         let name = COLUMNS[column];
         let text = std::str::from_utf8(fields[column]).map_err(|_| format!("{name} is not UTF-8"))?.trim();
@@ -137,6 +140,16 @@ fn parse(number: u64, record: &ByteRecord) -> Result<Line, String> {
         customer: Some(text(6)?).filter(|text| !text.is_empty()).map(str::to_owned),
         country: text(7)?.to_owned(),
     })
+}
+
+fn describe(broken: Broken) -> String {
+    match broken {
+        Broken::TooLong => format!("it is longer than {LINE_BYTES} bytes"),
+        Broken::OpenQuote(column) => {
+            let name = COLUMNS.get(column).copied().unwrap_or("a column too many");
+            format!("{name} begins with a quote that is not closed in the line: close it or take it away")
+        }
+    }
 }
 
 fn parsed<T>(
@@ -198,7 +211,9 @@ mod tests {
         for (column, bad, problem) in [
             (0, "", "InvoiceNo is empty"),
             (1, " ", "StockCode is empty"),
-            (2, "\"two\nlines\"", "Description has control characters"),
+            (2, "two\rlines", "Description has control characters"),
+            (2, "\"TEXT", "Description begins with a quote that is not closed in the line"),
+            (7, "France,\"", "a column too many begins with a quote that is not closed in the line"),
             (6, &"7".repeat(101), "CustomerID is 101 bytes long, at most 100 are taken"),
             (3, "six", "Quantity is \"six\", not a whole number up to a million"),
             (3, "99999999999", "Quantity is \"99999999999\""),
@@ -218,6 +233,78 @@ mod tests {
             assert!(error.starts_with(&format!("line 2: {problem}")), "{error}");
         }
         assert!(one("536365,85123A,TEXT").unwrap_err().contains("it has 3 columns instead of 8"));
+    }
+
+    /// What becomes of each line: its customer, or the error.
+    fn customers(text: &str) -> Vec<Result<String, String>> {
+        let lines = read(format!("{HEADER}{text}").as_bytes()).unwrap();
+        let customer = |line: Result<Line, Malformed>| {
+            line.map(|line| format!("{}: {}", line.number, line.customer.unwrap_or_default()))
+        };
+        lines.into_iter().map(|line| customer(line).map_err(|error| error.to_string())).collect()
+    }
+
+    fn line_of(description: &str, customer: &str) -> String {
+        format!("536365,85123A,{description},6,2010-12-01 08:26:00,2.55,{customer},UK")
+    }
+
+    #[test]
+    fn an_unbalanced_quote_swallows_no_following_lines() {
+        let lines = [
+            line_of("TEXT", "1"),
+            line_of("\"WHITE HANGING", "2"),
+            line_of("\"HEART, WHITE\"", "3"),
+            line_of("\"6\"\" CAKE", "4"),
+            line_of("6\" CAKE", "5"),
+        ];
+        let open = "Description begins with a quote that is not closed in the line: close it or take it away; \
+                    correct the line and run again";
+        let expected = [
+            Ok("2: 1".to_owned()),
+            Err(format!("line 3: {open}")),
+            Ok("4: 3".to_owned()),
+            Err(format!("line 5: {open}")),
+            Ok("6: 5".to_owned()),
+        ];
+        assert_eq!(customers(&lines.join("\n")), expected);
+        assert_eq!(customers(&lines.join("\r\n")), expected);
+    }
+
+    #[test]
+    fn a_field_of_two_lines_is_two_malformed_lines() {
+        let [first, second] = &customers(&line_of("\"two\nlines\"", "1"))[..] else { panic!("two lines") };
+        assert!(first.as_ref().unwrap_err().starts_with("line 2: Description begins with a quote"));
+        assert!(second.as_ref().unwrap_err().starts_with("line 3: it has 6 columns instead of 8"));
+    }
+
+    #[test]
+    fn empty_lines_are_passed_over_but_numbered() {
+        let text = format!("\n\r\n{}\r\n\n{}", line_of("TEXT", "1"), line_of("TEXT", "2"));
+        assert_eq!(customers(&text), [Ok("4: 1".to_owned()), Ok("6: 2".to_owned())]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_before_the_header_only() {
+        let line = line_of("\"open", "1") + "\n\u{feff}" + &line_of("TEXT", "2");
+        let lines = read(format!("\u{feff}{HEADER}{line}").as_bytes()).unwrap();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1].as_ref().unwrap().invoice, "\u{feff}536365");
+    }
+
+    #[test]
+    fn of_a_line_that_is_too_long_no_more_than_that_is_kept() {
+        let long = |bytes: usize| {
+            let line = line_of("TEXT", "1");
+            format!("{line}{}", " ".repeat(bytes - line.len()))
+        };
+        let text = [long(LINE_BYTES), long(LINE_BYTES + 1), long(9 * LINE_BYTES), line_of("TEXT", "2")];
+        let too_long = |number| {
+            Err(format!("line {number}: it is longer than 65536 bytes; correct the line and run again"))
+        };
+        let expected = [Ok("2: 1".to_owned()), too_long(3), too_long(4), Ok("5: 2".to_owned())];
+        assert_eq!(customers(&text.join("\n")), expected);
+        assert_eq!(customers(&text.join("\r\n")), expected);
+        assert!(matches!(read(&[b'x'; 3 * LINE_BYTES][..]), Err(ReadError::Header)));
     }
 
     #[test]

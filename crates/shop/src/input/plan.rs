@@ -481,13 +481,32 @@ mod tests {
     }
 
     #[test]
+    fn an_invoice_belongs_to_the_month_of_its_first_line() {
+        let line = |invoice: &str, at: &str| format!("{invoice},22423,TEXT,-3,{at},0,,France\n");
+        let csv = [HEADER, &line("1", "2010-12-31 23:59:00"), &line("1", "2011-01-01 00:01:00")].concat();
+        let plan = Plan::make(read(csv.as_bytes()).unwrap(), None);
+        let delivery = Delivery { id: "2010-12/22423".into(), sku: "22423".into(), quantity: 6 };
+        assert_eq!(plan.months.len(), 1);
+        assert_eq!(plan.months[0].deliveries, [delivery]);
+    }
+
+    #[test]
+    fn the_lines_of_all_rules_add_up_to_those_of_the_file() {
+        let line =
+            |invoice: &str, text: &str| format!("{invoice},22423,{text},1,2010-12-01 08:26:00,1,7,France\n");
+        let lines = [line("1", "\"WHITE HANGING"), line("2", "CAKESTAND"), line("3", "\"WHITE\"")];
+        let plan = Plan::make(read((HEADER.to_owned() + &lines.concat()).as_bytes()).unwrap(), None);
+        assert_eq!(rules(&plan), [(Rule::OrderLine, 2), (Rule::Malformed, 1)]);
+        assert_eq!(plan.orders, 2);
+    }
+
+    #[test]
     fn the_real_file_falls_under_the_rules_as_the_readme_says() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/data/online-retail/orders-2010-12-to-2011-06.csv.gz"
         );
-        let file = flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap());
-        let plan = Plan::make(read(file).unwrap(), None);
+        let plan = Plan::make(crate::input::read(path.as_ref()).unwrap(), None);
         let expected = [
             (Rule::OrderLine, 238_743),
             (Rule::FreeItem, 343),

@@ -145,6 +145,7 @@ pub(super) struct Correction {
     pub line: u64,
     pub product: Box<str>,
     pub invoice: Box<str>,
+    /// That of the invoice's first line.
     pub month: Box<str>,
     pub requested: i64,
 }
@@ -166,6 +167,7 @@ impl Book {
         let rules = rules(&entries);
         let is_order = order_invoices(&entries);
         let (mut orders, mut returns) = (HashMap::new(), HashMap::new());
+        let mut months: HashMap<&str, &str> = HashMap::new();
         for (index, (entry, rule)) in entries.iter().zip(&rules).enumerate() {
             *book.lines.entry(rule.name()).or_insert(0) += 1;
             let line = match entry {
@@ -190,6 +192,7 @@ impl Book {
                 returns.insert(&*line.invoice, book.returns.len());
                 book.returns.push(Return::opened_by(line, index));
             }
+            let month = *months.entry(&line.invoice).or_insert(&line.at[..7]);
             let item = Item::of(line);
             match rule {
                 Rule::OrderLine | Rule::FreeItem => book.orders[orders[&*line.invoice]].lines.push(item),
@@ -200,7 +203,7 @@ impl Book {
                     line: line.number,
                     product: item.product,
                     invoice: line.invoice.clone(),
-                    month: line.at[..7].into(),
+                    month: month.into(),
                     requested: line.quantity.into(),
                 }),
                 Rule::Malformed | Rule::Fee | Rule::Sample | Rule::NotUnderstood | Rule::NothingToBook => {}
@@ -253,11 +256,40 @@ impl Return {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::read;
     use super::*;
 
     fn real(orders: Option<usize>) -> Book {
         let file = "../../tests/data/online-retail/orders-2010-12-to-2011-06.csv.gz";
         Book::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file), orders).unwrap()
+    }
+
+    fn made_up(lines: &[&str]) -> Book {
+        let header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
+        let text = format!("{header}\n{}\n", lines.join("\n"));
+        Book::of(read(text.as_bytes(), Path::new("made up")).unwrap())
+    }
+
+    #[test]
+    fn an_invoice_belongs_to_the_month_of_its_first_line() {
+        let book = made_up(&[
+            "1,S,SAMPLES,1,2010-12-31 23:59:00,1,,UK",
+            "1,22423,damaged,-3,2011-01-01 00:01:00,0,,UK",
+            "2,22423,damaged,-5,2011-01-01 00:02:00,0,,UK",
+        ]);
+        let brought = |month: &str| book.deliveries[month].get("22423").copied();
+        assert_eq!((brought("2010-12"), brought("2011-01")), (Some(3), Some(5)));
+    }
+
+    #[test]
+    fn every_line_is_counted_under_one_rule() {
+        let book = made_up(&[
+            "1,22423,\"WHITE HANGING,6,2010-12-01 08:26:00,2.55,17850,UK",
+            "2,22423,CAKESTAND,6,2010-12-01 08:26:00,2.55,17850,UK",
+            "3,22423,\"WHITE\",6,2010-12-01 08:26:00,2.55,17850,UK",
+        ]);
+        assert_eq!((book.lines["malformed"], book.lines["order_line"]), (1, 2));
+        assert_eq!((book.lines.values().sum::<u64>(), book.orders.len()), (3, 2));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The input file, line by line.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+use super::csv::{Text, fields, next_line};
 use crate::decimal::scaled;
 
 /// Prices are whole numbers of 10^-5 pounds, which is a thousandth of a penny.
@@ -56,7 +57,7 @@ impl Line {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Entry {
     Line(Line),
-    /// The number of the line and the field that can't be read.
+    /// The number of the line and the field that can't be read, or what is wrong with the whole.
     Malformed(u64, &'static str),
 }
 
@@ -70,16 +71,7 @@ pub enum InputError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: std::io::Error,
-    },
-    /// It isn't CSV.
-    #[error("input {path} is no csv file")]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: csv::Error,
+        source: io::Error,
     },
     /// It is some other file.
     #[error(
@@ -96,43 +88,48 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Entry>, InputError> {
     let unreadable = |source| InputError::Read { path: path.to_owned(), source };
     let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
     match reader.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]) {
-        true => read(MultiGzDecoder::new(reader), path),
+        true => read(BufReader::new(MultiGzDecoder::new(reader)), path),
         false => read(reader, path),
     }
 }
 
-/// Reads CSV with a header; `path` is for messages only.
-pub(super) fn read(input: impl Read, path: &Path) -> Result<Vec<Entry>, InputError> {
-    let csv_error = |source: csv::Error| match source.into_kind() {
-        csv::ErrorKind::Io(source) => InputError::Read { path: path.to_owned(), source },
-        kind => InputError::Csv {
-            path: path.to_owned(),
-            source: std::io::Error::other(format!("{kind:?}")).into(),
-        },
-    };
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-    if reader.byte_headers().map_err(csv_error)? != COLUMNS[..] {
-        return Err(InputError::Header { path: path.to_owned() });
-    }
+/// Reads CSV with a header, each line by itself; `path` is for messages only.
+pub(super) fn read(mut input: impl BufRead, path: &Path) -> Result<Vec<Entry>, InputError> {
     let mut entries = Vec::new();
-    let mut record = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(csv_error)? {
-        let number = record.position().map_or(0, csv::Position::line);
-        entries.push(match parse(number, &record) {
-            Ok(line) => Entry::Line(line),
-            Err(field) => Entry::Malformed(number, field),
-        });
+    let mut kept = Vec::new();
+    let mut number = 0;
+    let mut header = false;
+    let unreadable = |source| InputError::Read { path: path.to_owned(), source };
+    while let Some(line) = next_line(&mut input, &mut kept).map_err(unreadable)? {
+        number += 1;
+        match line {
+            Text::Whole(b"") => {}
+            Text::Whole(line) if !header && is_header(line) => header = true,
+            _ if !header => break,
+            Text::Whole(line) => entries.push(match parse(number, line) {
+                Ok(line) => Entry::Line(line),
+                Err(field) => Entry::Malformed(number, field),
+            }),
+            Text::TooLong => entries.push(Entry::Malformed(number, "length of the line")),
+        }
     }
-    Ok(entries)
+    if header { Ok(entries) } else { Err(InputError::Header { path: path.to_owned() }) }
+}
+
+fn is_header(line: &[u8]) -> bool {
+    // A byte order mark may stand before it.
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    fields(line).is_some_and(|fields| fields == COLUMNS.map(str::as_bytes))
 }
 
 /// The line, or what can't be read of it.
-fn parse(number: u64, record: &csv::ByteRecord) -> Result<Line, &'static str> {
-    if record.len() != COLUMNS.len() {
+fn parse(number: u64, line: &[u8]) -> Result<Line, &'static str> {
+    let fields = fields(line).ok_or("a quote that is not closed")?;
+    if fields.len() != COLUMNS.len() {
         return Err("number of columns");
     }
     let field = |n: usize| {
-        let text = str::from_utf8(&record[n]).map_err(|_| COLUMNS[n])?.trim();
+        let text = str::from_utf8(&fields[n]).map_err(|_| COLUMNS[n])?.trim();
         let good = text.len() <= LONGEST && !text.chars().any(char::is_control);
         if good { Ok(text) } else { Err(COLUMNS[n]) }
     };
@@ -199,7 +196,8 @@ mod tests {
             ("1,22423,d,1,2010-12-01 08:26:00,1,,UK,more", "number of columns"),
             (",22423,d,1,2010-12-01 08:26:00,1,,UK", "InvoiceNo"),
             ("1,,d,1,2010-12-01 08:26:00,1,,UK", "StockCode"),
-            ("1,22423,\"two\nlines\",1,2010-12-01 08:26:00,1,,UK", "Description"),
+            ("1,22423,two\rlines,1,2010-12-01 08:26:00,1,,UK", "Description"),
+            ("1,22423,\"open,1,2010-12-01 08:26:00,1,,UK", "a quote that is not closed"),
             ("1,22423,d,1.5,2010-12-01 08:26:00,1,,UK", "Quantity"),
             ("1,22423,d,1000001,2010-12-01 08:26:00,1,,UK", "Quantity"),
             ("1,22423,d,1,2011-02-29 08:26:00,1,,UK", "InvoiceDate"),
@@ -225,9 +223,60 @@ mod tests {
         assert_eq!((line.customer.as_deref(), &*line.country), (Some("17850"), "EIRE"));
     }
 
+    /// What becomes of each line: its number, and its customer or the error.
+    fn all(text: &str) -> Vec<(u64, String)> {
+        let text = format!("{}\n{text}", COLUMNS.join(","));
+        let entries = read(text.as_bytes(), Path::new("test.csv")).unwrap().into_iter();
+        let brief = |entry| match entry {
+            Entry::Line(line) => (line.number, line.customer.unwrap_or_default().into()),
+            Entry::Malformed(number, field) => (number, field.to_owned()),
+        };
+        entries.map(brief).collect()
+    }
+
+    fn line_of(description: &str, customer: &str) -> String {
+        format!("1,22423,{description},1,2010-12-01 08:26:00,1,{customer},UK")
+    }
+
+    #[test]
+    fn an_unbalanced_quote_swallows_no_following_lines() {
+        let lines = [
+            line_of("d", "1"),
+            line_of("\"d", "2"),
+            line_of("\"d, d\"", "3"),
+            line_of("\"two\nlines\"", "4"),
+            line_of("6\" d", "5"),
+        ];
+        let expected = [
+            (2, "1".to_owned()),
+            (3, "a quote that is not closed".to_owned()),
+            (4, "3".to_owned()),
+            (5, "a quote that is not closed".to_owned()),
+            (6, "number of columns".to_owned()),
+            (7, "5".to_owned()),
+        ];
+        assert_eq!(all(&lines.join("\n")), expected);
+        assert_eq!(all(&lines.join("\r\n")), expected);
+    }
+
+    #[test]
+    fn empty_lines_count_as_places_only_and_long_ones_as_malformed() {
+        let long = format!("{}{}", line_of("d", "2"), " ".repeat(100_000));
+        let text = format!("\n\r\n{}\n{long}\n\n{}", line_of("d", "1"), line_of("d", "3"));
+        let expected = [(4, "1".to_owned()), (5, "length of the line".to_owned()), (7, "3".to_owned())];
+        assert_eq!(all(&text), expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_may_stand_before_the_header() {
+        let text = format!("\u{feff}{}\r\n{}\r\n", COLUMNS.join(","), line_of("d", "1"));
+        assert_eq!(read(text.as_bytes(), Path::new("test.csv")).unwrap().len(), 1);
+    }
+
     #[test]
     fn another_file_is_refused() {
         let error = read(&b"a,b\n1,2\n"[..], Path::new("x.csv")).unwrap_err();
         assert!(matches!(error, InputError::Header { .. }));
+        assert!(read(&b""[..], Path::new("x.csv")).is_err());
     }
 }
