@@ -38,13 +38,13 @@ use crate::{Failure, setup, verify};
 const LOOK: Duration = Duration::from_millis(200);
 /// 128 + SIGINT, as a shell reports it.
 const INTERRUPTED: u8 = 130;
-/// What takes long at the first start, and what goes wrong. The services log into files of their own.
+/// What takes long at the first start, and what goes wrong. The services log as configured, into files
+/// of their own.
 const LOG: &str = "warn,aqueduct_devstack=info,aqueduct_service=info";
 
 /// Runs the demo. Everything it starts ends with it.
 pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
-    let log = Some(configuration.telemetry.log.clone()).filter(|log| !log.is_empty());
-    let log = TelemetryOptions { log: log.unwrap_or_else(|| LOG.to_owned()), ..TelemetryOptions::default() };
+    let log = TelemetryOptions { log: LOG.to_owned(), ..TelemetryOptions::default() };
     let _telemetry = telemetry::init("aqueduct-demo", &log)?;
     let shutdown = shutdown::on_signal()?;
     let path = arguments.input.as_ref().unwrap_or(&configuration.demo.input).clone();

@@ -1,5 +1,6 @@
 //! Logs, traces and metrics of a process.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -78,7 +79,10 @@ pub fn init(service: &'static str, options: &TelemetryOptions) -> Result<Telemet
     let filter = filter(&options.log)?;
     let traces = tracer(service, &options.otlp)?;
     let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer(service));
-    let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let text = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     let logs = match options.json {
         true => text.json().boxed(),
         false => text.boxed(),
