@@ -1,6 +1,6 @@
 //! What the client's errors mean to a caller.
 
-use aqueduct_core::{ErrorKind, StoreError};
+use aqueduct_core::{ErrorKind, StoreError, StreamDeleted};
 use eventstore::Error;
 use tonic::Code;
 
@@ -17,7 +17,11 @@ impl Operation<'_> {
     /// The client's error as the port's.
     pub(crate) fn failed(self, error: Error) -> StoreError {
         let (kind, problem) = self.judge(&error);
-        StoreError { source: Some(Box::new(error)), ..self.error(kind, problem) }
+        let source = match error {
+            Error::ResourceDeleted => StreamDeleted.into(),
+            error => error.into(),
+        };
+        StoreError { source: Some(source), ..self.error(kind, problem) }
     }
 
     /// No answer within the time that was set.
@@ -58,9 +62,7 @@ impl Operation<'_> {
                 ErrorKind::Stop,
                 format!("{url} denies access: check user and password, and the $acl of the stream"),
             ),
-            Error::ResourceDeleted => {
-                (ErrorKind::Park, "the stream is deleted for good (tombstone)".to_owned())
-            }
+            Error::ResourceDeleted => (ErrorKind::Park, StreamDeleted.to_string()),
             Error::UnsupportedFeature => (
                 ErrorKind::Stop,
                 format!(

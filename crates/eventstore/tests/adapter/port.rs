@@ -144,9 +144,12 @@ async fn what_the_server_refuses_is_parked_with_the_reason() {
     client.tombstone_stream(stream.as_str(), &TombstoneStreamOptions::default()).await.unwrap();
     let problem = refused(store.append(&stream, ExpectedRevision::Any, &[event("x")]).await);
     assert!(problem.contains("tombstone"), "{problem}");
-    let error = store.read_stream(&stream, 0, 1).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Park);
-    assert!(error.to_string().contains("tombstone"), "{error}");
+    for read in [store.read_stream(&stream, 0, 1).await, store.read_stream_back(&stream, 0, 1).await] {
+        let error = read.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Park);
+        assert!(error.is_stream_deleted());
+        assert!(error.to_string().contains("tombstone"), "{error}");
+    }
 }
 
 #[tokio::test]
