@@ -1,5 +1,6 @@
 //! Why a projection ended.
 
+use rdkafka::error::KafkaError;
 use sqlx::migrate::MigrateError;
 
 use crate::TableError;
@@ -44,7 +45,7 @@ pub enum ProjectionError {
         /// Name of the projection.
         projection: &'static str,
         /// The cause.
-        source: rdkafka::error::KafkaError,
+        source: KafkaError,
     },
     /// Records were removed before they were read.
     #[error(
@@ -68,6 +69,18 @@ pub enum ProjectionError {
 }
 
 impl ProjectionError {
+    /// A property that the client refuses is named without its value, which may be a password.
+    pub(crate) fn kafka(projection: &'static str, error: KafkaError) -> Self {
+        let source = match error {
+            // librdkafka's own text shows values only of properties that have a list of them.
+            KafkaError::ClientConfig(result, text, property, _) => {
+                KafkaError::ClientConfig(result, text, property, "(its value is not shown)".to_owned())
+            }
+            other => other,
+        };
+        Self::Kafka { projection, source }
+    }
+
     pub(crate) fn batch(projection: &'static str, error: BatchError) -> Self {
         Self::Batch { projection, source: Box::new(error) }
     }

@@ -1,5 +1,6 @@
 //! A record's raw headers, and the envelope that is read from them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 
 use rdkafka::message::{BorrowedHeaders, Headers as _};
@@ -14,13 +15,20 @@ pub struct Headers {
     bytes: Vec<u8>,
     /// For each header the length of its name, and of its value if it has one.
     lengths: Vec<(usize, Option<usize>)>,
+    /// How many more there are, whose names are not UTF-8: the client can't read them.
+    unnamed: usize,
 }
 
 impl Headers {
     pub(crate) fn copy(borrowed: Option<&BorrowedHeaders>) -> Self {
         let mut headers = Self::default();
-        for header in borrowed.into_iter().flat_map(|headers| headers.iter()) {
-            headers.push(header.key, header.value);
+        let Some(borrowed) = borrowed else { return headers };
+        for index in 0..borrowed.count() {
+            // The client panics at a name that is not UTF-8.
+            match catch_unwind(AssertUnwindSafe(|| borrowed.get(index))) {
+                Ok(header) => headers.push(header.key, header.value),
+                Err(_) => headers.unnamed += 1,
+            }
         }
         headers
     }
@@ -57,6 +65,10 @@ impl Headers {
 
     /// What they say of the record. `key` is the record's key, which must be the stream.
     pub(crate) fn envelope(&self, key: Option<&[u8]>) -> Result<Envelope, HeaderError> {
+        if self.unnamed > 0 {
+            // It may be one of those that say where the event belongs, altered.
+            return Err(HeaderError::Unnamed(self.unnamed));
+        }
         let mut found = Found::default();
         for (name, value) in self.iter() {
             found.put(name, value)?;
@@ -81,6 +93,8 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
 /// A record's headers do not describe an event.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub(crate) enum HeaderError {
+    #[error("the names of {0} headers are not UTF-8")]
+    Unnamed(usize),
     #[error("header {0} is missing")]
     Missing(&'static str),
     #[error("header {name} is {value:?}, expected {expected}")]

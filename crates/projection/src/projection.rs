@@ -270,7 +270,7 @@ impl Projection {
             failure: Arc::clone(&failure),
         };
         let consumer = consumer::join(&self.options, self.topics, context);
-        let consumer = consumer.map_err(|source| ProjectionError::Kafka { projection, source })?;
+        let consumer = consumer.map_err(|error| ProjectionError::kafka(projection, error))?;
         let (queue, mut records) = mpsc::channel(self.options.queue_size);
         // Blocking work of a whole session, with librdkafka's callbacks in it. It ends soon after `stop`, also
         // when nobody waits for it any more.

@@ -33,7 +33,7 @@ pub(crate) const TABLES: &str = "
 
 /// Topics of the tests that run on Kafka: each has its own.
 const TOPICS: &[&str] =
-    &["bank.0", "bank.1", "bank.2", "bank.3", "bank.4", "bank.5", "bank.6", "bank.7", "bank.8"];
+    &["bank.0", "bank.1", "bank.2", "bank.3", "bank.4", "bank.5", "bank.6", "bank.7", "bank.8", "bank.9"];
 
 /// An account with all that happened to it, in order.
 pub(crate) struct Accounts<const TOPIC: usize>;

@@ -206,3 +206,41 @@ async fn a_topic_that_does_not_exist_is_named_and_waited_for() {
     ready(&status).await;
     stop(view).await;
 }
+
+/// Attacks promise 6: the client panics at a header whose name is not UTF-8, and would do so again after each
+/// restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_whose_name_is_no_text_parks_its_stream() {
+    let database = Database::create().await;
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let topic = Topic::create("bank.9", 1).await;
+    let mut events = history(3, 0..2);
+    events[1].unnamed_header = true;
+    topic.write(&events).await;
+    let view = start(Projection::view::<Accounts<9>>(options(&database, brokers, "unnamed"), plain()));
+    database.wait_for(EVENTS, 4).await;
+    database.wait_for("select count(*) from aqueduct.parked", 2).await;
+    let parked = "select stream || ' ' || verdict || ': ' || reason from aqueduct.parked order by \"offset\"";
+    assert_eq!(
+        database.texts(parked).await,
+        [
+            "account-1 faulty: bank.9/0@1: the names of 1 headers are not UTF-8",
+            "account-1 held: bank.9/0@4: an earlier event of the stream is parked"
+        ]
+    );
+    stop(view).await;
+}
+
+/// A property that the client refuses may be a password.
+#[tokio::test]
+async fn a_refused_property_is_named_without_its_value() {
+    let database = Database::create().await;
+    let mut options = options(&database, "localhost:1", "refused");
+    options.properties.insert("ssl.key.passwrod".to_owned(), "hunter2".to_owned());
+    let view = Projection::view::<Accounts<0>>(options, plain());
+    let status = view.status();
+    let error = view.run(CancellationToken::new()).await.unwrap_err();
+    for text in [format!("{error:?}"), status.not_ready().unwrap()] {
+        assert!(text.contains("ssl.key.passwrod") && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Servers, databases, records and waiting.
 
+use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -12,8 +13,9 @@ use aqueduct_projection::{
 use async_trait::async_trait;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::bindings::rd_kafka_header_add;
 use rdkafka::client::DefaultClientContext;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{BorrowedHeaders, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, FutureProducer, FutureRecord};
 use sqlx::PgPool;
 
@@ -124,6 +126,8 @@ pub(crate) struct Made {
     pub(crate) payload: Vec<u8>,
     pub(crate) more: Vec<(&'static str, String)>,
     pub(crate) without: Option<&'static str>,
+    /// In Kafka it has one header more, whose name is not UTF-8.
+    pub(crate) unnamed_header: bool,
 }
 
 /// The event of a stream at a revision, after the one before it.
@@ -136,6 +140,7 @@ pub(crate) fn event(stream: &str, revision: i64, event: &BankEvent) -> Made {
         payload: json(event),
         more: Vec::new(),
         without: None,
+        unnamed_header: false,
     }
 }
 
@@ -173,6 +178,11 @@ impl Made {
         let mut owned = OwnedHeaders::new();
         for (key, value) in headers.iter() {
             owned = owned.insert(Header { key, value });
+        }
+        if self.unnamed_header {
+            let native: *const BorrowedHeaders = owned.as_borrowed();
+            // SAFETY: this is librdkafka's own pointer, and it copies the name.
+            unsafe { rd_kafka_header_add(native.cast_mut().cast(), c"caf\xe9".as_ptr(), -1, ptr::null(), 0) };
         }
         BaseRecord::to(topic).partition(partition).key(&*self.stream).payload(&*self.payload).headers(owned)
     }
