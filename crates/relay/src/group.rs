@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::types::RDKafkaRespErr;
@@ -39,8 +39,7 @@ pub(crate) fn take_part(
     let topic = route.checkpoint_topic();
     let failed = || LaneError::kafka("be a member of the consumer group");
     let member = Member { changes, reachable: AtomicBool::new(true) };
-    let consumer = BaseConsumer::from_config_and_context(&kafka::member(options, route), member);
-    let consumer = consumer.map_err(failed())?;
+    let consumer: BaseConsumer<_> = kafka::client(&kafka::member(options, route), member).map_err(failed())?;
     consumer.subscribe(&[&topic]).map_err(failed())?;
     while !leave.is_cancelled() {
         match consumer.poll(Duration::from_millis(100)) {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 
 use crate::{Options, Route};
 
@@ -84,6 +84,22 @@ fn consumer(options: &Options, route: &Route) -> ClientConfig {
     config
 }
 
+/// Makes a client. The error for a property that librdkafka refuses names it without its value, which may be a
+/// password.
+pub(crate) fn client<C, T>(config: &ClientConfig, context: C) -> KafkaResult<T>
+where
+    C: ClientContext,
+    T: FromClientConfigAndContext<C>,
+{
+    T::from_config_and_context(config, context).map_err(|error| match error {
+        // librdkafka's own text shows values only of properties that have a list of them.
+        KafkaError::ClientConfig(result, text, property, _) => {
+            KafkaError::ClientConfig(result, text, property, "(its value is not shown)".to_owned())
+        }
+        other => other,
+    })
+}
+
 /// Passes what librdkafka says on to `tracing`. None of it is more than a warning: it tries again by itself, and
 /// what it gives up fails a call.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -119,3 +135,26 @@ impl ClientContext for LogContext {
 }
 
 impl ConsumerContext for LogContext {}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::BaseConsumer;
+
+    use super::*;
+    use crate::error::chain;
+    use crate::{LaneError, Pump};
+
+    #[test]
+    fn a_refused_property_is_named_without_its_value() {
+        let mut options = Options::default();
+        options.properties.insert("ssl.key.passwrod".to_owned(), "hunter2".to_owned());
+        let reader = client::<_, BaseConsumer<_>>(&admin(&options), LogContext).err().unwrap();
+        let texts = [
+            chain(&LaneError::kafka("create a reader")(reader)),
+            chain(&Pump::open(&options, "aqueduct.orders.0").err().unwrap()),
+        ];
+        for text in texts {
+            assert!(text.contains("ssl.key.passwrod") && !text.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
@@ -85,8 +85,11 @@ impl Pump {
     fn open_with(config: &ClientConfig, timeout: Duration) -> Result<Self, PumpError> {
         let failed = Arc::new(Mutex::new(None));
         let context = Watch { failed: Arc::clone(&failed) };
-        let producer = BaseProducer::from_config_and_context(config, context)
-            .map_err(|source| PumpError { step: "create", fenced: false, source })?;
+        let producer = kafka::client(config, context).map_err(|source| PumpError {
+            step: "create",
+            fenced: false,
+            source,
+        })?;
         let pump = Self { producer, failed, settled_at: Instant::now() };
         pump.producer.init_transactions(timeout).map_err(|source| pump.error("init", source))?;
         // What went wrong before the connection stood is over.

@@ -1,11 +1,11 @@
 //! The ends of a lane's partitions: where it has to go on, and what an earlier transaction left open there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aqueduct_core::Position;
-use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
@@ -147,8 +147,9 @@ impl LeftOpen<'_> {
 }
 
 fn position_of(topic: &str, record: &OwnedMessage) -> Result<Position, CheckpointError> {
-    let headers = record.headers();
-    let value = headers.and_then(|it| it.iter().find(|header| header.key == header::POSITION)?.value);
+    // The client panics at a name that is not UTF-8. The relay writes none.
+    let find = || record.headers()?.iter().find(|header| header.key == header::POSITION)?.value;
+    let value = catch_unwind(AssertUnwindSafe(find)).ok().flatten();
     value.and_then(|value| str::from_utf8(value).ok()?.parse().ok()).ok_or_else(|| CheckpointError::Foreign {
         topic: topic.to_owned(),
         partition: record.partition(),
@@ -169,8 +170,7 @@ struct Reader {
 
 impl Reader {
     fn new(config: &ClientConfig) -> Result<Self, LaneError> {
-        let consumer = BaseConsumer::from_config_and_context(config, LogContext)
-            .map_err(LaneError::kafka("create a reader"))?;
+        let consumer = kafka::client(config, LogContext).map_err(LaneError::kafka("create a reader"))?;
         Ok(Self { consumer })
     }
 
@@ -285,4 +285,27 @@ enum Found {
     Record(OwnedMessage),
     /// The end of this partition.
     End(i32),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use rdkafka::Timestamp;
+    use rdkafka::bindings::rd_kafka_header_add;
+    use rdkafka::message::{BorrowedHeaders, OwnedHeaders};
+
+    use super::*;
+
+    #[test]
+    fn a_record_of_another_producer_is_refused_whatever_its_headers_are_called() {
+        let headers = OwnedHeaders::new();
+        let native: *const BorrowedHeaders = headers.as_borrowed();
+        // SAFETY: this is librdkafka's own pointer, and it copies the name.
+        unsafe { rd_kafka_header_add(native.cast_mut().cast(), c"caf\xe9".as_ptr(), -1, ptr::null(), 0) };
+        let (topic, time) = ("shop.orders", Timestamp::NotAvailable);
+        let record = OwnedMessage::new(None, None, topic.to_owned(), time, 3, 42, Some(headers));
+        let refused = position_of(topic, &record).unwrap_err();
+        assert!(matches!(refused, CheckpointError::Foreign { partition: 3, offset: 42, .. }), "{refused}");
+    }
 }

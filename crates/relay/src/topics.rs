@@ -1,7 +1,6 @@
 //! The topics a relay needs.
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
@@ -49,8 +48,8 @@ impl TopicsError {
 /// partitions of those that exist. Other settings of existing topics are left alone.
 pub async fn create_topics(options: &Options) -> Result<(), TopicsError> {
     options.validate()?;
-    let admin = AdminClient::from_config_and_context(&kafka::admin(options), LogContext)
-        .map_err(TopicsError::kafka("*"))?;
+    let admin: AdminClient<_> =
+        kafka::client(&kafka::admin(options), LogContext).map_err(TopicsError::kafka("*"))?;
     let mut existing = Vec::new();
     for route in &options.routes {
         // Records are the only copy that consumers have: nothing expires unless somebody decides so.
