@@ -29,7 +29,13 @@ struct Answer {
 impl Registry {
     pub(crate) fn new(url: &str) -> Self {
         let url = url.trim_end_matches('/').to_owned();
-        Self { client: reqwest::Client::new(), url, schemas: HashMap::new() }
+        let mut client = reqwest::Client::builder();
+        if is_on_this_machine(&url) {
+            // A proxy set in the environment would look for it on its own machine.
+            client = client.no_proxy();
+        }
+        // What can't be built so can't be built at all.
+        Self { client: client.build().unwrap_or_default(), url, schemas: HashMap::new() }
     }
 
     /// Fetches the schema unless it is there. One that the registry doesn't know, or that can't be read, is
@@ -62,6 +68,13 @@ impl Registry {
     }
 }
 
+fn is_on_this_machine(url: &str) -> bool {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let host = host.unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -86,6 +99,16 @@ mod tests {
             }
         });
         url
+    }
+
+    #[test]
+    fn a_registry_on_this_machine_is_asked_without_a_proxy() {
+        for url in ["http://localhost:8081", "http://127.8.8.8/api", "http://[::1]:8081"] {
+            assert!(is_on_this_machine(url), "{url}");
+        }
+        for url in ["http://registry:8081", "http://127.0.0.1.example.org", "http://[::2]", "registry"] {
+            assert!(!is_on_this_machine(url), "{url}");
+        }
     }
 
     #[tokio::test]
