@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use aqueduct_core::{ErrorKind, Position, StoreError};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::{CheckpointError, PumpError};
 
@@ -75,9 +75,20 @@ pub enum LaneError {
         /// How long nothing moved.
         seconds: u64,
     },
+    /// The client of the consumer group has found no broker for so long that it is made anew.
+    #[error("no kafka broker of {brokers} could be reached for {seconds} s: joining the consumer group anew")]
+    Unreachable {
+        /// The bootstrap servers.
+        brokers: String,
+        /// For how long.
+        seconds: u64,
+    },
     /// The lane's thread ended without saying why: it panicked, or could not be started.
     #[error("the lane's thread ended unexpectedly")]
     ThreadEnded,
+    /// The lane's reading side panicked.
+    #[error("the lane panicked: the message stands on the process's standard error")]
+    Panicked,
 }
 
 impl LaneError {
@@ -89,11 +100,16 @@ impl LaneError {
     /// lane halts, and looks again now and then.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Kafka { .. }
-            | Self::Transaction(_)
-            | Self::SubscriptionEnded
+            Self::Kafka { source, .. } | Self::Transaction(PumpError { source, .. }) => match refuses(source)
+            {
+                true => ErrorKind::Stop,
+                false => ErrorKind::Retry,
+            },
+            Self::SubscriptionEnded
             | Self::Hung { .. }
-            | Self::ThreadEnded => ErrorKind::Retry,
+            | Self::Unreachable { .. }
+            | Self::ThreadEnded
+            | Self::Panicked => ErrorKind::Retry,
             Self::Topic { .. } | Self::LeftOpen { .. } | Self::Checkpoint(_) | Self::Disorder { .. } => {
                 ErrorKind::Stop
             }
@@ -110,13 +126,32 @@ impl LaneError {
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Transaction(error) if error.fenced => "fenced",
-            Self::Kafka { .. } | Self::Transaction(_) => "kafka",
+            Self::Kafka { .. } | Self::Transaction(_) | Self::Unreachable { .. } => "kafka",
             Self::Topic { .. } | Self::LeftOpen { .. } => "topic",
             Self::Checkpoint(_) => "checkpoint",
             Self::Store(_) | Self::Disorder { .. } | Self::SubscriptionEnded => "store",
-            Self::Hung { .. } | Self::ThreadEnded => "hung",
+            Self::Hung { .. } | Self::ThreadEnded | Self::Panicked => "hung",
         }
     }
+}
+
+/// Whether Kafka refuses what it will go on refusing until somebody changes a setting or a permission. Each try
+/// leaves an aborted batch in the topic, so there should be few of them.
+fn refuses(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        ClusterAuthorizationFailed, InvalidRecord, MessageSizeTooLarge, TopicAuthorizationFailed,
+        TransactionalIdAuthorizationFailed,
+    };
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            ClusterAuthorizationFailed
+                | InvalidRecord
+                | MessageSizeTooLarge
+                | TopicAuthorizationFailed
+                | TransactionalIdAuthorizationFailed
+        )
+    )
 }
 
 /// An error with its causes, on one line.

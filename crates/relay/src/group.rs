@@ -1,8 +1,8 @@
 //! Membership in the consumer group through which instances share a route's lanes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -27,18 +27,36 @@ pub(crate) enum Change {
     Brokers { reachable: bool },
 }
 
-/// Takes part in the group until `leave` is cancelled, then leaves it, so that others take over at once.
+/// How long a member may be without a broker before it has to be made anew. By then the group has long gone on
+/// without it.
+pub(crate) fn patience(options: &Options) -> Duration {
+    Duration::from_millis(options.session_timeout_ms.saturating_mul(3)).max(Duration::from_secs(30))
+}
+
+/// Takes part in the group until `leave` is cancelled, then leaves it, so that others take over at once. After
+/// an error, too, the group is left, and somebody has to take part anew.
+///
 /// Blocks: it lives on a thread of its own. The partitions of the checkpoint topic stand for the lanes;
 /// nothing is read from them here.
+///
+/// A client that has seen no broker for as long as `patience` says is given up: it may never find one again.
+/// librdkafka forgets all brokers, also those it was configured with, when one that is just starting or
+/// stopping tells it that the cluster has none (confluentinc/librdkafka#5301, seen in 2.12.1).
 pub(crate) fn take_part(
     options: &Options,
     route: &Route,
     changes: UnboundedSender<Change>,
     leave: &CancellationToken,
+    patience: Duration,
 ) -> Result<(), LaneError> {
     let topic = route.checkpoint_topic();
     let failed = || LaneError::kafka("be a member of the consumer group");
-    let member = Member { changes, reachable: AtomicBool::new(true) };
+    let member = Member {
+        changes,
+        reachable: AtomicBool::new(true),
+        seen: Mutex::new(Instant::now()),
+        broken: Mutex::new(None),
+    };
     let consumer: BaseConsumer<_> = kafka::client(&kafka::member(options, route), member).map_err(failed())?;
     consumer.subscribe(&[&topic]).map_err(failed())?;
     while !leave.is_cancelled() {
@@ -59,6 +77,17 @@ pub(crate) fn take_part(
                 _ => tracing::debug!(route = route.name, %error, "consumer group"),
             },
         }
+        let member = consumer.context();
+        if let Some(error) = member.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(LaneError::kafka("take or give up lanes")(error));
+        }
+        let unseen = member.seen.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        if unseen > patience {
+            return Err(LaneError::Unreachable {
+                brokers: options.brokers.clone(),
+                seconds: unseen.as_secs(),
+            });
+        }
     }
     // Dropping the consumer revokes what it has and leaves the group.
     Ok(())
@@ -68,6 +97,17 @@ struct Member {
     changes: UnboundedSender<Change>,
     /// What was told last.
     reachable: AtomicBool,
+    /// When a broker was last seen, or the member began.
+    seen: Mutex<Instant>,
+    /// Why lanes could not be taken or given up. As a member of the group it has them all the same, and nobody
+    /// else will get them.
+    broken: Mutex<Option<KafkaError>>,
+}
+
+impl Member {
+    fn break_off(&self, error: KafkaError) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
 }
 
 impl ClientContext for Member {
@@ -82,6 +122,9 @@ impl ClientContext for Member {
     /// Errors tell of a loss only where each broker was connected before, and never that one is back.
     fn stats(&self, statistics: Statistics) {
         let reachable = statistics.brokers.values().any(|broker| broker.state == "UP");
+        if reachable {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
         if self.reachable.swap(reachable, Ordering::Relaxed) != reachable {
             let _ended = self.changes.send(Change::Brokers { reachable });
         }
@@ -98,7 +141,7 @@ impl ConsumerContext for Member {
         let lanes = partitions.elements().iter().map(|it| it.partition() as u32).collect();
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             if let Err(error) = assign(consumer, partitions) {
-                tracing::error!(%error, "could not take lanes");
+                self.break_off(error);
                 return;
             }
             // The receiver is gone when the relay has ended: then there is nothing to start.
@@ -111,7 +154,7 @@ impl ConsumerContext for Member {
             // from waiting for an open transaction.
             let _late = stopped.recv_timeout(STOP_GRACE * 2);
             if let Err(error) = consumer.incremental_unassign(partitions) {
-                tracing::error!(%error, "could not give up lanes");
+                self.break_off(error);
             }
         }
     }
@@ -123,4 +166,66 @@ fn assign(consumer: &BaseConsumer<Member>, partitions: &mut TopicPartitionList) 
     partitions.set_all_offsets(Offset::End)?;
     consumer.incremental_assign(partitions)?;
     consumer.pause(partitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+
+    /// No condition in this test takes this long on a slow, busy machine.
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    /// Waits for a change.
+    async fn until(changes: &mut UnboundedReceiver<Change>, expected: impl Fn(&Change) -> bool) {
+        let wait = async {
+            loop {
+                let change = changes.recv().await.expect("a member");
+                if expected(&change) {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, wait).await.expect("the change in time");
+    }
+
+    /// librdkafka may have lost sight of its brokers for good, even when they are back.
+    #[tokio::test]
+    async fn a_member_that_sees_no_broker_ends_and_another_takes_its_place() {
+        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        let mut options = Options { brokers: cluster.bootstrap_servers(), ..Options::default() };
+        options.session_timeout_ms = 6000;
+        let route: Route = serde_json::from_value(serde_json::json!(
+            {"name": "orders", "topic": "shop.orders", "categories": ["order"]}
+        ))
+        .unwrap();
+        cluster.create_topic(&route.checkpoint_topic(), 1, 1).unwrap();
+        let leave = CancellationToken::new();
+        let join = |patience| {
+            let (options, route, leave) = (options.clone(), route.clone(), leave.clone());
+            let (tell, changes) = unbounded_channel();
+            let member = move || take_part(&options, &route, tell, &leave, patience);
+            (tokio::task::spawn_blocking(member), changes)
+        };
+
+        let (member, mut changes) = join(Duration::from_secs(5));
+        until(&mut changes, |change| matches!(change, Change::Assigned(lanes) if *lanes == [0])).await;
+        cluster.broker_down(1).unwrap();
+        until(&mut changes, |change| matches!(change, Change::Brokers { reachable: false })).await;
+        // Its lanes are given up at once.
+        drop(changes);
+        let ended = tokio::time::timeout(DEADLINE, member).await.expect("an end").unwrap();
+        let error = ended.unwrap_err().to_string();
+        assert!(error.contains(&options.brokers), "{error}");
+
+        cluster.broker_up(1).unwrap();
+        let (member, mut changes) = join(DEADLINE);
+        until(&mut changes, |change| matches!(change, Change::Assigned(lanes) if *lanes == [0])).await;
+        leave.cancel();
+        drop(changes);
+        tokio::time::timeout(DEADLINE, member).await.expect("an end").unwrap().unwrap();
+    }
 }

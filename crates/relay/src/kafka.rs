@@ -28,10 +28,13 @@ pub(crate) fn admin(options: &Options) -> ClientConfig {
     base(options)
 }
 
+/// What a client and a topic have to let through: beside key, value and headers, what the record format adds.
+pub(crate) fn largest_message(options: &Options) -> usize {
+    options.max_record_bytes.get().saturating_add(4096)
+}
+
 pub(crate) fn producer(options: &Options, transactional_id: &str) -> ClientConfig {
     let timeout = options.transaction_timeout_ms.to_string();
-    // Beside key, value and headers, what the record format adds.
-    let message_max = options.max_record_bytes.get().saturating_add(4096);
     let mut config = base(options);
     config
         .set("transactional.id", transactional_id)
@@ -39,7 +42,7 @@ pub(crate) fn producer(options: &Options, transactional_id: &str) -> ClientConfi
         .set("acks", "all")
         .set("transaction.timeout.ms", &timeout)
         .set("message.timeout.ms", &timeout)
-        .set("message.max.bytes", message_max.to_string())
+        .set("message.max.bytes", largest_message(options).to_string())
         // A batch is complete when it is sent: waiting would be paid once per transaction.
         .set("linger.ms", "0")
         // librdkafka's own default is not Java's. The relay names the partition of each record; this is for

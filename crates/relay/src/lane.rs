@@ -1,11 +1,14 @@
 //! A lane, for as long as it is this instance's.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aqueduct_core::ErrorKind;
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::LaneError;
 use crate::error::chain;
 use crate::session::{self, LaneContext};
 use crate::status::LaneState;
@@ -23,7 +26,9 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
     loop {
         context.board.set(LaneState::Starting);
         let began = Instant::now();
-        let result = session::run(&context, &stop).await;
+        // What a panic may leave half done ends with the session; the next one begins at the checkpoint.
+        let session = AssertUnwindSafe(session::run(&context, &stop)).catch_unwind();
+        let result = session.await.unwrap_or(Err(LaneError::Panicked));
         if stop.is_cancelled() {
             break;
         }

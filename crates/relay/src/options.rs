@@ -60,7 +60,8 @@ pub struct Options {
     /// arrives while the one before it commits anyway.
     pub linger_ms: u64,
     /// Largest record (key, headers and value). An event that makes a larger one is a bad event. The topic's
-    /// `max.message.bytes` must allow it.
+    /// `max.message.bytes` must allow it (4 KiB more), or the lane halts at such an event;
+    /// [`create_topics`](crate::create_topics) sees to that for the topics it creates.
     pub max_record_bytes: NonZeroUsize,
     /// How long the broker lets a transaction stay open, and so for how long a relay that vanished holds back
     /// the readers if no other takes over.

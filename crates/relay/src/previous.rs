@@ -11,7 +11,7 @@ pub(crate) enum Previous {
     /// There is none: this is the stream's first.
     None,
     Revision(Revision),
-    /// There was one, but the stream has been truncated: what it was can't be known.
+    /// There was one, but the stream has been truncated or deleted: what it was can't be known.
     Hidden,
 }
 
@@ -37,7 +37,11 @@ impl KnownStreams {
         if self.last.get(&event.stream) == Some(&below) {
             return Ok(Previous::Revision(below));
         }
-        let earlier = store.read_stream_back(&event.stream, below, 1).await?;
+        let earlier = match store.read_stream_back(&event.stream, below, 1).await {
+            // Its events are still in `$all` until the store is scavenged.
+            Err(error) if error.is_stream_deleted() => return Ok(Previous::Hidden),
+            earlier => earlier?,
+        };
         Ok(earlier.first().map_or(Previous::Hidden, |earlier| Previous::Revision(earlier.revision)))
     }
 
@@ -54,7 +58,8 @@ impl KnownStreams {
 
 #[cfg(test)]
 mod tests {
-    use aqueduct_core::{ExpectedRevision, MemoryStore, NewEvent};
+    use aqueduct_core::testing::{Call, ScriptedStore};
+    use aqueduct_core::{ErrorKind, ExpectedRevision, MemoryStore, NewEvent, StreamDeleted};
     use futures::StreamExt as _;
 
     use super::*;
@@ -103,5 +108,21 @@ mod tests {
         let mut known = KnownStreams::new(NonZeroUsize::MIN);
         let before = known.before(&event, &MemoryStore::default()).await.unwrap();
         assert_eq!(before, Previous::Hidden);
+    }
+
+    /// Its earlier events are still in `$all`, and no operator could undo the deletion.
+    #[tokio::test]
+    async fn deletion_for_good_hides_it_but_no_other_refusal() {
+        let (memory, events) = store_with(&["a-1", "a-1"]).await;
+        let refusing = |call: Call<'_>, source| {
+            Err(StoreError { kind: ErrorKind::Park, source, ..call.fails("refused") })
+        };
+        let tombstone = move |call: Call<'_>| refusing(call, Some(StreamDeleted.into()));
+        let store = ScriptedStore::new(memory.clone()).before(tombstone);
+        let mut known = KnownStreams::new(NonZeroUsize::MIN);
+        assert_eq!(known.before(&events[1], &store).await.unwrap(), Previous::Hidden);
+
+        let store = ScriptedStore::new(memory).before(move |call| refusing(call, None));
+        known.before(&events[1], &store).await.unwrap_err();
     }
 }

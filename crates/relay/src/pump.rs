@@ -10,7 +10,6 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
-use rdkafka::util::Timeout;
 
 use crate::{Options, kafka};
 
@@ -53,6 +52,8 @@ pub struct Record {
 /// [`abort_left_open`](Self::abort_left_open)), and only at the start of a pump can that be seen.
 pub struct Pump {
     producer: BaseProducer<Watch>,
+    /// Longest wait for a commit.
+    timeout: Duration,
     failed: Arc<Mutex<Option<KafkaError>>>,
     settled_at: Instant,
 }
@@ -90,7 +91,7 @@ impl Pump {
             fenced: false,
             source,
         })?;
-        let pump = Self { producer, failed, settled_at: Instant::now() };
+        let pump = Self { producer, timeout, failed, settled_at: Instant::now() };
         pump.producer.init_transactions(timeout).map_err(|source| pump.error("init", source))?;
         // What went wrong before the connection stood is over.
         pump.take_in_events();
@@ -145,6 +146,7 @@ impl Pump {
     pub fn transact(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), PumpError> {
         self.begin()?;
         if let Err((step, source)) = self.deliver(records) {
+            let source = self.reason(source);
             // An abort waits for what is in flight, for as long as no broker answers.
             self.producer.purge(PurgeConfig::default().queue().inflight());
             self.take_in_events();
@@ -154,9 +156,9 @@ impl Pump {
             // Only now: it may be the abort that finds out that this producer is fenced.
             return Err(self.error(step, source));
         }
-        // A finite time-out could report a failure for a commit that went through; this one is bounded by
-        // `transaction.timeout.ms`.
-        self.producer.commit_transaction(Timeout::Never).map_err(|source| self.error("commit", source))?;
+        // Nothing else bounds it: librdkafka asks for the commit again as long as the answer is one that may
+        // pass. What went through all the same is found by the next pump.
+        self.producer.commit_transaction(self.timeout).map_err(|source| self.error("commit", source))?;
         self.settled_at = Instant::now() + SETTLE;
         Ok(())
     }
@@ -208,6 +210,17 @@ impl Pump {
         }
     }
 
+    /// A transaction that fails as a whole takes its records out of the queue, and of each of them that is all
+    /// that is said. The reason comes as the answer to the next call, whichever it is.
+    fn reason(&self, source: KafkaError) -> KafkaError {
+        match source.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
+                self.producer.begin_transaction().err().unwrap_or(source)
+            }
+            _ => source,
+        }
+    }
+
     fn failure(&self) -> Option<KafkaError> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -255,5 +268,61 @@ impl ProducerContext for Watch {
         if let Err((error, _)) = result {
             self.keep(error.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aqueduct_core::ErrorKind;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+    use crate::LaneError;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    fn cluster() -> MockCluster<'static, DefaultProducerContext> {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("shop.orders", 1, 1).unwrap();
+        cluster
+    }
+
+    fn pump(cluster: &MockCluster<'_, DefaultProducerContext>) -> Pump {
+        let options = Options { brokers: cluster.bootstrap_servers(), ..Options::default() };
+        Pump::open_with(&kafka::producer(&options, "aqueduct.orders.0"), TIMEOUT).unwrap()
+    }
+
+    fn record() -> Record {
+        let bytes = Bytes::from_static(b"order-7");
+        Record { topic: "shop.orders".into(), partition: 0, key: bytes.clone(), value: bytes, headers: None }
+    }
+
+    #[test]
+    fn a_commit_that_kafka_puts_off_for_ever_ends() {
+        let cluster = cluster();
+        let mut pump = pump(&cluster);
+        pump.transact([record()]).unwrap();
+        let later = RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+        cluster.request_errors(RDKafkaApiKey::EndTxn, &[later; 10_000]);
+        let (ended, end) = std::sync::mpsc::channel();
+        // A thread of its own, so that a commit without an end fails the test.
+        std::thread::spawn(move || ended.send(pump.transact([record()])));
+        let error = end.recv_timeout(TIMEOUT * 12).expect("an end").unwrap_err();
+        assert_eq!(error.step, "commit");
+        assert_eq!(LaneError::from(error).kind(), ErrorKind::Retry);
+    }
+
+    #[test]
+    fn a_transaction_that_is_refused_as_a_whole_says_why() {
+        let cluster = cluster();
+        let mut pump = pump(&cluster);
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::AddPartitionsToTxn, &[refused]);
+        let error = pump.transact([record()]).unwrap_err();
+        let code = error.source.rdkafka_error_code();
+        assert_eq!(code, Some(RDKafkaErrorCode::TopicAuthorizationFailed), "{error:?}");
+        assert_eq!(LaneError::from(error).kind(), ErrorKind::Stop);
     }
 }

@@ -1,11 +1,13 @@
 //! The relay as a component.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_core::{EventStore, Position};
 use aqueduct_schema::{RecordEncoder, Registry, SchemaSet};
+use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -62,8 +64,8 @@ impl Relay {
     /// Relays until `shutdown` is cancelled; then each open transaction is finished (or, if that takes too
     /// long, left to be aborted) and the groups are left, so that other instances take over at once.
     ///
-    /// No fault of Kafka, the store or an event ends it: they are shown by [`status`](Self::status), logged
-    /// and counted, and the lane they concern waits and tries again.
+    /// No fault of Kafka, the store or an event ends it, nor does a panic in a lane: they are shown by
+    /// [`status`](Self::status), logged and counted, and the lane they concern waits and tries again.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RelayError> {
         let relay = Arc::new(self);
         let mut parts = JoinSet::new();
@@ -95,7 +97,8 @@ impl Relay {
                 let (options, route, leave) = (Arc::clone(&self.options), route.clone(), leave.clone());
                 let name = format!("relay-{}", route.name);
                 std::thread::Builder::new().name(name).spawn(move || {
-                    let _relay_gone = ended.send(group::take_part(&options, &route, tell, &leave));
+                    let patience = group::patience(&options);
+                    let _relay_gone = ended.send(group::take_part(&options, &route, tell, &leave, patience));
                 })
             };
             let mut lanes = Lanes { relay: self, route, leave: &leave, running: BTreeMap::new() };
@@ -195,8 +198,9 @@ async fn measure_lag(
     metrics: &LaneMetrics,
 ) {
     loop {
-        // A store that can't be asked shows elsewhere.
-        if let Ok(Some(last)) = store.last_position().await {
+        // A store that can't be asked, or panics, shows elsewhere.
+        let last = AssertUnwindSafe(store.last_position()).catch_unwind().await;
+        if let Ok(Ok(Some(last))) = last {
             let position = position.borrow().unwrap_or(0);
             metrics.lag(last.saturating_sub(position));
         }

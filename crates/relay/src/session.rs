@@ -113,11 +113,26 @@ fn write(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
-    let LaneContext { options, ledger, board, .. } = context;
+    let LaneContext { options, ledger, .. } = context;
     let id = options.transactional_id(&ledger.route, ledger.lane);
-    // In this order: only when the producers before this one are fenced is the end of a topic final.
     let mut pump = progress.during(|| Pump::open(options, &id))?;
-    let checkpoint = progress.during(|| tail::resume(options, ledger, &mut pump))?;
+    let written = write_with(&mut pump, context, started, batches, progress, stop);
+    // The end of a client may hang as well.
+    progress.during(|| drop(pump));
+    written
+}
+
+fn write_with(
+    pump: &mut Pump,
+    context: &LaneContext,
+    started: oneshot::Sender<Option<Checkpoint>>,
+    batches: mpsc::Receiver<HandedOn>,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<(), LaneError> {
+    let LaneContext { options, ledger, board, .. } = context;
+    // Only now, when the producers before this one are fenced, is the end of a topic final.
+    let checkpoint = progress.during(|| tail::resume(options, ledger, pump))?;
     if started.send(checkpoint).is_err() {
         return Ok(());
     }

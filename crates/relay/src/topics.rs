@@ -6,6 +6,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::{Options, OptionsError};
 
+/// Kafka's own `max.message.bytes` of a topic.
+const MAX_MESSAGE_BYTES: usize = 1_048_588;
+
 /// A topic could not be created, or is there and not as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
@@ -44,20 +47,27 @@ impl TopicsError {
     }
 }
 
-/// Creates the routes' topics and checkpoint topics where they are missing, and checks the number of
+/// Creates the routes' topics and checkpoint topics where they are missing, so that they take the largest
+/// record that the options allow, and checks the number of
 /// partitions of those that exist. Other settings of existing topics are left alone.
 pub async fn create_topics(options: &Options) -> Result<(), TopicsError> {
     options.validate()?;
     let admin: AdminClient<_> =
         kafka::client(&kafka::admin(options), LogContext).map_err(TopicsError::kafka("*"))?;
     let mut existing = Vec::new();
+    let largest = kafka::largest_message(options);
+    let largest_text = largest.to_string();
     for route in &options.routes {
         // Records are the only copy that consumers have: nothing expires unless somebody decides so.
-        let records = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+        let mut records =
+            vec![("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+        if largest > MAX_MESSAGE_BYTES {
+            records.push(("max.message.bytes", &largest_text));
+        }
         // Only the last checkpoint counts. The active segment isn't compacted, hence a small one: 1 MiB is
         // the least that brokers allow.
         let checkpoints =
-            [("cleanup.policy", "compact"), ("segment.bytes", "1048576"), ("retention.ms", "-1")];
+            vec![("cleanup.policy", "compact"), ("segment.bytes", "1048576"), ("retention.ms", "-1")];
         for (topic, partitions, settings) in [
             (route.topic.clone(), route.partitions.get(), records),
             (route.checkpoint_topic(), options.lanes.get(), checkpoints),
@@ -66,7 +76,7 @@ pub async fn create_topics(options: &Options) -> Result<(), TopicsError> {
                 name: &topic,
                 num_partitions: partitions as i32,
                 replication: TopicReplication::Fixed(options.replication_factor),
-                config: settings.to_vec(),
+                config: settings,
             };
             let request = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
             let answers = admin.create_topics([&new], &request).await.map_err(TopicsError::kafka(&topic))?;

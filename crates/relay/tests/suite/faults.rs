@@ -1,9 +1,12 @@
 //! Faults, and the promises they attack (the numbers are the design's).
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aqueduct_core::ExpectedRevision::Any;
+use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{EventStore as _, NewEvent};
 use aqueduct_relay::{LaneState, Options, Pump, Record, Status, create_topics, header};
 use bytes::Bytes;
@@ -291,5 +294,53 @@ async fn an_idle_lane_writes_a_checkpoint() {
     let checkpoint = world.checkpoints(1).await.pop().unwrap();
     assert_eq!(checkpoint["position"], appended.position);
     assert_eq!(checkpoint["last"], serde_json::json!({}));
+    relay.stop().await;
+}
+
+/// Promise 1: a panic in a lane's reading side is a fault like another: shown, and tried again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_panics_goes_on() {
+    let world = World::new(shared_stack().await).await;
+    world.append_notes(5, 50).await;
+    let broken = Arc::new(AtomicBool::new(true));
+    let store = {
+        let broken = Arc::clone(&broken);
+        ScriptedStore::new(world.store.clone()).before(move |call| match call {
+            Call::LastPosition | Call::SubscribeAll if broken.load(Ordering::Relaxed) => panic!("scripted"),
+            _ => Ok(()),
+        })
+    };
+    let mut relay = world.start_on(Arc::new(store), world.options.clone());
+    let panicked = |status: &Status| match status.lane(world.route(), 0) {
+        LaneState::Retrying { problem } => problem.contains("panicked"),
+        _ => false,
+    };
+    relay.until("the panic is shown", panicked).await;
+
+    broken.store(false, Ordering::Relaxed);
+    world.assert_complete(50).await;
+    relay.ready().await;
+    relay.stop().await;
+}
+
+/// Promise 7: what Kafka will go on refusing halts the lane, which says so. A topic that the relay creates
+/// takes what the options allow.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_too_large_for_its_topic_halts_the_lane() {
+    let mut world = World::new(shared_stack().await).await;
+    world.options.max_record_bytes = (3 << 20).try_into().unwrap();
+    let data = serde_json::json!({"text": "x".repeat(2 << 20), "colour": "red"}).to_string();
+    world.append("note-0", "Noted", 2, &data).await;
+    // The topic was created for records of a megabyte.
+    let mut relay = world.start();
+    halted(&mut relay, world.route(), &["MessageSizeTooLarge"]).await;
+    relay.stop().await;
+
+    world.options.routes[0].name += ".large";
+    world.options.routes[0].topic += ".large";
+    create_topics(&world.options).await.unwrap();
+    world.publish(&["Noted"]).await;
+    let relay = world.start();
+    world.assert_complete(1).await;
     relay.stop().await;
 }

@@ -1,12 +1,12 @@
 //! A store in memory, a real Kafka, a registry; and what a read_committed reader sees.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aqueduct_core::{
-    CommandId, EventStore as _, ExpectedRevision, MemoryStore, Metadata, NewEvent, Position, RecordedEvent,
+    CommandId, EventStore, ExpectedRevision, MemoryStore, Metadata, NewEvent, Position, RecordedEvent,
     Revision,
 };
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
@@ -35,12 +35,16 @@ pub(crate) async fn own_stack() -> DevStack {
     DevStack::start(options).await.expect("the development stack")
 }
 
+type Relays = Arc<Mutex<Vec<Status>>>;
+
 /// A relay's surroundings, with names that no other test has.
 pub(crate) struct World {
     pub(crate) options: Options,
     pub(crate) store: MemoryStore,
     pub(crate) schemas: Arc<SchemaSet>,
     pub(crate) registry: Registry,
+    /// All that were started here: a test that waits in vain says whether a lane is halted or hangs.
+    relays: Relays,
 }
 
 impl World {
@@ -73,6 +77,7 @@ impl World {
             store: MemoryStore::default(),
             schemas: Arc::new(SchemaSet::load(schemas).expect("schemas")),
             registry: Registry::new(&RegistryOptions::new(stack.registry_url().unwrap())).unwrap(),
+            relays: Arc::default(),
         }
     }
 
@@ -133,9 +138,13 @@ impl World {
     }
 
     pub(crate) fn start_with(&self, options: Options) -> Running {
-        let store = Arc::new(self.store.clone());
+        self.start_on(Arc::new(self.store.clone()), options)
+    }
+
+    pub(crate) fn start_on(&self, store: Arc<dyn EventStore>, options: Options) -> Running {
         let relay = Relay::new(options, store, Arc::clone(&self.schemas), self.registry.clone()).unwrap();
         let (status, shutdown) = (relay.status(), CancellationToken::new());
+        self.relays.lock().unwrap().push(status.clone());
         let task = tokio::spawn(relay.run(shutdown.clone()));
         Running { status, shutdown, task }
     }
@@ -144,15 +153,18 @@ impl World {
     pub(crate) fn records(&self, count: usize) -> impl Future<Output = Vec<Seen>> + use<> {
         let (brokers, topic) = (self.options.brokers.clone(), self.topic().to_owned());
         let partitions = self.options.routes[0].partitions.get();
-        let read = tokio::task::spawn_blocking(move || read_topic(&brokers, &topic, partitions, count));
+        let relays = Arc::clone(&self.relays);
+        let read =
+            tokio::task::spawn_blocking(move || read_topic(&brokers, &topic, partitions, count, relays));
         async { read.await.expect("reading the topic") }
     }
 
     /// The checkpoints of the route's first lane, as JSON.
     pub(crate) async fn checkpoints(&self, count: usize) -> Vec<serde_json::Value> {
         let (brokers, topic) = (self.options.brokers.clone(), self.options.routes[0].checkpoint_topic());
-        let read = tokio::task::spawn_blocking(move || read_topic(&brokers, &topic, 1, count)).await.unwrap();
-        read.iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
+        let relays = Arc::clone(&self.relays);
+        let read = tokio::task::spawn_blocking(move || read_topic(&brokers, &topic, 1, count, relays));
+        read.await.unwrap().iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
     }
 
     /// Every event of the store stands in the topic once, each stream in order: nothing lost, nothing doubled.
@@ -267,7 +279,7 @@ pub(crate) fn reader(brokers: &str) -> BaseConsumer {
 }
 
 /// Reads until every partition's end was seen after at least `count` records.
-pub(crate) fn read_topic(brokers: &str, topic: &str, partitions: u32, count: usize) -> Vec<Seen> {
+fn read_topic(brokers: &str, topic: &str, partitions: u32, count: usize, relays: Relays) -> Vec<Seen> {
     let consumer = reader(brokers);
     let mut all = TopicPartitionList::new();
     for partition in 0..partitions as i32 {
@@ -277,7 +289,12 @@ pub(crate) fn read_topic(brokers: &str, topic: &str, partitions: u32, count: usi
     let (mut seen, mut ended) = (Vec::new(), vec![false; partitions as usize]);
     let deadline = Instant::now() + DEADLINE;
     while seen.len() < count || ended.contains(&false) {
-        assert!(Instant::now() < deadline, "{} of {count} records in {topic} in time", seen.len());
+        assert!(
+            Instant::now() < deadline,
+            "{} of {count} records in {topic} in time; not ready, of each relay: {:?}",
+            seen.len(),
+            relays.lock().unwrap().iter().map(Status::not_ready).collect::<Vec<_>>()
+        );
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(record)) => {
                 ended[record.partition() as usize] = false;
