@@ -26,6 +26,12 @@ fn field(good: &'static [&'static str], odd: &'static [&'static str]) -> impl St
     ]
 }
 
+/// Quotes, commas and carriage returns wherever they may stand: only the parsers can say how many fields that is.
+fn quotes() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(&["\"", "\"", ",", "\r", " ", "5"][..]), 0..7)
+        .prop_map(|parts| parts.concat())
+}
+
 fn line() -> impl Strategy<Value = String> {
     let fields = (
         field(
@@ -111,6 +117,7 @@ fn line() -> impl Strategy<Value = String> {
     });
     prop_oneof![
         40 => line,
+        4 => quotes().prop_map(|text| format!("{text},22423,TEXT,1,2010-12-01 08:26:00,1,,France")),
         1 => prop::sample::select(&["", "536365,22423", ",,,,,,,", "a,b,c,d,e,f,g,h,i"][..]).prop_map(str::to_owned),
     ]
 }

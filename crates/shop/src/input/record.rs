@@ -57,7 +57,7 @@ impl<R: BufRead> Records<R> {
             let number = self.lines;
             match self.line.len() {
                 0 => {}
-                ..=LINE_BYTES => return Ok(Some(Record { number, fields: self.fields() })),
+                1..=LINE_BYTES => return Ok(Some(Record { number, fields: self.fields() })),
                 _ => return Ok(Some(Record { number, fields: Err(Broken::TooLong) })),
             }
         }

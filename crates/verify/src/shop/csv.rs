@@ -7,6 +7,9 @@ use std::io::{self, BufRead, Read as _};
 /// Bytes of a line at most, without its end.
 const LONGEST: usize = 65_536;
 
+/// What a field says, without its quotes.
+pub(super) type Field<'a> = Cow<'a, [u8]>;
+
 /// A line of the file, without its end.
 pub(super) enum Text<'a> {
     Whole(&'a [u8]),
@@ -30,7 +33,7 @@ pub(super) fn next_line<'a>(input: &mut impl BufRead, kept: &'a mut Vec<u8>) -> 
 }
 
 /// The fields of a line; none if a quote is open at its end.
-pub(super) fn fields(line: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
+pub(super) fn fields(line: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut fields = Vec::new();
     let mut rest = Some(line);
     while let Some(line) = rest {
@@ -42,7 +45,7 @@ pub(super) fn fields(line: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
 }
 
 /// The first field, and what follows its comma if there is one.
-fn first_field(line: &[u8]) -> Option<(Cow<'_, [u8]>, Option<&[u8]>)> {
+fn first_field(line: &[u8]) -> Option<(Field<'_>, Option<&[u8]>)> {
     let Some(mut rest) = line.strip_prefix(b"\"") else {
         // A quote elsewhere than at the beginning is a character like others.
         let (field, others) = until_comma(line);
