@@ -1,5 +1,6 @@
 //! The product's services, each a process of its own from this very binary.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -104,13 +105,17 @@ impl Service {
         }
     }
 
-    /// What keeps it from its work, as it says itself.
+    /// What keeps it from its work, as it says itself; what several of its parts say is said once.
     pub(crate) async fn problem(&self) -> Option<String> {
         let answer = client().get(format!("{}/health/ready", self.url)).timeout(ANSWER).send().await;
         match answer {
             Ok(answer) if answer.status().is_success() => None,
-            Ok(answer) => Some(answer.text().await.unwrap_or_default().trim().to_owned()),
-            Err(_) => Some("does not answer".to_owned()),
+            Ok(answer) => {
+                let parts: HashMap<String, String> = answer.json().await.unwrap_or_default();
+                let reasons: BTreeSet<String> = parts.into_values().collect();
+                Some(reasons.into_iter().collect::<Vec<_>>().join("; "))
+            }
+            Err(_) => Some("it does not answer".to_owned()),
         }
     }
 

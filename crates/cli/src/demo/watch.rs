@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How often the services are asked what keeps them.
 const ASK: Duration = Duration::from_secs(1);
 /// A problem that is over sooner is not worth a line: a service that joins its group has one, too.
-const LASTS: Duration = Duration::from_secs(5);
+const LASTS: Duration = Duration::from_secs(15);
 
 /// Nothing moves any more.
 #[derive(Debug, thiserror::Error)]
