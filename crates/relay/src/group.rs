@@ -41,7 +41,7 @@ pub(crate) fn patience(options: &Options) -> Duration {
 ///
 /// A client that has seen no broker for as long as `patience` says is given up: it may never find one again.
 /// librdkafka forgets all brokers, also those it was configured with, when one that is just starting or
-/// stopping tells it that the cluster has none (confluentinc/librdkafka#5301, seen in 2.12.1).
+/// stopping tells it that the cluster has none (confluentinc/librdkafka#5301, 2.12.1).
 pub(crate) fn take_part(
     options: &Options,
     route: &Route,
@@ -49,15 +49,24 @@ pub(crate) fn take_part(
     leave: &CancellationToken,
     patience: Duration,
 ) -> Result<(), LaneError> {
+    let consumer: BaseConsumer<_> =
+        kafka::client(&kafka::member(options, route), Member::new(changes)).map_err(failed())?;
+    // Dropping the consumer revokes what it has and leaves the group.
+    serve(&consumer, options, route, leave, patience)
+}
+
+fn failed() -> impl FnOnce(KafkaError) -> LaneError {
+    LaneError::kafka("be a member of the consumer group")
+}
+
+fn serve(
+    consumer: &BaseConsumer<Member>,
+    options: &Options,
+    route: &Route,
+    leave: &CancellationToken,
+    patience: Duration,
+) -> Result<(), LaneError> {
     let topic = route.checkpoint_topic();
-    let failed = || LaneError::kafka("be a member of the consumer group");
-    let member = Member {
-        changes,
-        reachable: AtomicBool::new(true),
-        seen: Mutex::new(Instant::now()),
-        broken: Mutex::new(None),
-    };
-    let consumer: BaseConsumer<_> = kafka::client(&kafka::member(options, route), member).map_err(failed())?;
     consumer.subscribe(&[&topic]).map_err(failed())?;
     while !leave.is_cancelled() {
         match consumer.poll(Duration::from_millis(100)) {
@@ -89,7 +98,6 @@ pub(crate) fn take_part(
             });
         }
     }
-    // Dropping the consumer revokes what it has and leaves the group.
     Ok(())
 }
 
@@ -105,6 +113,15 @@ struct Member {
 }
 
 impl Member {
+    fn new(changes: UnboundedSender<Change>) -> Self {
+        Self {
+            changes,
+            reachable: AtomicBool::new(true),
+            seen: Mutex::new(Instant::now()),
+            broken: Mutex::new(None),
+        }
+    }
+
     fn break_off(&self, error: KafkaError) {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
@@ -142,6 +159,8 @@ impl ConsumerContext for Member {
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             if let Err(error) = assign(consumer, partitions) {
                 self.break_off(error);
+                // Without an answer to the rebalance librdkafka never lets a member leave.
+                let _nothing = consumer.incremental_assign(&TopicPartitionList::new());
                 return;
             }
             // The receiver is gone when the relay has ended: then there is nothing to start.
@@ -155,6 +174,7 @@ impl ConsumerContext for Member {
             let _late = stopped.recv_timeout(STOP_GRACE * 2);
             if let Err(error) = consumer.incremental_unassign(partitions) {
                 self.break_off(error);
+                let _nothing = consumer.incremental_unassign(&TopicPartitionList::new());
             }
         }
     }
@@ -179,6 +199,18 @@ mod tests {
     /// No condition in this test takes this long on a slow, busy machine.
     const DEADLINE: Duration = Duration::from_secs(60);
 
+    fn cluster() -> (MockCluster<'static, DefaultProducerContext>, Options, Route) {
+        let cluster = MockCluster::new(1).unwrap();
+        let mut options = Options { brokers: cluster.bootstrap_servers(), ..Options::default() };
+        options.session_timeout_ms = 6000;
+        let route: Route = serde_json::from_value(serde_json::json!(
+            {"name": "orders", "topic": "shop.orders", "categories": ["order"]}
+        ))
+        .unwrap();
+        cluster.create_topic(&route.checkpoint_topic(), 1, 1).unwrap();
+        (cluster, options, route)
+    }
+
     /// Waits for a change.
     async fn until(changes: &mut UnboundedReceiver<Change>, expected: impl Fn(&Change) -> bool) {
         let wait = async {
@@ -195,14 +227,7 @@ mod tests {
     /// librdkafka may have lost sight of its brokers for good, even when they are back.
     #[tokio::test]
     async fn a_member_that_sees_no_broker_ends_and_another_takes_its_place() {
-        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
-        let mut options = Options { brokers: cluster.bootstrap_servers(), ..Options::default() };
-        options.session_timeout_ms = 6000;
-        let route: Route = serde_json::from_value(serde_json::json!(
-            {"name": "orders", "topic": "shop.orders", "categories": ["order"]}
-        ))
-        .unwrap();
-        cluster.create_topic(&route.checkpoint_topic(), 1, 1).unwrap();
+        let (cluster, options, route) = cluster();
         let leave = CancellationToken::new();
         let join = |patience| {
             let (options, route, leave) = (options.clone(), route.clone(), leave.clone());
@@ -227,5 +252,27 @@ mod tests {
         leave.cancel();
         drop(changes);
         tokio::time::timeout(DEADLINE, member).await.expect("an end").unwrap().unwrap();
+    }
+
+    /// Otherwise the lanes would be its own for the group, and run nowhere.
+    #[tokio::test]
+    async fn a_member_that_cannot_take_its_lanes_leaves_the_group() {
+        let (_cluster, options, route) = cluster();
+        let (tell, mut changes) = unbounded_channel();
+        let member = tokio::task::spawn_blocking(move || {
+            let config = kafka::member(&options, &route);
+            let consumer: BaseConsumer<_> = kafka::client(&config, Member::new(tell)).unwrap();
+            // What is assigned already can't be assigned once more.
+            let mut lanes = TopicPartitionList::new();
+            lanes.add_partition_offset(&route.checkpoint_topic(), 0, Offset::End).unwrap();
+            consumer.incremental_assign(&lanes).unwrap();
+            serve(&consumer, &options, &route, &CancellationToken::new(), DEADLINE)
+        });
+        let ended = tokio::time::timeout(DEADLINE, member).await.expect("an end").unwrap();
+        let error = ended.unwrap_err().to_string();
+        assert!(error.contains("take or give up lanes"), "{error}");
+        while let Some(change) = changes.recv().await {
+            assert!(!matches!(change, Change::Assigned(_)), "no lane is to be started");
+        }
     }
 }
