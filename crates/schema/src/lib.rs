@@ -70,7 +70,8 @@ mod upcast;
 
 pub use generate::{GenerateError, generate};
 pub use limits::{
-    MAX_AVRO_ALLOCATION, MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_COST, MAX_VALUES,
+    MAX_AVRO_ALLOCATION, MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_COST, MAX_RULE_DEPTH,
+    MAX_VALUES,
 };
 pub use load::LoadError;
 pub use publish::{PublishError, Published, TopicEvents, publish};

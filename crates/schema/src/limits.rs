@@ -22,3 +22,7 @@ pub const MAX_RULE_COST: u64 = 1 << 28;
 
 /// The longest text of a rule, in bytes.
 pub const MAX_RULE_BYTES: usize = 1024;
+
+/// The deepest nesting of a rule, each operator of a chain (`a + b + c`) counted as a level: a level takes some
+/// 40 KiB of stack when the rule runs (measured without optimisation), and a usual thread has 2 MiB.
+pub const MAX_RULE_DEPTH: usize = 24;

@@ -204,6 +204,15 @@ fn rules_that_are_wrong() {
         "has a macro over a list within another, whose cost can't be bounded"
     );
     assert_eq!(rule(json!(format!("'{}'", "x".repeat(1024)))), "is longer than 1024 bytes");
+    // Each of these once ended the process, on a thread of the usual stack: twelve brackets while they were parsed,
+    // a long chain when the rule ran.
+    let within = |open: &str, times: usize, close: &str| {
+        rule(json!(format!("{}'a'{}", open.repeat(times), close.repeat(times))))
+    };
+    assert_eq!(within("[", 90, "]"), "is nested deeper than 24");
+    assert_eq!(within("{'a': ", 90, "}"), "is nested deeper than 24");
+    assert_eq!(within("'a' + ", 100, ""), "is nested deeper than 24");
+    assert!(within("(", 500, ")").starts_with("does not parse: "));
     assert_eq!(
         refused(versions(&[json!([{"name": "y", "type": "string", "upcast": "'a'"}])])),
         "a/Happened/v1.avsc: field y of a.Happened: its upcast rule has no older version to start from"
