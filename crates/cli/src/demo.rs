@@ -38,8 +38,8 @@ use crate::{Failure, setup, verify};
 const LOOK: Duration = Duration::from_millis(200);
 /// 128 + SIGINT, as a shell reports it.
 const INTERRUPTED: u8 = 130;
-/// What takes long at the first start, and what goes wrong; the checker says itself what it meets in Kafka. The services log as configured, into files
-/// of their own.
+/// What takes long at the first start, and what goes wrong; the checker says itself what it meets in Kafka. The
+/// services log as configured, into files of their own.
 const LOG: &str = "warn,aqueduct_devstack=info,aqueduct_service=info,rdkafka=off,librdkafka=off";
 
 /// Runs the demo. Everything it starts ends with it.

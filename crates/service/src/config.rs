@@ -5,6 +5,7 @@
 //! `[postgres]` from a file, without the line end: the way for secrets. An unknown key is an error.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -66,7 +67,10 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
     let mut figment = Figment::from(Toml::string(&text)).merge(plain_variables());
-    for (variable, value) in std::env::vars() {
+    // Variables of others may hold any bytes.
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    for (variable, value) in std::env::vars_os().filter_map(text) {
         if let Some((key, file)) = secret(&variable, &value) {
             let secret = std::fs::read_to_string(&file).map_err(|source| ConfigError::Secret {
                 variable,
