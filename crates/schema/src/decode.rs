@@ -84,14 +84,14 @@ impl<'l, 'de> Part<'_, 'l, 'de> {
         Ok(())
     }
 
-    /// Goes from a union to its branch.
+    /// Goes from a union to its branch, which is no level of its own, as it is none in JSON: what can be written
+    /// must be readable.
     fn branch(mut self) -> Result<Self, Mismatch> {
         let Shape::Union(union) = self.shape else { return Ok(self) };
         self.enter()?;
         let index = self.walk.input.length()?;
         let branch = union.branches.get(index);
         self.shape = branch.ok_or_else(|| Mismatch::new(format!("the union has no branch {index}")))?;
-        self.depth += 1;
         Ok(self)
     }
 

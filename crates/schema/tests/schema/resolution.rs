@@ -217,3 +217,28 @@ fn limits_of_size_and_depth() {
         set.from_avro::<Value>("Happened", 1, &[0x80, 0xa8, 0xd6, 0xb9, 0x07, 0]).unwrap_err().to_string();
     assert!(refused.contains("more than 1000000 values"), "{refused}");
 }
+
+/// Each level is a record, an array or an object in JSON and a call or more in each walk over it: the deepest that
+/// JSON's parser lets through must do on the stack of a usual thread, which a test's is, and Avro's bytes, which can
+/// claim any depth, must be refused.
+#[test]
+fn the_deepest_event_does_not_end_the_process() {
+    let node =
+        json!({"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]});
+    let old = json!([{"name": "x", "type": node}]);
+    let seen = json!({"name": "y", "type": "boolean", "upcast": "event.x == old.x"});
+    let set = versions(&[old, json!([{"name": "x", "type": node}, seen])]).unwrap();
+    let event = |depth: usize| {
+        format!("{{\"x\":{}{{\"next\":null}}{}}}", "{\"next\":".repeat(depth), "}".repeat(depth)).into_bytes()
+    };
+    let stored = set.check("Happened", 1, event(125)).unwrap();
+    let latest = set.upcast("Happened", 1, &stored).unwrap();
+    let avro = set.to_avro("Happened", 1, &stored).unwrap();
+    assert_eq!(set.from_avro::<Value>("Happened", 2, &avro).unwrap().to_string().as_bytes(), latest);
+    let refused = set.check("Happened", 1, event(126)).unwrap_err().to_string();
+    assert!(refused.contains("recursion limit exceeded"), "{refused}");
+
+    let deeper = vec![2; 1_000_000];
+    let refused = set.from_avro::<Value>("Happened", 1, &deeper).unwrap_err().to_string();
+    assert!(refused.ends_with(": nested deeper than 128"), "{refused}");
+}
