@@ -159,8 +159,6 @@ impl ConsumerContext for Member {
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             if let Err(error) = assign(consumer, partitions) {
                 self.break_off(error);
-                // Without an answer to the rebalance librdkafka never lets a member leave.
-                let _nothing = consumer.incremental_assign(&TopicPartitionList::new());
                 return;
             }
             // The receiver is gone when the relay has ended: then there is nothing to start.
@@ -168,13 +166,13 @@ impl ConsumerContext for Member {
         } else {
             let (done, stopped) = mpsc::channel();
             let lost = consumer.assignment_lost();
-            let _ended = self.changes.send(Change::Revoked { lanes, lost, done });
             // Fencing keeps a lane that hangs from writing after another has it; this only saves the other
             // from waiting for an open transaction.
-            let _late = stopped.recv_timeout(STOP_GRACE * 2);
+            if self.changes.send(Change::Revoked { lanes, lost, done }).is_ok() {
+                let _late = stopped.recv_timeout(STOP_GRACE * 2);
+            }
             if let Err(error) = consumer.incremental_unassign(partitions) {
                 self.break_off(error);
-                let _nothing = consumer.incremental_unassign(&TopicPartitionList::new());
             }
         }
     }
@@ -229,6 +227,7 @@ mod tests {
     async fn a_member_that_sees_no_broker_ends_and_another_takes_its_place() {
         let (cluster, options, route) = cluster();
         let leave = CancellationToken::new();
+        let _a_test_that_fails_ends = leave.clone().drop_guard();
         let join = |patience| {
             let (options, route, leave) = (options.clone(), route.clone(), leave.clone());
             let (tell, changes) = unbounded_channel();
@@ -259,6 +258,8 @@ mod tests {
     async fn a_member_that_cannot_take_its_lanes_leaves_the_group() {
         let (_cluster, options, route) = cluster();
         let (tell, mut changes) = unbounded_channel();
+        let leave = CancellationToken::new();
+        let _a_test_that_fails_ends = leave.clone().drop_guard();
         let member = tokio::task::spawn_blocking(move || {
             let config = kafka::member(&options, &route);
             let consumer: BaseConsumer<_> = kafka::client(&config, Member::new(tell)).unwrap();
@@ -266,13 +267,15 @@ mod tests {
             let mut lanes = TopicPartitionList::new();
             lanes.add_partition_offset(&route.checkpoint_topic(), 0, Offset::End).unwrap();
             consumer.incremental_assign(&lanes).unwrap();
-            serve(&consumer, &options, &route, &CancellationToken::new(), DEADLINE)
+            serve(&consumer, &options, &route, &leave, DEADLINE)
         });
-        let ended = tokio::time::timeout(DEADLINE, member).await.expect("an end").unwrap();
-        let error = ended.unwrap_err().to_string();
+        let nothing_assigned = async {
+            while let Some(change) = changes.recv().await {
+                assert!(!matches!(change, Change::Assigned(_)), "no lane is to be started");
+            }
+        };
+        tokio::time::timeout(DEADLINE, nothing_assigned).await.expect("an end");
+        let error = member.await.unwrap().unwrap_err().to_string();
         assert!(error.contains("take or give up lanes"), "{error}");
-        while let Some(change) = changes.recv().await {
-            assert!(!matches!(change, Change::Assigned(_)), "no lane is to be started");
-        }
     }
 }
