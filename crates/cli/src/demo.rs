@@ -67,7 +67,8 @@ pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> 
     let checked = on_stack(arguments, &configuration, &stack, &plan, &path, wanted);
     let finished = match shutdown.run_until_cancelled(checked).await {
         None => Ok(ExitCode::from(INTERRUPTED)),
-        Some(Err(error)) => Err(error),
+        // A server that has ended is the reason, whatever was noticed first.
+        Some(Err(error)) => Err(stack.check().await.err().map_or(error, Failure::from)),
         Some(Ok((exit_code, services))) => {
             if arguments.keep {
                 shutdown.cancelled().await;
@@ -219,10 +220,8 @@ impl Services {
         let mut latency = None;
         let mut watch = Watch::new();
         loop {
-            let looked = stages.look().await;
-            // Why it can't be looked, if so.
+            let done = stages.look().await?;
             stack.check().await?;
-            let done = looked?;
             match latency {
                 Some(latency) if done => return Ok((latency, stages.times())),
                 Some(_) => tokio::time::sleep(LOOK).await,

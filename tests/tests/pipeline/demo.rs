@@ -69,20 +69,24 @@ async fn a_run_that_was_killed_is_resumed_and_completed() {
     let directory = data.path().to_str().unwrap();
     let arguments = ["--orders", "60", "--json", "--data", directory];
     let log = data.path().join("demo.log");
-    for fault in [Fault::Demo(Signal::SIGKILL), Fault::Demo(Signal::SIGINT), Fault::Kafka] {
+    let faults = [Fault::Demo(Signal::SIGKILL), Fault::Demo(Signal::SIGINT), Fault::Kafka];
+    for (run, fault) in (1..).zip(faults) {
         let mut running = Child::spawn(demo(&arguments), &Conditions::plain(), &log).unwrap();
-        let relayed = data.path().join("logs/relay.log");
-        let before = std::fs::metadata(&relayed).map_or(0, |file| file.len());
-        eventually("the services run", async || {
-            assert!(running.ended().unwrap().is_none(), "{}", std::fs::read_to_string(&log).unwrap());
-            (std::fs::metadata(&relayed).ok()?.len() > before).then_some(())
-        })
-        .await;
-
+        // The logs hold those of the runs before, too.
+        let mut says_so_often = async |log: &Path, text: &str| {
+            eventually(&format!("{} says: {text}", log.display()), async || {
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                assert!(running.ended().unwrap().is_none(), "{said}");
+                (said.matches(text).count() == run).then_some(())
+            })
+            .await;
+        };
+        says_so_often(&log, "starting the servers").await;
         let second = demo(&arguments).output().unwrap();
         assert_eq!(second.status.code(), Some(1), "a second process on the directory is refused");
         assert!(text(&second).contains(directory), "{}", text(&second));
 
+        says_so_often(&data.path().join("logs/relay.log"), "after this position route=\"orders\"").await;
         match fault {
             Fault::Demo(signal) => running.signal(signal),
             Fault::Kafka => kill(child_of(running.pid(), "kafka.Kafka"), Signal::SIGKILL).unwrap(),
