@@ -62,8 +62,8 @@ pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> 
     let shutdown = shutdown::on_signal()?;
     let measured = tokio::select! {
         measured = measure(arguments, &configuration) => measured?,
-        // 128 + SIGINT, as a shell reports it. What was started ends with its owner.
-        () = shutdown.cancelled() => return Ok(ExitCode::from(130)),
+        // What was started ends with its owner.
+        () = shutdown.cancelled() => return Ok(ExitCode::from(shutdown::INTERRUPTED)),
     };
     Report(measured).print(arguments.json)?;
     Ok(ExitCode::SUCCESS)

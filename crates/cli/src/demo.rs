@@ -36,8 +36,6 @@ use crate::{Failure, setup, verify};
 
 /// Pause between two looks at the stages.
 const LOOK: Duration = Duration::from_millis(200);
-/// 128 + SIGINT, as a shell reports it.
-const INTERRUPTED: u8 = 130;
 /// What takes long at the first start, and what goes wrong; the checker says itself what it meets in Kafka. The
 /// services log as configured, into files of their own.
 const LOG: &str = "warn,aqueduct_devstack=info,aqueduct_service=info,rdkafka=off,librdkafka=off";
@@ -61,12 +59,12 @@ pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> 
     eprintln!("starting the servers");
     let starting = DevStack::start(stack_options(arguments, &configuration));
     let Some(stack) = shutdown.run_until_cancelled(starting).await else {
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(ExitCode::from(shutdown::INTERRUPTED));
     };
     let stack = stack?;
     let checked = on_stack(arguments, &configuration, &stack, &plan, &path, wanted);
     let finished = match shutdown.run_until_cancelled(checked).await {
-        None => Ok(ExitCode::from(INTERRUPTED)),
+        None => Ok(ExitCode::from(shutdown::INTERRUPTED)),
         // A server that has ended is the reason, whatever was noticed first.
         Some(Err(error)) => Err(stack.check().await.err().map_or(error, Failure::from)),
         Some(Ok((exit_code, services))) => {

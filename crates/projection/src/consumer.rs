@@ -30,8 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often Kafka is told of the offsets, for its lag to show.
 const SHOW_OFFSETS: Duration = Duration::from_secs(1);
 
-/// How often it is looked for topics that can't be read: while there are any, and while there are none.
-const LOOK_FOR_TOPICS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(60));
+/// How often it is looked for topics that can't be read, while there are any.
+const WHILE_UNREADABLE: Duration = Duration::from_secs(3);
+/// And while there are none.
+const WHILE_READABLE: Duration = Duration::from_secs(60);
 /// How long Kafka may take to say whether a topic exists.
 const ABOUT_A_TOPIC: Duration = Duration::from_secs(1);
 
@@ -293,7 +295,7 @@ struct UnreadableTopics {
 
 impl UnreadableTopics {
     fn look(&mut self, consumer: &Consumer) {
-        let every = if self.none { LOOK_FOR_TOPICS.1 } else { LOOK_FOR_TOPICS.0 };
+        let every = if self.none { WHILE_READABLE } else { WHILE_UNREADABLE };
         if self.looked.is_some_and(|looked| looked.elapsed() < every) {
             return;
         }

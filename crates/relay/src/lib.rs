@@ -11,8 +11,9 @@
 //!   the projections holds without that condition.
 //! - **Order.** The records of a stream are in the order of its revisions, in one partition.
 //! - **Errors.** An event that can't become a record halts its lane, and so does a checkpoint that doesn't
-//!   agree with its topic, or what Kafka will go on refusing (a permission, a size). Nothing is skipped. [`Status`], the log and the [metrics] name the event, the cause
-//!   and what to do; once that is done the lane goes on by itself.
+//!   agree with its topic, or what Kafka will go on refusing (a permission, a size). Nothing is skipped.
+//!   [`Status`], the log and the [metrics] name the event, the cause and what to do; once that is done the lane
+//!   goes on by itself.
 //!
 //! ```no_run
 //! use std::sync::Arc;

@@ -3,6 +3,9 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// Exit code of a command that a signal ended: 128 + SIGINT, as a shell reports it.
+pub const INTERRUPTED: u8 = 130;
+
 /// A token that is cancelled at the first SIGTERM or SIGINT. A second one ends the process at once.
 pub fn on_signal() -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -20,8 +23,7 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
                     tracing::info!("stopping: what is at hand is finished first; once more to stop at once");
                     asked.cancel();
                 }
-                // 128 + SIGINT, as a shell reports it.
-                false => std::process::exit(130),
+                false => std::process::exit(INTERRUPTED.into()),
             }
         }
     });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::services::Service;
@@ -63,8 +64,10 @@ impl Watch {
         if self.asked.elapsed() < ASK {
             return Vec::new();
         }
-        for service in services {
-            match service.problem().await {
+        // All at once: the run stands still meanwhile.
+        let problems = join_all(services.iter().map(|service| service.problem())).await;
+        for (service, problem) in services.iter().zip(problems) {
+            match problem {
                 Some(text) => self.note(service.name(), text),
                 None => drop(self.problems.remove(service.name())),
             }
