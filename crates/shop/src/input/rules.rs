@@ -1,4 +1,4 @@
-//! How each kind of line is treated: the table in the README, as code.
+//! How each kind of line is booked: the table in this crate's README, as code.
 
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -36,7 +36,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// All rules, as the README's table lists them.
+    /// All rules, in the order of the README's table.
     pub const ALL: [Self; 12] = [
         Self::OrderLine,
         Self::FreeItem,
