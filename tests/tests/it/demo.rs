@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::harness::{BINARY, PATIENCE, configuration, eventually};
+use crate::support::{BINARY, PATIENCE, configuration, eventually};
 
 fn demo(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);

@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::harness::{PATIENCE, Pipeline, eventually};
+use crate::support::{PATIENCE, Pipeline, eventually};
 
 /// Route, its topic, and the categories of streams it carries.
 const ROUTES: [(&str, &str, &[&str]); 3] = [

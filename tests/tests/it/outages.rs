@@ -3,7 +3,7 @@
 
 use aqueduct_shop::input::{Feeder, Month, Plan};
 
-use crate::harness::{Pipeline, Service, Shop, eventually, finished, plan};
+use crate::support::{Pipeline, Service, Shop, eventually, finished, plan};
 
 const ORDERS: usize = 32;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::harness::ROOT;
+use crate::support::ROOT;
 
 /// The metric names in a text: words that begin with the product's prefix, without a histogram's suffixes.
 fn names(text: &str) -> BTreeSet<String> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aqueduct_shop::input::{Feeder, Month, Plan, Step};
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pipeline, Service, Shop, eventually, plan, say};
+use crate::support::{Pipeline, Service, Shop, eventually, plan, say};
 use crate::watch::{READERS, Watch};
 
 /// Orders that are fed at a time while a service is to be caught; three times as many are there for each kill.
@@ -140,7 +140,7 @@ async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
     while supply.feed(ORDERS_A_KILL).await {}
     say(&format!("kills inside a transaction, a batch, a half-answered order: {inside:?} of {rounds} each"));
 
-    let report = crate::harness::finished(&pipeline, orders).await;
+    let report = crate::support::finished(&pipeline, orders).await;
     assert!(report.is_clean(), "{report}");
     assert!(inside.iter().all(|inside| *inside >= rounds / INSIDE), "{inside:?} of {rounds}");
 }

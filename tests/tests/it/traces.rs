@@ -10,7 +10,7 @@ use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
-use crate::harness::{Pipeline, eventually};
+use crate::support::{Pipeline, eventually};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -54,7 +54,7 @@ fn header(brokers: &str, topic: &str, key: &str) -> Option<String> {
     consumer.assign(&all).unwrap();
     let mut ends = 0;
     while ends < 4 {
-        match consumer.poll(crate::harness::PATIENCE)? {
+        match consumer.poll(crate::support::PATIENCE)? {
             Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ends += 1,
             Err(error) => panic!("{error}"),
             Ok(record) if record.key() == Some(key.as_bytes()) => {

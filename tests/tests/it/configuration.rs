@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{BINARY, configuration};
+use crate::support::{BINARY, configuration};
 
 /// What `aqueduct relay` says of a configuration.
 fn said(file: &Path, environment: &[(&str, &str)]) -> String {
