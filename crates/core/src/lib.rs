@@ -55,6 +55,7 @@ mod codec;
 mod envelope;
 mod error;
 mod ids;
+pub mod mapping;
 mod memory;
 mod repository;
 mod store;
