@@ -6,11 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Place of an event within its stream, from 0 without holes (unless the stream was truncated).
+/// Place of an event within its stream, from 0 without gaps (unless the stream was truncated).
 pub type Revision = u64;
-
-/// Place of an event in `$all`: the commit position of the store's log. Grows, with gaps.
-pub type Position = u64;
 
 /// Name of a stream, `<aggregate type>-<aggregate id>` for streams of aggregates: `order-536365`.
 /// Cloning is cheap.

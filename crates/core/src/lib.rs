@@ -57,6 +57,7 @@ mod error;
 mod ids;
 pub mod mapping;
 mod memory;
+mod position;
 mod repository;
 mod store;
 pub mod testing;
@@ -66,8 +67,9 @@ pub use bus::{EventBus, HandlerFailure};
 pub use codec::{Codec, CodecError, PlainCodec};
 pub use envelope::{Metadata, MetadataError, NewEvent, RecordedEvent};
 pub use error::ErrorKind;
-pub use ids::{CommandId, Position, Revision, StreamName};
+pub use ids::{CommandId, Revision, StreamName};
 pub use memory::MemoryStore;
+pub use position::Position;
 pub use repository::{Answer, CommandRequest, ExecuteError, Repository, RepositoryOptions};
 #[doc(hidden)]
 pub mod __private {

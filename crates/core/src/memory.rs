@@ -64,7 +64,7 @@ impl EventStore for MemoryStore {
             log.all.push(RecordedEvent {
                 stream: stream.clone(),
                 revision,
-                position: place as Position,
+                position: Position::at(place as u64),
                 id: event.id,
                 event_type: event.event_type.clone(),
                 data: event.data.clone(),
@@ -75,7 +75,7 @@ impl EventStore for MemoryStore {
         self.length.send_replace(log.all.len());
         Ok(Appended {
             revision: (count + events.len()).saturating_sub(1) as Revision,
-            position: log.all.len().saturating_sub(1) as Position,
+            position: Position::at(log.all.len().saturating_sub(1) as u64),
         })
     }
 
@@ -105,7 +105,7 @@ impl EventStore for MemoryStore {
     }
 
     fn subscribe_all(&self, after: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
-        let start = after.map_or(0, |position| position as usize + 1);
+        let start = after.map_or(0, |position| position.commit as usize + 1);
         let state = (self.clone(), self.length.subscribe(), start, false);
         futures::stream::unfold(state, |(store, mut length, next, caught_up)| async move {
             if let Some(event) = store.read(|log| log.all.get(next).cloned()) {

@@ -1,6 +1,6 @@
 //! Between core's events and the client's.
 
-use aqueduct_core::{NewEvent, RecordedEvent, StreamName};
+use aqueduct_core::{NewEvent, Position, RecordedEvent, StreamName};
 use eventstore::EventData;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -20,12 +20,16 @@ pub(crate) fn from_client(event: eventstore::ResolvedEvent) -> Option<RecordedEv
         created: created(&event),
         stream: StreamName::from(event.stream_id),
         revision: event.revision,
-        position: event.position.commit,
+        position: position(event.position),
         id: event.id,
         event_type: event.event_type,
         data: event.data,
         metadata: event.custom_metadata,
     })
+}
+
+pub(crate) fn position(position: eventstore::Position) -> Position {
+    Position { commit: position.commit, prepare: position.prepare }
 }
 
 /// The client's own `created` is cut to whole seconds; the server's ticks of 100 ns are in the metadata.

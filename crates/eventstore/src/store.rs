@@ -197,7 +197,8 @@ impl Inner {
             |actual| AppendError::WrongExpectedRevision { stream: stream.clone(), expected, actual };
         match outcome {
             Ok(written) => {
-                Ok(Appended { revision: written.next_expected_version, position: written.position.commit })
+                let position = event::position(written.position);
+                Ok(Appended { revision: written.next_expected_version, position })
             }
             Err(Failure::Client(Error::WrongExpectedVersion { current, .. })) => {
                 Err(wrong_revision(match current {

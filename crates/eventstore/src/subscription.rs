@@ -1,7 +1,7 @@
 //! A subscription to `$all` that does not end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aqueduct_core::{AllItem, ErrorKind, Position, StoreError};
@@ -41,9 +41,9 @@ struct Task {
 
 /// How far the task is. Shared by its reading and its watching half, which run in turn, never in parallel.
 struct Progress {
-    /// The position of the last event that was handed on, plus one; 0 before the first. Only events move
-    /// it: a checkpoint of the server may lie beyond events that were not delivered yet.
-    next: AtomicU64,
+    /// The position of the last event that was handed on. Only events move it: a checkpoint of the server may
+    /// be beyond events that were not delivered yet.
+    position: Mutex<Option<Position>>,
     /// Messages of any kind.
     messages: AtomicU64,
     /// The server's turn; otherwise the consumer's.
@@ -82,7 +82,7 @@ impl Task {
                     tracing::warn!(
                         reason,
                         cause,
-                        after = self.progress.position(),
+                        after = self.progress.position().map(tracing::field::display),
                         "subscribing to $all again"
                     );
                 }
@@ -109,8 +109,8 @@ impl Task {
             return end;
         }
         let options = SubscribeToAllOptions::default().position(match self.progress.position() {
-            Some(position) => {
-                StreamPosition::Position(eventstore::Position { commit: position, prepare: position })
+            Some(Position { commit, prepare }) => {
+                StreamPosition::Position(eventstore::Position { commit, prepare })
             }
             None => StreamPosition::Start,
         });
@@ -189,7 +189,7 @@ impl Task {
                 return Ok(());
             }
             if let Some(position) = position {
-                self.progress.next.store(position + 1, Ordering::Relaxed);
+                self.progress.handed_on(position);
             }
         }
     }
@@ -236,14 +236,18 @@ impl End {
 impl Progress {
     fn after(position: Option<Position>) -> Self {
         Self {
-            next: AtomicU64::new(position.map_or(0, |position| position.saturating_add(1))),
+            position: Mutex::new(position),
             messages: AtomicU64::new(0),
             waiting_for_server: AtomicBool::new(false),
         }
     }
 
     fn position(&self) -> Option<Position> {
-        self.next.load(Ordering::Relaxed).checked_sub(1)
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handed_on(&self, position: Position) {
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = Some(position);
     }
 
     fn messages(&self) -> u64 {

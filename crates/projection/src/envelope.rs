@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aqueduct_core::{Position, Revision, StreamName};
+use aqueduct_core::{Revision, StreamName};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -18,8 +18,8 @@ pub struct Envelope {
     /// Place of the stream's last earlier record on the topic; [`Previous::Unknown`] where the relay could
     /// not tell (the header is left out).
     pub previous: Previous,
-    /// `ce_position`: place in `$all`.
-    pub position: Position,
+    /// `ce_position`: commit position in `$all`.
+    pub position: u64,
     /// `ce_id`: `7@order-42`, unique in the source.
     pub id: String,
     /// `ce_eventid`: the stored event's id, not unique; what follows from the event names it as its cause.

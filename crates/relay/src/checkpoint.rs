@@ -36,8 +36,8 @@ pub struct Checkpoint {
     pub rule: String,
     /// Event types of which records were made, with the stored versions met.
     pub met: BTreeMap<String, BTreeSet<u32>>,
-    /// The last record that the lane wrote to each of its partitions: its `ce_position`.
-    pub last: BTreeMap<i32, Position>,
+    /// The last record that the lane wrote to each of its partitions: its `ce_position`, a commit position.
+    pub last: BTreeMap<i32, u64>,
 }
 
 impl Checkpoint {
@@ -67,7 +67,7 @@ pub(crate) struct Tail {
     /// Offset after the last one; above 0 in a partition that held records once.
     pub(crate) end: i64,
     /// `ce_position` of the last record.
-    pub(crate) position: Option<Position>,
+    pub(crate) position: Option<u64>,
 }
 
 /// The checkpoint can't be right, or not for this configuration. The relay does not guess: going on from a
@@ -120,7 +120,7 @@ pub enum CheckpointError {
         /// The partition that shows it.
         partition: i32,
         /// Position of its last record.
-        tail: Position,
+        tail: u64,
         /// Position of the checkpoint, where there is one.
         checkpoint: Option<Position>,
     },
@@ -138,9 +138,9 @@ pub enum CheckpointError {
         /// The partition that shows it.
         partition: i32,
         /// Position of the record that should be its last.
-        expected: Position,
+        expected: u64,
         /// Position of the record that is, where there is one.
-        found: Option<Position>,
+        found: Option<u64>,
     },
     /// Kafka has lost the end of a transaction in some partitions and kept it in others.
     #[error(
@@ -160,7 +160,7 @@ pub enum CheckpointError {
         /// Where the open transaction begins.
         offset: i64,
         /// Position of an event in it.
-        position: Position,
+        position: u64,
         /// Position of the checkpoint.
         checkpoint: Position,
     },
@@ -214,7 +214,7 @@ impl Ledger {
         &self,
         position: Position,
         met: &BTreeMap<String, BTreeSet<u32>>,
-        last: &BTreeMap<i32, Position>,
+        last: &BTreeMap<i32, u64>,
     ) -> Checkpoint {
         Checkpoint {
             version: VERSION,
@@ -261,7 +261,7 @@ impl Ledger {
         let position = checkpoint.map(|it| it.position);
         for tail in tails {
             if let Some(found) = tail.position
-                && position.is_none_or(|position| found > position)
+                && position.is_none_or(|position| found > position.commit)
             {
                 return Err(CheckpointError::Behind {
                     topic: topic.clone(),
@@ -319,12 +319,12 @@ mod tests {
         Ledger::new(serde_json::from_value(route).unwrap(), 0, 1)
     }
 
-    fn checkpoint(position: Position, last: &[(i32, Position)]) -> Checkpoint {
+    fn checkpoint(position: u64, last: &[(i32, u64)]) -> Checkpoint {
         let met = BTreeMap::from([("OrderCreated".to_owned(), BTreeSet::from([1, 2]))]);
-        ledger().at(position, &met, &last.iter().copied().collect())
+        ledger().at(Position::at(position), &met, &last.iter().copied().collect())
     }
 
-    fn tail(partition: i32, end: i64, position: Option<Position>) -> Tail {
+    fn tail(partition: i32, end: i64, position: Option<u64>) -> Tail {
         Tail { partition, end, position }
     }
 
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn one_of_another_configuration_is_refused() {
         let json = serde_json::to_vec(&checkpoint(9, &[])).unwrap();
-        assert_eq!(ledger().parse(&json).unwrap().position, 9);
+        assert_eq!(ledger().parse(&json).unwrap().position, Position::at(9));
 
         let mut route = ledger().route;
         route.categories.insert("return".to_owned());
@@ -381,9 +381,12 @@ mod tests {
 
     #[test]
     fn it_does_not_lie_beyond_the_store() {
-        ledger().check_store(None, None).unwrap();
-        ledger().check_store(Some(9), Some(9)).unwrap();
-        ledger().check_store(Some(9), Some(8)).unwrap_err();
-        ledger().check_store(Some(0), None).unwrap_err();
+        let check = |checkpoint: Option<u64>, store: Option<u64>| {
+            ledger().check_store(checkpoint.map(Position::at), store.map(Position::at))
+        };
+        check(None, None).unwrap();
+        check(Some(9), Some(9)).unwrap();
+        check(Some(9), Some(8)).unwrap_err();
+        check(Some(0), None).unwrap_err();
     }
 }

@@ -144,7 +144,7 @@ struct Work<'a> {
     known: KnownStreams,
     met: BTreeMap<String, BTreeSet<u32>>,
     /// The last record written to each partition.
-    last: BTreeMap<i32, Position>,
+    last: BTreeMap<i32, u64>,
     /// Position of the last event dealt with.
     received: Option<Position>,
     /// Position of the last checkpoint handed on, and when that was.
@@ -278,7 +278,7 @@ impl<'a> Work<'a> {
             count(&mut self.batch.upcast, &event.event_type);
         }
         self.known.passed(event);
-        self.last.insert(partition, event.position);
+        self.last.insert(partition, event.position.commit);
         match self.met.get_mut(&event.event_type) {
             Some(versions) if versions.contains(&version) => {}
             _ => {

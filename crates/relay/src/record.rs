@@ -110,6 +110,7 @@ impl Headers {
 mod tests {
     use std::collections::BTreeMap;
 
+    use aqueduct_core::Position;
     use rdkafka::message::Headers as _;
 
     use super::*;
@@ -127,7 +128,7 @@ mod tests {
         let event = RecordedEvent {
             stream: "order-42".into(),
             revision: 7,
-            position: 1234,
+            position: Position::at(1234),
             id: "00000000-0000-0000-0000-000000000004".parse().unwrap(),
             event_type: "OrderCreated".to_owned(),
             data: Default::default(),

@@ -201,8 +201,8 @@ async fn measure_lag(
         // A store that can't be asked, or panics, shows elsewhere.
         let last = AssertUnwindSafe(store.last_position()).catch_unwind().await;
         if let Ok(Ok(Some(last))) = last {
-            let position = position.borrow().unwrap_or(0);
-            metrics.lag(last.saturating_sub(position));
+            let position = position.borrow().map_or(0, |position| position.commit);
+            metrics.lag(last.commit.saturating_sub(position));
         }
         tokio::time::sleep(LAG_INTERVAL).await;
     }

@@ -98,7 +98,7 @@ async fn prepare(
     tracing::info!(
         route = ledger.route.name,
         lane = ledger.lane,
-        position,
+        position = position.map(tracing::field::display),
         "the lane goes on after this position"
     );
     let store = store.as_ref();

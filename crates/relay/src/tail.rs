@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aqueduct_core::Position;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
@@ -104,7 +103,7 @@ impl LeftOpen<'_> {
         for (_, partition, start) in open.iter().filter(|it| *it.0 == **topic) {
             let record = self.everything.first_record(topic, *partition, *start)?;
             let position = position_of(topic, &record)?;
-            if position <= checkpoint.position {
+            if position <= checkpoint.position.commit {
                 return Err(CheckpointError::Torn {
                     topic: topic.clone(),
                     lane: self.ledger.lane,
@@ -146,7 +145,7 @@ impl LeftOpen<'_> {
     }
 }
 
-fn position_of(topic: &str, record: &OwnedMessage) -> Result<Position, CheckpointError> {
+fn position_of(topic: &str, record: &OwnedMessage) -> Result<u64, CheckpointError> {
     // The client panics at a name that is not UTF-8. The relay writes none.
     let find = || record.headers()?.iter().find(|header| header.key == header::POSITION)?.value;
     let value = catch_unwind(AssertUnwindSafe(find)).ok().flatten();

@@ -139,7 +139,7 @@ impl Watch {
             let message = message.unwrap();
             let checkpoint: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
             let route = message.topic().rsplit_once('.').unwrap().1.to_owned();
-            last.insert(route, checkpoint["position"].as_u64().unwrap());
+            last.insert(route, serde_json::from_value(checkpoint["position"].clone()).unwrap());
         }
         last.clone()
     }

@@ -16,8 +16,8 @@ use crate::Failure;
 
 /// A transaction as a relay wrote it.
 pub(super) struct Transaction {
-    /// Each with the position of its event.
-    records: Vec<(Position, Record)>,
+    /// Each with the commit position of its event.
+    records: Vec<(u64, Record)>,
     checkpoint: Record,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn transactions(
         (route.topic.as_str().into(), route.checkpoint_topic().into());
     let mut rest = written;
     let cut = |(upto, checkpoint): &(Position, bytes::Bytes)| {
-        let (now, later) = rest.split_at(rest.partition_point(|record| record.position <= *upto));
+        let (now, later) = rest.split_at(rest.partition_point(|record| record.position <= upto.commit));
         rest = later;
         let record = |record: &Written| {
             let Written { position, partition, key, value, headers } = record.clone();
@@ -95,7 +95,7 @@ async fn read(
         let mut batch = Vec::with_capacity(records.len() + 1);
         for (position, record) in records {
             let event = next(&mut all).await?;
-            if event.position != position {
+            if event.position.commit != position {
                 return Err(
                     format!("{} came where a record is of position {position}", event.reference()).into()
                 );

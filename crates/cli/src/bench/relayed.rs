@@ -133,8 +133,8 @@ impl Surroundings {
 /// A record as the relay wrote it.
 #[derive(Debug, Clone)]
 pub(super) struct Written {
-    /// Of its event in `$all`.
-    pub(super) position: Position,
+    /// Commit position of its event in `$all`.
+    pub(super) position: u64,
     pub(super) partition: i32,
     pub(super) key: Bytes,
     pub(super) value: Bytes,

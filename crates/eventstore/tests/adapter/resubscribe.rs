@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aqueduct_core::{AppendError, ErrorKind, EventStore, ExpectedRevision, StreamName};
+use aqueduct_core::{AppendError, ErrorKind, EventStore, ExpectedRevision, Position, StreamName};
 use aqueduct_eventstore::{EventStoreDb, Options};
 use futures::StreamExt as _;
 
@@ -103,7 +103,7 @@ async fn a_store_that_ends_before_our_position_is_refused() {
     let store = server.store();
     let stream = StreamName::from("note-other");
     let end = store.append(&stream, ExpectedRevision::Any, &[event("0")]).await.unwrap().position;
-    let mut subscription = store.subscribe_all(Some(end + 1_000_000));
+    let mut subscription = store.subscribe_all(Some(Position::at(end.commit + 1_000_000)));
     let error = soon(subscription.next()).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stop);
     assert!(error.to_string().contains("another store"), "{error}");

@@ -1,6 +1,6 @@
 //! The read model `shop.orders`.
 
-use aqueduct_core::{Position, Revision};
+use aqueduct_core::Revision;
 use aqueduct_projection::{Envelope, Key, View};
 use jiff::civil::{Date, DateTime};
 use rust_decimal::Decimal;
@@ -30,8 +30,8 @@ pub struct OrderRow {
     confirmed: Option<Decimal>,
     /// Of the last event in the row, within the order's stream.
     revision: Revision,
-    /// Of the last event in the row, in `$all`.
-    position: Position,
+    /// Commit position of the last event in the row, in `$all`.
+    position: u64,
 }
 
 /// Where an order stands.

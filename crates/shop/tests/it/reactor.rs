@@ -94,7 +94,7 @@ async fn envelope(store: &TestStore, stream: &str) -> Envelope {
     let event = store.stream(stream).await.pop().expect("an event");
     Envelope {
         stream: event.stream.clone(),
-        position: event.position,
+        position: event.position.commit,
         id: event.reference(),
         event_id: Some(event.id),
         full_type: format!("shop.orders.{}", event.event_type),

@@ -68,7 +68,7 @@ impl TestStore {
 
     /// How many events there are.
     pub(crate) async fn count(&self) -> u64 {
-        self.memory.last_position().await.unwrap().map_or(0, |last| last + 1)
+        self.memory.last_position().await.unwrap().map_or(0, |last| last.commit + 1)
     }
 
     /// The events of a stream.

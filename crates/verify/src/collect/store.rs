@@ -1,6 +1,6 @@
 //! `$all`, from the first event to the last.
 
-use aqueduct_core::{RecordedEvent, StreamName};
+use aqueduct_core::{Position, RecordedEvent, StreamName};
 use eventstore::{Client, ClientSettings, ReadAllOptions, StreamPosition};
 use jiff::Timestamp;
 
@@ -44,7 +44,7 @@ pub(crate) async fn read_store(url: &str, ours: impl Fn(&str) -> bool) -> Result
         let recorded = RecordedEvent {
             stream: StreamName::from(event.stream_id),
             revision: event.revision,
-            position: event.position.commit,
+            position: Position { commit: event.position.commit, prepare: event.position.prepare },
             id: event.id,
             event_type: event.event_type,
             data: event.data,

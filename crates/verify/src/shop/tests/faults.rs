@@ -1,5 +1,6 @@
 //! One fault each, between each two stages.
 
+use aqueduct_core::Position;
 use serde_json::{Value, json};
 
 use super::shopkeeper::Happening;
@@ -72,7 +73,7 @@ fn renumber(happenings: &mut [Happening]) {
     let mut next = std::collections::HashMap::new();
     for (number, Happening { event, .. }) in happenings.iter_mut().enumerate() {
         let revision = next.entry(event.stream.clone()).or_insert(0);
-        (event.revision, event.position) = (*revision, number as u64 * 100);
+        (event.revision, event.position) = (*revision, Position::at(number as u64 * 100));
         *revision += 1;
     }
 }
@@ -262,7 +263,7 @@ fn others_streams_are_left_alone() {
     for stream in ["$settings", "$$order-1", "invoices-1", "orders"] {
         let mut more = world.happenings[0].clone();
         more.event.stream = stream.into();
-        more.event.position = 1_000_000;
+        more.event.position = Position::at(1_000_000);
         world.happenings.push(more);
     }
     assert_eq!(world.judge(), []);

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 
-use aqueduct_core::{CommandId, Metadata, RecordedEvent, StreamName};
+use aqueduct_core::{CommandId, Metadata, Position, RecordedEvent, StreamName};
 use serde_json::{Value, json};
 
 use crate::shop::book::{Book, Item, Order, Return};
@@ -145,7 +145,7 @@ impl<'a> Keeper<'a> {
         let event = RecordedEvent {
             stream,
             revision: *revision,
-            position: number * 100 + 50,
+            position: Position::at(number * 100 + 50),
             id: command_id.event_id(0),
             event_type: event_type.to_owned(),
             data: serde_json::to_vec(&stored).unwrap().into(),
