@@ -20,6 +20,7 @@ mod thread;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
+use aqueduct::Configuration;
 use aqueduct_devstack::{DevStack, Options as StackOptions};
 use aqueduct_service::{TelemetryOptions, shutdown, telemetry};
 use clap::ValueEnum;
@@ -27,7 +28,6 @@ use clap::ValueEnum;
 use self::relayed::Surroundings;
 use self::report::{Comparison, Report};
 use crate::Failure;
-use crate::configuration::Configuration;
 
 /// Measures the product beside the least that does the same work, on servers of its own
 #[derive(Debug, Clone, clap::Args)]
@@ -55,13 +55,13 @@ enum What {
 
 /// Runs the comparisons. The servers are this command's own, with the durability of their defaults; what it makes
 /// on them is gone afterwards.
-pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
     // Spans and counters cost the product what they cost in its own processes; its log would only be in the way.
     let quiet = TelemetryOptions { log: "warn,aqueduct_devstore=error".to_owned(), ..Default::default() };
     let _telemetry = telemetry::init("aqueduct-bench", &quiet)?;
     let shutdown = shutdown::on_signal()?;
     let measured = tokio::select! {
-        measured = measure(arguments, &configuration) => measured?,
+        measured = measure(&arguments, &configuration) => measured?,
         // What was started ends with its owner.
         () = shutdown.cancelled() => return Ok(ExitCode::from(shutdown::INTERRUPTED)),
     };

@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aqueduct_core::EventStore;
+use aqueduct::{Configuration, EventStore};
 use aqueduct_devstack::{Data, DevStack, Part};
 use aqueduct_eventstore::EventStoreDb;
+use aqueduct_service::config::variable;
 use aqueduct_service::{TelemetryOptions, shutdown, telemetry};
 use aqueduct_shop::input::{self, Endpoints, Feeder, Plan, Step};
 use sqlx::PgPool;
@@ -31,8 +32,8 @@ use self::services::{Environment, Service};
 use self::stages::{StageTimes, Stages};
 use self::summary::Summary;
 use self::watch::Watch;
-use crate::configuration::{Addresses, Configuration};
-use crate::{Failure, setup, verify};
+use crate::configuration::{Addresses, Demo};
+use crate::{Failure, verify};
 
 /// Pause between two looks at the stages.
 const LOOK: Duration = Duration::from_millis(200);
@@ -41,11 +42,15 @@ const LOOK: Duration = Duration::from_millis(200);
 const LOG: &str = "warn,aqueduct_devstack=info,aqueduct_service=info,rdkafka=off,librdkafka=off";
 
 /// Runs the demo. Everything it starts ends with it.
-pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
+    let arguments = &arguments;
     let log = TelemetryOptions { log: LOG.to_owned(), ..TelemetryOptions::default() };
     let _telemetry = telemetry::init("aqueduct-demo", &log)?;
     let shutdown = shutdown::on_signal()?;
-    let path = arguments.input.as_ref().unwrap_or(&configuration.demo.input).clone();
+    let path = match &arguments.input {
+        Some(path) => path.clone(),
+        None => Demo::input(&configuration)?,
+    };
     let lines = input::read(&path)?;
     let wanted = Manifest {
         orders: arguments.orders.limit(),
@@ -109,8 +114,8 @@ async fn on_stack(
         postgres: stack.postgres_url()?.to_owned(),
     };
     let given = configuration;
-    let configuration = given.clone().with(addresses.clone());
-    setup::run(&configuration).await?;
+    let configuration = addresses.configure(given);
+    aqueduct_shop::app().set_up(&configuration).await?;
 
     let mut services = Services::start(&configuration, &addresses, stack.data_dir()).await?;
     let ran = services.run(plan, &addresses, stack, manifest.latency).await;
@@ -156,16 +161,23 @@ impl Services {
         let logs = data.join("logs");
         std::fs::create_dir_all(&logs)?;
         let mut overrides = addresses.to_environment();
-        let listeners = ["RELAY", "PROJECT", "USERS", "ORDERS", "LEGACY_ORDERS", "INVENTORY"];
-        overrides.extend(listeners.map(|name| (format!("AQUEDUCT_HTTP__{name}"), "127.0.0.1:0".to_owned())));
+        let listeners = [
+            "http.relay",
+            "http.project",
+            "shop.users",
+            "shop.orders",
+            "shop.legacy_orders",
+            "shop.inventory",
+        ];
+        overrides.extend(listeners.map(|key| (variable(key), "127.0.0.1:0".to_owned())));
         let environment = Environment { config: configuration.path.clone(), overrides, logs };
         let start = |name, arguments: &'static [&'static str]| Service::start(name, arguments, &environment);
         let (relay, projections, users, orders, legacy_orders, inventory) = tokio::try_join!(
             start("relay", &["relay"]),
-            start("projections", &["project"]),
+            start("projections", &["shop", "project"]),
             start("users", &["shop", "users"]),
             start("orders", &["shop", "orders"]),
-            start("legacy-orders", &["shop", "orders", "--legacy"]),
+            start("legacy-orders", &["shop", "legacy-orders"]),
             start("inventory", &["shop", "inventory"]),
         )?;
         Ok(Self { relay, projections, users, orders, legacy_orders, inventory })

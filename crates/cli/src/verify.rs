@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use aqueduct::Configuration;
 use aqueduct_verify::{Options, Report, check};
 
 use crate::Failure;
-use crate::configuration::{Addresses, Configuration};
+use crate::configuration::{Addresses, Demo};
 
 /// Compare the input with the event store, the topics and the tables, and name what differs
 #[derive(clap::Args)]
@@ -23,9 +24,12 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) async fn run(arguments: &Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
-    let addresses = configuration.addresses()?;
-    let input = arguments.input.clone().unwrap_or_else(|| configuration.demo.input.clone());
+pub(crate) async fn run(arguments: Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
+    let addresses = Addresses::of(&configuration)?;
+    let input = match arguments.input {
+        Some(input) => input,
+        None => Demo::input(&configuration)?,
+    };
     let report =
         check(&options(&configuration, &addresses, input, arguments.orders.map(NonZeroUsize::get))).await?;
     print(&report, arguments.json)?;

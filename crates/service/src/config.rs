@@ -2,94 +2,110 @@
 //!
 //! `AQUEDUCT_RELAY__LANES=8` overrides `lanes` in `[relay]`: prefix, then the path with two underscores
 //! between its parts. `AQUEDUCT_POSTGRES__URL_FILE=/run/secrets/url` takes the value of `url` in
-//! `[postgres]` from a file, without the line end: the way for secrets. An unknown key is an error.
+//! `[postgres]` from a file, without the line end: the way for secrets. An unknown key is an error, in the
+//! environment too; another variable with the prefix is a warning.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+mod environment;
+mod error;
+mod layer;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
+use figment::Provider as _;
 use figment::error::Kind;
-use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::providers::{Format as _, Toml};
+use figment::value::{Dict, Value};
 use serde::de::DeserializeOwned;
 
-const PREFIX: &str = "AQUEDUCT_";
-/// Variables with the prefix that are no configuration keys: where this file is, and what `aqueduct-devstack` reads.
-const NOT_KEYS: [&str; 3] = ["CACHE", "CONFIG", "POSTGRES_FROM"];
-const SECRET_SUFFIX: &str = "_FILE";
+pub use self::environment::variable;
+pub use self::error::ConfigError;
+use self::layer::Layer;
 
-/// The configuration can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file is not there, or not readable.
-    #[error("configuration file {path} can't be read: create it, or name another with --config")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A secret's file is not there, or not readable.
-    #[error("{variable} names {path}, which can't be read")]
-    Secret {
-        /// The environment variable.
-        variable: String,
-        /// The file it names.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A key does not exist.
-    #[error("{place}: there is no key `{key}`{hint}")]
-    UnknownKey {
-        /// The file, or the environment.
-        place: String,
-        /// Full path of the key, `relay.lane`.
-        key: String,
-        /// The nearest key there is, as a question.
-        hint: String,
-    },
-    /// A value is missing, or of the wrong form.
-    #[error("{place}: `{key}`: {problem}")]
-    Value {
-        /// The file, or the environment.
-        place: String,
-        /// Full path of the key.
-        key: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+/// A file and the environment that overrides it, read but not yet interpreted.
+#[derive(Debug, Clone)]
+pub struct Document {
+    path: PathBuf,
+    layers: Vec<Layer>,
+    warnings: Vec<String>,
+    sections: Vec<String>,
 }
 
-/// Reads the file, then lets the environment override it. `T` and all its parts should
-/// `deny_unknown_fields`.
+/// Reads the file and lets the environment override it. `T` and all its parts should `deny_unknown_fields`.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-    let mut figment = Figment::from(Toml::string(&text)).merge(plain_variables());
-    // Variables of others may hold any bytes.
-    let text =
-        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    for (variable, value) in std::env::vars_os().filter_map(text) {
-        if let Some((key, file)) = secret(&variable, &value) {
-            let secret = std::fs::read_to_string(&file).map_err(|source| ConfigError::Secret {
-                variable,
-                path: file,
-                source,
-            })?;
-            figment = figment.merge(Serialized::default(&key, secret.trim_end_matches(['\r', '\n'])));
-        }
-    }
-    let mut mended = BTreeSet::new();
-    loop {
-        match figment.extract() {
-            Ok(config) => return Ok(config),
-            Err(error) => match taken_for_something_else(&error) {
-                Some((key, text)) if mended.insert(key.clone()) => {
-                    figment = figment.merge(Serialized::default(&key, text));
+    Document::read(path, &[])?.rest()
+}
+
+impl Document {
+    /// Reads the file and the environment. `moved` are keys of an earlier version and where they are now: both
+    /// are understood, the new one wins, and each old one is a [warning](Self::warnings).
+    pub fn read(path: &Path, moved: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+        let place = path.display().to_string();
+        let keys = Toml::string(&text).data().map_err(|error| error::explain(error, path, &[]))?;
+        let mut layers = vec![Layer::new(place, keys.into_values().next().unwrap_or_default())];
+        let (variables, mut warnings) = environment::read()?;
+        layers.extend(variables);
+        for layer in &mut layers {
+            for (old, new) in moved {
+                if layer.rename(old, new) {
+                    warnings.push(format!("{}: `{old}` is now `{new}`: rename it", layer.place));
                 }
-                _ => return Err(explain(error, path)),
-            },
+            }
+        }
+        Ok(Self { path: path.to_owned(), layers, warnings, sections: Vec::new() })
+    }
+
+    /// What the user should know, although the configuration can be used.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Interprets one section, and takes it out of what [`rest`](Self::rest) interprets. A section that is
+    /// neither in the file nor in the environment counts as empty.
+    pub fn section<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, ConfigError> {
+        self.sections.push(name.to_owned());
+        let empty = Layer::of_key(self.path.display().to_string(), name, Value::from(Dict::new()));
+        let parts: BTreeMap<String, T> = self.extract(Some(empty), &|section| section == name, &[])?;
+        parts.into_values().next().ok_or_else(|| ConfigError::Missing {
+            place: self.path.display().to_string(),
+            key: name.to_owned(),
+        })
+    }
+
+    /// Leaves a section to others: whatever it contains, it is not an unknown key.
+    pub fn ignore(&mut self, name: &str) {
+        self.sections.push(name.to_owned());
+    }
+
+    /// Interprets all sections but those that were taken or ignored.
+    pub fn rest<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        let taken = |section: &str| self.sections.iter().any(|taken| taken == section);
+        self.extract(None, &|section| !taken(section), &self.sections)
+    }
+
+    fn extract<T: DeserializeOwned>(
+        &self,
+        below: Option<Layer>,
+        wanted: &dyn Fn(&str) -> bool,
+        also_known: &[String],
+    ) -> Result<T, ConfigError> {
+        let layers = below.iter().cloned().chain(self.layers.iter().map(|layer| layer.sections(wanted)));
+        let mut figment = layers.fold(Figment::new(), Figment::merge);
+        let mut texts = BTreeSet::new();
+        loop {
+            match figment.extract() {
+                Ok(config) => return Ok(config),
+                Err(error) => match taken_for_something_else(&error) {
+                    Some((key, text)) if texts.insert(key.clone()) => {
+                        let place = format!("environment variable {}", variable(&key));
+                        figment = figment.merge(Layer::of_key(place, &key, Value::from(text)));
+                    }
+                    _ => return Err(error::explain(error, &self.path, also_known)),
+                },
+            }
         }
     }
 }
@@ -101,57 +117,6 @@ fn taken_for_something_else(error: &figment::Error) -> Option<(String, String)> 
     let wants_text = matches!(&error.kind, Kind::InvalidType(_, wanted) if ["a string", "path string"].contains(&&**wanted));
     let text = std::env::var(variable(&key)).ok().filter(|_| wants_text)?;
     Some((key, text))
-}
-
-fn plain_variables() -> Env {
-    Env::prefixed(PREFIX)
-        .filter(|key| !key.as_str().ends_with(SECRET_SUFFIX) && !NOT_KEYS.iter().any(|name| key == name))
-        .split("__")
-}
-
-/// The environment variable that overrides a key, `AQUEDUCT_KAFKA__BROKERS` of `kafka.brokers`.
-pub fn variable(key: &str) -> String {
-    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
-}
-
-fn secret(variable: &str, value: &str) -> Option<(String, PathBuf)> {
-    let name = variable.strip_prefix(PREFIX)?.strip_suffix(SECRET_SUFFIX)?;
-    Some((name.to_lowercase().replace("__", "."), PathBuf::from(value)))
-}
-
-fn explain(error: figment::Error, path: &Path) -> ConfigError {
-    // What is missing has no place; a secret from a file came by a variable too.
-    let from_file = error.metadata.as_ref().is_none_or(|metadata| metadata.name.contains("TOML"));
-    let place = match from_file {
-        true => path.display().to_string(),
-        false => format!("environment ({PREFIX}…)"),
-    };
-    let key = error.path.join(".");
-    match error.kind {
-        Kind::UnknownField(name, known) => {
-            // figment reports the path down to the unknown field itself or to its parent, by provider.
-            let key = match error.path.last() {
-                Some(last) if *last == name => key,
-                _ if key.is_empty() => name.clone(),
-                _ => format!("{key}.{name}"),
-            };
-            ConfigError::UnknownKey { place, key, hint: hint(&name, known) }
-        }
-        Kind::MissingField(name) => {
-            let key = if key.is_empty() { name.into_owned() } else { format!("{key}.{name}") };
-            ConfigError::Value { place, key, problem: "is missing".into() }
-        }
-        // What was found may be a password of digits.
-        Kind::InvalidType(_, wanted) => {
-            ConfigError::Value { place, key, problem: format!("is of the wrong type, expected {wanted}") }
-        }
-        kind => ConfigError::Value { place, key, problem: kind.to_string() },
-    }
-}
-
-fn hint(name: &str, known: &[&str]) -> String {
-    let nearest = known.iter().min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate));
-    nearest.map_or_else(String::new, |nearest| format!(", did you mean `{nearest}`?"))
 }
 
 #[cfg(test)]
@@ -174,18 +139,38 @@ mod tests {
         lanes: u32,
         #[serde(default)]
         prefix: String,
+        #[serde(default)]
+        policy: Policy,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Policy {
+        #[default]
+        Halt,
+        Park,
+    }
+
+    fn document(toml: &str, moved: &[(&str, &str)]) -> Document {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        Document::read(file.path(), moved).unwrap()
     }
 
     fn read(toml: &str) -> Result<Sample, ConfigError> {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(toml.as_bytes()).unwrap();
-        load(file.path())
+        document(toml, &[]).rest()
     }
 
     #[test]
     fn an_unknown_key_names_the_nearest_known_one() {
         let error = read("[relay]\nlane = 1").unwrap_err().to_string();
         assert!(error.ends_with("there is no key `relay.lane`, did you mean `lanes`?"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_value_names_the_nearest_known_one() {
+        let error = read("[relay]\nlanes = 1\npolicy = \"prak\"").unwrap_err().to_string();
+        assert!(error.ends_with("`relay.policy`: there is no value `prak`, did you mean `park`?"), "{error}");
     }
 
     #[test]
@@ -203,10 +188,39 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_variable_names_a_key_and_a_file() {
-        let expected = Some(("postgres.url".to_owned(), PathBuf::from("/run/secrets/url")));
-        assert_eq!(secret("AQUEDUCT_POSTGRES__URL_FILE", "/run/secrets/url"), expected);
-        assert_eq!(secret("AQUEDUCT_RELAY__LANES", "8"), None);
-        assert_eq!(secret("OTHER_FILE", "x"), None);
+    fn a_section_that_is_taken_or_ignored_is_not_unknown_to_the_rest() {
+        let toml = "[relay]\nlanes = 1\n[bank]\nlanes = 2\n[demo]\nanything = 3";
+        let mut document = document(toml, &[]);
+        assert_eq!(document.section::<Relay>("bank").unwrap().lanes, 2);
+        let error = document.rest::<Sample>().unwrap_err().to_string();
+        assert!(error.contains("there is no key `demo`"), "{error}");
+        document.ignore("demo");
+        assert_eq!(document.rest::<Sample>().unwrap().relay.lanes, 1);
+    }
+
+    #[test]
+    fn a_misspelt_section_may_be_near_one_that_was_taken() {
+        let mut document = document("[relay]\nlanes = 1\n[banc]", &[]);
+        document.ignore("bank");
+        let error = document.rest::<Sample>().unwrap_err().to_string();
+        assert!(error.ends_with("there is no key `banc`, did you mean `bank`?"), "{error}");
+    }
+
+    #[test]
+    fn a_section_that_is_absent_is_empty() {
+        let mut document = document("[relay]\nlanes = 1", &[]);
+        let error = document.section::<Relay>("bank").unwrap_err().to_string();
+        assert!(error.contains("`bank.lanes`: is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_moved_key_is_read_with_a_warning_and_the_new_one_wins() {
+        let moved = [("http.lanes", "relay.lanes"), ("http.prefix", "relay.prefix")];
+        let document = document("[http]\nlanes = 1\nprefix = 'a'\n[relay]\nlanes = 2", &moved);
+        let sample: Sample = document.rest().unwrap();
+        assert_eq!((sample.relay.lanes, sample.relay.prefix.as_str()), (2, "a"));
+        let [lanes, prefix] = document.warnings() else { panic!("{:?}", document.warnings()) };
+        assert!(lanes.ends_with("`http.lanes` is now `relay.lanes`: rename it"), "{lanes}");
+        assert!(prefix.ends_with("`http.prefix` is now `relay.prefix`: rename it"), "{prefix}");
     }
 }

@@ -1,5 +1,5 @@
 //! What every process of the product has, whatever it does: one configuration file with overrides from the
-//! environment ([`config`], [`sections`]), logs and traces ([`telemetry`]), and an HTTP frame with health and metrics that
+//! environment ([`config`]), logs and traces ([`telemetry`]), and an HTTP frame with health and metrics that
 //! ends in order ([`http`], [`shutdown`]).
 //!
 //! ```no_run
@@ -23,7 +23,6 @@ pub mod config;
 mod health;
 pub mod http;
 mod process;
-pub mod sections;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trace;

@@ -40,7 +40,7 @@ pub enum ProcessError {
 
 impl Process {
     /// Sets up telemetry and signals for the whole process; must be called within a tokio runtime, once.
-    pub fn new(name: &'static str, telemetry: &TelemetryOptions) -> Result<Self, ProcessError> {
+    pub fn new(name: &str, telemetry: &TelemetryOptions) -> Result<Self, ProcessError> {
         let telemetry = telemetry::init(name, telemetry)?;
         Ok(Self { telemetry, health: Health::default(), shutdown: shutdown::on_signal()? })
     }

@@ -75,10 +75,10 @@ impl Drop for Telemetry {
 
 /// Sets up logs (to stderr), traces and metrics for the whole process; must run within a tokio runtime.
 /// `service` is the name that traces carry.
-pub fn init(service: &'static str, options: &TelemetryOptions) -> Result<Telemetry, TelemetryError> {
+pub fn init(service: &str, options: &TelemetryOptions) -> Result<Telemetry, TelemetryError> {
     let filter = filter(&options.log)?;
     let traces = tracer(service, &options.otlp)?;
-    let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer(service));
+    let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer(service.to_owned()));
     let text = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -104,8 +104,9 @@ fn filter(configured: &str) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::try_new(&directives).map_err(|source| TelemetryError::Filter(directives, source))
 }
 
-fn tracer(service: &'static str, endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
-    let resource = Resource::builder().with_attribute(KeyValue::new("service.name", service)).build();
+fn tracer(service: &str, endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
+    let resource =
+        Resource::builder().with_attribute(KeyValue::new("service.name", service.to_owned())).build();
     let builder = SdkTracerProvider::builder().with_resource(resource).with_max_links_per_span(LINKS);
     if endpoint.is_empty() {
         return Ok(builder.build());

@@ -12,6 +12,6 @@ pub use http::{BatchAnswer, Correction, Receipt, router};
 pub use item::{CorrectStock, InventoryCommand, InventoryError, InventoryEvent, InventoryItem};
 pub use item::{ReceiveStock, Reservation, ReserveStock, ReturnStock};
 pub use reactor::{OrdersEvent, StockReactor};
-pub use service::{Options, run};
+pub use service::run;
 pub use shelves::Shelves;
 pub use view::{Stock, StockLevel, StockRow};

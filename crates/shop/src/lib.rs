@@ -3,7 +3,7 @@
 //! Three services, each a process of its own. `users` and `orders` take commands over HTTP and answer queries
 //! from read models; `inventory` does so too and is a reactor besides: what an order asks for leaves the
 //! shelves, or not, and the order ends accordingly. Each context has its aggregates (pure), its HTTP routes,
-//! its views, and a `run` that puts them into a process. [`input`] reads the shop's file of orders and feeds
+//! its views, and a `run` that makes them a service; [`app`] makes them an App. [`input`] reads the shop's file of orders and feeds
 //! it to the services.
 //!
 //! *Commands* carry an id chosen by the caller (`Idempotency-Key`, or `commandId` in a batch): sent again,
@@ -11,7 +11,7 @@
 //! with a stable code, an empty shelf an event. *Queries* show what the projections have come to.
 //!
 //! ```
-//! use aqueduct_core::testing::given;
+//! use aqueduct::testing::given;
 //! use aqueduct_shop::events::{StockReceived, StockRefused};
 //! use aqueduct_shop::inventory::{InventoryCommand, InventoryItem, ReserveStock};
 //!
@@ -24,23 +24,20 @@
 //! ```
 
 pub mod amount;
-mod command;
-mod deps;
+mod app;
 pub mod events;
 pub mod http;
 pub mod input;
 pub mod inventory;
 pub mod metrics;
-mod migrate;
 pub mod orders;
-pub mod process;
 mod product;
 mod refusal;
+mod settings;
 pub mod topics;
 pub mod users;
 
-pub use command::{Command, Commands, Committed};
-pub use deps::{Deps, DepsError};
-pub use migrate::migrate;
+pub use app::app;
 pub use product::{QuantityOverflow, product_code, quantities};
 pub use refusal::{InvalidField, Refusal, RefusalKind};
+pub use settings::Settings;

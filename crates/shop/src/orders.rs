@@ -16,5 +16,5 @@ pub use order::{
 };
 pub use returns::{RegisterReturn, Return, ReturnError, ReturnEvent};
 pub use revenue::{DayRevenue, Revenue, RevenueDelta, RevenueEvent};
-pub use service::{Options, run};
+pub use service::{run, run_legacy};
 pub use view::{OrderRow, OrderState, OrderSummary, Orders};

@@ -6,6 +6,6 @@ mod user;
 mod view;
 
 pub use http::router;
-pub use service::{Options, run};
+pub use service::run;
 pub use user::{RegisterUser, User, UserError, UserEvent};
 pub use view::{Customer, CustomerRow, Customers};

@@ -1,11 +1,14 @@
 //! The dependency arrows of crates/ARCHITECTURE.md, from `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
+use crate::support::ROOT;
+
 /// What each crate of the product may depend on, within the workspace. Tests may use anything.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("core", &[]),
     ("schema", &["core"]),
     ("eventstore", &["core"]),
@@ -15,10 +18,12 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("devstore", &[]),
     ("devstack", &["devstore", "schema"]),
     ("service", &[]),
-    ("shop", &["core", "schema", "eventstore", "projection", "service"]),
+    ("aqueduct", &["core", "schema", "eventstore", "relay", "projection", "service", "devstore"]),
+    ("shop", &["aqueduct"]),
     (
         "cli",
         &[
+            "aqueduct",
             "core",
             "schema",
             "eventstore",
@@ -71,4 +76,25 @@ fn core_does_no_io() {
     let core = &dependencies()["core"];
     let found: Vec<_> = NOT_IN_CORE.iter().filter(|name| core.contains(**name)).collect();
     assert!(found.is_empty(), "core must not depend on {found:?}");
+}
+
+/// The product is one App and the shop another: within the binary only these know both.
+#[test]
+fn only_main_demo_and_bench_import_the_shop() {
+    let sources = Path::new(ROOT).join("crates/cli/src");
+    let mut importing = BTreeSet::new();
+    let mut folders = vec![sources.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read_to_string(&path).unwrap().contains("aqueduct_shop") {
+                let within = path.strip_prefix(&sources).unwrap().with_extension("");
+                importing.insert(within.iter().next().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    // `lib` contains `main`, which the binary for tests calls too.
+    assert_eq!(importing, ["bench", "demo", "lib"].map(str::to_owned).into());
 }

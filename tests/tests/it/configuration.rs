@@ -3,14 +3,19 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{BINARY, configuration};
+use crate::support::{BINARY, ROOT, configuration};
 
 /// What `aqueduct relay` says of a configuration.
 fn said(file: &Path, environment: &[(&str, &str)]) -> String {
-    let mut command = Command::new(BINARY);
-    let output =
-        command.arg("--config").arg(file).arg("relay").envs(environment.iter().copied()).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    said_by(&["relay"], file, environment)
+}
+
+/// What a command that must fail says of a configuration.
+fn said_by(command: &[&str], file: &Path, environment: &[(&str, &str)]) -> String {
+    let mut aqueduct = Command::new(BINARY);
+    aqueduct.arg("--config").arg(file).args(command).envs(environment.iter().copied());
+    let output = aqueduct.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{command:?}");
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -36,9 +41,9 @@ fn an_unknown_key_of_any_section_is_refused_with_the_nearest() {
         ("relay", "lane = 2", "there is no key `relay.lane`, did you mean `lanes`?"),
         ("projection", "batchs = 2", "there is no key `projection.batchs`, did you mean `batch_size`?"),
         ("demo", "inputs = 'a'", "there is no key `demo.inputs`, did you mean `input`?"),
+        ("shop", "user = 'a'", "there is no key `shop.user`, did you mean `users`?"),
         ("telemetry", "logs = 'a'", "there is no key `telemetry.logs`, did you mean `log`?"),
         ("projections", "batch_size = 2", "there is no key `projections`, did you mean `projection`?"),
-        ("shop.orders", "listen = 'a'", "there is no key `shop`, did you mean"),
     ] {
         let said = said_with(section, line);
         assert!(said.contains(says), "{section}: {said}");
@@ -93,4 +98,107 @@ fn a_variable_that_looks_like_a_number_is_a_text_where_one_is_wanted() {
         let (without, with) = (said(&configuration(), &[]), said(&configuration(), &[(variable, value)]));
         assert_eq!(with, without, "{variable}");
     }
+}
+
+const EVENT_STORE: (&str, &str) = ("AQUEDUCT_EVENTSTORE__URL", "esdb://127.0.0.1:1?tls=false");
+const KAFKA: (&str, &str) = ("AQUEDUCT_KAFKA__BROKERS", "127.0.0.1:1");
+const REGISTRY: (&str, &str) = ("AQUEDUCT_REGISTRY__URL", "http://127.0.0.1:1");
+const POSTGRES: (&str, &str) = ("AQUEDUCT_POSTGRES__URL", "postgres://nobody@127.0.0.1:1/none");
+
+/// A container gets the secrets of what it uses, and no others.
+#[test]
+fn each_command_needs_only_the_addresses_it_uses() {
+    // Where nothing else is missing, a process listens: that this port is taken shows that it got so far.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (command, listen, needs) in [
+        (&["relay"][..], "HTTP__RELAY", &[EVENT_STORE, KAFKA, REGISTRY][..]),
+        (&["shop", "project"], "HTTP__PROJECT", &[KAFKA, REGISTRY, POSTGRES]),
+        (&["shop", "users"], "SHOP__USERS", &[EVENT_STORE, POSTGRES]),
+        (&["shop", "service", "orders"], "SHOP__ORDERS", &[EVENT_STORE, POSTGRES]),
+        (&["shop", "legacy-orders"], "SHOP__LEGACY_ORDERS", &[EVENT_STORE, POSTGRES]),
+        (&["shop", "inventory"], "SHOP__INVENTORY", &[EVENT_STORE, KAFKA, REGISTRY, POSTGRES]),
+    ] {
+        let listen = format!("AQUEDUCT_{listen}");
+        let mut environment = vec![(listen.as_str(), address.as_str())];
+        environment.extend(needs);
+        let all = said_by(command, &configuration(), &environment);
+        assert!(all.contains(&format!("can't listen on {address}")), "{command:?}: {all}");
+        for (missing, _) in needs {
+            let others: Vec<_> = environment.iter().copied().filter(|(name, _)| name != missing).collect();
+            let said = said_by(command, &configuration(), &others);
+            assert!(said.contains(missing), "{command:?} without {missing}: {said}");
+        }
+    }
+    let said = said_by(&["shop", "setup"], &configuration(), &[KAFKA, REGISTRY]);
+    assert!(said.contains(POSTGRES.0), "{said}");
+}
+
+#[test]
+fn a_command_of_an_app_that_lacks_it_says_what_to_run() {
+    for (command, says) in [
+        (
+            &["project"][..],
+            "`aqueduct` has no projections: register them with App::view or App::deltas; or run \
+                            `aqueduct shop project`",
+        ),
+        (&["react"], "`aqueduct` has no reactors to run"),
+        (&["shop", "react"], "`aqueduct shop` has no reactors to run"),
+    ] {
+        let said = said_by(command, &configuration(), &[]);
+        assert!(said.contains(says), "{command:?}: {said}");
+    }
+}
+
+/// The sample and the demo are optional.
+#[test]
+fn a_configuration_of_its_own_needs_no_section_of_the_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = || Command::new(BINARY).arg("init").current_dir(&folder).output().unwrap();
+    let output = init();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = folder.path().join("aqueduct.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("shop") && !text.contains("demo"), "{text}");
+
+    // In its directory no option is needed, and all that is missing is an address.
+    let output = Command::new(BINARY).arg("relay").current_dir(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("is not configured: add it to aqueduct.toml"), "{said}");
+    let said = said_by(&["demo"], &file, &[]);
+    assert!(said.contains("`demo.input`: is missing"), "{said}");
+    let output = Command::new(BINARY).args(["schemas", "check"]).current_dir(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("example.ExamplePlaced"), "{said}");
+
+    // Nothing is overwritten.
+    std::fs::write(&file, "# mine").unwrap();
+    let output = init();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("kept ./aqueduct.toml"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "# mine");
+}
+
+#[test]
+fn a_directory_without_a_configuration_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(BINARY).arg("relay").current_dir(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("aqueduct.toml") && said.contains("init") && said.contains("--config"), "{said}");
+}
+
+#[test]
+fn the_configuration_of_the_version_before_is_read_with_a_warning_for_each_moved_key() {
+    let old = Path::new(ROOT).join("tests/data/version-0.1/aqueduct.toml");
+    let said = said(&old, &[("AQUEDUCT_HTTP__USERS", "127.0.0.1:9203")]);
+    let (warnings, error): (Vec<_>, Vec<_>) = said.lines().partition(|line| line.starts_with("warning: "));
+    for key in ["users", "orders", "legacy_orders", "inventory"] {
+        let moved = format!(": `http.{key}` is now `shop.{key}`: rename it");
+        let expected = if key == "users" { 2 } else { 1 };
+        let found = warnings.iter().filter(|warning| warning.ends_with(&moved)).count();
+        assert_eq!(found, expected, "{key}: {said}");
+    }
+    assert_eq!(warnings.len(), 5, "{said}");
+    assert!(error[0].contains("is not configured"), "{said}");
 }

@@ -18,7 +18,7 @@ fn read(path: &str) -> String {
 
 /// Every name of every crate's metrics module: the values of its string constants.
 fn exported() -> BTreeSet<String> {
-    let modules = ["eventstore", "relay", "projection", "shop"];
+    let modules = ["aqueduct", "eventstore", "relay", "projection", "shop"];
     modules
         .iter()
         .flat_map(|module| {

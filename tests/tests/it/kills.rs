@@ -33,7 +33,7 @@ impl Target {
     fn arguments(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::Relay => ("relay", &["relay"]),
-            Self::Projections => ("projections", &["project"]),
+            Self::Projections => ("projections", &["shop", "project"]),
             Self::Inventory => ("inventory", &["shop", "inventory"]),
         }
     }

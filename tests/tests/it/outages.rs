@@ -37,7 +37,7 @@ async fn every_server_may_go_in_mid_run_and_come_back() {
     let stack = &pipeline.stack;
     let shop = Shop::start(&pipeline).await;
     let relay = pipeline.service("relay", &["relay"]).await;
-    let projections = pipeline.service("projections", &["project"]).await;
+    let projections = pipeline.service("projections", &["shop", "project"]).await;
     let inventory = pipeline.service("inventory", &["shop", "inventory"]).await;
     let feeder = shop.feeder(&inventory.url);
     let Month { deliveries, steps } = plan(ORDERS).months.remove(0);
@@ -61,7 +61,7 @@ async fn every_server_may_go_in_mid_run_and_come_back() {
     tokio::join!(is_ready(&projections), is_ready(&inventory));
 
     stack.postgres().unwrap().kill().await;
-    tokio::join!(notices(&shop.orders, "views"), notices(&projections, "postgres"));
+    tokio::join!(notices(&shop.orders, "postgres"), notices(&projections, "postgres"));
     feed(&feeder, next()).await;
     stack.postgres().unwrap().start().await.unwrap();
 

@@ -10,6 +10,7 @@ use aqueduct_core::EventStore;
 use aqueduct_devstack::{Child, Conditions, DevStack, Options};
 use aqueduct_eventstore::EventStoreDb;
 use aqueduct_service::announced;
+use aqueduct_service::config::variable;
 use aqueduct_shop::input::{self, Endpoints, Feeder, Plan};
 use aqueduct_verify::Report;
 use nix::sys::signal::Signal;
@@ -17,6 +18,8 @@ use sqlx::PgPool;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_aqueduct-under-test");
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// Where the services of the shop listen.
+const SHOP_LISTENERS: [&str; 4] = ["shop.users", "shop.orders", "shop.legacy_orders", "shop.inventory"];
 /// How long anything may take that a test waits for. Generous: machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -60,7 +63,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the servers and runs `aqueduct setup`. `overrides` are configuration keys such as
+    /// Starts the servers and runs `aqueduct shop setup`. `overrides` are configuration keys such as
     /// `RELAY__LINGER_MS`.
     pub(crate) async fn start(overrides: &[(&str, &str)]) -> Self {
         let stack = DevStack::start(Options::all()).await.unwrap();
@@ -74,8 +77,8 @@ impl Pipeline {
         .chain(overrides.iter().copied())
         .map(|(key, value)| (format!("AQUEDUCT_{key}"), value.to_owned()))
         .collect();
-        for service in ["RELAY", "PROJECT", "USERS", "ORDERS", "LEGACY_ORDERS", "INVENTORY"] {
-            environment.push((format!("AQUEDUCT_HTTP__{service}"), "127.0.0.1:0".to_owned()));
+        for service in ["http.relay", "http.project"].into_iter().chain(SHOP_LISTENERS) {
+            environment.push((variable(service), "127.0.0.1:0".to_owned()));
         }
         let pipeline = Self { stack, environment };
         pipeline.setup();
@@ -83,7 +86,7 @@ impl Pipeline {
     }
 
     fn setup(&self) {
-        let output = self.command(&["setup"]).output().unwrap();
+        let output = self.command(&["shop", "setup"]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -175,7 +178,7 @@ impl Shop {
         let (users, orders, legacy_orders) = tokio::join!(
             pipeline.service("users", &["shop", "users"]),
             pipeline.service("orders", &["shop", "orders"]),
-            pipeline.service("legacy-orders", &["shop", "orders", "--legacy"]),
+            pipeline.service("legacy-orders", &["shop", "legacy-orders"]),
         );
         Self { users, orders, legacy_orders }
     }

@@ -73,7 +73,7 @@ async fn one_trace_leads_from_the_command_to_the_row() {
     let pipeline = Pipeline::start(&[("TELEMETRY__OTLP", &collector)]).await;
     let users = pipeline.service("users", &["shop", "users"]).await;
     let relay = pipeline.service("relay", &["relay"]).await;
-    let projections = pipeline.service("projections", &["project"]).await;
+    let projections = pipeline.service("projections", &["shop", "project"]).await;
 
     let registered = reqwest::Client::new()
         .post(format!("{}/users", users.url))

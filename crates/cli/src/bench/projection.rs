@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aqueduct::Configuration;
 use aqueduct_core::{EventStore, MemoryStore, RecordedEvent};
 use aqueduct_devstack::DevStack;
 use aqueduct_projection::{Decoder, Headers, Options, PostgresOptions, Record, registry_decoder};
@@ -19,7 +20,7 @@ use super::report::{Comparison, Round, Side};
 use super::rounds::{Contest, interleaved};
 use super::stopwatch::Stopwatch;
 use crate::Failure;
-use crate::configuration::Configuration;
+use crate::configuration::Demo;
 
 /// Orders behind the stock: about 20,000 events of inventory.
 const ORDERS_OF_STOCK: usize = 800;
@@ -32,10 +33,10 @@ pub(super) async fn measure(
     surroundings: &Surroundings,
     configuration: &Configuration,
 ) -> Result<Vec<Comparison>, Failure> {
-    let (input, schemas) = (&configuration.demo.input, &surroundings.schemas);
+    let (input, schemas) = (&Demo::input(configuration)?, &surroundings.schemas);
     let shop = history::of_shop(input, ORDERS_OF_STOCK, schemas).await?;
     let orders = history::of_orders(input, ORDERS_OF_REVENUE, schemas).await?;
-    let options = configuration.projection_options(&surroundings.addresses);
+    let options = surroundings.addresses.configure(configuration).projection_options()?;
     let mut comparisons = Vec::new();
     for (model, history) in [(read_models::stock(), shop), (read_models::revenue(), orders)] {
         let mut contest = AgainstSql::new(stack, surroundings, options.clone(), model, history).await?;
@@ -139,7 +140,7 @@ impl Contest for AgainstSql<'_> {
         let connections = self.options.postgres.connections;
         let pool = PgPoolOptions::new().max_connections(connections).connect(&url).await?;
         aqueduct_projection::migrate(&pool).await?;
-        aqueduct_shop::migrate(&pool).await?;
+        aqueduct_shop::app().migrate(&pool).await?;
         bare_sql::create(&pool, &self.model).await?;
         self.database = Some(Database { url, pool });
         Ok(())

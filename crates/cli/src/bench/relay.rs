@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aqueduct::Configuration;
 use aqueduct_core::{EventStore as _, Position};
 use aqueduct_eventstore::EventStoreDb;
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use super::rounds::{Contest, interleaved};
 use super::stopwatch::Stopwatch;
 use super::{bare_pump, history};
 use crate::Failure;
-use crate::configuration::Configuration;
+use crate::configuration::Demo;
 
 /// Orders of the history: about 20,000 events, most of them inventory's answers.
 const ORDERS: usize = 800;
@@ -23,7 +24,7 @@ pub(super) async fn measure(
     configuration: &Configuration,
 ) -> Result<Comparison, Failure> {
     eprintln!("relay: appending the history of {ORDERS} orders");
-    let history = history::of_shop(&configuration.demo.input, ORDERS, &surroundings.schemas).await?;
+    let history = history::of_shop(&Demo::input(configuration)?, ORDERS, &surroundings.schemas).await?;
     let events = history::events(&history).await?;
     let store = EventStoreDb::new(aqueduct_eventstore::Options::new(&surroundings.addresses.eventstore))?;
     history::copy(&events, &store).await?;

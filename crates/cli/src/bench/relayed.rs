@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aqueduct::Configuration;
 use aqueduct_core::Position;
 use aqueduct_devstack::DevStack;
 use aqueduct_relay::{Checkpoint, Options, Relay, Route, create_topics, header};
@@ -17,7 +18,7 @@ use super::observer::{Observer, Stalled};
 use super::stopwatch::Stopwatch;
 use super::thread;
 use crate::Failure;
-use crate::configuration::{Addresses, Configuration};
+use crate::configuration::Addresses;
 
 const PARTITIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
 
@@ -39,9 +40,9 @@ impl Surroundings {
             postgres: stack.postgres_url()?.to_owned(),
         };
         Ok(Self {
-            schemas: configuration.schemas()?,
+            schemas: Arc::new(SchemaSet::load(&configuration.schemas.directory)?),
             registry: RegistryOptions::new(&addresses.registry),
-            relay: configuration.relay_options(&addresses),
+            relay: addresses.configure(configuration).relay_options()?,
             addresses,
         })
     }

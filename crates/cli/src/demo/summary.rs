@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use aqueduct::Configuration;
 use aqueduct_shop::input::Plan;
 use aqueduct_verify::Report;
 use serde_json::{Map, Value, json};
@@ -11,7 +12,7 @@ use super::arguments::Arguments;
 use super::latency::Latency;
 use super::stages::{Stage, StageTimes};
 use crate::Failure;
-use crate::configuration::{Addresses, Configuration};
+use crate::configuration::Addresses;
 
 /// The run is right, but lines of its input are not of the file's form.
 const MALFORMED_INPUT: u8 = 3;

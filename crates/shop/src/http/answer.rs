@@ -1,6 +1,6 @@
 //! What a caller is told about a command.
 
-use aqueduct_core::{Answer, DomainEvent, Position, StreamName};
+use aqueduct::{Answer, DomainEvent, Position, StreamName};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

@@ -1,6 +1,6 @@
 //! Errors over HTTP: RFC 9457.
 
-use aqueduct_core::{ErrorKind, ExecuteError};
+use aqueduct::{ErrorKind, ExecuteError};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What is read from a request.
 
-use aqueduct_core::CommandId;
+use aqueduct::CommandId;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;

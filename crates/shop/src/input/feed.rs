@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aqueduct_core::CommandId;
+use aqueduct::CommandId;
 use backon::{ExponentialBuilder, Retryable as _};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::{Client, StatusCode};

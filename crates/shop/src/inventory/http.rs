@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aqueduct_core::{Aggregate as _, CommandId, CommandRequest, StreamName};
+use aqueduct::{Aggregate as _, CommandId, CommandRequest, StreamName};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aqueduct_core::{Aggregate, domain_event};
+use aqueduct::{Aggregate, domain_event};
 
 pub use self::command::{CorrectStock, InventoryCommand, ReceiveStock, ReserveStock, ReturnStock};
 use crate::events::{StockCorrected, StockReceived, StockRefused, StockReserved, StockReturned};

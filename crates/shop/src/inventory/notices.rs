@@ -1,10 +1,9 @@
 //! What the shop's staff wants to know of at once.
 
-use aqueduct_core::EventBus;
+use aqueduct::{Committed, EventBus};
 use metrics::counter;
 
 use super::InventoryEvent;
-use crate::command::Committed;
 use crate::metrics::EMPTY_SHELVES;
 
 /// Says in the log, and counts, when an order finds too little on a shelf: the time to call the supplier.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aqueduct_core::{CommandId, CommandRequest, ErrorKind, ExecuteError, domain_event};
-use aqueduct_projection::{Envelope, ReactError, Reactor};
+use aqueduct::{
+    CommandId, CommandRequest, Commands, Envelope, ErrorKind, ExecuteError, ReactError, Reactor, domain_event,
+};
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{InventoryCommand, InventoryError, Reservation, ReserveStock, ReturnStock, Shelves};
-use crate::command::Commands;
 use crate::events::{OrderCreated, OrderedProduct, ReturnReceived};
 use crate::orders::{CancelOrder, ConfirmOrder, Order, OrderCommand, OrderError, RejectOrder};
 use crate::product::quantities;

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use aqueduct_core::{Answer, CommandRequest, ExecuteError};
+use aqueduct::{Answer, CommandRequest, Commands, ExecuteError};
 
 use super::{InventoryCommand, InventoryError, InventoryEvent, InventoryItem, Reservation, ReserveStock};
-use crate::command::Commands;
 
 /// All shelves of the shop. Whatever reaches them in this process should go through one of these (clones
 /// share it): commands to one shelf then wait for each other here instead of failing at the store.

@@ -1,7 +1,6 @@
 //! The read model `shop.stock`.
 
-use aqueduct_core::Revision;
-use aqueduct_projection::{Envelope, Key, View};
+use aqueduct::{Envelope, Key, Revision, View};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 

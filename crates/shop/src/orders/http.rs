@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aqueduct_core::{Aggregate as _, CommandRequest, ExecuteError, StreamName};
+use aqueduct::{Aggregate as _, CommandRequest, Commands, ExecuteError, StreamName};
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -13,7 +13,6 @@ use sqlx::PgPool;
 use super::revenue::{self, DayRevenue};
 use super::view::{self, OrderSummary};
 use super::{CreateOrder, Order, OrderCommand, OrderError, RegisterReturn, Return};
-use crate::command::Commands;
 use crate::http::{CommandAnswer, Idempotency, JsonBody, Problem, QueryString, framed};
 
 struct Service {

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use aqueduct_core::{Codec, CodecError};
-use aqueduct_schema::SchemaSet;
+use aqueduct::{Codec, CodecError, SchemaSet};
 use bytes::Bytes;
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;

@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use aqueduct_core::{Aggregate, domain_event};
+use aqueduct::{Aggregate, domain_event};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 

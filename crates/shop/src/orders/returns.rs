@@ -1,11 +1,10 @@
 //! The aggregate behind `return-<invoice>`.
 
-use aqueduct_core::{Aggregate, domain_event};
+use aqueduct::{Aggregate, Command, domain_event};
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::goods::check_goods;
-use crate::command::Command;
 use crate::events::{Charge, Currency, ReturnLine, ReturnReceived};
 use crate::refusal::{InvalidField, Refusal, RefusalKind, check_id, check_text, check_time};
 
@@ -123,7 +122,7 @@ impl RegisterReturn {
 
 #[cfg(test)]
 mod tests {
-    use aqueduct_core::testing::given;
+    use aqueduct::testing::given;
     use jiff::civil::date;
     use rust_decimal::Decimal;
 

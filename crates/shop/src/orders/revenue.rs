@@ -1,7 +1,6 @@
 //! The read model `shop.revenue`: money per day and country, a sum over all orders and returns.
 
-use aqueduct_core::domain_event;
-use aqueduct_projection::{Deltas, Envelope};
+use aqueduct::{Deltas, Envelope, domain_event};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::Serialize;

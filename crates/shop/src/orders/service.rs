@@ -1,42 +1,31 @@
-//! The orders service.
+//! The orders service, and its old version.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use aqueduct_core::{Codec, EventBus};
-use aqueduct_service::{Process, ProcessError};
-use serde::Deserialize;
+use aqueduct::{Codec, Commands, Failure, Service};
 
-use super::{LegacyOrders, OrderEvent, ReturnEvent, router};
-use crate::command::Commands;
-use crate::deps::Deps;
-use crate::metrics;
+use super::{LegacyOrders, router};
+use crate::settings::Settings;
 
-/// Options of the orders service.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Options {
-    /// Where it listens; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Be the old version of the service, which writes `OrderCreated` version 1, see [`LegacyOrders`].
-    #[serde(default)]
-    pub legacy: bool,
+/// Takes commands to orders and returns and answers queries. Needs the event store and Postgres.
+pub async fn run(service: Service) -> Result<(), Failure> {
+    let Settings { orders: listen, .. } = service.section()?;
+    let codec = service.connections().codec()?;
+    serve(service, listen, codec).await
 }
 
-/// Takes commands to orders and returns and answers queries until the process is asked to end.
-pub async fn run(process: Process, options: Options, deps: Deps) -> Result<(), ProcessError> {
-    metrics::describe();
-    let mut bus = EventBus::default();
-    metrics::count_events::<OrderEvent>(&mut bus);
-    metrics::count_events::<ReturnEvent>(&mut bus);
-    let bus = Arc::new(bus);
-    let codec: Arc<dyn Codec> = match options.legacy {
-        true => Arc::new(LegacyOrders::new(Arc::clone(&deps.schemas))),
-        false => deps.codec(),
-    };
-    let orders = Commands::new(Arc::clone(&deps.store), codec, Arc::clone(&bus));
-    let returns = Commands::new(Arc::clone(&deps.store), deps.codec(), bus);
-    let app = router(Arc::new(orders), Arc::new(returns), deps.views.clone());
-    let watching = deps.watch(&process);
-    process.run(options.listen, app, watching).await
+/// As [`run`], but stores `OrderCreated` in version 1, see [`LegacyOrders`].
+pub async fn run_legacy(service: Service) -> Result<(), Failure> {
+    let Settings { legacy_orders: listen, .. } = service.section()?;
+    let codec = LegacyOrders::new(service.connections().schemas()?);
+    serve(service, listen, Arc::new(codec)).await
+}
+
+async fn serve(service: Service, listen: SocketAddr, codec: Arc<dyn Codec>) -> Result<(), Failure> {
+    let connections = service.connections();
+    let orders = Commands::new(connections.event_store()?, codec, Arc::default());
+    let returns = connections.commands()?;
+    let app = router(Arc::new(orders), Arc::new(returns), connections.postgres()?);
+    service.serve(listen, app).await
 }

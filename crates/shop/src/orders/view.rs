@@ -1,7 +1,6 @@
 //! The read model `shop.orders`.
 
-use aqueduct_core::Revision;
-use aqueduct_projection::{Envelope, Key, View};
+use aqueduct::{Envelope, Key, Revision, View};
 use jiff::civil::{Date, DateTime};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};

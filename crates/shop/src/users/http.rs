@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aqueduct_core::{Aggregate as _, CommandRequest, StreamName};
+use aqueduct::{Aggregate as _, CommandRequest, Commands, StreamName};
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -10,7 +10,6 @@ use sqlx::PgPool;
 
 use super::view::{self, Customer};
 use super::{RegisterUser, User};
-use crate::command::Commands;
 use crate::http::{CommandAnswer, Idempotency, JsonBody, Problem, framed};
 
 struct Service {

@@ -1,10 +1,9 @@
 //! The aggregate behind `user-<id>`.
 
-use aqueduct_core::{Aggregate, domain_event};
+use aqueduct::{Aggregate, Command, domain_event};
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::command::Command;
 use crate::events::UserRegistered;
 use crate::refusal::{InvalidField, Refusal, RefusalKind, check_id, check_text, check_time};
 
@@ -88,7 +87,7 @@ impl Aggregate for User {
 
 #[cfg(test)]
 mod tests {
-    use aqueduct_core::testing::given;
+    use aqueduct::testing::given;
     use jiff::civil::date;
 
     use super::*;

@@ -1,6 +1,6 @@
 //! The read model `shop.customers`.
 
-use aqueduct_projection::{Envelope, Key, View};
+use aqueduct::{Envelope, Key, View};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 

@@ -1,8 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aqueduct_core::{CommandId, CommandRequest, EventBus};
-use aqueduct_shop::Committed;
+use aqueduct::{CommandId, CommandRequest, Committed, EventBus};
 use aqueduct_shop::inventory::{InventoryEvent, Reservation, ReserveStock, Shelves, router};
 use axum::http::StatusCode;
 use serde_json::{Value, json};

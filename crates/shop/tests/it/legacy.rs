@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use aqueduct_core::{CommandId, CommandRequest, EventBus};
+use aqueduct::{CommandId, CommandRequest, EventBus};
 use aqueduct_shop::events::OrderedProduct;
 use aqueduct_shop::orders::{self, ConfirmOrder, LegacyOrders, Order, OrderCommand};
 use axum::http::StatusCode;

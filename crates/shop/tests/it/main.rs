@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails the test")]
 
-mod configuration;
 mod http;
 mod inventory;
 mod legacy;

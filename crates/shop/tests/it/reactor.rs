@@ -1,5 +1,7 @@
-use aqueduct_core::{Aggregate, CommandId, CommandRequest, ErrorKind, Revision};
-use aqueduct_projection::{Envelope, Place, Previous, ReactError, Reactor as _};
+use aqueduct::{
+    Aggregate, Command, CommandId, CommandRequest, Commands, Envelope, ErrorKind, Place, Previous,
+    ReactError, Reactor as _, Revision,
+};
 use aqueduct_shop::events::{Charge, Currency, OrderCreated, OrderLine, ReturnLine, ReturnReceived};
 use aqueduct_shop::inventory::{
     InventoryCommand, InventoryItem, OrdersEvent, ReceiveStock, Shelves, StockReactor,
@@ -7,7 +9,6 @@ use aqueduct_shop::inventory::{
 use aqueduct_shop::orders::{
     CancelOrder, CreateOrder, Order, OrderCommand, RegisterReturn, Return, ReturnEvent,
 };
-use aqueduct_shop::{Command, Commands};
 use jiff::Timestamp;
 use jiff::civil::date;
 use serde_json::json;

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use aqueduct_core::testing::{Call, ScriptedStore};
-use aqueduct_core::{Codec, EventBus, EventStore, MemoryStore, RecordedEvent};
-use aqueduct_schema::SchemaSet;
-use aqueduct_shop::{Command, Commands};
+use aqueduct::testing::{Call, ScriptedStore};
+use aqueduct::{Codec, Command, Commands, EventBus, EventStore, MemoryStore, RecordedEvent, SchemaSet};
 
 /// The schemas in the repository.
 pub(crate) fn schemas() -> Arc<SchemaSet> {
@@ -18,14 +16,14 @@ pub(crate) fn schemas() -> Arc<SchemaSet> {
 }
 
 /// Commands as a process of its own would have them: nothing cached, nobody on the bus.
-pub(crate) fn commands<A: aqueduct_core::Aggregate>(store: &TestStore) -> Arc<Commands<A>>
+pub(crate) fn commands<A: aqueduct::Aggregate>(store: &TestStore) -> Arc<Commands<A>>
 where
     A::Command: Command,
 {
     commands_with(store, schemas(), EventBus::default())
 }
 
-pub(crate) fn commands_with<A: aqueduct_core::Aggregate>(
+pub(crate) fn commands_with<A: aqueduct::Aggregate>(
     store: &TestStore,
     codec: Arc<dyn Codec>,
     bus: EventBus,

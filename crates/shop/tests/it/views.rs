@@ -1,6 +1,6 @@
 //! What the views make of events. The rows are compared as the runner writes them: as JSON.
 
-use aqueduct_projection::{Deltas, View};
+use aqueduct::{Deltas, View};
 use aqueduct_shop::events::*;
 use aqueduct_shop::inventory::Stock;
 use aqueduct_shop::orders::{Orders, Revenue};

@@ -1,7 +1,7 @@
 //! What a shelf can be asked to do. `sku` is the product's code as [`product_code`](crate::product_code)
 //! gives it.
 
-use crate::command::Command;
+use aqueduct::Command;
 
 /// A command to the shelf of a product.
 #[derive(Debug, Clone, PartialEq, Eq)]

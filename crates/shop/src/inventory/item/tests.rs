@@ -1,4 +1,4 @@
-use aqueduct_core::testing::{Outcome, given};
+use aqueduct::testing::{Outcome, given};
 
 use super::*;
 

@@ -3,10 +3,10 @@
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::command::Command;
 use crate::events::{Charge, Currency, OrderCreated, OrderLine, OrderedProduct};
 use crate::orders::goods::check_goods;
 use crate::refusal::{InvalidField, check_id, check_text, check_time};
+use aqueduct::Command;
 
 /// A command to an order.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,4 @@
-use aqueduct_core::testing::given;
+use aqueduct::testing::given;
 use jiff::civil::date;
 
 use super::*;

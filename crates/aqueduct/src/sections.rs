@@ -1,44 +1,55 @@
-//! The sections of `aqueduct.toml` that processes of more than one crate read. deploy/local/aqueduct.toml says
-//! what each key means. They hold secrets, so they are not to be printed.
+//! The product's sections of `aqueduct.toml`. They contain secrets, so they are not to be printed.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use aqueduct_service::config::variable;
 use serde::{Deserialize, Deserializer};
-
-use crate::config::variable;
 
 /// `[eventstore]`
 #[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct EventStore {
     /// Its connection string.
     pub url: Option<String>,
-    /// Its name in every record.
+    /// Its name in every record (`ce_source`). Consumers know records by it, so it must not change.
     pub source: String,
+}
+
+impl Default for EventStore {
+    fn default() -> Self {
+        Self { url: None, source: aqueduct_relay::Options::default().source }
+    }
 }
 
 /// `[kafka]`
 #[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Kafka {
-    /// Bootstrap servers.
+    /// Bootstrap servers, `host:port,host:port`.
     pub brokers: Option<String>,
-    /// First part of transactional ids and consumer groups.
+    /// First part of transactional ids and consumer groups: two systems on one cluster need two.
     pub prefix: String,
     /// Replicas of new topics; -1 is the broker's default.
-    #[serde(default = "brokers_default")]
     pub replication: i32,
     /// Properties of librdkafka, for every client, by librdkafka's names. In the configuration `_` may stand for
-    /// `.`: a variable of the environment can't have dots in its name. Where both are given, `_` counts. A
-    /// property whose name ends in `.file` belongs into the file: `…_FILE` has its own meaning.
-    #[serde(default, deserialize_with = "with_dots")]
+    /// `.`: an environment variable can't have dots in its name. Where both are given, `_` counts. A property
+    /// whose name ends in `.file` belongs in the file: `…_FILE` has its own meaning.
+    #[serde(deserialize_with = "with_dots")]
     pub properties: BTreeMap<String, String>,
 }
 
-const fn brokers_default() -> i32 {
-    -1
+impl Default for Kafka {
+    fn default() -> Self {
+        let relay = aqueduct_relay::Options::default();
+        Self {
+            brokers: None,
+            prefix: relay.prefix,
+            replication: relay.replication_factor,
+            properties: BTreeMap::new(),
+        }
+    }
 }
 
 /// No property that has a text for its value has an underscore in its name, but `log_level`, which the clients
@@ -50,22 +61,22 @@ fn with_dots<'de, D: Deserializer<'de>>(properties: D) -> Result<BTreeMap<String
 }
 
 /// `[registry]`
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registry {
-    /// Base of its API.
+    /// Base URL of its API (Confluent's).
     pub url: Option<String>,
     /// For basic authentication.
     pub username: Option<String>,
     /// For basic authentication.
     pub password: Option<String>,
-    /// PEM file of an authority to trust beside the system's. Not called `…_file`: a variable of such a name
-    /// would mean the file that holds the value.
+    /// PEM file of an authority to trust in addition to the system's. Not called `…_file`: a variable of such a
+    /// name would mean the file that contains the value.
     pub authority: Option<PathBuf>,
 }
 
 /// `[postgres]`
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Postgres {
     /// With user, password and database.
@@ -74,25 +85,37 @@ pub struct Postgres {
 
 /// `[schemas]`
 #[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Schemas {
-    /// Where they are.
+    /// Folder of the Avro schemas, relative to the configuration file.
     pub directory: PathBuf,
-    /// The contexts whose event types each topic carries.
+    /// The contexts (folders below `directory`) whose event types each topic carries.
     pub contexts: BTreeMap<String, Vec<String>>,
 }
 
-/// `[http]`: where each process listens.
+impl Default for Schemas {
+    fn default() -> Self {
+        Self { directory: PathBuf::from("schemas"), contexts: BTreeMap::new() }
+    }
+}
+
+/// `[http]`: where the product's own processes serve health and metrics. Port 0 takes a free one.
 #[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "each field is called like its process")]
+#[serde(deny_unknown_fields, default)]
 pub struct Http {
+    /// The relay.
     pub relay: SocketAddr,
+    /// The projections.
     pub project: SocketAddr,
-    pub users: SocketAddr,
-    pub orders: SocketAddr,
-    pub legacy_orders: SocketAddr,
-    pub inventory: SocketAddr,
+    /// The reactors.
+    pub react: SocketAddr,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self { relay: local(9101), project: local(9102), react: local(9107) }
+    }
 }
 
 /// `[projection]`: what differs from the defaults, for projections and reactors.
@@ -105,15 +128,15 @@ pub struct Projection {
     pub batch_wait_ms: Option<u64>,
     /// Streams on which a reactor works at the same time.
     pub concurrency: Option<usize>,
-    /// Milliseconds after which Kafka gives the partitions of an instance that fell silent to others.
+    /// Milliseconds after which Kafka gives the partitions of a silent instance to others.
     pub session_timeout_ms: Option<u32>,
 }
 
-/// A server's address is needed and not configured.
+/// The address of a server is needed and not configured.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{key}` is not configured: write it into {path}, or set {variable}; `aqueduct demo` starts a server \
-     of its own for each that is not configured"
+    "`{key}` is not configured: add it to {path}, set {variable}, or name the file that contains it with \
+     {variable}_FILE"
 )]
 pub struct NotConfigured {
     key: &'static str,
@@ -127,14 +150,18 @@ macro_rules! address {
             /// The key of its address.
             pub const ADDRESS: &'static str = $key;
 
-            /// Its address, which must be configured; `file` is where one would do so.
+            /// Its address, which must be configured; `file` is named in the error.
             pub fn address(&self, file: &Path) -> Result<String, NotConfigured> {
-                let address = self.$field.clone().filter(|address| !address.is_empty());
-                address.ok_or_else(|| NotConfigured {
+                self.configured().map(str::to_owned).ok_or_else(|| NotConfigured {
                     key: Self::ADDRESS,
                     variable: variable(Self::ADDRESS),
                     path: file.to_owned(),
                 })
+            }
+
+            /// Its address, if there is one.
+            pub fn configured(&self) -> Option<&str> {
+                self.$field.as_deref().filter(|address| !address.is_empty())
             }
         }
     };

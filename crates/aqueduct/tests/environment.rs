@@ -3,16 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 #![expect(clippy::result_large_err, reason = "figment's error, in what a jail runs")]
 
-use aqueduct_service::config;
-use aqueduct_service::sections::Kafka;
+use aqueduct::Configuration;
 use figment::Jail;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Configuration {
-    kafka: Kafka,
-}
 
 /// Reads a configuration with these lines in `[kafka.properties]`, these variables and these secrets, each in a
 /// file that a variable names.
@@ -27,7 +19,7 @@ fn properties(toml: &str, variables: &[(&str, &str)], secrets: &[(&str, &str)]) 
             jail.create_file(name, &format!("{secret}\n"))?;
             jail.set_env(format!("AQUEDUCT_KAFKA__PROPERTIES__{name}_FILE"), name);
         }
-        read = Some(config::load::<Configuration>("aqueduct.toml".as_ref()));
+        read = Some(Configuration::load("aqueduct.toml".as_ref()));
         Ok(())
     });
     read.unwrap().unwrap().kafka.properties.into_iter().collect()
@@ -57,4 +49,35 @@ fn a_secret_property_comes_from_a_file() {
     let secrets = [("SASL_PASSWORD", "0123"), ("SSL_KEY_PASSWORD", "a b=c")];
     let read = properties("\"sasl.password\" = 'old'", &[], &secrets);
     assert_eq!(read, expected(&[("sasl.password", "0123"), ("ssl.key.password", "a b=c")]));
+}
+
+#[test]
+fn a_variable_that_is_not_a_key_is_a_warning() {
+    Jail::expect_with(|jail| {
+        jail.create_file("aqueduct.toml", "")?;
+        jail.set_env("AQUEDUCT_RELAY_LANES", "8");
+        let configuration = Configuration::load("aqueduct.toml".as_ref()).unwrap();
+        assert_eq!(configuration.relay.lanes.get(), 1);
+        let [warning] = &configuration.warnings[..] else { panic!("{:?}", configuration.warnings) };
+        assert!(warning.contains("AQUEDUCT_RELAY_LANES") && warning.contains("two underscores"), "{warning}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_variable_that_looks_like_a_key_and_is_none_is_an_error() {
+    for (variable, value, says) in [
+        ("AQUEDUCT_RELAY__LANE", "8", "there is no key `relay.lane`, did you mean `lanes`?"),
+        ("AQUEDUCT_POSTGRES_FILE", "secret", "`postgres`: is of the wrong type"),
+        ("AQUEDUCT_POSTGRES__URI_FILE", "secret", "there is no key `postgres.uri`, did you mean `url`?"),
+    ] {
+        Jail::expect_with(|jail| {
+            jail.create_file("aqueduct.toml", "")?;
+            jail.create_file("secret", "0123")?;
+            jail.set_env(variable, value);
+            let error = Configuration::load("aqueduct.toml".as_ref()).err().unwrap().to_string();
+            assert_eq!(error, format!("environment variable {variable}: {says}"));
+            Ok(())
+        });
+    }
 }

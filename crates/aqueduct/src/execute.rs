@@ -1,4 +1,4 @@
-//! Executing commands, with what happens around them: a span, metrics, and the process's own event bus.
+//! Executes commands, with what surrounds them: a span, metrics, and the event bus of the process.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,8 +14,11 @@ use crate::metrics::{self, Outcome};
 
 /// A command with a name for metrics and spans.
 pub trait Command: Send + Sync + 'static {
-    /// `CreateOrder`.
-    fn name(&self) -> &'static str;
+    /// `CreateOrder`: the name of the type, unless it is overridden.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.rsplit("::").next().unwrap_or(path)
+    }
 }
 
 /// Published on the bus after an append by this process: the events are durable. At most once and in this
@@ -46,8 +49,8 @@ where
         Self { repository: Repository::new(store, codec), bus }
     }
 
-    /// Executes a command and returns when its events are durable, or with the first answer if it was
-    /// executed before. Conflicts and faults that may pass are tried again within the repository's bounds.
+    /// Executes a command and returns when its events are durable, or with the first result if it was
+    /// executed before. Conflicts and transient faults are retried within the repository's bounds.
     pub async fn execute(
         &self,
         id: &str,
@@ -81,8 +84,9 @@ where
 
     async fn publish(&self, id: &str, events: Vec<A::Event>, position: Position) -> Vec<A::Event> {
         let committed = Committed { stream: StreamName::of(A::TYPE, id), events, position };
+        metrics::appended(&committed.events);
         for failure in self.bus.publish(&committed).await {
-            tracing::warn!(stream = %committed.stream, error = &failure as &dyn std::error::Error, "bus");
+            tracing::warn!(stream = %committed.stream, error = &failure as &dyn std::error::Error, "subscriber failed");
         }
         committed.events
     }

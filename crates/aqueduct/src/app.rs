@@ -1,0 +1,222 @@
+//! An App: what a system of the user's consists of, as one binary with commands.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use aqueduct_projection::{Decoder, Deltas, Options, Projection, Reactor, View};
+use aqueduct_service::ConfigError;
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use sqlx::PgPool;
+use sqlx::migrate::MigrateError;
+
+use crate::commands::setup::{self, SetUp};
+use crate::configuration::{Configuration, OwnSection};
+use crate::connections::{ConnectionError, Connections};
+use crate::migrations::Migrations;
+use crate::service::Service;
+
+/// Any error, on its way to the user.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A system built on the product: [`main`](Self::main) makes it a binary with commands.
+///
+/// ```no_run
+/// use aqueduct::{App, Service};
+///
+/// #[derive(Clone, serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Bank { listen: std::net::SocketAddr }
+///
+/// async fn teller(service: Service) -> Result<(), aqueduct::Failure> {
+///     let Bank { listen } = service.section()?;
+///     service.serve(listen, axum::Router::new()).await
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     App::new("bank").section::<Bank>("bank").service("teller", teller).main()
+/// }
+/// ```
+pub struct App {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) migrations: Option<Migrations>,
+    pub(crate) projections: Vec<MakeProjection>,
+    pub(crate) reactors: Vec<MakeReactor>,
+    pub(crate) services: Vec<(&'static str, RunService)>,
+    pub(crate) commands: Vec<OwnCommand>,
+    pub(crate) apps: Vec<App>,
+    sections: Vec<OwnSection>,
+    moved: Vec<(&'static str, &'static str)>,
+    fallback: Option<&'static str>,
+}
+
+pub(crate) type MakeProjection = Box<dyn Fn(Options, Arc<dyn Decoder>) -> Projection + Send + Sync>;
+pub(crate) type MakeReactor = Box<dyn Fn(&Connections) -> Result<Projection, Failure> + Send + Sync>;
+pub(crate) type RunService =
+    Box<dyn Fn(Service) -> LocalBoxFuture<'static, Result<(), Failure>> + Send + Sync>;
+type RunCommand = Box<
+    dyn Fn(&clap::ArgMatches, Configuration) -> LocalBoxFuture<'static, Result<ExitCode, Failure>>
+        + Send
+        + Sync,
+>;
+
+/// A command of the user's own.
+pub(crate) struct OwnCommand {
+    pub(crate) name: &'static str,
+    pub(crate) arguments: fn(clap::Command) -> clap::Command,
+    pub(crate) run: RunCommand,
+}
+
+impl App {
+    /// An App of this name: letters, digits and underscores, as it names the schema of the migrations' history.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            about: "",
+            migrations: None,
+            projections: Vec::new(),
+            reactors: Vec::new(),
+            services: Vec::new(),
+            commands: Vec::new(),
+            apps: Vec::new(),
+            sections: Vec::new(),
+            moved: Vec::new(),
+            fallback: None,
+        }
+    }
+
+    /// What the help says of it, in one line.
+    #[must_use]
+    pub fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// The tables of the views, created by `setup`.
+    #[must_use]
+    pub fn migrations(mut self, migrations: impl Into<Migrations>) -> Self {
+        self.migrations = Some(migrations.into());
+        self
+    }
+
+    /// A view, run by `project`.
+    #[must_use]
+    pub fn view<V: View>(mut self) -> Self {
+        self.projections.push(Box::new(Projection::view::<V>));
+        self
+    }
+
+    /// A sum of deltas, run by `project`.
+    #[must_use]
+    pub fn deltas<D: Deltas>(mut self) -> Self {
+        self.projections.push(Box::new(Projection::deltas::<D>));
+        self
+    }
+
+    /// A reactor, made once the configuration is read and run by `react`. A service may run one in its own
+    /// process instead, see [`Service::react`].
+    #[must_use]
+    pub fn reactor<R, F>(mut self, make: F) -> Self
+    where
+        R: Reactor,
+        F: Fn(&Connections) -> Result<R, ConnectionError> + Send + Sync + 'static,
+    {
+        self.reactors.push(Box::new(move |connections| Ok(connections.reactor(make(connections)?)?)));
+        self
+    }
+
+    /// A service, run by `service <name>` or, if no command has its name, `<name>`.
+    #[must_use]
+    pub fn service<F, S, E>(mut self, name: &'static str, run: F) -> Self
+    where
+        F: Fn(Service) -> S + Send + Sync + 'static,
+        S: Future<Output = Result<(), E>> + 'static,
+        E: Into<Failure>,
+    {
+        let run = move |service| run(service).map(|ended| ended.map_err(Into::into)).boxed_local();
+        self.services.push((name, Box::new(run)));
+        self
+    }
+
+    /// A section of the configuration with keys of the user's own. It is read with the product's; a service
+    /// gets it as a `T`. `T` should `deny_unknown_fields`. A key that is missing is an error only for the service
+    /// that asks for the section.
+    #[must_use]
+    pub fn section<T: DeserializeOwned + Send + Sync + 'static>(mut self, name: &'static str) -> Self {
+        self.sections.push(OwnSection::new::<T>(name));
+        self
+    }
+
+    /// A key that an earlier version of the configuration had elsewhere: it is read there too, with a warning.
+    #[must_use]
+    pub fn moved(mut self, old: &'static str, new: &'static str) -> Self {
+        self.moved.push((old, new));
+        self
+    }
+
+    /// The configuration file where `--config` is not given and the working directory has no `aqueduct.toml`.
+    #[must_use]
+    pub fn fallback_configuration(mut self, path: &'static str) -> Self {
+        self.fallback = Some(path);
+        self
+    }
+
+    /// A command of the user's own. The doc comment of `A` is its help.
+    #[must_use]
+    pub fn command<A, F, C>(mut self, name: &'static str, run: F) -> Self
+    where
+        A: clap::Args + 'static,
+        F: Fn(A, Configuration) -> C + Send + Sync + 'static,
+        C: Future<Output = Result<ExitCode, Failure>> + 'static,
+    {
+        let run = move |matches: &clap::ArgMatches, configuration| match A::from_arg_matches(matches) {
+            Ok(arguments) => run(arguments, configuration).boxed_local(),
+            Err(error) => std::future::ready(Err(Failure::from(error))).boxed_local(),
+        };
+        self.commands.push(OwnCommand { name, arguments: A::augment_args, run: Box::new(run) });
+        self
+    }
+
+    /// Another App, whose commands become subcommands of its name. Both share one configuration file: the
+    /// sections of each are known to the other.
+    #[must_use]
+    pub fn app(mut self, app: App) -> Self {
+        self.sections.extend(&app.sections);
+        self.moved.extend(&app.moved);
+        self.apps.push(app);
+        self
+    }
+
+    /// Reads a configuration as the commands do.
+    pub fn configuration(&self, path: &Path) -> Result<Configuration, ConfigError> {
+        Configuration::load_with(path, &self.sections, &self.moved)
+    }
+
+    /// The file that is read where `--config` does not name one.
+    pub(crate) fn default_configuration(&self) -> PathBuf {
+        let here = PathBuf::from("aqueduct.toml");
+        match self.fallback.map(PathBuf::from) {
+            Some(fallback) if !here.exists() && fallback.exists() => fallback,
+            _ => here,
+        }
+    }
+
+    /// Creates what the configuration and this App name, as the command `setup` does. Done again it changes
+    /// nothing.
+    pub async fn set_up(&self, configuration: &Configuration) -> Result<SetUp, Failure> {
+        setup::set_up(self, &Connections::new(configuration.clone())).await
+    }
+
+    /// Creates the tables of the inbox, then those of the App, or brings them up to date.
+    pub async fn migrate(&self, pool: &PgPool) -> Result<(), MigrateError> {
+        aqueduct_projection::migrate(pool).await?;
+        match &self.migrations {
+            Some(migrations) => migrations.run(pool, self.name).await,
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `relay`: from the event store to Kafka.
+
+use aqueduct_relay::Relay;
+use axum::Router;
+
+use crate::app::Failure;
+use crate::connections::Connections;
+use crate::service::Service;
+
+/// Needs the event store, Kafka and the registry.
+pub(super) async fn run(name: &str, connections: Connections) -> Result<(), Failure> {
+    let configuration = connections.configuration();
+    let (listen, options) = (configuration.http.relay, configuration.relay_options()?);
+    // Its own status says when the store is out of reach, so the connection is not one that is watched.
+    let store = Connections::new(configuration.clone()).event_store()?;
+    let relay = Relay::new(options, store, connections.schemas()?, connections.registry()?)?;
+    let service = Service::new(name, connections)?;
+    aqueduct_relay::metrics::describe();
+    let lanes = service.health().component("lanes");
+    tokio::spawn(relay.status().follow(move |problem| lanes.show(problem)));
+    service.run(listen, Router::new(), |shutdown| async move { Ok(relay.run(shutdown).await?) }).await
+}

@@ -1,0 +1,89 @@
+//! `setup`: what must exist before the processes run.
+
+use std::fmt;
+
+use aqueduct_relay::create_topics;
+
+use super::schemas::publish_all;
+use crate::app::{App, Failure};
+use crate::connections::Connections;
+
+/// What exists after a `setup`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SetUp {
+    /// Topics of the routes; each has a topic of checkpoints too.
+    pub topics: Vec<String>,
+    /// Subjects in the schema registry.
+    pub subjects: Vec<String>,
+    /// Schemas of Postgres with tables: the product's `aqueduct`, and the App's own if it has migrations.
+    pub schemas: Vec<String>,
+}
+
+/// Creates, each only where it is needed:
+///
+/// - with routes: their topics in Kafka, and the schemas in the registry, without which the relay halts;
+/// - with a registry and no routes: the schemas;
+/// - with projections, reactors or migrations, or a Postgres address: the tables of the inbox, then the App's.
+///
+/// Of the addresses it needs those of what it creates.
+pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetUp, Failure> {
+    let (topics, subjects, schemas) =
+        tokio::try_join!(topics(connections), subjects(connections), tables(app, connections))?;
+    Ok(SetUp { topics, subjects, schemas })
+}
+
+async fn topics(connections: &Connections) -> Result<Vec<String>, Failure> {
+    let configuration = connections.configuration();
+    if configuration.relay.routes.is_empty() {
+        return Ok(Vec::new());
+    }
+    create_topics(&configuration.relay_options()?).await?;
+    Ok(configuration.relay.routes.iter().map(|route| route.topic.clone()).collect())
+}
+
+async fn subjects(connections: &Connections) -> Result<Vec<String>, Failure> {
+    let configuration = connections.configuration();
+    let needed = !configuration.relay.routes.is_empty() || configuration.registry.configured().is_some();
+    if !needed || configuration.schemas.contexts.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(publish_all(connections).await?.into_iter().map(|published| published.subject).collect())
+}
+
+async fn tables(app: &App, connections: &Connections) -> Result<Vec<String>, Failure> {
+    let configured = connections.configuration().postgres.configured().is_some();
+    let needed = !app.projections.is_empty() || !app.reactors.is_empty() || app.migrations.is_some();
+    if !needed && !configured {
+        return Ok(Vec::new());
+    }
+    app.migrate(&connections.postgres()?).await?;
+    let own = app.migrations.is_some().then_some(app.name);
+    Ok(["aqueduct"].into_iter().chain(own).map(str::to_owned).collect())
+}
+
+/// `setup`
+#[expect(clippy::print_stdout, reason = "what was set up is the command's output")]
+pub(super) async fn run(app: &App, connections: &Connections) -> Result<(), Failure> {
+    let done = set_up(app, connections).await?;
+    if done == SetUp::default() {
+        let path = connections.configuration().path.display();
+        println!(
+            "nothing to set up: {path} has no [[relay.routes]], and no address of a registry or of Postgres"
+        );
+    } else {
+        print!("{done}");
+    }
+    Ok(())
+}
+
+impl fmt::Display for SetUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topics, subjects, schemas } = self;
+        for (label, names) in [("topics", topics), ("subjects", subjects), ("tables in schema", schemas)] {
+            if !names.is_empty() {
+                writeln!(f, "{label}: {}", names.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! The connections of a process, each made when it is first asked for.
+
+use std::fmt::Display;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aqueduct_core::{Aggregate, Codec, EventBus, EventStore};
+use aqueduct_eventstore::EventStoreDb;
+use aqueduct_projection::{Decoder, Projection, Reactor, registry_decoder};
+use aqueduct_schema::{LoadError, Registry, RegistryError, SchemaSet};
+use aqueduct_service::{Component, Health};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+use crate::configuration::Configuration;
+use crate::execute::{Command, Commands};
+use crate::sections::NotConfigured;
+
+/// Pause between two checks whether a server can be reached.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// How long a query waits for a connection to Postgres.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The servers of a configuration, and the schemas. Clones share the connections.
+///
+/// A connection is made when it is first asked for, and only then must its address be configured: a process
+/// needs only the addresses and secrets that it uses. No method waits for a server; a service may start before
+/// its servers do.
+#[derive(Clone)]
+pub struct Connections {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    configuration: Configuration,
+    event_store: OnceLock<Arc<dyn EventStore>>,
+    schemas: OnceLock<Arc<SchemaSet>>,
+    decoder: OnceLock<Arc<dyn Decoder>>,
+    postgres: OnceLock<PgPool>,
+}
+
+/// A connection can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// Its address is not configured.
+    #[error(transparent)]
+    NotConfigured(#[from] NotConfigured),
+    /// The event store's address is of the wrong form.
+    #[error("`eventstore.url` can't be used")]
+    EventStore(#[from] aqueduct_eventstore::OptionsError),
+    /// Postgres's address is of the wrong form.
+    #[error("`postgres.url` can't be used: write postgres://user:password@host/database")]
+    Postgres(#[source] sqlx::Error),
+    /// The registry can't be used as it is configured.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The schemas can't be loaded.
+    #[error(transparent)]
+    Schemas(#[from] LoadError),
+}
+
+impl Connections {
+    /// Connects to nothing yet.
+    pub fn new(configuration: Configuration) -> Self {
+        let shared = Shared {
+            configuration,
+            event_store: OnceLock::new(),
+            schemas: OnceLock::new(),
+            decoder: OnceLock::new(),
+            postgres: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What was configured.
+    pub fn configuration(&self) -> &Configuration {
+        &self.shared.configuration
+    }
+
+    /// The event store.
+    pub fn event_store(&self) -> Result<Arc<dyn EventStore>, ConnectionError> {
+        once(&self.shared.event_store, || {
+            Ok(Arc::new(EventStoreDb::new(self.configuration().eventstore_options()?)?))
+        })
+    }
+
+    /// The schemas of the configured folder.
+    pub fn schemas(&self) -> Result<Arc<SchemaSet>, ConnectionError> {
+        let directory = &self.configuration().schemas.directory;
+        once(&self.shared.schemas, || Ok(Arc::new(SchemaSet::load(directory)?)))
+    }
+
+    /// The schemas as repositories need them: new events are checked, old ones are upcast.
+    pub fn codec(&self) -> Result<Arc<dyn Codec>, ConnectionError> {
+        Ok(self.schemas()?)
+    }
+
+    /// A client of the schema registry.
+    pub fn registry(&self) -> Result<Registry, ConnectionError> {
+        Ok(Registry::new(&self.configuration().registry_options()?)?)
+    }
+
+    /// The decoder of the records that the relay writes. Projections share it, and with it what it has cached.
+    pub fn decoder(&self) -> Result<Arc<dyn Decoder>, ConnectionError> {
+        once(&self.shared.decoder, || Ok(registry_decoder(&self.configuration().registry_options()?)?))
+    }
+
+    /// A pool for queries.
+    pub fn postgres(&self) -> Result<PgPool, ConnectionError> {
+        let configuration = self.configuration();
+        once(&self.shared.postgres, || {
+            let url = configuration.postgres.address(&configuration.path)?;
+            let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy(&url);
+            pool.map_err(ConnectionError::Postgres)
+        })
+    }
+
+    /// Executes commands to the aggregates of one type.
+    pub fn commands<A: Aggregate>(&self) -> Result<Commands<A>, ConnectionError>
+    where
+        A::Command: Command,
+    {
+        Ok(Commands::new(self.event_store()?, self.codec()?, Arc::new(EventBus::default())))
+    }
+
+    /// A reactor that is ready to run.
+    pub fn reactor<R: Reactor>(&self, reactor: R) -> Result<Projection, ConnectionError> {
+        Ok(Projection::reactor(self.configuration().projection_options()?, self.decoder()?, reactor))
+    }
+
+    /// Keeps the health of the servers that were asked for until now up to date. Never completes.
+    pub(crate) async fn watch(&self, health: &Health) {
+        let store = self.shared.event_store.get().map(|store| (store, health.component("event store")));
+        let postgres = self.shared.postgres.get().map(|pool| (pool, health.component("postgres")));
+        let store = async {
+            if let Some((store, component)) = store {
+                keep_checking(&component, || store.last_position()).await;
+            }
+        };
+        let postgres = async {
+            if let Some((pool, component)) = postgres {
+                keep_checking(&component, || sqlx::query("select 1").execute(pool)).await;
+            }
+        };
+        tokio::join!(store, postgres);
+        std::future::pending().await
+    }
+}
+
+async fn keep_checking<T, E: Display>(component: &Component, check: impl AsyncFn() -> Result<T, E>) {
+    let mut ticks = tokio::time::interval(CHECK_EVERY);
+    loop {
+        ticks.tick().await;
+        component.show(check().await.err().map(|error| error.to_string()));
+    }
+}
+
+/// What the cell contains, made if it is empty. Two threads may both make one; all get the same.
+fn once<T: Clone>(
+    cell: &OnceLock<T>,
+    make: impl FnOnce() -> Result<T, ConnectionError>,
+) -> Result<T, ConnectionError> {
+    match cell.get() {
+        Some(made) => Ok(made.clone()),
+        None => {
+            let made = make()?;
+            Ok(cell.get_or_init(|| made).clone())
+        }
+    }
+}

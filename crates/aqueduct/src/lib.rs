@@ -1,0 +1,47 @@
+//! Event-sourced services on EventStoreDB, Kafka and Postgres.
+//!
+//! An [`App`] is one system: its events and aggregates, its views, reactors and services. [`App::main`] makes it a
+//! binary with the commands that such a system needs: `init`, `setup`, `relay`, `project`, `react`, `schemas`,
+//! `service`, `completions`, and with the feature `dev` also `devstore`. All read one [`Configuration`]; nothing
+//! is connected before it is read, and each command needs only the addresses and secrets that it uses.
+//!
+//! | command | needs |
+//! |---|---|
+//! | `relay` | event store, Kafka, registry |
+//! | `project` | Kafka, registry, Postgres |
+//! | `react` | as `project`, and what the reactors ask for |
+//! | `service` | what the service asks of its [`Connections`] |
+//! | `setup` | what it creates: Kafka and the registry with routes, Postgres with projections or migrations |
+//!
+//! The parts can be used without an App: they are re-exported here by name.
+
+mod app;
+mod commands;
+mod configuration;
+mod connections;
+mod execute;
+pub mod metrics;
+mod migrations;
+pub mod sections;
+mod service;
+
+pub use app::{App, Failure};
+pub use commands::setup::SetUp;
+pub use configuration::{Configuration, SectionError};
+pub use connections::{ConnectionError, Connections};
+pub use execute::{Command, Commands, Committed};
+pub use migrations::Migrations;
+pub use service::Service;
+
+pub use aqueduct_core::{
+    Aggregate, Answer, Codec, CodecError, CommandId, CommandRequest, DomainEvent, ErrorKind, EventBus,
+    EventStore, ExecuteError, MemoryStore, Metadata, NewEvent, Position, RecordedEvent, Repository, Revision,
+    StoreError, StreamName, domain_event, testing,
+};
+pub use aqueduct_projection::{
+    Decoder, Deltas, Envelope, Key, Place, Previous, Projection, ReactError, Reactor, View,
+};
+pub use aqueduct_relay::{Relay, Route};
+pub use aqueduct_schema::{Registry, SchemaSet};
+pub use aqueduct_service::trace;
+pub use aqueduct_service::{ConfigError, Health};

@@ -1,0 +1,27 @@
+//! The shop as an App.
+
+use aqueduct::App;
+
+use crate::settings::Settings;
+use crate::{inventory, orders, users};
+
+/// The shop: three services, one of them also in its old version, and four read models. Its reactor runs within
+/// the inventory service.
+pub fn app() -> App {
+    App::new("shop")
+        .about("The sample system: a shop with users, orders and inventory")
+        .migrations(sqlx::migrate!())
+        .view::<users::Customers>()
+        .view::<orders::Orders>()
+        .deltas::<orders::Revenue>()
+        .view::<inventory::Stock>()
+        .service("users", users::run)
+        .service("orders", orders::run)
+        .service("legacy-orders", orders::run_legacy)
+        .service("inventory", inventory::run)
+        .section::<Settings>("shop")
+        .moved("http.users", "shop.users")
+        .moved("http.orders", "shop.orders")
+        .moved("http.legacy_orders", "shop.legacy_orders")
+        .moved("http.inventory", "shop.inventory")
+}
