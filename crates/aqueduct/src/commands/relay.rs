@@ -10,9 +10,9 @@ use crate::service::Service;
 /// Needs the event store, Kafka and the registry.
 pub(super) async fn run(name: &str, connections: Connections) -> Result<(), Failure> {
     let configuration = connections.configuration();
-    let (listen, options) = (configuration.http.relay, configuration.relay_options()?);
     // Its own status says when the store is out of reach, so the connection is not one that is watched.
     let store = Connections::new(configuration.clone()).event_store()?;
+    let (listen, options) = (configuration.http.relay, configuration.relay_options()?);
     let relay = Relay::new(options, store, connections.schemas()?, connections.registry()?)?;
     let service = Service::new(name, connections)?;
     aqueduct_relay::metrics::describe();

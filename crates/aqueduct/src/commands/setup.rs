@@ -27,38 +27,36 @@ pub struct SetUp {
 ///
 /// Of the addresses it needs those of what it creates.
 pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetUp, Failure> {
-    let (topics, subjects, schemas) =
-        tokio::try_join!(topics(connections), subjects(connections), tables(app, connections))?;
+    let configuration = connections.configuration();
+    let routes = !configuration.relay.routes.is_empty();
+    let contexts = !configuration.schemas.contexts.is_empty();
+    let app_has_tables = !app.projections.is_empty() || !app.reactors.is_empty() || app.migrations.is_some();
+    // What is not configured is reported before anything is created.
+    let relay = if routes { Some(configuration.relay_options()?) } else { None };
+    let subjects = contexts && (routes || configuration.registry.configured().is_some());
+    if subjects {
+        configuration.registry_options()?;
+    }
+    let tables = app_has_tables || configuration.postgres.configured().is_some();
+    let postgres = if tables { Some(connections.postgres()?) } else { None };
+
+    let topics = async {
+        let Some(options) = relay else { return Ok(Vec::new()) };
+        create_topics(&options).await?;
+        Ok::<_, Failure>(options.routes.into_iter().map(|route| route.topic).collect())
+    };
+    let subjects = async {
+        let published = if subjects { publish_all(connections).await? } else { Vec::new() };
+        Ok(published.into_iter().map(|published| published.subject).collect())
+    };
+    let schemas = async {
+        let Some(pool) = postgres else { return Ok(Vec::new()) };
+        app.migrate(&pool).await?;
+        let own = app.migrations.is_some().then_some(app.name);
+        Ok(["aqueduct"].into_iter().chain(own).map(str::to_owned).collect())
+    };
+    let (topics, subjects, schemas) = tokio::try_join!(topics, subjects, schemas)?;
     Ok(SetUp { topics, subjects, schemas })
-}
-
-async fn topics(connections: &Connections) -> Result<Vec<String>, Failure> {
-    let configuration = connections.configuration();
-    if configuration.relay.routes.is_empty() {
-        return Ok(Vec::new());
-    }
-    create_topics(&configuration.relay_options()?).await?;
-    Ok(configuration.relay.routes.iter().map(|route| route.topic.clone()).collect())
-}
-
-async fn subjects(connections: &Connections) -> Result<Vec<String>, Failure> {
-    let configuration = connections.configuration();
-    let needed = !configuration.relay.routes.is_empty() || configuration.registry.configured().is_some();
-    if !needed || configuration.schemas.contexts.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(publish_all(connections).await?.into_iter().map(|published| published.subject).collect())
-}
-
-async fn tables(app: &App, connections: &Connections) -> Result<Vec<String>, Failure> {
-    let configured = connections.configuration().postgres.configured().is_some();
-    let needed = !app.projections.is_empty() || !app.reactors.is_empty() || app.migrations.is_some();
-    if !needed && !configured {
-        return Ok(Vec::new());
-    }
-    app.migrate(&connections.postgres()?).await?;
-    let own = app.migrations.is_some().then_some(app.name);
-    Ok(["aqueduct"].into_iter().chain(own).map(str::to_owned).collect())
 }
 
 /// `setup`
