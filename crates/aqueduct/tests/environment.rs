@@ -76,7 +76,8 @@ fn a_variable_that_looks_like_a_key_and_is_none_is_an_error() {
             jail.create_file("secret", "0123")?;
             jail.set_env(variable, value);
             let error = Configuration::load("aqueduct.toml".as_ref()).err().unwrap().to_string();
-            assert_eq!(error, format!("environment variable {variable}: {says}"));
+            let expected = format!("environment variable {variable}: {says}");
+            assert!(error.starts_with(&expected), "{error}");
             Ok(())
         });
     }
