@@ -53,6 +53,7 @@ mod decode;
 mod defaults;
 mod encode;
 mod generate;
+pub mod infer;
 mod input;
 mod layout;
 mod limits;

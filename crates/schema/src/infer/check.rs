@@ -1,0 +1,146 @@
+//! The final check: whether the drafted schemas take the events that they were drafted for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::evidence::Sightings;
+use super::report::{events, grouped};
+use crate::set::SchemaSet;
+
+/// Encodes events by drafted schemas and counts what does not fit.
+///
+/// What is counted here is what the relay would treat as the route's policy says, without the later events of the
+/// same streams that a parked event holds back.
+#[derive(Debug)]
+pub struct Check<'s> {
+    schemas: &'s SchemaSet,
+    events: u64,
+    refused: BTreeMap<(String, String), Sightings>,
+    /// Refusals beyond [`MAX_REASONS`].
+    further: Sightings,
+}
+
+/// Kinds of refusals that are told apart.
+const MAX_REASONS: usize = 1_000;
+
+impl<'s> Check<'s> {
+    /// A check by these schemas.
+    pub fn new(schemas: &'s SchemaSet) -> Self {
+        Self { schemas, events: 0, refused: BTreeMap::new(), further: Sightings::default() }
+    }
+
+    /// Encodes an event, as the relay would. Returns whether it fits.
+    pub fn event(&mut self, event_type: &str, version: Option<u32>, reference: &str, data: &[u8]) -> bool {
+        self.events += 1;
+        let latest = self.schemas.event(event_type).map_or(1, |event| event.latest());
+        let Err(error) = self.schemas.to_avro(event_type, version.unwrap_or(latest), data) else {
+            return true;
+        };
+        let reason = (event_type.to_owned(), without_values(&error.problem));
+        if self.refused.len() >= MAX_REASONS && !self.refused.contains_key(&reason) {
+            self.further.add(reference);
+        } else {
+            self.refused.entry(reason).or_default().add(reference);
+        }
+        false
+    }
+
+    /// What was counted.
+    pub fn report(&self) -> CheckReport {
+        let refused = self.refused.iter().map(|((event_type, reason), seen)| Refused {
+            event_type: event_type.clone(),
+            reason: reason.clone(),
+            events: seen.count,
+            references: seen.references(),
+        });
+        let mut refused: Vec<_> = refused.collect();
+        if self.further.count > 0 {
+            refused.push(Refused {
+                event_type: String::new(),
+                reason: "other reasons".to_owned(),
+                events: self.further.count,
+                references: self.further.references(),
+            });
+        }
+        CheckReport { events: self.events, refused }
+    }
+}
+
+/// A problem without the quoted parts, which may be values of the event, and without positions in lists.
+fn without_values(problem: &str) -> String {
+    let mut text = String::new();
+    let mut quoted = false;
+    let mut escaped = false;
+    let mut index = false;
+    for character in problem.chars() {
+        if quoted {
+            let closes = character == '"' && !escaped;
+            escaped = character == '\\' && !escaped;
+            if closes {
+                quoted = false;
+                text.push_str("…\"");
+            }
+        } else if index && character.is_ascii_digit() {
+        } else {
+            index = character == '[';
+            quoted = character == '"';
+            text.push(character);
+        }
+    }
+    text
+}
+
+/// The result of a [`Check`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// Events that were encoded or refused.
+    pub events: u64,
+    /// Those that were refused, by event type and reason.
+    pub refused: Vec<Refused>,
+}
+
+/// Events of one type that do not fit its schema for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The event type.
+    pub event_type: String,
+    /// Where and why, without values.
+    pub reason: String,
+    /// How many events.
+    pub events: u64,
+    /// The first of them.
+    pub references: Vec<String>,
+}
+
+impl CheckReport {
+    /// How many events do not fit.
+    pub fn refused_events(&self) -> u64 {
+        self.refused.iter().map(|refused| refused.events).sum()
+    }
+}
+
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} of {} do not fit their schema", grouped(self.refused_events()), events(self.events))?;
+        for Refused { event_type, reason, events: count, references } in &self.refused {
+            writeln!(f, "  {event_type}: {reason}, in {} ({})", events(*count), references.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_hold_no_values() {
+        assert_eq!(
+            without_values("lines[12].price: \"a \\\" b\" is not a number"),
+            "lines[].price: \"…\" is not a number"
+        );
+        assert_eq!(without_values("a[\"key\"]: missing"), "a[\"…\"]: missing");
+    }
+}

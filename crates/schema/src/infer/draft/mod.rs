@@ -1,0 +1,10 @@
+//! Drafts: the types that were decided, as schema files.
+
+mod avsc;
+mod files;
+mod types;
+
+pub(super) use avsc::schema_text;
+pub(super) use files::compare;
+pub use files::{Change, DraftFile, FileState};
+pub(super) use types::{DraftField, DraftRecord, DraftType, Slot, Unit};

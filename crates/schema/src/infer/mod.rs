@@ -1,0 +1,65 @@
+//! Draft schemas from stored events.
+//!
+//! [`Evidence`] observes events and keeps bounded statistics of each event type, version and path. [`infer`] decides
+//! from them: it makes a draft of one schema file per version, and a [`Report`] that says from how many events each
+//! decision comes. [`Check`] encodes events by the drafts and counts what does not fit. Everything here is pure and
+//! synchronous; whoever calls reads the store and the folder, and writes files.
+//!
+//! The rules:
+//!
+//! - A field that every event has is required, any other nullable with the default null. Versions share the type of
+//!   a field; a field that is new in a version, or gone from it, is nullable there.
+//! - Numbers are longs, beyond 64 bits decimals; with a fraction decimals of the largest scale met, but doubles where
+//!   a number has an exponent, or a fraction and more than 15 significant digits. Texts of digits among numbers are
+//!   numbers, unless one has a leading zero.
+//! - Texts are UUIDs, dates or timestamps if every one is; a timestamp needs a zone and must fit its unit. Few texts
+//!   that recur are an enum.
+//! - Objects are records, or maps where their keys are too many or no names.
+//! - Kinds of JSON values that recur in one field are a union. A kind that conflicts in at most 3 events, or 1 in
+//!   1,000 of a type with 1,000 events or more, has no say; where no kind recurs, there is no file.
+
+mod check;
+mod decide;
+mod draft;
+mod evidence;
+mod json;
+mod report;
+
+use std::collections::BTreeMap;
+
+pub use check::{Check, CheckReport, Refused};
+pub use draft::{Change, DraftFile, FileState};
+pub use evidence::Evidence;
+pub use report::{Dirt, Fact, Finding, NoRecord, Problem, Report, TypeReport, VersionReport};
+
+use self::decide::{TypeNames, decide};
+use self::draft::{compare, schema_text};
+
+/// Drafts the schemas of all event types that were observed, as files of the context `context` (a folder) in the
+/// Avro namespace `namespace`. `existing` holds the texts of the files that are there, by their path relative to the
+/// folder of the schemas; a file in it is reported, not drafted over.
+///
+/// The same evidence gives the same draft.
+pub fn infer(
+    evidence: &Evidence,
+    context: &str,
+    namespace: &str,
+    existing: &BTreeMap<String, String>,
+) -> Report {
+    let mut names = TypeNames::reserving(evidence.types.keys().map(String::as_str));
+    let mut report = Report::default();
+    for (event_type, seen) in &evidence.types {
+        let decided = decide(event_type, seen, &mut names);
+        for (version, record) in &decided.versions {
+            let path = format!("{context}/{event_type}/v{version}.avsc");
+            let text = schema_text(record, namespace);
+            let state = compare(existing.get(&path).map(String::as_str), &text);
+            report.files.push(DraftFile { path, text, state });
+        }
+        report.types.push(decided.report);
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests;
