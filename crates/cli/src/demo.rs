@@ -8,6 +8,7 @@ mod services;
 mod stages;
 mod summary;
 mod tail;
+pub(crate) mod verify;
 mod watch;
 
 use std::path::Path;
@@ -32,8 +33,8 @@ use self::services::{Environment, Service};
 use self::stages::{StageTimes, Stages};
 use self::summary::Summary;
 use self::watch::Watch;
+use crate::Failure;
 use crate::configuration::{Addresses, Demo};
-use crate::{Failure, verify};
 
 /// Pause between two looks at the stages.
 const LOOK: Duration = Duration::from_millis(200);
@@ -133,7 +134,7 @@ async fn on_stack(
     eprintln!("checking");
     let orders = arguments.orders.limit();
     let options = verify::options(&configuration, &addresses, input.to_owned(), orders);
-    let report = aqueduct_verify::check(&options).await?;
+    let report = aqueduct_shop_verify::check(&options).await?;
     let summary = Summary { report, plan, latency, times };
     summary.print(arguments)?;
     if arguments.keep {

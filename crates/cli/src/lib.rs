@@ -4,7 +4,6 @@
 mod bench;
 mod configuration;
 mod demo;
-mod verify;
 
 use std::process::ExitCode;
 
@@ -25,7 +24,7 @@ pub fn main() -> ExitCode {
         .fallback_configuration(CHECKOUT)
         .section::<Demo>("demo")
         .command("demo", demo::run)
-        .command("verify", verify::run)
+        .command("verify", demo::verify::run)
         .command("bench", bench::run)
         .app(aqueduct_shop::app())
         .main()

@@ -13,16 +13,12 @@ use crate::inbox::{self, Ends, PartitionEnd};
 use crate::log::Log;
 use crate::options::Options;
 use crate::report::Report;
-use crate::shop::{InputError, Shop};
 use crate::system::System;
 use crate::topics::{Topic, TopicJudge, schema_id};
 
 /// A part could not be read, so nothing was judged.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The input.
-    #[error(transparent)]
-    Input(#[from] InputError),
     /// The event store.
     #[error(transparent)]
     Store(#[from] StoreReadError),
@@ -40,19 +36,9 @@ pub enum CheckError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// Reads input, store, topics and Postgres and compares them. Everything must stand still meanwhile: what is
-/// under way between two stages counts as missing in the later one. `Err` means that a part could not be
-/// read; what differs is in the report.
-pub async fn check(options: &Options) -> Result<Report, CheckError> {
-    let (input, orders) = (options.input.clone(), options.orders);
-    let begun = Instant::now();
-    let shop = tokio::task::spawn_blocking(move || Shop::from_input(&input, orders)).await??;
-    let mut report = check_system(options, shop).await?;
-    report.seconds = begun.elapsed().as_secs_f64();
-    Ok(report)
-}
-
-/// As [`check`], for any system; `input` and `orders` of the options are not looked at.
+/// Reads store, topics and Postgres and compares them. Nothing may be written meanwhile: an event that is in
+/// flight between two stages counts as missing in the later one. `Err` means that a server could not be read;
+/// differences are in the report.
 pub async fn check_system(options: &Options, mut system: impl System) -> Result<Report, CheckError> {
     let begun = Instant::now();
     let mut findings = Findings::keeping(options.shown);
@@ -148,33 +134,7 @@ impl Topics {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-
-    fn options(input: PathBuf) -> Options {
-        // Port 9 is "discard": nothing listens there.
-        let store = "esdb://127.0.0.1:9?tls=false&maxDiscoverAttempts=1&discoveryInterval=1";
-        Options::new(store, "127.0.0.1:9", "http://127.0.0.1:9", "postgres://127.0.0.1:9/x", input)
-    }
-
-    async fn refused(options: &Options) -> String {
-        check(options).await.expect_err("nothing is there").to_string()
-    }
-
-    #[tokio::test]
-    async fn a_part_that_is_not_there_is_named() {
-        let file = tempfile::NamedTempFile::with_suffix(".csv").unwrap();
-        let header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
-        std::fs::write(file.path(), header).unwrap();
-        let input = file.path().to_owned();
-        let text = refused(&options(input.clone())).await;
-        assert!(text.starts_with("event store: reading $all failed"), "{text}");
-        let text = refused(&Options { store: "nowhere".to_owned(), ..options(input) }).await;
-        assert!(text.starts_with("event store: \"nowhere\" is no connection string"), "{text}");
-        let text = refused(&options("missing.csv".into())).await;
-        assert_eq!(text, "input missing.csv can't be read");
-    }
 
     #[tokio::test]
     async fn a_database_that_is_not_there_is_named() {

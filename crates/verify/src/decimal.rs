@@ -3,7 +3,7 @@
 /// The decimal in `text` as a whole number of units of 10^-places: `("2.55", 5)` is 255000. `None` if it is
 /// no decimal (digits on both sides of the point, optional sign), not exact at that many places, or beyond
 /// what 128 bits hold.
-pub(crate) fn scaled(text: &str, places: u32) -> Option<i128> {
+pub fn scaled(text: &str, places: u32) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -26,7 +26,7 @@ pub(crate) fn scaled(text: &str, places: u32) -> Option<i128> {
 }
 
 /// The number of 10^-places units as text, without trailing zeros: `(255000, 5)` is "2.55", `(0, 3)` is "0".
-pub(crate) fn trimmed(value: i128, places: usize) -> String {
+pub fn trimmed(value: i128, places: usize) -> String {
     let digits = format!("{:0>width$}", value.unsigned_abs(), width = places + 1);
     let (whole, fraction) = digits.split_at(digits.len() - places);
     let fraction = fraction.trim_end_matches('0');

@@ -10,52 +10,52 @@ use crate::topics::Topic;
 
 /// What Postgres says about the projections.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Inbox {
+pub struct Inbox {
     /// Last event applied of each stream.
-    pub(crate) streams: Vec<InboxStream>,
+    pub streams: Vec<InboxStream>,
     /// Where the projections go on.
-    pub(crate) offsets: Vec<InboxOffset>,
+    pub offsets: Vec<InboxOffset>,
     /// What was set aside.
-    pub(crate) parked: Vec<ParkedEvent>,
+    pub parked: Vec<ParkedEvent>,
 }
 
 /// A stream in the inbox of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InboxStream {
+pub struct InboxStream {
     /// Name of the projection.
-    pub(crate) projection: String,
+    pub projection: String,
     /// The topic its records came from.
-    pub(crate) topic: String,
+    pub topic: String,
     /// The stream.
-    pub(crate) stream: String,
+    pub stream: String,
     /// Revision of the last event that was applied, -1 before the first.
-    pub(crate) revision: i64,
+    pub revision: i64,
 }
 
 /// How far a projection has taken a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InboxOffset {
+pub struct InboxOffset {
     /// Name of the projection.
-    pub(crate) projection: String,
+    pub projection: String,
     /// The topic.
-    pub(crate) topic: String,
+    pub topic: String,
     /// The partition.
-    pub(crate) partition: i32,
+    pub partition: i32,
     /// First offset not yet taken.
-    pub(crate) next: Option<i64>,
+    pub next: Option<i64>,
 }
 
 /// An event that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ParkedEvent {
+pub struct ParkedEvent {
     /// Name of the projection.
-    pub(crate) projection: String,
+    pub projection: String,
     /// Its stream.
-    pub(crate) stream: String,
+    pub stream: String,
     /// Its revision, where it could be read.
-    pub(crate) revision: Option<i64>,
+    pub revision: Option<i64>,
     /// Why.
-    pub(crate) reason: String,
+    pub reason: String,
 }
 
 /// Where a partition ends.

@@ -1,7 +1,7 @@
 //! Java's partitioner: where a record belongs by its key.
 
 /// The partition of a key among so many.
-pub(crate) fn partition(key: &[u8], partitions: i32) -> i32 {
+pub fn partition(key: &[u8], partitions: i32) -> i32 {
     (murmur2(key) & 0x7fff_ffff).cast_signed() % partitions
 }
 

@@ -13,19 +13,19 @@ use crate::system::System;
 
 /// A committed record, as a consumer reads it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Record {
+pub struct Record {
     /// Partition it stands in.
-    pub(crate) partition: i32,
+    pub partition: i32,
     /// Its offset there.
-    pub(crate) offset: i64,
+    pub offset: i64,
     /// Its key.
-    pub(crate) key: Option<Vec<u8>>,
+    pub key: Option<Vec<u8>>,
     /// Its headers, in their order.
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<(String, Vec<u8>)>,
     /// How many more it has, whose names are not UTF-8.
-    pub(crate) unnamed_headers: usize,
+    pub unnamed_headers: usize,
     /// Its value.
-    pub(crate) value: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
 }
 
 /// Which streams go to which topic.

@@ -8,11 +8,12 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use crate::support::ROOT;
 
 /// What each crate of the product may depend on, within the workspace. Tests may use anything.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("core", &[]),
     ("schema", &["core"]),
     ("eventstore", &["core"]),
     ("verify", &["core"]),
+    ("shop-verify", &["core", "verify"]),
     ("relay", &["core", "schema"]),
     ("projection", &["core", "schema"]),
     ("devstore", &[]),
@@ -34,6 +35,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "devstack",
             "service",
             "shop",
+            "shop-verify",
         ],
     ),
     ("tests", &["core", "projection", "cli"]),

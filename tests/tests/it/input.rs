@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use aqueduct_shop::input::{Plan, Step, read};
-use aqueduct_verify::{Shop, System as _};
+use aqueduct_shop_verify::Shop;
+use aqueduct_verify::System as _;
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -125,9 +125,9 @@ impl Pipeline {
 
     /// Compares input, store, topics and Postgres.
     pub(crate) async fn verify(&self, orders: usize) -> Report {
-        let options = aqueduct_verify::Options {
+        let options = aqueduct_shop_verify::Options {
             orders: Some(orders),
-            ..aqueduct_verify::Options::new(
+            ..aqueduct_shop_verify::Options::new(
                 self.stack.event_store_url().unwrap(),
                 self.stack.kafka_bootstrap().unwrap(),
                 self.stack.registry_url().unwrap(),
@@ -135,7 +135,7 @@ impl Pipeline {
                 orders_file(),
             )
         };
-        aqueduct_verify::check(&options).await.unwrap()
+        aqueduct_shop_verify::check(&options).await.unwrap()
     }
 }
 

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use super::csv::{Text, fields, next_line};
-use crate::decimal::scaled;
+use crate::csv::{Text, fields, next_line};
+use aqueduct_verify::scaled;
 
 /// Prices are whole numbers of 10^-5 pounds, which is a thousandth of a penny.
-pub(super) const PRICE_PLACES: u32 = 5;
+pub(crate) const PRICE_PLACES: u32 = 5;
 
 /// Pieces of a line at most; as many can come back.
 const MILLION: i32 = 1_000_000;
@@ -31,7 +31,7 @@ const COLUMNS: [&str; 8] = [
 
 /// A well-formed line. White space around a field is not part of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Number of the line in the file, the header is 1.
     pub number: u64,
     pub invoice: Box<str>,
@@ -48,14 +48,14 @@ pub(super) struct Line {
 
 impl Line {
     /// The code by which the shop tells products and charges apart: in upper case.
-    pub(super) fn product(&self) -> String {
+    pub(crate) fn product(&self) -> String {
         self.code.to_uppercase()
     }
 }
 
 /// A line of the file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     Line(Line),
     /// The number of the line and the field that can't be read, or what is wrong with the whole.
     Malformed(u64, &'static str),
@@ -84,7 +84,7 @@ pub enum InputError {
 }
 
 /// Reads the file, unpacking it if it begins as gzip does.
-pub(super) fn read_file(path: &Path) -> Result<Vec<Entry>, InputError> {
+pub(crate) fn read_file(path: &Path) -> Result<Vec<Entry>, InputError> {
     let unreadable = |source| InputError::Read { path: path.to_owned(), source };
     let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
     match reader.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]) {
@@ -94,7 +94,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Entry>, InputError> {
 }
 
 /// Reads CSV with a header, each line by itself; `path` is for messages only.
-pub(super) fn read(mut input: impl BufRead, path: &Path) -> Result<Vec<Entry>, InputError> {
+pub(crate) fn read(mut input: impl BufRead, path: &Path) -> Result<Vec<Entry>, InputError> {
     let mut entries = Vec::new();
     let mut kept = Vec::new();
     let mut number = 0;

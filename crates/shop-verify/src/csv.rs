@@ -8,16 +8,16 @@ use std::io::{self, BufRead, Read as _};
 const LONGEST: usize = 65_536;
 
 /// What a field says, without its quotes.
-pub(super) type Field<'a> = Cow<'a, [u8]>;
+pub(crate) type Field<'a> = Cow<'a, [u8]>;
 
 /// A line of the file, without its end.
-pub(super) enum Text<'a> {
+pub(crate) enum Text<'a> {
     Whole(&'a [u8]),
     TooLong,
 }
 
 /// Reads the next line, with `kept` as its place in memory; none at the end of the file.
-pub(super) fn next_line<'a>(input: &mut impl BufRead, kept: &'a mut Vec<u8>) -> io::Result<Option<Text<'a>>> {
+pub(crate) fn next_line<'a>(input: &mut impl BufRead, kept: &'a mut Vec<u8>) -> io::Result<Option<Text<'a>>> {
     kept.clear();
     // So much that the longest line is there with its end, `\r\n`.
     if input.by_ref().take(LONGEST as u64 + 2).read_until(b'\n', kept)? == 0 {
@@ -33,7 +33,7 @@ pub(super) fn next_line<'a>(input: &mut impl BufRead, kept: &'a mut Vec<u8>) -> 
 }
 
 /// The fields of a line; none if a quote is open at its end.
-pub(super) fn fields(line: &[u8]) -> Option<Vec<Field<'_>>> {
+pub(crate) fn fields(line: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut fields = Vec::new();
     let mut rest = Some(line);
     while let Some(line) = rest {

@@ -3,21 +3,21 @@
 
 use serde_json::{Map, Value, json};
 
-use super::book::Money;
-use super::expect::minor;
-use super::lines::PRICE_PLACES;
-use crate::decimal::scaled;
+use crate::book::Money;
+use crate::expect::minor;
+use crate::lines::PRICE_PLACES;
+use aqueduct_verify::scaled;
 
 /// Version 2 of the event: amounts in minor units with a currency, the total, and times as timestamps. The
 /// old service knew pounds only.
-pub(super) fn order_created(old: &Value) -> Result<Value, String> {
+pub(crate) fn order_created(old: &Value) -> Result<Value, String> {
     let text = |name: &str| field(old, name).and_then(|value| value.as_str().ok_or(name_of(name)));
     let (lines, cost) = items(field(old, "lines")?)?;
     let (charges, more) = items(field(old, "charges")?)?;
     Ok(json!({
         "orderId": text("orderId")?,
         "customerId": old.get("customer").unwrap_or(&Value::Null),
-        "placedAt": super::expected::local_timestamp(text("placed")?),
+        "placedAt": crate::expected::local_timestamp(text("placed")?),
         "country": text("country")?,
         "currency": "GBP",
         "lines": lines,

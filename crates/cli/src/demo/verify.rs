@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aqueduct::Configuration;
-use aqueduct_verify::{Options, Report, check};
+use aqueduct_shop_verify::{Options, check};
+use aqueduct_verify::Report;
 
 use crate::Failure;
 use crate::configuration::{Addresses, Demo};
@@ -44,12 +45,11 @@ pub(crate) fn options(
     orders: Option<usize>,
 ) -> Options {
     let Addresses { eventstore, brokers, registry, postgres } = addresses;
-    Options {
-        orders,
-        source: configuration.eventstore.source.clone(),
-        properties: configuration.kafka.properties.clone(),
-        ..Options::new(eventstore, brokers, registry, postgres, input)
-    }
+    let mut options = Options::new(eventstore, brokers, registry, postgres, input);
+    options.orders = orders;
+    options.check.source.clone_from(&configuration.eventstore.source);
+    options.check.properties.clone_from(&configuration.kafka.properties);
+    options
 }
 
 #[expect(clippy::print_stdout, reason = "the report is the command's output")]

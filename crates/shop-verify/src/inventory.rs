@@ -6,24 +6,24 @@ use aqueduct_core::{Position, StreamName};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::book::{Book, Correction};
-use super::causality;
-use crate::finding::{Findings, Kind, Stage};
-use crate::log::{Entry, Log};
+use crate::book::{Book, Correction};
+use crate::causality;
+use aqueduct_verify::{Entry, Log};
+use aqueduct_verify::{Findings, Kind, Stage};
 
 /// How a product of an order was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub reserved: bool,
     pub position: Position,
 }
 
 /// By the order's index, how its products were answered.
-pub(super) type AllAnswers = Vec<BTreeMap<Box<str>, Answer>>;
+pub(crate) type AllAnswers = Vec<BTreeMap<Box<str>, Answer>>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct StockReceived {
+pub(crate) struct StockReceived {
     pub sku: String,
     pub quantity: i64,
     pub delivery_id: String,
@@ -32,7 +32,7 @@ pub(super) struct StockReceived {
 /// StockReserved and StockRefused.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct StockAnswer {
+pub(crate) struct StockAnswer {
     pub sku: String,
     pub order_id: String,
     pub quantity: i64,
@@ -40,7 +40,7 @@ pub(super) struct StockAnswer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct StockReturned {
+pub(crate) struct StockReturned {
     pub sku: String,
     pub return_id: String,
     pub quantity: i64,
@@ -48,7 +48,7 @@ pub(super) struct StockReturned {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct StockCorrected {
+pub(crate) struct StockCorrected {
     pub sku: String,
     pub invoice: String,
     pub requested: i64,
@@ -56,7 +56,7 @@ pub(super) struct StockCorrected {
 }
 
 /// An event of a product's stream.
-pub(super) enum StockEvent {
+pub(crate) enum StockEvent {
     Received(StockReceived),
     Reserved(StockAnswer),
     Refused(StockAnswer),
@@ -66,7 +66,7 @@ pub(super) enum StockEvent {
 
 impl StockEvent {
     /// Reads the event, or says what is wrong with it.
-    pub(super) fn read(entry: &Entry) -> Result<Self, String> {
+    pub(crate) fn read(entry: &Entry) -> Result<Self, String> {
         fn json<T: DeserializeOwned>(entry: &Entry) -> Result<T, String> {
             serde_json::from_slice(&entry.event.data).map_err(|error| format!("can't be read: {error}"))
         }
@@ -102,7 +102,7 @@ impl StockEvent {
 }
 
 /// Judges all products' streams and returns how the orders were answered.
-pub(super) fn judge(log: &Log, book: &Book, findings: &mut Findings) -> AllAnswers {
+pub(crate) fn judge(log: &Log, book: &Book, findings: &mut Findings) -> AllAnswers {
     let mut judge = Judge {
         log,
         book,

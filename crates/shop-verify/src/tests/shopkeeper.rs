@@ -7,8 +7,8 @@ use std::path::Path;
 use aqueduct_core::{CommandId, Metadata, Position, RecordedEvent, StreamName};
 use serde_json::{Value, json};
 
-use crate::shop::book::{Book, Item, Order, Return};
-use crate::shop::lines::{Entry, read};
+use crate::book::{Book, Item, Order, Return};
+use crate::lines::{Entry, read};
 
 /// An event as it stands in the store, and as consumers must see it.
 #[derive(Debug, Clone)]

@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 
 use super::shopkeeper::Happening;
 use super::{World, pipeline};
-use crate::finding::Stage;
-use crate::inbox::ParkedEvent;
-use crate::topics::Record;
+use aqueduct_verify::Stage;
+use aqueduct_verify::testing::{ParkedEvent, Record};
 
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
 
@@ -318,7 +317,7 @@ fn store_to_topic_a_record_where_it_should_not_be() {
         ("header ce_subindex is 1, expected none", |it| {
             it.headers.push(("ce_subindex".into(), b"1".to_vec()))
         }),
-        ("no such schema", |it| it.value = None),
+        ("its value is not in the wire format", |it| it.value = None),
         ("bytes are left over", |it| it.value.as_mut().unwrap().push(0)),
     ];
     for (text, change) in cases {

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use super::book::{Book, Money};
-use super::expect::minor;
-use super::inventory::StockEvent;
-use super::latest;
-use crate::decimal::scaled;
-use crate::log::{Entry, Log};
-use crate::table::{Cells, Table};
+use crate::book::{Book, Money};
+use crate::expect::minor;
+use crate::inventory::StockEvent;
+use crate::shop::latest;
+use aqueduct_verify::scaled;
+use aqueduct_verify::{Cells, Table};
+use aqueduct_verify::{Entry, Log};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,7 +70,7 @@ fn cells(values: impl IntoIterator<Item = String>) -> Cells {
     values.into_iter().map(Some).collect()
 }
 
-pub(super) fn customers(log: &Log) -> Table {
+pub(crate) fn customers(log: &Log) -> Table {
     let mut rows = BTreeMap::new();
     for entries in of_category(log, "user") {
         let Some(entry) = entries.first() else { continue };
@@ -88,7 +88,7 @@ pub(super) fn customers(log: &Log) -> Table {
     }
 }
 
-pub(super) fn orders(log: &Log) -> Table {
+pub(crate) fn orders(log: &Log) -> Table {
     let mut rows = BTreeMap::new();
     for entries in of_category(log, "order") {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { continue };
@@ -142,7 +142,7 @@ pub(super) fn orders(log: &Log) -> Table {
     }
 }
 
-pub(super) fn stock(log: &Log) -> Table {
+pub(crate) fn stock(log: &Log) -> Table {
     let mut rows = BTreeMap::new();
     for entries in of_category(log, "inventory") {
         let Some(last) = entries.last() else { continue };
@@ -173,7 +173,7 @@ pub(super) fn stock(log: &Log) -> Table {
     }
 }
 
-pub(super) fn revenue(log: &Log, book: &Book) -> Table {
+pub(crate) fn revenue(log: &Log, book: &Book) -> Table {
     // Ordered, returned, confirmed.
     let mut sums: BTreeMap<Vec<String>, [Money; 3]> = BTreeMap::new();
     let mut add = |day: &str, country: &str, column: usize, amount: Money| {

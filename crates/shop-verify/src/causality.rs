@@ -1,10 +1,10 @@
 //! Effects and their causes.
 
-use crate::finding::{Findings, Kind, Stage};
-use crate::log::Entry;
+use aqueduct_verify::Entry;
+use aqueduct_verify::{Findings, Kind, Stage};
 
 /// The effect stands after its cause and belongs to the same request.
-pub(super) fn judge(cause: &Entry, effect: &Entry, findings: &mut Findings) {
+pub(crate) fn judge(cause: &Entry, effect: &Entry, findings: &mut Findings) {
     let place = format!("{} {}", effect.event.reference(), effect.event.event_type);
     if cause.event.position > effect.event.position {
         let text = format_args!("stands before {}, from which it follows", cause.event.reference());

@@ -8,17 +8,15 @@ use serde_json::Value;
 
 use super::shopkeeper::Happening;
 use super::{PARTITIONS, SOURCE};
-use crate::inbox::{Inbox, InboxOffset, InboxStream};
-use crate::murmur2::partition;
+use aqueduct_verify::Cells;
+use aqueduct_verify::testing::{Inbox, InboxOffset, InboxStream, Record, partition};
+
+use crate::book::Book;
+use crate::lines::read;
 use crate::options::{default_projections, default_topics};
-use crate::payload::Schema;
-use crate::shop::book::Book;
-use crate::shop::lines::read;
-use crate::table::Cells;
-use crate::topics::Record;
 
 /// The schemas of the repository, latest versions, numbered as a registry would.
-pub(super) struct Schemas(Vec<(String, serde_avro_fast::Schema, Schema)>);
+pub(super) struct Schemas(Vec<(String, serde_avro_fast::Schema, String)>);
 
 impl Schemas {
     pub(super) fn shipped() -> Self {
@@ -39,14 +37,14 @@ impl Schemas {
         let read = |(context, file): &(&str, &str)| {
             let text = std::fs::read_to_string(schemas.join(context).join(format!("{file}.avsc"))).unwrap();
             let name = file.split_once('/').unwrap().0.to_owned();
-            (name, text.parse().unwrap(), Schema::parse(&text).unwrap())
+            (name, text.parse().unwrap(), text)
         };
         Self(types.iter().map(read).collect())
     }
 
-    pub(super) fn by_id(&self, id: Option<u32>) -> Result<&Schema, &str> {
-        let index = id.and_then(|id| usize::try_from(id).ok()?.checked_sub(1));
-        index.and_then(|index| self.0.get(index)).map(|(.., schema)| schema).ok_or("no such schema")
+    /// The schemas by the id that the registry gave them.
+    pub(super) fn texts(self) -> BTreeMap<u32, String> {
+        (1..).zip(self.0.into_iter().map(|(.., text)| text)).collect()
     }
 
     /// The value of a record in the wire format.

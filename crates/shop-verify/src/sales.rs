@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, HashSet};
 use aqueduct_core::StreamName;
 use serde_json::Value;
 
-use super::book::{Book, Order};
-use super::causality;
-use super::expect::Expect;
-use super::expected::{self, Answers};
-use super::inventory::{AllAnswers, Answer};
-use crate::finding::{Findings, Kind, Stage};
-use crate::log::{Entry, Log};
+use crate::book::{Book, Order};
+use crate::causality;
+use crate::expect::Expect;
+use crate::expected::{self, Answers};
+use crate::inventory::{AllAnswers, Answer};
+use aqueduct_verify::{Entry, Log};
+use aqueduct_verify::{Findings, Kind, Stage};
 
 /// Judges the streams of customers, orders and returns, given how the products of the orders were answered.
-pub(super) fn judge(log: &Log, book: &Book, answers: &AllAnswers, findings: &mut Findings) {
+pub(crate) fn judge(log: &Log, book: &Book, answers: &AllAnswers, findings: &mut Findings) {
     let mut judge = Judge { log, findings, known: HashSet::new() };
     for (id, customer) in &book.customers {
         let expected = expected::user_registered(id, customer);

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::lines::{Entry, Line};
+use crate::lines::{Entry, Line};
 
 /// What becomes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     Malformed,
     Fee,
     Sample,
@@ -22,7 +22,7 @@ pub(super) enum Rule {
 }
 
 impl Rule {
-    pub(super) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Malformed,
         Self::Fee,
         Self::Sample,
@@ -38,7 +38,7 @@ impl Rule {
     ];
 
     /// The name under which lines are counted.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
             Self::Fee => "fee",
@@ -91,7 +91,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Whether the invoice is a return: `C` and digits.
-pub(super) fn is_return(invoice: &str) -> bool {
+pub(crate) fn is_return(invoice: &str) -> bool {
     invoice.strip_prefix('C').is_some_and(is_number)
 }
 
@@ -122,7 +122,7 @@ fn rule_of_line(line: &Line) -> Result<Rule, ProductAtPriceZero> {
 struct ProductAtPriceZero;
 
 /// The rule of every line, in the order of lines.
-pub(super) fn rules(entries: &[Entry]) -> Vec<Rule> {
+pub(crate) fn rules(entries: &[Entry]) -> Vec<Rule> {
     let orders = order_invoices(entries);
     entries
         .iter()
@@ -137,7 +137,7 @@ pub(super) fn rules(entries: &[Entry]) -> Vec<Rule> {
 
 /// The invoices that are orders: all digits, with a line that sells something at a price or gives a known
 /// customer a product.
-pub(super) fn order_invoices(entries: &[Entry]) -> HashSet<&str> {
+pub(crate) fn order_invoices(entries: &[Entry]) -> HashSet<&str> {
     entries
         .iter()
         .filter_map(|entry| match entry {
@@ -153,7 +153,7 @@ pub(super) fn order_invoices(entries: &[Entry]) -> HashSet<&str> {
 }
 
 /// Cuts the input after the last line of the `orders`-th order invoice (in the order of their first lines).
-pub(super) fn cut(mut entries: Vec<Entry>, orders: usize) -> Vec<Entry> {
+pub(crate) fn cut(mut entries: Vec<Entry>, orders: usize) -> Vec<Entry> {
     let ids = order_invoices(&entries);
     let invoice = |entry: &Entry| match entry {
         Entry::Line(line) if ids.contains(&*line.invoice) => Some(line.invoice.clone()),
@@ -182,7 +182,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::shop::lines::read;
+    use crate::lines::read;
 
     fn entries(lines: &[&str]) -> Vec<Entry> {
         let header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";

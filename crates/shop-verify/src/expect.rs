@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::book::Money;
-use super::lines::PRICE_PLACES;
-use crate::decimal::{scaled, trimmed};
+use crate::book::Money;
+use crate::lines::PRICE_PLACES;
+use aqueduct_verify::{scaled, trimmed};
 
 /// Minor units with three places: [`Money`] counts the same.
 const MINOR_PLACES: u32 = 3;
 
 /// A value that is expected.
 #[derive(Debug, Clone)]
-pub(super) enum Expect {
+pub(crate) enum Expect {
     /// Null, or not there.
     Nothing,
     Text(String),
@@ -30,17 +30,17 @@ pub(super) enum Expect {
     Quantities(BTreeMap<Box<str>, i64>),
 }
 
-pub(super) fn text(text: &str) -> Expect {
+pub(crate) fn text(text: &str) -> Expect {
     Expect::Text(text.to_owned())
 }
 
-pub(super) fn optional(value: Option<&str>) -> Expect {
+pub(crate) fn optional(value: Option<&str>) -> Expect {
     value.map_or(Expect::Nothing, text)
 }
 
 impl Expect {
     /// Where and how `found` differs, `None` if it doesn't.
-    pub(super) fn difference(&self, found: Option<&Value>) -> Option<String> {
+    pub(crate) fn difference(&self, found: Option<&Value>) -> Option<String> {
         let differs = |expected: &str| {
             let found = found.map_or_else(|| "nothing".to_owned(), brief);
             Some(format!(": expected {expected}, found {found}"))
@@ -93,7 +93,7 @@ impl Expect {
 }
 
 /// Minor units as text.
-pub(super) fn minor(amount: Money) -> String {
+pub(crate) fn minor(amount: Money) -> String {
     trimmed(amount, MINOR_PLACES as usize)
 }
 

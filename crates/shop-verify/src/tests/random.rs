@@ -5,7 +5,7 @@ use proptest::sample::Index;
 use serde_json::Value;
 
 use super::World;
-use crate::finding::Stage;
+use aqueduct_verify::Stage;
 
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use super::lines::{Entry, InputError, Line, read_file};
-use super::rules::{Rule, cut, is_return, order_invoices, rules};
-use super::{deliveries, returns};
+use crate::lines::{Entry, InputError, Line, read_file};
+use crate::rules::{Rule, cut, is_return, order_invoices, rules};
+use crate::{deliveries, returns};
 
 /// An amount in 10^-5 pounds, which is a thousandth of a penny: prices have up to five places, and nothing is
 /// rounded.
-pub(super) type Money = i128;
+pub(crate) type Money = i128;
 
 /// All that follows from the input whichever way the orders race.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(crate) struct Book {
     /// Lines by rule; every rule is there.
     pub lines: BTreeMap<&'static str, u64>,
     /// Line number and field of what can't be read.
@@ -29,14 +29,14 @@ pub(super) struct Book {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Customer {
+pub(crate) struct Customer {
     pub country: Box<str>,
     pub registered_at: Box<str>,
 }
 
 /// A line of an order or a return.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Item {
+pub(crate) struct Item {
     /// As written in the file.
     pub code: Box<str>,
     /// In upper case: the name of the shelf.
@@ -59,17 +59,17 @@ impl Item {
         }
     }
 
-    pub(super) fn amount(&self) -> Money {
+    pub(crate) fn amount(&self) -> Money {
         Money::from(self.quantity) * Money::from(self.price)
     }
 }
 
-pub(super) fn total<'a>(items: impl IntoIterator<Item = &'a Item>) -> Money {
+pub(crate) fn total<'a>(items: impl IntoIterator<Item = &'a Item>) -> Money {
     items.into_iter().map(Item::amount).sum()
 }
 
 /// Quantities by product.
-pub(super) fn by_product(items: &[Item]) -> BTreeMap<Box<str>, i64> {
+pub(crate) fn by_product(items: &[Item]) -> BTreeMap<Box<str>, i64> {
     let mut sums = BTreeMap::new();
     for item in items {
         *sums.entry(item.product.clone()).or_insert(0) += item.quantity;
@@ -78,7 +78,7 @@ pub(super) fn by_product(items: &[Item]) -> BTreeMap<Box<str>, i64> {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Order {
+pub(crate) struct Order {
     pub id: Box<str>,
     pub customer: Option<Box<str>>,
     /// `2010-12-01 08:26:00`
@@ -97,21 +97,21 @@ pub(super) struct Order {
 }
 
 impl Order {
-    pub(super) fn day(&self) -> &str {
+    pub(crate) fn day(&self) -> &str {
         &self.at[..10]
     }
 
-    pub(super) fn month(&self) -> &str {
+    pub(crate) fn month(&self) -> &str {
         &self.at[..7]
     }
 
-    pub(super) fn total(&self) -> Money {
+    pub(crate) fn total(&self) -> Money {
         total(&self.lines) + total(&self.charges)
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Return {
+pub(crate) struct Return {
     /// With its `C`.
     pub id: Box<str>,
     pub customer: Option<Box<str>>,
@@ -129,18 +129,18 @@ pub(super) struct Return {
 }
 
 impl Return {
-    pub(super) fn day(&self) -> &str {
+    pub(crate) fn day(&self) -> &str {
         &self.at[..10]
     }
 
-    pub(super) fn total(&self) -> Money {
+    pub(crate) fn total(&self) -> Money {
         total(self.lines.iter().map(|(item, _)| item)) + total(&self.credits)
     }
 }
 
 /// A line that says what the shelf holds more or less than was thought.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Correction {
+pub(crate) struct Correction {
     /// Number of the line in the file.
     pub line: u64,
     pub product: Box<str>,
@@ -152,7 +152,7 @@ pub(super) struct Correction {
 
 impl Book {
     /// Reads the file, up to the last line of the `orders`-th order.
-    pub(super) fn read(path: &Path, orders: Option<usize>) -> Result<Self, InputError> {
+    pub(crate) fn read(path: &Path, orders: Option<usize>) -> Result<Self, InputError> {
         let entries = read_file(path)?;
         Ok(Self::of(match orders {
             Some(orders) => cut(entries, orders),
@@ -161,7 +161,7 @@ impl Book {
     }
 
     /// Applies the rules to the lines.
-    pub(super) fn of(entries: Vec<Entry>) -> Self {
+    pub(crate) fn of(entries: Vec<Entry>) -> Self {
         let mut book =
             Self { lines: Rule::ALL.iter().map(|rule| (rule.name(), 0)).collect(), ..Self::default() };
         let rules = rules(&entries);
@@ -256,8 +256,8 @@ impl Return {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::read;
     use super::*;
+    use crate::lines::read;
 
     fn real(orders: Option<usize>) -> Book {
         let file = "../../tests/data/online-retail/orders-2010-12-to-2011-06.csv.gz";

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::book::{Order, Return};
+use crate::book::{Order, Return};
 
 /// Links each returned line to the customer's latest earlier order that holds at least that quantity of the
 /// product, sums up what goes back to the shelves, and notes which order a return undoes wholly.
-pub(super) fn link(returns: &mut [Return], orders: &mut [Order]) {
+pub(crate) fn link(returns: &mut [Return], orders: &mut [Order]) {
     let mut of_customer: HashMap<Box<str>, Vec<usize>> = HashMap::new();
     for (index, order) in orders.iter().enumerate() {
         if let Some(customer) = &order.customer {

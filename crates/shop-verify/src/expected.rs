@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::book::{Customer, Item, Money, Order, Return};
-use super::expect::{Expect, optional, text};
+use crate::book::{Customer, Item, Money, Order, Return};
+use crate::expect::{Expect, optional, text};
 
 /// Everything in the file is in pounds sterling.
 const CURRENCY: &str = "GBP";
 
 /// `2010-12-01 08:26:00` as the plain JSON of a local timestamp: `2010-12-01T08:26:00.000`.
-pub(super) fn local_timestamp(at: &str) -> String {
+pub(crate) fn local_timestamp(at: &str) -> String {
     format!("{}.000", at.replacen(' ', "T", 1))
 }
 
-pub(super) fn user_registered(id: &str, customer: &Customer) -> Expect {
+pub(crate) fn user_registered(id: &str, customer: &Customer) -> Expect {
     Expect::Record(vec![
         ("userId", text(id)),
         ("country", text(&customer.country)),
@@ -22,7 +22,7 @@ pub(super) fn user_registered(id: &str, customer: &Customer) -> Expect {
 }
 
 /// As the old orders service wrote it: amounts in pounds, no total, no currency.
-pub(super) fn order_created_v1(order: &Order) -> Expect {
+pub(crate) fn order_created_v1(order: &Order) -> Expect {
     let item = |name, code, item: &Item| {
         Expect::Record(vec![
             (name, code),
@@ -41,7 +41,7 @@ pub(super) fn order_created_v1(order: &Order) -> Expect {
     ])
 }
 
-pub(super) fn order_created_v2(order: &Order) -> Expect {
+pub(crate) fn order_created_v2(order: &Order) -> Expect {
     Expect::Record(vec![
         ("orderId", text(&order.id)),
         ("customerId", optional(order.customer.as_deref())),
@@ -54,7 +54,7 @@ pub(super) fn order_created_v2(order: &Order) -> Expect {
     ])
 }
 
-pub(super) fn return_received(returned: &Return) -> Expect {
+pub(crate) fn return_received(returned: &Return) -> Expect {
     let line = |(it, order): &(Item, Option<Box<str>>)| {
         item("sku", text(&it.code), it, vec![("orderId", optional(order.as_deref()))])
     };
@@ -73,12 +73,12 @@ pub(super) fn return_received(returned: &Return) -> Expect {
 
 /// How its products were answered: quantities by product.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     pub reserved: BTreeMap<Box<str>, i64>,
     pub refused: BTreeMap<Box<str>, i64>,
 }
 
-pub(super) fn order_confirmed(order: &Order, answers: Answers) -> Expect {
+pub(crate) fn order_confirmed(order: &Order, answers: Answers) -> Expect {
     let confirmed = confirmed(order, &answers);
     Expect::Record(vec![
         ("orderId", text(&order.id)),
@@ -92,12 +92,12 @@ pub(super) fn order_confirmed(order: &Order, answers: Answers) -> Expect {
 }
 
 /// What the products that were reserved cost, and the charges.
-pub(super) fn confirmed(order: &Order, answers: &Answers) -> Money {
+pub(crate) fn confirmed(order: &Order, answers: &Answers) -> Money {
     let reserved = order.lines.iter().filter(|line| answers.reserved.contains_key(&line.product));
-    super::book::total(reserved.chain(&order.charges))
+    crate::book::total(reserved.chain(&order.charges))
 }
 
-pub(super) fn order_rejected(order: &Order, answers: Answers) -> Expect {
+pub(crate) fn order_rejected(order: &Order, answers: Answers) -> Expect {
     Expect::Record(vec![
         ("orderId", text(&order.id)),
         ("day", text(order.day())),
@@ -106,7 +106,7 @@ pub(super) fn order_rejected(order: &Order, answers: Answers) -> Expect {
     ])
 }
 
-pub(super) fn order_cancelled(order: &Order, return_id: &str) -> Expect {
+pub(crate) fn order_cancelled(order: &Order, return_id: &str) -> Expect {
     Expect::Record(vec![("orderId", text(&order.id)), ("returnId", text(return_id))])
 }
 
