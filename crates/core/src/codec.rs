@@ -16,6 +16,21 @@ pub trait Codec: Send + Sync + 'static {
     /// Brings stored JSON of any version to the latest one. Bytes of the latest version come back as they
     /// are.
     fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError>;
+
+    /// Brings stored JSON that another program wrote, and that nobody checked against a schema, to the latest
+    /// version in canonical form. Without a version it is read as the latest one, missing fields by their
+    /// defaults.
+    fn read_foreign(
+        &self,
+        event_type: &str,
+        version: Option<u32>,
+        stored: &Bytes,
+    ) -> Result<Bytes, CodecError> {
+        match version {
+            Some(version) => self.upcast(event_type, version, stored),
+            None => self.encode(event_type, stored.to_vec()).map(|(_, canonical)| canonical),
+        }
+    }
 }
 
 /// An event that does not go with its schema. The cause is in `source()`.
@@ -61,5 +76,14 @@ impl<C: Codec + ?Sized> Codec for Arc<C> {
 
     fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
         (**self).upcast(event_type, version, stored)
+    }
+
+    fn read_foreign(
+        &self,
+        event_type: &str,
+        version: Option<u32>,
+        stored: &Bytes,
+    ) -> Result<Bytes, CodecError> {
+        (**self).read_foreign(event_type, version, stored)
     }
 }

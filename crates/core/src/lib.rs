@@ -60,6 +60,7 @@ mod memory;
 mod position;
 mod repository;
 mod store;
+mod stored_event;
 pub mod testing;
 
 pub use aggregate::{Aggregate, DomainEvent};
@@ -71,6 +72,7 @@ pub use ids::{CommandId, Revision, StreamName};
 pub use memory::MemoryStore;
 pub use position::Position;
 pub use repository::{Answer, CommandRequest, ExecuteError, Repository, RepositoryOptions};
+pub use stored_event::{UnreadableEvent, UnreadableReason};
 #[doc(hidden)]
 pub mod __private {
     // What `domain_event!` expands to must not ask its users for a dependency of their own.

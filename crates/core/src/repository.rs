@@ -12,10 +12,11 @@ use lru::LruCache;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::mapping::EventMapping;
+use crate::stored_event::{EventReader, UnreadableEvent};
 use crate::{
     Aggregate, AppendError, Codec, CodecError, CommandId, DomainEvent, ErrorKind, EventStore,
-    ExpectedRevision, Metadata, MetadataError, NewEvent, Position, RecordedEvent, Revision, StoreError,
-    StreamName,
+    ExpectedRevision, Metadata, NewEvent, Position, Revision, StoreError, StreamName,
 };
 
 /// A command on its way to an aggregate.
@@ -57,28 +58,18 @@ pub enum ExecuteError<D: std::error::Error + 'static> {
     /// The aggregate refuses, as it is now.
     #[error(transparent)]
     Domain(D),
-    /// A stored event can't be read, or a new one does not fit its schema.
+    /// A stored event can't be read; the error names it.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableEvent),
+    /// A new event does not fit its schema.
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// A stored event has no metadata of ours.
-    #[error(transparent)]
-    Metadata(#[from] MetadataError),
-    /// A stored event is of a type that the aggregate does not have.
-    #[error("event {reference} is of type {event_type}, which aggregate type {aggregate_type} does not have")]
-    UnknownEvent {
-        /// `7@order-42`.
-        reference: String,
-        /// The type it has.
-        event_type: String,
-        /// The aggregate that was to be loaded.
-        aggregate_type: &'static str,
-    },
-    /// JSON that fits the schema does not fit the Rust type: the generated types are stale.
-    #[error("event type {event_type} does not fit its Rust type: regenerate the types from the schemas")]
+    /// A new event cannot be written as JSON.
+    #[error("a new event of type {event_type} can't be written as JSON")]
     Json {
         /// The type it has.
         event_type: String,
-        /// Where it does not fit.
+        /// Why.
         source: serde_json::Error,
     },
     /// Others kept appending to the stream between load and append, or the store kept failing.
@@ -103,10 +94,9 @@ impl<D: std::error::Error> ExecuteError<D> {
         match self {
             Self::Exhausted { .. } => ErrorKind::Retry,
             Self::Store(error) => error.kind(),
+            Self::Unreadable(error) => error.kind(),
             Self::Json { .. } => ErrorKind::Stop,
-            Self::Domain(_) | Self::Codec(_) | Self::Metadata(_) | Self::UnknownEvent { .. } => {
-                ErrorKind::Park
-            }
+            Self::Domain(_) | Self::Codec(_) => ErrorKind::Park,
         }
     }
 }
@@ -122,13 +112,22 @@ pub struct RepositoryOptions {
     pub retries: usize,
     /// The first wait between two tries; doubles, with jitter, up to a hundredfold.
     pub first_wait: Duration,
+    /// How events that others wrote to the aggregates' streams are read, where they are not as a repository
+    /// writes them: a stream that another service began. Events that carry no command id answer no command.
+    pub mapping: Option<Arc<EventMapping>>,
 }
 
 impl Default for RepositoryOptions {
     fn default() -> Self {
         const CACHED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
         const PAGE: NonZeroUsize = NonZeroUsize::new(512).unwrap();
-        Self { cached_aggregates: CACHED, page: PAGE, retries: 10, first_wait: Duration::from_millis(5) }
+        Self {
+            cached_aggregates: CACHED,
+            page: PAGE,
+            retries: 10,
+            first_wait: Duration::from_millis(5),
+            mapping: None,
+        }
     }
 }
 
@@ -141,6 +140,8 @@ pub struct Repository<A: Aggregate, S, C> {
     store: S,
     codec: C,
     options: RepositoryOptions,
+    /// Of the options, or the built-in one.
+    mapping: Arc<EventMapping>,
     cache: SyncMutex<LruCache<StreamName, Arc<Mutex<Loaded<A>>>>>,
 }
 
@@ -162,11 +163,16 @@ impl<A: Aggregate> Loaded<A> {
         self.last.map_or(0, |last| last + 1)
     }
 
-    fn apply(&mut self, revision: Revision, command: CommandId, event: &A::Event) {
+    fn apply(&mut self, revision: Revision, command: Option<CommandId>, event: &A::Event) {
         self.state.apply(event);
         self.last = Some(revision);
-        let range = self.answered.entry(command).or_insert(revision..revision);
-        range.end = revision + 1;
+        if let Some(command) = command {
+            let range = self.answered.entry(command).or_insert(revision..revision);
+            // The events of one command are neighbours. Other programs may use an id again later.
+            if range.end == revision {
+                range.end = revision + 1;
+            }
+        }
     }
 }
 
@@ -179,7 +185,8 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
     /// A repository with bounds of one's own.
     pub fn with_options(store: S, codec: C, options: RepositoryOptions) -> Self {
         let cache = SyncMutex::new(LruCache::new(options.cached_aggregates));
-        Self { store, codec, options, cache }
+        let mapping = options.mapping.clone().unwrap_or_default();
+        Self { store, codec, options, mapping, cache }
     }
 
     /// Executes a command and returns when its events are durable in the store. Conflicts and faults that
@@ -276,7 +283,7 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
         // By what the store says: a soft-deleted stream reads as empty, but goes on counting where it was.
         let first = (appended.revision + 1).saturating_sub(events.len() as Revision);
         for (revision, event) in (first..).zip(&events) {
-            loaded.apply(revision, request.id, event);
+            loaded.apply(revision, Some(request.id), event);
         }
         Ok(Answer { events, repeated: false, position: Some(appended.position) })
     }
@@ -297,10 +304,9 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
         loop {
             let read = self.store.read_stream(stream, loaded.next(), page).await;
             let recorded = read.map_err(Attempt::from_store)?;
-            for event in &recorded {
-                let metadata = event.parse_metadata().map_err(ExecuteError::Metadata)?;
-                let decoded = self.decode(event, metadata.schema_version)?;
-                loaded.apply(event.revision, metadata.command_id, &decoded);
+            for stored in &recorded {
+                let read = self.reader().read(stored).map_err(ExecuteError::Unreadable)?;
+                loaded.apply(stored.revision, read.command, &read.event);
             }
             if recorded.len() < page {
                 return Ok(());
@@ -316,22 +322,19 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
         let count = (range.end - range.start) as usize;
         let read = self.store.read_stream(stream, range.start, count).await;
         let mut events = Vec::with_capacity(count);
-        for event in read.map_err(Attempt::from_store)? {
-            let metadata = event.parse_metadata().map_err(ExecuteError::Metadata)?;
-            events.push(self.decode(&event, metadata.schema_version)?);
+        for stored in read.map_err(Attempt::from_store)? {
+            events.push(self.reader().read(&stored).map_err(ExecuteError::Unreadable)?.event);
         }
         Ok(Answer { events, repeated: true, position: None })
     }
 
-    fn decode(&self, event: &RecordedEvent, version: u32) -> Result<A::Event, ExecuteError<A::Error>> {
-        let latest = self.codec.upcast(&event.event_type, version, &event.data)?;
-        A::Event::from_json(&event.event_type, &latest)
-            .ok_or_else(|| ExecuteError::UnknownEvent {
-                reference: event.reference(),
-                event_type: event.event_type.clone(),
-                aggregate_type: A::TYPE,
-            })?
-            .map_err(|source| ExecuteError::Json { event_type: event.event_type.clone(), source })
+    fn reader(&self) -> EventReader<'_, C> {
+        EventReader {
+            codec: &self.codec,
+            mapping: &self.mapping,
+            foreign: self.options.mapping.is_some(),
+            aggregate_type: A::TYPE,
+        }
     }
 
     fn encode(

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aqueduct_core::mapping::{EventMapping, MetadataMapping, TypeMap};
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{
-    Aggregate, AllItem, AppendError, Appended, CommandId, CommandRequest, ErrorKind, EventStore,
-    ExecuteError, ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository,
-    RepositoryOptions, Revision, StoreError, StreamName, domain_event,
+    Aggregate, AllItem, AppendError, Appended, Codec, CodecError, CommandId, CommandRequest, ErrorKind,
+    EventStore, ExecuteError, ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent,
+    Repository, RepositoryOptions, Revision, StoreError, StreamName, domain_event,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +161,104 @@ async fn a_foreign_event_in_the_stream_is_named() {
     };
     store.append(&"counter-1".into(), ExpectedRevision::NoStream, &[foreign]).await.unwrap();
     let error = counters(store).execute("1", &request(Command::Count(1))).await.unwrap_err();
-    assert_eq!(error.to_string(), "metadata of event 0@counter-1 can't be read");
+    assert_eq!(error.to_string(), "event 0@counter-1 of type \"Renamed\" can't be read");
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(reason, "aggregate type counter has no event Renamed");
+    assert_eq!(error.kind(), ErrorKind::Park);
+}
+
+fn foreign(event_type: &str, data: &'static str, metadata: &'static str) -> NewEvent {
+    NewEvent {
+        id: uuid::Uuid::new_v4(),
+        event_type: event_type.to_owned(),
+        data: data.into(),
+        metadata: metadata.into(),
+    }
+}
+
+/// Requires a version and renames what was called `count` in version 1.
+#[derive(Clone)]
+struct TwoVersions;
+
+impl Codec for TwoVersions {
+    fn encode(&self, event_type: &str, latest: Vec<u8>) -> Result<(u32, Bytes), CodecError> {
+        let read: Result<Counted, _> = serde_json::from_slice(&latest);
+        match read {
+            Ok(_) => Ok((2, latest.into())),
+            Err(error) => Err(CodecError {
+                event_type: event_type.to_owned(),
+                version: 2,
+                problem: error.to_string(),
+                source: None,
+            }),
+        }
+    }
+
+    fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
+        match version {
+            1 => Ok(String::from_utf8_lossy(stored).replace("count", "by").into()),
+            2 => Ok(stored.clone()),
+            _ => Err(CodecError {
+                event_type: event_type.to_owned(),
+                version,
+                problem: "unknown version".to_owned(),
+                source: None,
+            }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_aggregate_takes_over_a_stream_that_another_service_began() {
+    let store = MemoryStore::default();
+    let begun = [
+        foreign("counter.counted.v1", r#"{"count":1}"#, ""),
+        foreign("Counted", r#"{"by":2}"#, "null"),
+        foreign("Counted", r#"{"count":4}"#, r#"{"eventVersion":"1","commandId":"count-four"}"#),
+        foreign("V2.Counted", r#"{"by":8}"#, r#"{"eventVersion":2,"$correlationId":17}"#),
+    ];
+    store.append(&"counter-1".into(), ExpectedRevision::NoStream, &begun).await.unwrap();
+    let metadata: MetadataMapping =
+        serde_json::from_str(r#"{"schema_version":["metadata:/eventVersion"],"built_in":false}"#).unwrap();
+    let types =
+        TypeMap::from_iter([("counter.{event}.v{version}", "Counted"), ("V{version}.{event}", "{event}")]);
+    let mapping = Some(Arc::new(EventMapping::new(&metadata, &types).unwrap()));
+    let counters = || {
+        let options = RepositoryOptions { mapping: mapping.clone(), ..options() };
+        Repository::<Counter, _, _>::with_options(store.clone(), TwoVersions, options)
+    };
+
+    let command = request(Command::CountTo(17));
+    let first = counters().execute("1", &command).await.unwrap();
+    assert_eq!(first.events.len(), 2, "the stream counted to 15");
+    let again = counters().execute("1", &command).await.unwrap();
+    assert!(again.repeated);
+    assert_eq!(again.events, first.events);
+    assert_eq!(counters().inspect("1", |counter| counter.total).await.unwrap(), 17);
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_named_and_not_skipped() {
+    let cases = [
+        (
+            foreign("Counted", r#"{"by":1}"#, r#"{"schemaVersion":"two"}"#),
+            "the schema version at metadata:/schemaVersion",
+        ),
+        (foreign("Counted", r#"{"by":1}"#, r#"{"schemaVersion":3}"#), "unknown version"),
+        (foreign("Counted", "[]", ""), "event type Counted, version 2"),
+        (foreign("Acme.Counted, Acme", r#"{"by":1}"#, ""), "is not an event name"),
+        (foreign("Counted", r#"{"by":-1}"#, r#"{"schemaVersion":2}"#), "it does not fit its Rust type"),
+    ];
+    for (event, expected) in cases {
+        let store = MemoryStore::default();
+        let event_type = event.event_type.clone();
+        store.append(&"counter-1".into(), ExpectedRevision::NoStream, &[event]).await.unwrap();
+        let counters = Repository::<Counter, _, _>::with_options(store, TwoVersions, options());
+        let error = counters.execute("1", &request(Command::Nothing)).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("event 0@counter-1 of type {event_type:?} can't be read"));
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        assert!(reason.contains(expected), "{reason}");
+    }
 }
 
 /// Promise 2, attacked by an append whose answer never came.

@@ -225,4 +225,19 @@ impl aqueduct_core::Codec for SchemaSet {
         let json = self.latest(event_type, version, stored)?.into_json();
         Ok(json.map_err(|problem| refused(event_type, version, problem))?.to_string().into())
     }
+
+    fn read_foreign(
+        &self,
+        event_type: &str,
+        version: Option<u32>,
+        stored: &Bytes,
+    ) -> Result<Bytes, CodecError> {
+        let version = match version {
+            Some(version) => version,
+            None => self.known(event_type, 0)?.latest(),
+        };
+        // Nobody checked it: also what is of the latest version may need its defaults and its canonical form.
+        let json = self.latest(event_type, version, stored)?.into_json();
+        Ok(json.map_err(|problem| refused(event_type, version, problem))?.to_string().into())
+    }
 }

@@ -28,7 +28,8 @@ pub struct MetadataMapping {
     /// Trace context of the span that appended the event. W3C texts are tried before pairs. Built in:
     /// `metadata:/traceparent`, then the pair `metadata:/$traceId`, `metadata:/$spanId`.
     pub trace_context: Vec<TracePointer>,
-    /// Whether the built-in pointers are tried after the listed ones.
+    /// Whether the built-in pointers are tried after the listed ones. Without them, too, an event that a
+    /// repository appended (it has a `commandId`) keeps its `schemaVersion`.
     pub built_in: bool,
 }
 

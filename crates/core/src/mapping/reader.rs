@@ -29,6 +29,7 @@ impl MetadataMapping {
             traceparents: Vec::new(),
             trace_pairs: Vec::new(),
             command_id: slots.place(&EventPointer::metadata("commandId")),
+            own_schema_version: slots.place(&EventPointer::metadata("schemaVersion")),
             metadata: PointerTree::default(),
             data: PointerTree::default(),
         };
@@ -94,6 +95,7 @@ pub struct MetadataReader {
     traceparents: Vec<Place>,
     trace_pairs: Vec<(Place, Place)>,
     command_id: Place,
+    own_schema_version: Place,
     metadata: PointerTree,
     data: PointerTree,
 }
@@ -113,12 +115,12 @@ impl MetadataReader {
             // Data that is not a JSON object holds no field. That it can't be a record is found elsewhere.
             let _unreadable = self.data.read(data, &mut values);
         }
-        let schema_version = self.schema_version(&values)?;
+        let command_id = values.get(self.command_id.slot).and_then(command_id);
+        let schema_version = self.schema_version(&values, command_id.is_some())?;
         let time = self.time(&values)?;
         let correlation_id = id(&self.correlation_id, &values, &mut left_out.correlation_id);
         let causation_id = id(&self.causation_id, &values, &mut left_out.causation_id);
         let traceparent = self.trace_context(&values, &mut left_out.trace_context);
-        let command_id = values.get(self.command_id.slot).and_then(command_id);
         Ok(EventMetadata {
             schema_version,
             time,
@@ -148,8 +150,11 @@ impl MetadataReader {
             || pairs.into_iter().any(|place| place.part == Part::Data)
     }
 
-    fn schema_version(&self, values: &Values<'_>) -> Result<Option<u32>, MetadataFieldError> {
-        let Some((place, json)) = first(&self.schema_version, values) else { return Ok(None) };
+    fn schema_version(&self, values: &Values<'_>, is_own: bool) -> Result<Option<u32>, MetadataFieldError> {
+        // What a repository appended keeps its version, even where the built-in pointers are turned off.
+        let own =
+            || Some((&self.own_schema_version, values.get(self.own_schema_version.slot).filter(|_| is_own)?));
+        let Some((place, json)) = first(&self.schema_version, values).or_else(own) else { return Ok(None) };
         let field = MetadataField::SchemaVersion;
         value::version(json).map(Some).map_err(|problem| MetadataFieldError::new(field, place, problem))
     }

@@ -48,6 +48,15 @@ impl Codec for LegacyOrders {
     fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
         self.schemas.upcast(event_type, version, stored)
     }
+
+    fn read_foreign(
+        &self,
+        event_type: &str,
+        version: Option<u32>,
+        stored: &Bytes,
+    ) -> Result<Bytes, CodecError> {
+        self.schemas.read_foreign(event_type, version, stored)
+    }
 }
 
 #[derive(Serialize)]

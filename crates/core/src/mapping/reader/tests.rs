@@ -83,6 +83,10 @@ fn the_built_in_pointers_can_be_turned_off() {
     assert_eq!(read(&reader(json!({ "built_in": false })), metadata), EventMetadata::default());
     let own = reader(json!({ "built_in": false, "schema_version": ["metadata:/v"] }));
     assert_eq!(read(&own, r#"{"v":2,"schemaVersion":"soon"}"#).schema_version, Some(2));
+    assert_eq!(read(&own, r#"{"schemaVersion":3}"#).schema_version, None);
+    let appended_by_a_repository =
+        r#"{"schemaVersion":3,"commandId":"00000000-0000-0000-0000-000000000003"}"#;
+    assert_eq!(read(&own, appended_by_a_repository).schema_version, Some(3));
 }
 
 #[test]
