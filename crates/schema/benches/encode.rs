@@ -1,4 +1,4 @@
-//! JSON to Avro: the product's one walk over JSON and schema beside the Avro crate's own way through its
+//! JSON to Avro: the product's one walk over JSON and schema against the Avro crate's own way through its
 //! `Value`. Both start from the stored bytes and give the same Avro, which is checked first.
 //!
 //!     cargo bench -p aqueduct-schema

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::layout::{Enum, Field, Layout, Record, Shape};
+use crate::layout::shape::{Enum, Shape};
+use crate::layout::types::{Field, Layout, Record};
 use crate::set::SchemaSet;
 
 /// Digits that a `rust_decimal::Decimal` always holds.
@@ -11,13 +12,13 @@ const RUST_DECIMAL_DIGITS: usize = 28;
 
 /// One Rust file with a struct or enum for each type of every event's latest version, to be committed. The
 /// types (de)serialise the plain mapping with serde. Types of one full name in several events are written
-/// once; where they differ, or where two full names share a simple name, the error says so.
+/// once; it is an error if they differ, or if two full names share a simple name.
 pub fn generate(set: &SchemaSet) -> Result<String, GenerateError> {
     let mut types: BTreeMap<String, Generated> = BTreeMap::new();
     for event in set.events() {
         let layout = &event.last().layout;
         for record in &layout.records {
-            let text = a_struct(layout, record)?;
+            let text = struct_text(layout, record)?;
             add(&mut types, &record.name.full, &event.event_type, text)?;
             for field in &record.fields {
                 let mut enums = Vec::new();
@@ -47,17 +48,17 @@ use serde::{Deserialize, Serialize};
 /// Why no types can be written for a set.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    /// One Rust name would stand for two types.
-    #[error("{event_type}: the type {full_name} is defined otherwise in {other}; rename one of them")]
+    /// Two types would have the same Rust name.
+    #[error("{event_type}: the type {full_name} has another definition in {other}: rename one of them")]
     Conflict {
-        /// The event type met second.
+        /// The second event type.
         event_type: String,
         /// The type's full name in it.
         full_name: String,
-        /// The event type met first.
+        /// The first event type.
         other: String,
     },
-    /// A union of more than null and one type has no counterpart.
+    /// A union of more than null and one type has no Rust type.
     #[error("{place}: a union of more than null and one type has no Rust type; use a record with two fields")]
     Union {
         /// Record and field.
@@ -91,7 +92,7 @@ fn add(
     }
 }
 
-fn a_struct(layout: &Layout, record: &Record) -> Result<String, GenerateError> {
+fn struct_text(layout: &Layout, record: &Record) -> Result<String, GenerateError> {
     let mut text = doc("", record.doc.as_deref(), &record.name.full);
     text.push_str("#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]\n");
     text.push_str("#[serde(deny_unknown_fields)]\n");
@@ -102,13 +103,13 @@ fn a_struct(layout: &Layout, record: &Record) -> Result<String, GenerateError> {
     }
     let _ = writeln!(text, "pub struct {name} {{");
     for field in &record.fields {
-        text.push_str(&a_field(layout, record, field)?);
+        text.push_str(&field_text(layout, record, field)?);
     }
     text.push_str("}\n");
     Ok(text)
 }
 
-fn a_field(layout: &Layout, record: &Record, field: &Field) -> Result<String, GenerateError> {
+fn field_text(layout: &Layout, record: &Record, field: &Field) -> Result<String, GenerateError> {
     let place = || format!("field {} of {}", field.name, record.name.full);
     let mut text = doc("    ", field.doc.as_deref(), &field.name);
     let name = snake_case(&field.name);
@@ -136,7 +137,7 @@ fn enum_text(an_enum: &Enum) -> String {
     text
 }
 
-/// `None` for a union that has no counterpart.
+/// `None` for a union that has no Rust type.
 fn rust_type(layout: &Layout, shape: &Shape) -> Option<String> {
     Some(match shape {
         Shape::Null => "()".to_owned(),
@@ -153,9 +154,10 @@ fn rust_type(layout: &Layout, shape: &Shape) -> Option<String> {
         }
         Shape::Record(index) => {
             let name = type_name(&layout.records[*index].name.full);
-            match holds(layout, *index, *index, &mut Vec::new()) {
-                true => format!("Box<{name}>"),
-                false => name.to_owned(),
+            if holds(layout, *index, *index, &mut Vec::new()) {
+                format!("Box<{name}>")
+            } else {
+                name.to_owned()
             }
         }
         Shape::Union(union) => {
@@ -253,7 +255,7 @@ fn snake_case(name: &str) -> String {
 
 /// `IN_TRANSIT` and `in_transit` to `InTransit`, `GBP` to `Gbp`; `InTransit` stays.
 fn camel_case(symbol: &str) -> String {
-    let shouting = !symbol.chars().any(|character| character.is_ascii_lowercase());
+    let upper_case = !symbol.chars().any(|character| character.is_ascii_lowercase());
     let mut camel = String::with_capacity(symbol.len());
     let mut first = true;
     for character in symbol.chars() {
@@ -263,7 +265,7 @@ fn camel_case(symbol: &str) -> String {
                 camel.push(character.to_ascii_uppercase());
                 first = false;
             }
-            _ if shouting => camel.push(character.to_ascii_lowercase()),
+            _ if upper_case => camel.push(character.to_ascii_lowercase()),
             _ => camel.push(character),
         }
     }

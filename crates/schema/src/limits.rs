@@ -1,4 +1,4 @@
-//! Bounds that hold for every event, so that bad input costs an error and not the process.
+//! Limits on every event, so that bad input is an error and does not end the process.
 
 /// The largest event in JSON, in bytes: what the event store's servers take at most.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
@@ -24,5 +24,5 @@ pub const MAX_RULE_COST: u64 = 1 << 28;
 pub const MAX_RULE_BYTES: usize = 1024;
 
 /// The deepest nesting of a rule, each operator of a chain (`a + b + c`) counted as a level: a level takes some
-/// 40 KiB of stack when the rule runs (measured without optimisation), and a usual thread has 2 MiB.
+/// 40 KiB of stack when the rule runs (measured without optimisation), and an ordinary thread has 2 MiB.
 pub const MAX_RULE_DEPTH: usize = 24;

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::scalar;
+use crate::mapping::{number, text};
 
 /// A long: a number up to 2^53, a string beyond.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +23,7 @@ pub struct Bytes(pub Vec<u8>);
 
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bytes({})", scalar::bytes_text(&self.0))
+        write!(f, "Bytes({})", text::bytes_text(&self.0))
     }
 }
 
@@ -51,6 +51,6 @@ macro_rules! plain {
     };
 }
 
-plain!(Long, i64, scalar::long, |number| scalar::long_to_json(*number));
-plain!(Double, f64, scalar::double, |number| scalar::double_to_json(*number));
-plain!(Bytes, Vec<u8>, scalar::bytes, |bytes| scalar::bytes_text(bytes).into());
+plain!(Long, i64, number::long, |number| number::long_to_json(*number));
+plain!(Double, f64, number::double, |number| number::double_to_json(*number));
+plain!(Bytes, Vec<u8>, text::bytes, |bytes| text::bytes_text(bytes).into());

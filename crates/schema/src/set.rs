@@ -9,11 +9,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::encode::{Encoded, encode};
-use crate::layout::Layout;
+use crate::layout::types::Layout;
 use crate::limits::MAX_EVENT_BYTES;
+use crate::mapping::decode;
+use crate::mapping::encode::{Encoded, encode};
 use crate::upcast::UpcastStep;
-use crate::{decode, load};
 
 /// All event types of a folder of schema files. Immutable, cheap to share behind an [`Arc`].
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl EventSchemas {
         &self.event_type
     }
 
-    /// The folder it lies in, `orders`.
+    /// The folder that contains it, `orders`.
     pub fn context(&self) -> &str {
         &self.context
     }
@@ -90,12 +90,6 @@ impl Latest<'_> {
 }
 
 impl SchemaSet {
-    /// Reads `<context>/<Event>/vN.avsc` under `folder`. See [`LoadError`](crate::LoadError) for what is
-    /// refused.
-    pub fn load(folder: impl AsRef<std::path::Path>) -> Result<Self, crate::LoadError> {
-        load::load(folder.as_ref())
-    }
-
     /// The event types, by name.
     pub fn events(&self) -> impl Iterator<Item = &EventSchemas> {
         self.events.values()
@@ -154,7 +148,7 @@ impl SchemaSet {
         let mut latest = Latest { json: parsed, encoded, layout: &known.layout };
         let mut size = json.len();
         for (next, newer) in (version + 1..).zip(&event.versions[version as usize..]) {
-            let fail = |problem: String| fail(format!("on the way to version {next}: {problem}"));
+            let fail = |problem: String| fail(format!("upcasting to version {next}: {problem}"));
             let older = latest.layout;
             let mut value = latest.into_json().map_err(fail)?;
             if let Some(step) = &newer.step {
@@ -172,14 +166,16 @@ impl SchemaSet {
 
     pub(crate) fn known(&self, event_type: &str, version: u32) -> Result<&EventSchemas, CodecError> {
         self.event(event_type).ok_or_else(|| {
-            let problem = "there is no schema of that name; event types are the folders' names";
+            let problem =
+                "there is no schema for this event type; event types are the names of the schema folders";
             refused(event_type, version, problem.to_owned())
         })
     }
 
     fn known_version<'s>(&self, event: &'s EventSchemas, version: u32) -> Result<&'s Version, CodecError> {
         event.version(version).ok_or_else(|| {
-            let problem = format!("there is no such version, only 1 to {}", event.latest());
+            let problem =
+                format!("there is no schema of this version, only of versions 1 to {}", event.latest());
             refused(&event.event_type, version, problem)
         })
     }
@@ -195,16 +191,18 @@ fn parse(json: &[u8]) -> Result<Value, String> {
 }
 
 fn check_size(bytes: usize) -> Result<(), String> {
-    match bytes > MAX_EVENT_BYTES {
-        true => Err(format!("{bytes} bytes, more than the {MAX_EVENT_BYTES} that an event may have")),
-        false => Ok(()),
+    if bytes > MAX_EVENT_BYTES {
+        Err(format!("{bytes} bytes, more than the {MAX_EVENT_BYTES} that an event may have"))
+    } else {
+        Ok(())
     }
 }
 
 fn canonical(layout: &Layout, json: Value, encoded: &Encoded) -> Result<Value, String> {
-    match encoded.canonical {
-        true => Ok(json),
-        false => decode::decode(layout, &encoded.avro).map_err(|error| error.to_string()),
+    if encoded.canonical {
+        Ok(json)
+    } else {
+        decode::decode(layout, &encoded.avro).map_err(|error| error.to_string())
     }
 }
 

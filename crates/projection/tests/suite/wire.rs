@@ -70,10 +70,10 @@ async fn what_the_registry_does_not_explain_is_parked() {
     let reasons =
         database.texts("select reason from aqueduct.parked where verdict = 'faulty' order by stream").await;
     for (reason, expected) in reasons.iter().zip([
-        "unknown to the registry",
+        "not in the registry",
         "its schema id is that of bank.Withdrawn, its header ce_type says bank.Deposited",
         "not in wire format",
-        "1 bytes are left over",
+        "1 bytes are left after the value",
     ]) {
         assert!(reason.contains(expected), "{reason}\ndoes not say\n{expected}");
     }

@@ -1,4 +1,4 @@
-//! The functions that rules have besides CEL's own. Decimals are strings, as in the plain mapping; where one
+//! The functions that rules have in addition to CEL's own. Decimals are strings, as in the plain mapping; where one
 //! is expected an int will do. None of them rounds.
 //!
 //! | function | answer |
@@ -18,7 +18,7 @@ use cel::common::types::{
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
-use crate::decimal::{Decimal, DecimalError};
+use crate::mapping::decimal::{Decimal, DecimalError};
 
 type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
@@ -112,7 +112,8 @@ fn sum_product<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let (left, right) = (text(NAME, &arguments, 1)?, text(NAME, &arguments, 2)?);
     let mut total = Decimal::from(0);
     for item in list(NAME, &arguments)? {
-        let object = item.downcast_ref::<CelMap<'_>>().ok_or_else(|| failed(NAME, "an item is no object"))?;
+        let object =
+            item.downcast_ref::<CelMap<'_>>().ok_or_else(|| failed(NAME, "an item is not an object"))?;
         let field = |name: &str| {
             let value = object.inner().get(&CelMapKey::from(name.to_owned()));
             decimal(NAME, value.ok_or_else(|| failed(NAME, format!("an item has no field {name}")))?.as_ref())
@@ -149,7 +150,7 @@ fn text<'a>(
     position: usize,
 ) -> Result<&'a str, ExecutionError> {
     let text = argument(function, arguments, position)?.downcast_ref::<CelString<'_>>();
-    Ok(text.ok_or_else(|| failed(function, "an argument is no string"))?.inner())
+    Ok(text.ok_or_else(|| failed(function, "an argument is not a string"))?.inner())
 }
 
 fn list<'a, 'v>(
@@ -157,7 +158,7 @@ fn list<'a, 'v>(
     arguments: &'a [CowVal<'_, 'v>],
 ) -> Result<&'a [Box<dyn Val + 'v>], ExecutionError> {
     let list = argument(function, arguments, 0)?.downcast_ref::<CelList<'_>>();
-    Ok(list.ok_or_else(|| failed(function, "the first argument is no list"))?.inner())
+    Ok(list.ok_or_else(|| failed(function, "the first argument is not a list"))?.inner())
 }
 
 fn decimal(function: &str, value: &(dyn Val + '_)) -> Result<Decimal, ExecutionError> {

@@ -7,8 +7,10 @@ use cel::Env;
 use serde_json::Value;
 
 use super::rule::Rule;
-use crate::compile::Refusal;
-use crate::layout::{Enum, Field, JsonForms, Layout, Shape, Union};
+use crate::layout::invalid::InvalidSchema;
+use crate::layout::json_forms::JsonForms;
+use crate::layout::shape::{Enum, Shape, Union};
+use crate::layout::types::{Field, Layout};
 
 /// What to do with a value of the older version.
 #[derive(Debug, Clone)]
@@ -21,7 +23,7 @@ pub(crate) enum Plan {
     Map(Box<Plan>),
     /// By the JSON form of the older branch.
     Union(Vec<(JsonForms, Plan)>),
-    /// Symbols that are gone become the default.
+    /// Removed symbols become the default.
     Enum(Arc<Enum>),
     /// A whole number to the nearest float or double.
     ToFloat,
@@ -51,7 +53,7 @@ pub(crate) struct Plans {
 }
 
 /// Decides for every field of the newer version where it comes from.
-pub(crate) fn plan(env: &Env, old: &Layout, new: &Layout) -> Result<Plans, Refusal> {
+pub(crate) fn plan(env: &Env, old: &Layout, new: &Layout) -> Result<Plans, InvalidSchema> {
     let mut planner =
         Planner { env, old, new, records: Vec::new(), known: HashMap::new(), with_rules: HashSet::new() };
     planner.record(Layout::EVENT, Layout::EVENT, "the event")?;
@@ -60,7 +62,7 @@ pub(crate) fn plan(env: &Env, old: &Layout, new: &Layout) -> Result<Plans, Refus
         if let Some(field) = unused.filter(|_| !planner.with_rules.contains(&index)) {
             let place = format!("field {} of {}", field.name, record.name.full);
             let problem = "its upcast rule is never used: the older version has no such record here";
-            return Err(Refusal::new(&place, problem));
+            return Err(InvalidSchema::new(&place, problem));
         }
     }
     // Filled from the back as recursion returns, so none is missing.
@@ -79,14 +81,17 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn record(&mut self, old: usize, new: usize, place: &str) -> Result<usize, Refusal> {
+    fn record(&mut self, old: usize, new: usize, place: &str) -> Result<usize, InvalidSchema> {
         if let Some(index) = self.known.get(&(old, new)) {
             return Ok(*index);
         }
         let (older, newer) = (&self.old.records[old], &self.new.records[new]);
         if !newer.name.matches(&older.name) {
             let (new, old) = (&newer.name.full, &older.name.full);
-            return Err(Refusal::new(place, format!("{new} is not {old}; give it that alias, or a rule")));
+            return Err(InvalidSchema::new(
+                place,
+                format!("{new} is not {old}; add this alias or an upcast rule"),
+            ));
         }
         let index = self.records.len();
         self.known.insert((old, new), index);
@@ -101,12 +106,12 @@ impl Planner<'_> {
         Ok(index)
     }
 
-    fn source(&mut self, old: usize, field: &Field, place: &str) -> Result<Source, Refusal> {
+    fn source(&mut self, old: usize, field: &Field, place: &str) -> Result<Source, InvalidSchema> {
         if let Some(rule) = &field.rule {
             let rule = Rule::compile(self.env, rule);
             return rule
                 .map(Source::Rule)
-                .map_err(|problem| Refusal::new(place, format!("its upcast rule {problem}")));
+                .map_err(|problem| InvalidSchema::new(place, format!("its upcast rule {problem}")));
         }
         if let Some(counterpart) = counterpart(&self.old.records[old].fields, field, place)? {
             let plan = self.value(&counterpart.shape, &field.shape, place)?;
@@ -114,17 +119,17 @@ impl Planner<'_> {
         }
         match &field.default {
             Some(default) => Ok(Source::Default(default.json.clone())),
-            None => Err(Refusal::new(
+            None => Err(InvalidSchema::new(
                 place,
-                "is new, and has neither a default nor an alias nor an upcast rule: older events lack it",
+                "is new and older events do not have it: add a default, an alias or an upcast rule",
             )),
         }
     }
 
-    fn value(&mut self, old: &Shape, new: &Shape, place: &str) -> Result<Plan, Refusal> {
+    fn value(&mut self, old: &Shape, new: &Shape, place: &str) -> Result<Plan, InvalidSchema> {
         match self.direct(old, new, place)? {
             Some(plan) => Ok(plan),
-            None => Err(Refusal::new(
+            None => Err(InvalidSchema::new(
                 place,
                 format!("{} can't be read as {} without an upcast rule", old.describe(), new.describe()),
             )),
@@ -132,7 +137,7 @@ impl Planner<'_> {
     }
 
     /// `None` where resolution does not lead from the one type to the other.
-    fn direct(&mut self, old: &Shape, new: &Shape, place: &str) -> Result<Option<Plan>, Refusal> {
+    fn direct(&mut self, old: &Shape, new: &Shape, place: &str) -> Result<Option<Plan>, InvalidSchema> {
         Ok(match (old, new) {
             (Shape::Union(old), new) => Some(self.union_plan(old, new, place)?),
             (old, Shape::Union(new)) => self.branch_plan(old, new, place)?,
@@ -169,14 +174,14 @@ impl Planner<'_> {
         })
     }
 
-    fn union_plan(&mut self, old: &Union, new: &Shape, place: &str) -> Result<Plan, Refusal> {
+    fn union_plan(&mut self, old: &Union, new: &Shape, place: &str) -> Result<Plan, InvalidSchema> {
         let branches = old.branches.iter();
         let plans = branches.map(|branch| Ok((branch.json_forms(), self.value(branch, new, place)?)));
-        Ok(Plan::Union(plans.collect::<Result<_, Refusal>>()?))
+        Ok(Plan::Union(plans.collect::<Result<_, InvalidSchema>>()?))
     }
 
     /// A branch of the same type wins over one that needs a promotion.
-    fn branch_plan(&mut self, old: &Shape, new: &Union, place: &str) -> Result<Option<Plan>, Refusal> {
+    fn branch_plan(&mut self, old: &Shape, new: &Union, place: &str) -> Result<Option<Plan>, InvalidSchema> {
         let same = |branch: &&Shape| std::mem::discriminant(*branch) == std::mem::discriminant(old);
         let (first, then): (Vec<_>, Vec<_>) = new.branches.iter().partition(same);
         for branch in first.into_iter().chain(then) {
@@ -189,7 +194,11 @@ impl Planner<'_> {
 }
 
 /// The older field of the same name, else the one that an alias names.
-fn counterpart<'o>(older: &'o [Field], field: &Field, place: &str) -> Result<Option<&'o Field>, Refusal> {
+fn counterpart<'o>(
+    older: &'o [Field],
+    field: &Field,
+    place: &str,
+) -> Result<Option<&'o Field>, InvalidSchema> {
     if let Some(same) = older.iter().find(|candidate| candidate.name == field.name) {
         return Ok(Some(same));
     }
@@ -198,23 +207,26 @@ fn counterpart<'o>(older: &'o [Field], field: &Field, place: &str) -> Result<Opt
         (Some(one), Some(other)) => {
             let problem =
                 format!("its aliases name both {} and {} of the older version", one.name, other.name);
-            Err(Refusal::new(place, problem))
+            Err(InvalidSchema::new(place, problem))
         }
         (found, _) => Ok(found),
     }
 }
 
-fn enum_plan(old: &Enum, new: &Arc<Enum>, place: &str) -> Result<Option<Plan>, Refusal> {
+fn enum_plan(old: &Enum, new: &Arc<Enum>, place: &str) -> Result<Option<Plan>, InvalidSchema> {
     if !new.name.matches(&old.name) {
         return Ok(None);
     }
-    let gone = old.symbols.iter().find(|symbol| !new.symbols.contains(symbol));
-    match (gone, &new.default) {
+    let removed = old.symbols.iter().find(|symbol| !new.symbols.contains(symbol));
+    match (removed, &new.default) {
         (None, _) => Ok(Some(Plan::Keep)),
         (Some(_), Some(_)) => Ok(Some(Plan::Enum(Arc::clone(new)))),
-        (Some(gone), None) => Err(Refusal::new(
+        (Some(removed), None) => Err(InvalidSchema::new(
             place,
-            format!("the symbol {gone} is gone from {}, which has no default for it", new.name.full),
+            format!(
+                "the symbol {removed} was removed from {}, which has no default to replace it: add one",
+                new.name.full
+            ),
         )),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::functions;
 use super::values::from_cel;
 use crate::limits::{MAX_RULE_BYTES, MAX_RULE_DEPTH};
-use crate::mismatch::Mismatch;
+use crate::mapping::mismatch::Mismatch;
 
 /// The enclosing record of the older version.
 pub(crate) const OLD: &str = "old";
@@ -15,7 +15,7 @@ pub(crate) const OLD: &str = "old";
 pub(crate) const EVENT: &str = "event";
 
 /// The parser takes up to 170 KiB of stack for a bracket (measured without optimisation) and gives up at 96 of
-/// them, where it has not run out of stack before: twelve are too many for a usual thread.
+/// them, unless it has run out of stack before: twelve are too many for an ordinary thread.
 const PARSER_STACK: usize = 64 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ struct Survey {
     sees_event: bool,
     nodes: u64,
     growth: u32,
-    /// Of the node at hand.
+    /// Of the current node.
     depth: usize,
 }
 
@@ -90,11 +90,11 @@ impl Survey {
             Expr::Struct(_) => Err("makes a CEL struct; write a map".to_owned()),
             Expr::Call(call) => {
                 if !functions::is_known(&call.func_name) {
-                    return Err(format!("calls {}, which rules do not have", call.func_name));
+                    return Err(format!("calls {}, which is not a function of rules", call.func_name));
                 }
                 if functions::walks(&call.func_name) && !appends_to_result(call, bound) {
-                    // Within a macro, what belongs to the item at hand adds up to the list's size in the end;
-                    // what lies outside of it is walked anew for each item.
+                    // Within a macro, what belongs to the current item adds up to the list's size in the end;
+                    // what is outside of it is walked again for each item.
                     let outer = !bound.is_empty() && mentions_outer(expression);
                     self.growth = self.growth.max(if outer { 2 } else { 1 });
                 }

@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 use super::plan::{Plan, Plans, RecordPlan, Source, plan};
 use super::rule::{EVENT, OLD, Rule};
 use super::values::to_cel;
-use crate::compile::Refusal;
-use crate::layout::{Layout, Shape};
+use crate::layout::invalid::InvalidSchema;
+use crate::layout::json_forms::JsonForms;
+use crate::layout::shape::Shape;
+use crate::layout::types::Layout;
 use crate::limits::MAX_RULE_COST;
-use crate::mismatch::Mismatch;
-use crate::scalar;
+use crate::mapping::mismatch::Mismatch;
+use crate::mapping::{number, text};
 
 /// Takes an event from one version to the next.
 #[derive(Debug)]
@@ -33,14 +35,14 @@ impl std::fmt::Debug for Environment {
 }
 
 impl UpcastStep {
-    pub(crate) fn new(env: &Arc<Env>, old: &Layout, new: &Layout) -> Result<Self, Refusal> {
+    pub(crate) fn new(env: &Arc<Env>, old: &Layout, new: &Layout) -> Result<Self, InvalidSchema> {
         let plans = plan(env, old, new)?;
         let sees_event = rules(&plans).any(|(_, rule)| rule.sees_event);
         Ok(Self { env: Environment(Arc::clone(env)), plans, sees_event })
     }
 
     /// `event` must fit `old` and be in canonical form; `bytes` is its size. What comes out still
-    /// has to be checked: a rule can answer anything.
+    /// must be checked: a rule can return anything.
     pub(crate) fn run(&self, old: &Layout, event: &Value, bytes: usize) -> Result<Value, Mismatch> {
         self.check_cost(bytes)?;
         let mut context = Context::with_env(Arc::clone(&self.env.0));
@@ -61,14 +63,15 @@ impl UpcastStep {
             };
             cost.saturating_add(rule.nodes.saturating_mul(size.saturating_pow(growth)))
         });
-        match cost > MAX_RULE_COST {
-            true => Err(Mismatch::new(format!("its upcast rules are too costly for {bytes} bytes"))),
-            false => Ok(()),
+        if cost > MAX_RULE_COST {
+            Err(Mismatch::new(format!("its upcast rules are too costly for {bytes} bytes")))
+        } else {
+            Ok(())
         }
     }
 }
 
-/// Every rule, and whether it stands in a record that may occur many times.
+/// Every rule, and whether it is in a record that may occur many times.
 fn rules(plans: &Plans) -> impl Iterator<Item = (bool, &Rule)> {
     plans.records.iter().enumerate().flat_map(|(index, record)| {
         record.fields.iter().filter_map(move |(_, source)| match source {
@@ -86,7 +89,7 @@ struct Run<'r> {
 
 impl<'r> Run<'r> {
     fn record(&self, plan: &RecordPlan, old: &'r Value) -> Result<Value, Mismatch> {
-        let object = old.as_object().ok_or_else(|| scalar::unexpected("an object", old))?;
+        let object = old.as_object().ok_or_else(|| Mismatch::expected("an object", old))?;
         let mut scope = self.context.new_inner_scope();
         if plan.fields.iter().any(|(_, source)| matches!(source, Source::Rule(rule) if rule.sees_old)) {
             scope.add_variable_as_val(OLD, to_cel(self.old, &Shape::Record(plan.old), old));
@@ -122,18 +125,18 @@ impl<'r> Run<'r> {
                 Ok(Value::Object(new))
             }
             (Plan::Union(branches), _) => {
-                let form = crate::layout::JsonForms::of(old);
+                let form = JsonForms::of(old);
                 let branch = branches.iter().find(|(forms, _)| forms.overlaps(form));
                 self.value(branch.map_or(&Plan::Keep, |(_, plan)| plan), old)
             }
             (Plan::Enum(an_enum), Value::String(symbol)) if !an_enum.symbols.contains(symbol) => {
                 Ok(an_enum.default.clone().into())
             }
-            (Plan::ToFloat, _) => Ok(scalar::double_to_json(scalar::long(old)? as f64)),
-            (Plan::StringToBytes, Value::String(text)) => Ok(scalar::bytes_text(text.as_bytes()).into()),
-            (Plan::BytesToString, _) => match String::from_utf8(scalar::bytes(old)?) {
+            (Plan::ToFloat, _) => Ok(number::double_to_json(number::long(old)? as f64)),
+            (Plan::StringToBytes, Value::String(text)) => Ok(text::bytes_text(text.as_bytes()).into()),
+            (Plan::BytesToString, _) => match String::from_utf8(text::bytes(old)?) {
                 Ok(text) => Ok(text.into()),
-                Err(error) => Err(Mismatch::new(format!("bytes that are no string: {error}"))),
+                Err(error) => Err(Mismatch::new(format!("bytes that are not UTF-8 text: {error}"))),
             },
             (_, old) => Ok(old.clone()),
         }

@@ -10,18 +10,19 @@ use cel::common::types::{
 use cel::common::value::Val;
 use serde_json::{Map, Value};
 
-use crate::layout::{Layout, Shape};
-use crate::scalar;
+use crate::layout::shape::Shape;
+use crate::layout::types::Layout;
+use crate::mapping::{number, text};
 
 /// JSON in canonical form as a rule sees it: every long is an int, also one that JSON writes as a string;
 /// bytes are bytes; what the mapping writes as a string otherwise (decimals, dates, times) is that string.
 pub(crate) fn to_cel<'v>(layout: &Layout, shape: &Shape, json: &'v Value) -> Box<dyn Val + 'v> {
     match (shape, json) {
-        (Shape::Long, json) => match scalar::long(json) {
+        (Shape::Long, json) => match number::long(json) {
             Ok(number) => Box::new(CelInt::from(number)),
             Err(_) => Box::new(CelNull),
         },
-        (Shape::Bytes | Shape::Fixed(_), json) => match scalar::bytes(json) {
+        (Shape::Bytes | Shape::Fixed(_), json) => match text::bytes(json) {
             Ok(bytes) => Box::new(CelBytes::from(bytes)),
             Err(_) => Box::new(CelNull),
         },
@@ -56,14 +57,14 @@ pub(crate) fn to_cel<'v>(layout: &Layout, shape: &Shape, json: &'v Value) -> Box
     }
 }
 
-/// What a rule answered, in JSON. `Err` names what has no JSON.
+/// The result of a rule in JSON. An error names the value that has no JSON form.
 pub(crate) fn from_cel(value: &cel::Value) -> Result<Value, String> {
     Ok(match value {
         cel::Value::Null => Value::Null,
         cel::Value::Bool(flag) => (*flag).into(),
         cel::Value::Int(number) => (*number).into(),
         cel::Value::UInt(number) => (*number).into(),
-        cel::Value::Float(number) => scalar::double_to_json(*number),
+        cel::Value::Float(number) => number::double_to_json(*number),
         cel::Value::String(text) => text.as_str().into(),
         cel::Value::Bytes(bytes) => BASE64.encode(bytes.as_slice()).into(),
         cel::Value::List(items) => items.iter().map(from_cel).collect::<Result<_, _>>()?,
@@ -71,7 +72,7 @@ pub(crate) fn from_cel(value: &cel::Value) -> Result<Value, String> {
             let mut object = Map::new();
             for (key, value) in map.map.iter() {
                 let cel::objects::Key::String(key) = key else {
-                    return Err(format!("an object with the key {key:?}, which is no string"));
+                    return Err(format!("an object with the key {key:?}, which is not a string"));
                 };
                 object.insert(key.as_str().to_owned(), from_cel(value)?);
             }

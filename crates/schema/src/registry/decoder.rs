@@ -1,0 +1,142 @@
+//! Kafka values in the Confluent wire format to events.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use apache_avro::schema::Schema;
+use aqueduct_core::ErrorKind;
+use serde::de::DeserializeSeed;
+use serde_json::Value;
+
+use crate::layout::types::Layout;
+use crate::load::compile::compile;
+use crate::mapping::decode;
+use crate::registry::client::Registry;
+use crate::registry::error::RegistryError;
+use crate::registry::wire::MAGIC;
+
+/// A record's value as an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodedRecord {
+    /// The Avro full name, `shop.orders.OrderCreated`.
+    pub full_name: Arc<str>,
+    /// The data in the plain mapping, in canonical form, by the schema it was written with.
+    pub json: Value,
+}
+
+impl DecodedRecord {
+    /// The event type, the full name without its namespace: `OrderCreated`.
+    pub fn event_type(&self) -> &str {
+        self.full_name.rsplit('.').next().unwrap_or(&self.full_name)
+    }
+}
+
+/// A record's value and the schema that it was written with; nothing of it has been read yet.
+#[derive(Debug)]
+pub struct RecordValue<'a> {
+    id: u32,
+    layout: Arc<Layout>,
+    avro: &'a [u8],
+}
+
+impl<'a> RecordValue<'a> {
+    /// The Avro full name, `shop.orders.OrderCreated`.
+    pub fn full_name(&self) -> &str {
+        &self.layout.full_name
+    }
+
+    /// Reads the value into what `seed` makes of the event's plain JSON: the same answer as from the text of
+    /// [`to_json`](Self::to_json), but straight from the bytes. Only [`serde_json::value::RawValue`] can't be
+    /// had, because there is no text.
+    pub fn read<S: DeserializeSeed<'a>>(&self, seed: S) -> Result<S::Value, DecodeError> {
+        let read = decode::read(&self.layout, self.avro, seed);
+        read.map_err(|mismatch| DecodeError::Payload { id: self.id, problem: mismatch.to_string() })
+    }
+
+    /// The data in the plain mapping, in canonical form.
+    pub fn to_json(&self) -> Result<Value, DecodeError> {
+        self.read(PhantomData)
+    }
+}
+
+/// Reads values by the schema that their id names. Safe to share; schemas are fetched once and kept.
+#[derive(Debug)]
+pub struct RecordDecoder {
+    registry: Registry,
+    layouts: RwLock<HashMap<u32, Arc<Layout>>>,
+}
+
+impl RecordDecoder {
+    /// A decoder for any topic. Sends no request yet.
+    pub fn new(registry: Registry) -> Self {
+        Self { registry, layouts: RwLock::default() }
+    }
+
+    /// Decodes a value to JSON, see [`value`](Self::value).
+    pub async fn decode(&self, record: &[u8]) -> Result<DecodedRecord, DecodeError> {
+        let value = self.value(record).await?;
+        Ok(DecodedRecord { full_name: Arc::clone(&value.layout.full_name), json: value.to_json()? })
+    }
+
+    /// Finds the schema of a value. Asks the registry only for an id that it does not know yet; nothing about an error
+    /// is remembered.
+    pub async fn value<'a>(&self, record: &'a [u8]) -> Result<RecordValue<'a>, DecodeError> {
+        let (id, avro) = match record {
+            [MAGIC, a, b, c, d, avro @ ..] => (u32::from_be_bytes([*a, *b, *c, *d]), avro),
+            _ => return Err(DecodeError::NotWireFormat),
+        };
+        Ok(RecordValue { id, layout: self.layout(id).await?, avro })
+    }
+
+    async fn layout(&self, id: u32) -> Result<Arc<Layout>, DecodeError> {
+        let known = self.layouts.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if let Some(layout) = known {
+            return Ok(layout);
+        }
+        let text = self.registry.schema(id).await?;
+        let unusable = |problem: String| DecodeError::Schema { id, problem };
+        let schema = Schema::parse_str(&text).map_err(|error| unusable(error.to_string()))?;
+        let layout = Arc::new(compile(&schema).map_err(|refusal| unusable(refusal.to_string()))?);
+        let mut layouts = self.layouts.write().unwrap_or_else(PoisonError::into_inner);
+        layouts.insert(id, Arc::clone(&layout));
+        Ok(layout)
+    }
+}
+
+/// A record that can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The value does not begin with the magic byte and an id.
+    #[error("the value is not in wire format (a zero byte and a schema id before the data)")]
+    NotWireFormat,
+    /// The schema of that id does not parse, or uses what the product can't carry.
+    #[error("schema id {id}: {problem}")]
+    Schema {
+        /// The id in the record.
+        id: u32,
+        /// What is wrong with the schema.
+        problem: String,
+    },
+    /// The bytes do not go with their schema.
+    #[error("schema id {id}: the payload does not fit: {problem}")]
+    Payload {
+        /// The id in the record.
+        id: u32,
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// The schema could not be fetched.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl DecodeError {
+    /// [`Park`](ErrorKind::Park) where the record is at fault, else the kind of the registry's error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotWireFormat | Self::Schema { .. } | Self::Payload { .. } => ErrorKind::Park,
+            Self::Registry(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Registers what the topics carry.
+
+use crate::registry::client::Registry;
+use crate::registry::error::RegistryError;
+use crate::registry::subject::subject;
+use crate::set::SchemaSet;
+
+/// Which event types a topic carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicEvents {
+    /// The Kafka topic.
+    pub topic: String,
+    /// The event types. The topic carries their latest version.
+    pub event_types: Vec<String>,
+}
+
+impl TopicEvents {
+    /// A topic that carries all event types of the contexts.
+    pub fn of_contexts(set: &SchemaSet, topic: impl Into<String>, contexts: &[&str]) -> Self {
+        let events = set.events().filter(|event| contexts.contains(&event.context()));
+        let event_types = events.map(|event| event.event_type().to_owned()).collect();
+        Self { topic: topic.into(), event_types }
+    }
+}
+
+/// A schema that the registry now has.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Published {
+    /// Topic and record name.
+    pub subject: String,
+    /// The version in the registry, which counts what was registered: not the file's number.
+    pub version: u32,
+    /// The id that records carry.
+    pub id: u32,
+    /// The event type.
+    pub event_type: String,
+    /// The number of the file, `vN.avsc`.
+    pub schema_version: u32,
+}
+
+/// Why not everything was published. What was registered before stays; publishing again is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A topic carries an event type that has no schema.
+    #[error("topic {topic:?} carries event type {event_type}, which has no schema")]
+    UnknownEventType {
+        /// The topic.
+        topic: String,
+        /// The event type.
+        event_type: String,
+    },
+    /// The registry failed or refused.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// Registers the latest version of each event type under each topic that carries it, without upcast rules.
+/// Idempotent: what the registry has keeps its version and id.
+pub async fn publish(
+    set: &SchemaSet,
+    registry: &Registry,
+    topics: &[TopicEvents],
+) -> Result<Vec<Published>, PublishError> {
+    let mut published = Vec::new();
+    for TopicEvents { topic, event_types } in topics {
+        for event_type in event_types {
+            let event = set.event(event_type).ok_or_else(|| PublishError::UnknownEventType {
+                topic: topic.clone(),
+                event_type: event_type.clone(),
+            })?;
+            let subject = subject(topic, event.full_name());
+            let registered = registry.register(&subject, &event.last().schema).await?;
+            published.push(Published {
+                subject,
+                version: registered.version,
+                id: registered.id,
+                event_type: event_type.clone(),
+                schema_version: event.latest(),
+            });
+        }
+    }
+    Ok(published)
+}

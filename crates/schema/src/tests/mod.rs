@@ -1,2 +1,0 @@
-mod mapping;
-mod reading;

@@ -1,0 +1,229 @@
+//! What is refused when schemas are loaded, and that the error names the file and the place.
+
+use serde_json::{Value, json};
+
+use crate::support::{event, load, versions};
+
+fn refused(result: Result<aqueduct_schema::SchemaSet, String>) -> String {
+    result.map(|set| format!("loaded: {set:?}")).unwrap_err()
+}
+
+/// The message for an event of one version with one field `x` of that type.
+fn one_field(of: Value) -> String {
+    refused(versions(&[json!([{"name": "x", "type": of}])]))
+}
+
+#[test]
+fn folders_and_files() {
+    let happened = event("Happened", &json!([]));
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("README.md", "")], "contains no schemas; expected <context>/<Event>/vN.avsc"),
+        (&[("a/Happened/v1.avsc", "{")], "a/Happened/v1.avsc: not JSON: EOF while parsing"),
+        (&[("a/Happened/v1.avsc", "{}")], "a/Happened/v1.avsc: not an Avro schema: "),
+        (&[("a/Happened/v1.avsc", "\"string\"")], "a/Happened/v1.avsc: the schema: is not a record"),
+        (&[("a/Happened/v2.avsc", &happened)], "a/Happened/v1.avsc: is missing"),
+        (
+            &[("a/Happened/v1.avsc", &happened), ("a/Happened/v3.avsc", &happened)],
+            "a/Happened/v2.avsc: is missing",
+        ),
+        (&[("a/Happened/v01.avsc", &happened)], "a/Happened/v01.avsc: expected a file v1.avsc, v2.avsc …"),
+        (&[("a/Happened/notes.txt", "")], "a/Happened/notes.txt: expected a file v1.avsc, v2.avsc …"),
+        (
+            &[("a/Occurred/v1.avsc", &happened)],
+            "a/Occurred/v1.avsc: its record has the name Happened, its folder Occurred: they must be the same",
+        ),
+        (
+            &[("a/Happened/v1.avsc", &happened), ("b/Happened/v1.avsc", &happened)],
+            "b/Happened: context a has an event type of the same name: rename one of them",
+        ),
+    ];
+    for (files, expected) in cases {
+        let message = refused(load(files));
+        assert!(message.contains(expected), "expected {expected:?}, got {message:?}");
+    }
+}
+
+#[test]
+fn the_full_name_is_the_same_in_all_versions() {
+    let other = json!({"type": "record", "name": "Happened", "namespace": "b", "fields": []}).to_string();
+    let message = refused(load(&[
+        ("a/Happened/v1.avsc", &event("Happened", &json!([]))),
+        ("a/Happened/v2.avsc", &other),
+    ]));
+    assert!(message.starts_with("a/Happened/v2.avsc: "), "{message}");
+    assert!(message.contains("b.Happened is not a.Happened"), "{message}");
+}
+
+#[test]
+fn unions_that_json_does_not_tell_apart() {
+    let place = "a/Happened/v1.avsc: field x of a.Happened: ";
+    let of = |branches: Value| one_field(branches);
+    let apart = |one: &str, other: &str| {
+        format!(
+            "{place}the union's branches {one} and {other} can't be told apart in plain JSON; wrap one in a \
+             record, or make two fields of them"
+        )
+    };
+    assert_eq!(of(json!(["string", "bytes"])), apart("string", "bytes"));
+    assert_eq!(of(json!(["null", "int", "double"])), apart("int", "double"));
+    assert_eq!(of(json!(["long", "string"])), apart("long", "string"));
+    let map = json!({"type": "map", "values": "int"});
+    let record = json!({"type": "record", "name": "Part", "fields": []});
+    assert_eq!(of(json!([map, record])), apart("map", "record"));
+    let decimal = json!({"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2});
+    assert_eq!(of(json!([decimal, "string"])), apart("decimal(4, 2)", "string"));
+    assert!(versions(&[json!([{"name": "x", "type": ["null", "int", "string", "boolean", map]}])]).is_ok());
+}
+
+#[test]
+fn types_the_product_can_not_carry() {
+    let file = "a/Happened/v1.avsc: ";
+    let cases = [
+        (
+            json!({"type": "bytes", "logicalType": "big-decimal"}),
+            "logicalType \"big-decimal\": is not supported",
+        ),
+        (
+            json!({"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"}),
+            "logicalType \"duration\": is not supported",
+        ),
+        (json!({"type": "int", "logicalType": "dat"}), "logicalType \"dat\": is not supported"),
+        // What Avro's own parsers silently ignore:
+        (
+            json!({"type": "string", "logicalType": "decimal", "precision": 4}),
+            "logicalType decimal: is on \"string\", but must be on bytes or fixed",
+        ),
+        (
+            json!({"type": "bytes", "logicalType": "decimal"}),
+            "logicalType decimal: needs a precision above zero",
+        ),
+        (
+            json!({"type": "bytes", "logicalType": "decimal", "precision": 2, "scale": 3}),
+            "logicalType decimal: needs a precision above zero, and a scale of at most that",
+        ),
+        (
+            json!({"type": "bytes", "logicalType": "decimal", "precision": 39}),
+            "field x of a.Happened: decimal(39, 0) is not supported: at most 38 digits",
+        ),
+        (
+            json!({"type": "fixed", "name": "U", "size": 8, "logicalType": "uuid"}),
+            "logicalType uuid: on fixed needs the size 16",
+        ),
+        // One decimal of that type would be padded to a size that no memory has.
+        (
+            json!({"type": "fixed", "name": "D", "size": 1_u64 << 62, "logicalType": "decimal", "precision": 4}),
+            "field x of a.Happened: a fixed of 4611686018427387904 bytes is larger than any event may be",
+        ),
+        (json!("elsewhere.Part"), "not an Avro schema: "),
+    ];
+    for (of, expected) in cases {
+        let message = one_field(of);
+        assert!(message.starts_with(&format!("{file}{expected}")), "expected {expected:?}, got {message:?}");
+    }
+}
+
+#[test]
+fn defaults_that_do_not_fit() {
+    let message = refused(versions(&[json!([{
+        "name": "x",
+        "type": {"type": "bytes", "logicalType": "decimal", "precision": 2, "scale": 1},
+        "default": "\u{7f}\u{ff}",
+    }])]));
+    assert_eq!(
+        message,
+        "a/Happened/v1.avsc: field x of a.Happened: its default does not fit: not a decimal of at most 2 digits"
+    );
+}
+
+#[test]
+fn incompatible_versions() {
+    let file = "a/Happened/v2.avsc: field x of a.Happened: ";
+    let old = json!([{"name": "x", "type": "string"}]);
+    let to = |field: Value| refused(versions(&[old.clone(), json!([field])]));
+    assert_eq!(
+        to(json!({"name": "x", "type": "int"})),
+        format!("{file}string can't be read as int without an upcast rule")
+    );
+    assert_eq!(
+        refused(versions(&[
+            old.clone(),
+            json!([{"name": "x", "type": "string"}, {"name": "y", "type": "int"}])
+        ])),
+        "a/Happened/v2.avsc: field y of a.Happened: is new and older events do not have it: add a \
+         default, an alias or an upcast rule"
+    );
+    let colours =
+        |symbols: &[&str]| json!([{"name": "x", "type": {"type": "enum", "name": "C", "symbols": symbols}}]);
+    assert_eq!(
+        refused(versions(&[colours(&["RED", "BLUE"]), colours(&["RED"])])),
+        format!("{file}the symbol BLUE was removed from a.C, which has no default to replace it: add one")
+    );
+    let decimal = |scale: u32| {
+        json!([{"name": "x", "type":
+            {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": scale}}])
+    };
+    assert_eq!(
+        refused(versions(&[decimal(2), decimal(3)])),
+        format!("{file}decimal(9, 2) can't be read as decimal(9, 3) without an upcast rule")
+    );
+    let part = |name: &str| json!([{"name": "x", "type": {"type": "record", "name": name, "fields": []}}]);
+    assert_eq!(
+        refused(versions(&[part("Part"), part("Piece")])),
+        format!("{file}a.Piece is not a.Part; add this alias or an upcast rule")
+    );
+    let two = json!([{"name": "a", "type": "string"}, {"name": "b", "type": "string"}]);
+    assert_eq!(
+        refused(versions(&[two, json!([{"name": "x", "type": "string", "aliases": ["a", "b"]}])])),
+        format!("{file}its aliases name both a and b of the older version")
+    );
+    // A branch of the older union that the newer type can't take, though others could.
+    assert_eq!(
+        refused(versions(&[
+            json!([{"name": "x", "type": ["null", "int"]}]),
+            json!([{"name": "x", "type": "int"}])
+        ])),
+        format!("{file}null can't be read as int without an upcast rule")
+    );
+}
+
+#[test]
+fn rules_that_are_wrong() {
+    let old = json!([{"name": "x", "type": {"type": "array", "items": "string"}}]);
+    let rule = |rule: Value| {
+        let message =
+            refused(versions(&[old.clone(), json!([{"name": "y", "type": "string", "upcast": rule}])]));
+        let place = "a/Happened/v2.avsc: field y of a.Happened: its upcast rule ";
+        message.strip_prefix(place).unwrap_or_else(|| panic!("{message}")).to_owned()
+    };
+    assert!(rule(json!("old.x +")).starts_with("does not parse: "));
+    assert_eq!(rule(json!(7)), "must be a string");
+    assert_eq!(rule(json!("new.x")), "refers to new; there are only old and event");
+    assert_eq!(rule(json!("now()")), "calls now, which is not a function of rules");
+    assert_eq!(
+        rule(json!("old.x.map(a, old.x.map(b, a + b))")),
+        "has a macro over a list within another, whose cost can't be bounded"
+    );
+    assert_eq!(rule(json!(format!("'{}'", "x".repeat(1024)))), "is longer than 1024 bytes");
+    // Each of these once ended the process, on a thread of the usual stack: twelve brackets while they were parsed,
+    // a long chain when the rule ran.
+    let within = |open: &str, times: usize, close: &str| {
+        rule(json!(format!("{}'a'{}", open.repeat(times), close.repeat(times))))
+    };
+    assert_eq!(within("[", 90, "]"), "is nested deeper than 24");
+    assert_eq!(within("{'a': ", 90, "}"), "is nested deeper than 24");
+    assert_eq!(within("'a' + ", 100, ""), "is nested deeper than 24");
+    assert!(within("(", 500, ")").starts_with("does not parse: "));
+    assert_eq!(
+        refused(versions(&[json!([{"name": "y", "type": "string", "upcast": "'a'"}])])),
+        "a/Happened/v1.avsc: field y of a.Happened: its upcast rule has no older version to start from"
+    );
+    let part = json!({"type": "record", "name": "Part", "fields":
+        [{"name": "z", "type": "int", "upcast": "1"}]});
+    let new = json!([{"name": "x", "type": {"type": "array", "items": "string"}},
+        {"name": "p", "type": ["null", part], "default": null}]);
+    assert_eq!(
+        refused(versions(&[old.clone(), new])),
+        "a/Happened/v2.avsc: field z of a.Part: its upcast rule is never used: the older version has no such \
+         record here"
+    );
+}

@@ -1,0 +1,13 @@
+//! The crate's tests from outside, in one binary.
+
+#![expect(clippy::unwrap_used, reason = "a test that can not go on fails there")]
+
+mod bad_schemas;
+#[expect(unreachable_pub, reason = "generated for crates that export it")]
+mod every_type;
+
+mod generated;
+mod registry;
+mod resolution;
+mod shop_events;
+mod support;
