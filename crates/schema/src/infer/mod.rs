@@ -23,6 +23,7 @@ mod decide;
 mod draft;
 mod evidence;
 mod json;
+mod map_lines;
 mod report;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 pub use check::{Check, CheckReport, Refused};
 pub use draft::{Change, DraftFile, FileState};
 pub use evidence::Evidence;
+pub use map_lines::{MapLine, missing_map_lines};
 pub use report::{Dirt, Fact, Finding, NoRecord, Problem, Report, TypeReport, VersionReport};
 
 use self::decide::{TypeNames, decide};

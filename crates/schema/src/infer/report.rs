@@ -27,6 +27,8 @@ pub struct TypeReport {
     pub event_type: String,
     /// Events that are JSON objects.
     pub events: u64,
+    /// Events that were not observed, because a sample was.
+    pub passed_over: u64,
     /// Events that are not, by reason. No schema makes records of them.
     pub no_records: Vec<NoRecord>,
     /// Why there is no file for the type.
@@ -153,6 +155,7 @@ impl TypeReport {
         Self {
             event_type: event_type.to_owned(),
             events: evidence.objects(),
+            passed_over: evidence.passed_over,
             no_records: no_records.collect(),
             problem: None,
             versions: Vec::new(),
@@ -221,7 +224,11 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for TypeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.event_type, events(self.events))?;
+        write!(f, "{}: {}", self.event_type, events(self.events))?;
+        if self.passed_over > 0 {
+            write!(f, " of a sample, {} more exist", grouped(self.passed_over))?;
+        }
+        writeln!(f)?;
         for no_record in &self.no_records {
             let count = events(no_record.events);
             writeln!(f, "  no record: {} in {count}{}", no_record.reason, References(&no_record.references))?;

@@ -5,6 +5,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+mod histories;
+
 use super::*;
 
 /// Observes events of one type, by version. Their references are `0@order-1`, `1@order-1` ….
@@ -113,6 +115,21 @@ fn in_a_large_type_one_in_a_thousand_does_not_bend_the_schema() {
     };
     assert_eq!(with(5), "long");
     assert_eq!(with(6), json!(["long", {"type": "array", "items": "string"}]));
+}
+
+#[test]
+fn a_sample_is_weighed_against_all_events() {
+    let sample = [vec![r#"{"a":1}"#; 100], vec![r#"{"a":"x"}"#; 9]].concat();
+    let sample: Vec<_> = sample.into_iter().map(|event| (None, event)).collect();
+    let mut evidence = observed(&sample);
+    assert_eq!(field_of(&schema(&drafted(&evidence), 1), "a")["type"], json!(["long", "string"]));
+    (0..10_000).for_each(|_| evidence.pass_over("OrderPlaced"));
+    let report = drafted(&evidence);
+    assert_eq!(field_of(&schema(&report, 1), "a")["type"], "long");
+    assert!(
+        report.to_string().starts_with("OrderPlaced: 109 events of a sample, 10,000 more exist\n"),
+        "{report}"
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 
-pub(super) use names::{TypeNames, is_avro_name};
+pub(super) use names::{TypeNames, is_avro_name, pascal_case};
 
 use self::thresholds::{MAX_VERSION, dirt_limit};
 use self::walk::Walk;
@@ -47,7 +47,13 @@ pub(super) fn decide(event_type: &str, evidence: &TypeEvidence, names: &mut Type
     let met = by_version(evidence);
     let mut all = Node::default();
     met.values().for_each(|root| all.merge(root));
-    let mut walk = Walk { event_type, events, limit: dirt_limit(events), names, report: &mut report };
+    let mut walk = Walk {
+        event_type,
+        events,
+        limit: dirt_limit(events + evidence.passed_over),
+        names,
+        report: &mut report,
+    };
     let record = walk.event(&all);
     if report.problem.is_some() {
         return Decided { versions: BTreeMap::new(), report };

@@ -44,7 +44,7 @@ fn capitalized(word: &str) -> String {
 }
 
 /// `orderLines`, `order_lines` and `order-lines` as a part of a type's name: `OrderLines`.
-pub(super) fn pascal_case(name: &str) -> String {
+pub(in crate::infer) fn pascal_case(name: &str) -> String {
     words(name).iter().map(|word| capitalized(word)).collect()
 }
 

@@ -45,6 +45,8 @@ pub(super) struct TypeEvidence {
     pub(super) versions: BTreeMap<u32, Node>,
     /// Events whose data cannot be a record of any schema, with the reason.
     pub(super) no_records: BTreeMap<String, Sightings>,
+    /// Events that were not observed.
+    pub(super) passed_over: u64,
     budget: usize,
 }
 
@@ -53,7 +55,7 @@ const MAX_REASONS: usize = 16;
 
 impl Default for TypeEvidence {
     fn default() -> Self {
-        Self { versions: BTreeMap::new(), no_records: BTreeMap::new(), budget: MAX_PATHS }
+        Self { versions: BTreeMap::new(), no_records: BTreeMap::new(), passed_over: 0, budget: MAX_PATHS }
     }
 }
 
@@ -87,6 +89,17 @@ impl Evidence {
         let full = kept.no_records.len() >= MAX_REASONS && !kept.no_records.contains_key(&reason);
         let reason = if full { "not a JSON object".to_owned() } else { reason };
         kept.no_records.entry(reason).or_default().add(reference);
+    }
+
+    /// Counts an event that is not observed, for a caller that observes a sample: how many events may conflict
+    /// depends on how many there are.
+    pub fn pass_over(&mut self, event_type: &str) {
+        if let Some(kept) = self.types.get_mut(event_type) {
+            kept.passed_over += 1;
+        } else if self.types.len() < MAX_TYPES {
+            let kept = TypeEvidence { passed_over: 1, ..TypeEvidence::default() };
+            self.types.insert(event_type.to_owned(), kept);
+        }
     }
 
     /// How many events were observed.
