@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aqueduct_core::{
-    Aggregate, Answer, Codec, CommandRequest, EventBus, EventStore, ExecuteError, Position, Repository,
-    StreamName,
+    Aggregate, Codec, CommandRequest, CommandResult, EventBus, EventStore, ExecuteError, Position,
+    Repository, StreamName,
 };
 use aqueduct_service::trace;
 use tracing::Instrument as _;
@@ -22,7 +22,7 @@ pub trait Command: Send + Sync + 'static {
 }
 
 /// Published on the bus after an append by this process: the events are durable. At most once and in this
-/// process only; a repeated command publishes nothing.
+/// process only; a duplicate command publishes nothing.
 #[derive(Debug)]
 pub struct Committed<E> {
     /// The stream they were appended to.
@@ -55,7 +55,7 @@ where
         &self,
         id: &str,
         mut request: CommandRequest<A::Command>,
-    ) -> Result<Answer<A::Event>, ExecuteError<A::Error>> {
+    ) -> Result<CommandResult<A::Event>, ExecuteError<A::Error>> {
         let (begun, command) = (Instant::now(), request.command.name());
         let span = tracing::info_span!("command", aggregate = A::TYPE, id, command);
         let executed = async {
@@ -65,9 +65,9 @@ where
         let result = executed.instrument(span).await;
         metrics::command(A::TYPE, command, Outcome::of(&result), begun.elapsed());
         match result {
-            Ok(Answer { events, repeated, position: Some(position) }) => {
+            Ok(CommandResult { events, duplicate, position: Some(position) }) => {
                 let events = self.publish(id, events, position).await;
-                Ok(Answer { events, repeated, position: Some(position) })
+                Ok(CommandResult { events, duplicate, position: Some(position) })
             }
             other => other,
         }

@@ -34,7 +34,7 @@ pub use migrations::Migrations;
 pub use service::Service;
 
 pub use aqueduct_core::{
-    Aggregate, Answer, Codec, CodecError, CommandId, CommandRequest, DomainEvent, ErrorKind, EventBus,
+    Aggregate, Codec, CodecError, CommandId, CommandRequest, CommandResult, DomainEvent, ErrorKind, EventBus,
     EventStore, ExecuteError, MemoryStore, Metadata, NewEvent, Position, RecordedEvent, Repository, Revision,
     StoreError, StreamName, domain_event, testing,
 };

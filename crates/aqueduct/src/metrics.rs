@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aqueduct_core::{Answer, DomainEvent, ErrorKind, ExecuteError};
+use aqueduct_core::{CommandResult, DomainEvent, ErrorKind, ExecuteError};
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 /// Commands by `aggregate`, `command` and `outcome`, see [`Outcome`].
@@ -38,9 +38,9 @@ pub enum Outcome {
 
 impl Outcome {
     /// Of an executed command.
-    pub fn of<E, D: std::error::Error>(result: &Result<Answer<E>, ExecuteError<D>>) -> Self {
+    pub fn of<E, D: std::error::Error>(result: &Result<CommandResult<E>, ExecuteError<D>>) -> Self {
         match result {
-            Ok(answer) if answer.repeated => Self::Repeated,
+            Ok(answer) if answer.duplicate => Self::Repeated,
             Ok(answer) if answer.events.is_empty() => Self::Unchanged,
             Ok(_) => Self::Appended,
             Err(ExecuteError::Domain(_)) => Self::Refused,

@@ -3,22 +3,23 @@
 use serde::Deserializer;
 
 /// A consistency boundary: one stream, one writer at a time. Both methods are pure: no I/O, no clock, no
-/// randomness. What a command needs of those comes in with it.
+/// randomness. A command carries such values as fields.
 pub trait Aggregate: Default + Send + Sync + 'static {
     /// Name of the aggregate's type and category of its streams: `order` for `order-<id>`.
     const TYPE: &'static str;
-    /// What it can be asked to do.
+    /// Its commands, usually an enum.
     type Command: Send + Sync;
-    /// What it says happened.
+    /// Its events.
     type Event: DomainEvent;
     /// Why it refuses a command.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Decides. No events means there was nothing to do: an answer too, but one that leaves no trace; where
-    /// the first answer to a command must stand, say it with an event.
+    /// Decides which events a command leads to. An empty list means that there is nothing to do. Such a result
+    /// leaves no trace: the same command is decided again when it is sent again. Where the first result must be
+    /// kept, return an event.
     fn handle(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
 
-    /// Remembers an event that has happened. Can't fail: what has happened has happened.
+    /// Changes the state according to an event. Can't fail, because the event is already stored.
     fn apply(&mut self, event: &Self::Event);
 }
 
@@ -30,10 +31,10 @@ pub trait DomainEvent: Send + Sync + Sized + 'static {
     fn event_type(&self) -> &'static str;
     /// The data in the plain JSON mapping of the latest schema version.
     fn to_json(&self) -> Result<Vec<u8>, serde_json::Error>;
-    /// Reads the data from whatever holds the plain JSON mapping of the latest schema version, as text or in
-    /// another format; `None` where the type is none of this aggregate's.
+    /// Reads the data from the plain JSON mapping of the latest schema version, as text or in another format;
+    /// `None` if the aggregate has no event of this type.
     fn read<'de, D: Deserializer<'de>>(event_type: &str, data: D) -> Option<Result<Self, D::Error>>;
-    /// Reads what [`to_json`](Self::to_json) wrote, see [`read`](Self::read).
+    /// Reads the output of [`to_json`](Self::to_json), see [`read`](Self::read).
     fn from_json(event_type: &str, data: &[u8]) -> Option<Result<Self, serde_json::Error>> {
         let mut json = serde_json::Deserializer::from_slice(data);
         let event = Self::read(event_type, &mut json)?;
@@ -41,8 +42,8 @@ pub trait DomainEvent: Send + Sync + Sized + 'static {
     }
 }
 
-/// Makes an enum of event structs that are in scope under the variants' names, with `From` for each and
-/// [`DomainEvent`]. The structs are usually generated from the schemas.
+/// Defines an enum of event structs, which must be in scope under the names of the variants, with `From` for each
+/// of them and [`DomainEvent`]. The structs are usually generated from the schemas.
 #[macro_export]
 macro_rules! domain_event {
     ($(#[$attribute:meta])* $visibility:vis enum $name:ident { $($event:ident),+ $(,)? }) => {

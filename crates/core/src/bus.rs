@@ -12,9 +12,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Handler =
     Box<dyn for<'a> Fn(&'a (dyn Any + Send + Sync)) -> BoxFuture<'a, Result<(), BoxError>> + Send + Sync>;
 
-/// Hands each published value to the handlers of its type, in the order in which they were added, one after
-/// the other. At most once and only within the process: what must not be lost goes through the store. A
-/// handler that fails, or panics, does not keep the value from the others.
+/// Passes each published value to the handlers of its type, one after the other, in the order of subscription.
+/// Delivery is at most once and only within the process: use the event store for what must not be lost. A handler
+/// that fails or panics does not affect the others.
 ///
 /// ```
 /// # use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +44,7 @@ pub struct EventBus {
 
 /// A handler that failed on a published value.
 #[derive(Debug, thiserror::Error)]
-#[error("handler {handler} failed on a {event}")]
+#[error("handler {handler} failed on a value of type {event}")]
 pub struct HandlerFailure {
     /// The name it was subscribed under.
     pub handler: &'static str,
@@ -54,8 +54,8 @@ pub struct HandlerFailure {
 }
 
 impl EventBus {
-    /// Adds a handler for values of type `E`. What the handler needs of the value it takes before it
-    /// returns its future, which does not borrow it.
+    /// Adds a handler for values of type `E`. The handler copies what it needs from the value before it returns its
+    /// future, which does not borrow the value.
     pub fn subscribe<E, F, R>(&mut self, name: &'static str, handler: F)
     where
         E: Send + Sync + 'static,
@@ -69,7 +69,7 @@ impl EventBus {
         self.handlers.entry(TypeId::of::<E>()).or_default().push((name, handler));
     }
 
-    /// Hands `event` to every handler of its type and returns those that failed.
+    /// Passes `event` to every handler of its type and returns the failures.
     pub async fn publish<E: Send + Sync + 'static>(&self, event: &E) -> Vec<HandlerFailure> {
         let mut failures = Vec::new();
         for (name, handler) in self.handlers.get(&TypeId::of::<E>()).into_iter().flatten() {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn handlers_run_in_order_whatever_the_others_do() {
+    async fn handlers_run_in_order_even_if_one_fails_or_panics() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let mut bus = EventBus::default();
         bus.subscribe("panics", |_: &u8| async { panic!("on purpose") });

@@ -1,4 +1,4 @@
-//! The port through which events get their schema.
+//! The port to the schemas.
 
 use std::sync::Arc;
 
@@ -6,15 +6,14 @@ use bytes::Bytes;
 
 use crate::ErrorKind;
 
-/// Checks what is about to be stored and reads what was stored, in whatever version. Implemented by
-/// `aqueduct-schema` over `.avsc` files; both directions are plain JSON.
+/// Checks events before they are stored and reads stored events of any version. Implemented by `aqueduct-schema`
+/// on `.avsc` files. Both directions are plain JSON.
 pub trait Codec: Send + Sync + 'static {
     /// Checks JSON of the latest version against its schema *before* it is appended and returns the version
     /// and the bytes to store.
     fn encode(&self, event_type: &str, latest: Vec<u8>) -> Result<(u32, Bytes), CodecError>;
 
-    /// Brings stored JSON of any version to the latest one. Bytes of the latest version come back as they
-    /// are.
+    /// Upcasts stored JSON of any version to the latest one. Bytes of the latest version are returned unchanged.
     fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError>;
 
     /// Brings stored JSON that another program wrote, and that nobody checked against a schema, to the latest
@@ -33,29 +32,29 @@ pub trait Codec: Send + Sync + 'static {
     }
 }
 
-/// An event that does not go with its schema. The cause is in `source()`.
+/// An event does not conform to its schema. The cause is in `source()`.
 #[derive(Debug, thiserror::Error)]
 #[error("event type {event_type}, version {version}: {problem}")]
 pub struct CodecError {
     /// Type of the event.
     pub event_type: String,
-    /// Version that was meant, 0 where none is known.
+    /// Schema version, 0 if none is known.
     pub version: u32,
-    /// What is wrong and where: an unknown type, or the path of the field that does not fit.
+    /// What is wrong and where: an unknown type, or the path of the invalid field.
     pub problem: String,
-    /// The error underneath, where there is one.
+    /// The underlying error, if there is one.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl CodecError {
-    /// Always [`ErrorKind::Park`]: the same bytes and schemas give the same error again.
+    /// Always [`ErrorKind::Park`]: the same bytes and schemas lead to the same error.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::Park
     }
 }
 
-/// Takes every event as it is, in version 1: for tests of domain code that have no schemas at hand.
+/// Accepts every event unchanged, as version 1: for tests of domain code without schemas.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlainCodec;
 

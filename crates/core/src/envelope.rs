@@ -1,4 +1,4 @@
-//! An event with what travels around it.
+//! Events and their metadata.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -7,33 +7,33 @@ use uuid::Uuid;
 
 use crate::{CommandId, Position, Revision, StreamName};
 
-/// What is stored beside every event, as JSON, in the store's event metadata. Names that begin with `$` are
-/// EventStoreDB's own: its `$by_correlation_id` projection reads them.
+/// The metadata that this product stores with every event, as JSON. Names that begin with `$` are EventStoreDB's
+/// own: its `$by_correlation_id` projection reads them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
-    /// Version of the schema the data was checked against.
+    /// Version of the schema that the data conforms to.
     pub schema_version: u32,
-    /// Type of the aggregate, `order`.
+    /// Type of the aggregate, for example `order`.
     pub aggregate_type: String,
-    /// Id of the aggregate, `536365`.
+    /// Id of the aggregate, for example `536365`.
     pub aggregate_id: String,
-    /// When the event was decided, by the clock of the deciding process.
+    /// When the event was decided, by the clock of the process.
     pub timestamp: Timestamp,
-    /// Shared by everything that follows from one request.
+    /// Shared by everything that one request caused.
     #[serde(rename = "$correlationId")]
     pub correlation_id: Uuid,
-    /// The message this follows from: the command's id, or for a reactor the id of the event it reacted to.
+    /// The message that caused the event: the command's id, or for a reactor the id of the event it reacted to.
     #[serde(rename = "$causationId")]
     pub causation_id: Uuid,
-    /// The command that appended this event; a command that comes again is recognised by it.
+    /// The command that appended the event; identifies a command that is sent again.
     pub command_id: CommandId,
     /// W3C trace context of the span that appended the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
-/// The metadata of a stored event is not what this product writes.
+/// The metadata of a stored event is not of the form that this product writes.
 #[derive(Debug, thiserror::Error)]
 #[error("metadata of event {revision}@{stream} can't be read")]
 pub struct MetadataError {
@@ -45,9 +45,9 @@ pub struct MetadataError {
 /// An event to be appended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
-    /// Id by which the store recognises a repeated append. Not unique in the store: (stream, revision) is.
+    /// Id by which the store recognises a duplicate append. Not unique in the store: (stream, revision) is.
     pub id: Uuid,
-    /// Event type, `OrderCreated`.
+    /// Event type, for example `OrderCreated`.
     pub event_type: String,
     /// JSON.
     pub data: Bytes,
@@ -58,19 +58,19 @@ pub struct NewEvent {
 /// An event as the store returns it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedEvent {
-    /// The stream it belongs to.
+    /// Its stream.
     pub stream: StreamName,
-    /// Its place in the stream.
+    /// Its revision in the stream.
     pub revision: Revision,
-    /// Its place in `$all`.
+    /// Its position in `$all`.
     pub position: Position,
     /// The id it was appended with; not unique.
     pub id: Uuid,
     /// Event type.
     pub event_type: String,
-    /// JSON for events of this product; anything for others'.
+    /// JSON for events of this product; any bytes for those of others.
     pub data: Bytes,
-    /// JSON for events of this product; anything, or nothing, for others'.
+    /// JSON for events of this product; any bytes, or none, for those of others.
     pub metadata: Bytes,
     /// When the store recorded it.
     pub created: Timestamp,
@@ -86,7 +86,7 @@ impl RecordedEvent {
         })
     }
 
-    /// `7@order-42`: the event store's own notation, unique in the store.
+    /// `7@order-42`: EventStoreDB's own notation, unique in the store.
     pub fn reference(&self) -> String {
         format!("{}@{}", self.revision, self.stream)
     }

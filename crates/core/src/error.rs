@@ -1,13 +1,12 @@
 //! What to do about an error.
 
-/// What the caller of a failed operation should do. Every error type of the product answers `kind()`.
+/// What the caller of a failed operation should do. Every error type of the product has a method `kind()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The fault lies in the surroundings and may pass: try again with backoff.
+    /// A transient error of the environment: retry with backoff.
     Retry,
-    /// The fault lies in this event or command and will not pass: park it (with its followers), or answer
-    /// the caller with it.
+    /// A permanent error of this event or command: park it with its followers, or return the error to the caller.
     Park,
-    /// The fault lies in the set-up (a missing schema, a refused login): stop and say so.
+    /// An error of the configuration, such as a missing schema or a refused login: stop and report it.
     Stop,
 }

@@ -1,4 +1,4 @@
-//! Names and numbers that identify things.
+//! Names and numbers that identify streams, events and commands.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ impl StreamName {
         &self.0
     }
 
-    /// What stands before the first `-`, the whole name where there is none. EventStoreDB's own
-    /// `$by_category` projection splits at the first dash too.
+    /// The part before the first `-`, or the whole name if there is none. EventStoreDB's own `$by_category`
+    /// projection splits at the first dash too.
     pub fn category(&self) -> &str {
         self.0.split_once('-').map_or(&*self.0, |(category, _)| category)
     }
 
-    /// What stands after the first `-`, if there is one.
+    /// The part after the first `-`, if there is one.
     pub fn id(&self) -> Option<&str> {
         self.0.split_once('-').map(|(_, id)| id)
     }
 
-    /// Streams the server keeps for itself (`$settings`, `$$order-1`, …).
+    /// Whether it is one of the server's own streams (`$settings`, `$$order-1`, …).
     pub fn is_system(&self) -> bool {
         self.0.starts_with('$')
     }
@@ -61,22 +61,22 @@ impl fmt::Display for StreamName {
     }
 }
 
-/// Id of a command. The caller chooses it and keeps it when the command is sent again: that is what makes
-/// the second sending a repeat and not a new command.
+/// Id of a command, chosen by the caller. A command that is sent again with the same id is a duplicate, not a new
+/// command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CommandId(Uuid);
 
 impl CommandId {
-    /// A new id for a command that has no natural one.
+    /// A random id.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The same id for the same parts, always: how a reactor derives the id of a command from the event it
-    /// reacts to. The parts are kept apart (`["a", "b"]` and `["ab"]` differ).
+    /// Always the same id for the same parts. A reactor derives the id of a command from the event it reacts to.
+    /// The parts are kept apart: `["a", "b"]` and `["ab"]` differ.
     pub fn derived(parts: &[&str]) -> Self {
-        // Namespace of Aqueduct's derived ids; part of what is stored, never to be changed.
+        // Namespace of Aqueduct's derived ids. It determines stored ids and must never change.
         const NAMESPACE: Uuid = Uuid::from_u128(0x8c0c_9f2a_5f0e_4d0b_9c56_51b3_aa0e_1d71);
         let mut name = Vec::new();
         for part in parts {
@@ -86,8 +86,7 @@ impl CommandId {
         Self(Uuid::new_v5(&NAMESPACE, &name))
     }
 
-    /// Id of the n-th event (from 0) that this command appends, so that the store recognises an append that
-    /// is sent a second time.
+    /// Id of the n-th event (from 0) that this command appends, so that the store recognises a duplicate append.
     pub fn event_id(self, n: usize) -> Uuid {
         Uuid::new_v5(&self.0, &(n as u64).to_be_bytes())
     }

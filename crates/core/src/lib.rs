@@ -1,8 +1,8 @@
 //! The domain side of Aqueduct.
 //!
-//! An aggregate decides ([`Aggregate::handle`]) and remembers ([`Aggregate::apply`]); both are pure. A
-//! [`Repository`] loads it from its stream, appends what it decided under the revision it decided on, and
-//! decides again when somebody else was first. The repository reaches the world through two ports only:
+//! An aggregate decides ([`Aggregate::handle`]) and changes its state ([`Aggregate::apply`]); both are pure. A
+//! [`Repository`] loads it from its stream, appends the events it decided on with the expected revision, and
+//! decides again when another writer was first. The repository does I/O through two ports only:
 //! [`EventStore`] (implemented by `aqueduct-eventstore`, and in memory by [`MemoryStore`]) and [`Codec`]
 //! (implemented by `aqueduct-schema`). Nothing in this crate does I/O.
 //!
@@ -44,8 +44,8 @@
 //! let request = CommandRequest::new(CommandId::random(), Deposit(5));
 //! let first = accounts.execute("7", &request).await.unwrap();
 //! let again = accounts.execute("7", &request).await.unwrap();
-//! assert_eq!(first.events, again.events); // the same command: its first answer, and nothing appended
-//! assert!(again.repeated);
+//! assert_eq!(first.events, again.events); // the same command: its first result, and nothing appended
+//! assert!(again.duplicate);
 //! # });
 //! ```
 
@@ -71,11 +71,11 @@ pub use error::ErrorKind;
 pub use ids::{CommandId, Revision, StreamName};
 pub use memory::MemoryStore;
 pub use position::Position;
-pub use repository::{Answer, CommandRequest, ExecuteError, Repository, RepositoryOptions};
+pub use repository::{CommandRequest, CommandResult, ExecuteError, Repository, RepositoryOptions};
 pub use stored_event::{UnreadableEvent, UnreadableReason};
 #[doc(hidden)]
 pub mod __private {
-    // What `domain_event!` expands to must not ask its users for a dependency of their own.
+    // Users of `domain_event!` need no dependency of their own for what it expands to.
     pub use {serde, serde_json};
 }
 

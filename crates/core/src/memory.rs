@@ -14,8 +14,8 @@ use crate::{
     Revision, StoreError, StreamName,
 };
 
-/// [`EventStore`] without a server: what is appended lives as long as the value (clones share it). Checks
-/// expected revisions; does not recognise repeated event ids, soft deletes or truncation.
+/// [`EventStore`] without a server. Events live as long as the value; clones share them. It checks expected
+/// revisions, but does not implement duplicate event ids, soft deletes or truncation.
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     log: Arc<RwLock<Log>>,
@@ -35,8 +35,8 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// A reader never sees a half-done append: `append` pushes events under one write lock and can't panic
-    /// between two of them, so a poisoned lock still guards a whole log.
+    /// `append` pushes its events under one write lock and can't panic between two of them, so a poisoned lock still
+    /// guards a consistent log.
     fn read<T>(&self, f: impl FnOnce(&Log) -> T) -> T {
         f(&self.log.read().unwrap_or_else(PoisonError::into_inner))
     }

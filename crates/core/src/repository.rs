@@ -19,77 +19,77 @@ use crate::{
     ExpectedRevision, Metadata, NewEvent, Position, Revision, StoreError, StreamName,
 };
 
-/// A command on its way to an aggregate.
+/// A command with its ids and trace context.
 #[derive(Debug, Clone)]
 pub struct CommandRequest<C> {
     /// Chosen by the caller; the same when the command is sent again.
     pub id: CommandId,
     /// Shared by everything that follows from one request.
     pub correlation_id: Uuid,
-    /// What this command follows from; the command's own id where it is the beginning.
+    /// The message that caused this command; the command's own id where there is none.
     pub causation_id: Uuid,
     /// W3C trace context to store with the events.
     pub traceparent: Option<String>,
-    /// What is asked.
+    /// The command itself.
     pub command: C,
 }
 
 impl<C> CommandRequest<C> {
-    /// A command that begins a correlation of its own, without a trace.
+    /// A command that starts a correlation of its own, without a trace context.
     pub fn new(id: CommandId, command: C) -> Self {
         Self { id, correlation_id: id.as_uuid(), causation_id: id.as_uuid(), traceparent: None, command }
     }
 }
 
-/// What a command led to.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer<E> {
-    /// The events the command appended, now or when it came first. Empty where there was nothing to do.
+pub struct CommandResult<E> {
+    /// The events that the command appended, now or when it was first sent. Empty if there was nothing to do.
     pub events: Vec<E>,
-    /// The command had been answered before: this is that answer, and nothing was appended.
-    pub repeated: bool,
-    /// Position in `$all` of the last event appended now; none for a repeat or an empty answer.
+    /// The command had been executed before: this is its first result, and nothing was appended.
+    pub duplicate: bool,
+    /// Position in `$all` of the last event appended now; none for a duplicate or an empty result.
     pub position: Option<Position>,
 }
 
 /// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<D: std::error::Error + 'static> {
-    /// The aggregate refuses, as it is now.
+    /// The aggregate refuses the command in its current state.
     #[error(transparent)]
     Domain(D),
     /// A stored event can't be read; the error names it.
     #[error(transparent)]
     Unreadable(#[from] UnreadableEvent),
-    /// A new event does not fit its schema.
+    /// A new event does not conform to its schema.
     #[error(transparent)]
     Codec(#[from] CodecError),
     /// A new event cannot be written as JSON.
     #[error("a new event of type {event_type} can't be written as JSON")]
     Json {
-        /// The type it has.
+        /// Its type.
         event_type: String,
         /// Why.
         source: serde_json::Error,
     },
-    /// Others kept appending to the stream between load and append, or the store kept failing.
-    #[error("gave up on stream {stream} after {attempts} attempts")]
+    /// Other writers kept appending to the stream between load and append, or the store kept failing.
+    #[error("stream {stream}: command not executed after {attempts} attempts")]
     Exhausted {
         /// The stream.
         stream: StreamName,
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: usize,
-        /// What happened last.
+        /// Error of the last attempt.
         source: AppendError,
     },
-    /// The store failed in a way that waiting does not cure.
+    /// The store failed, and a retry will not help.
     #[error(transparent)]
     Store(StoreError),
 }
 
 impl<D: std::error::Error> ExecuteError<D> {
-    /// What to do about it. A refusal by the domain is [`ErrorKind::Park`] for a caller who expected none:
-    /// the same command on the same state is refused again.
+    /// What to do about it. A refusal by the domain is [`ErrorKind::Park`]: the same command on the same state is
+    /// refused again.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Exhausted { .. } => ErrorKind::Retry,
@@ -104,16 +104,16 @@ impl<D: std::error::Error> ExecuteError<D> {
 /// Bounds of a [`Repository`].
 #[derive(Debug, Clone)]
 pub struct RepositoryOptions {
-    /// How many aggregates are kept in memory; the least recently used goes first.
+    /// Number of aggregates kept in memory; the least recently used is evicted first.
     pub cached_aggregates: NonZeroUsize,
-    /// Events read from the store at a time when an aggregate is loaded.
+    /// Events per read when an aggregate is loaded.
     pub page: NonZeroUsize,
-    /// How often an append is tried again after a conflict or a fault that may pass.
+    /// Number of retries after a conflict or a transient error.
     pub retries: usize,
-    /// The first wait between two tries; doubles, with jitter, up to a hundredfold.
-    pub first_wait: Duration,
-    /// How events that others wrote to the aggregates' streams are read, where they are not as a repository
-    /// writes them: a stream that another service began. Events that carry no command id answer no command.
+    /// Delay before the first retry; doubles with each one, with jitter, up to a hundredfold.
+    pub first_delay: Duration,
+    /// The mapping of events that others wrote to the aggregates' streams, for example to a stream that another
+    /// service began. An event without a command id belongs to no command.
     pub mapping: Option<Arc<EventMapping>>,
 }
 
@@ -125,7 +125,7 @@ impl Default for RepositoryOptions {
             cached_aggregates: CACHED,
             page: PAGE,
             retries: 10,
-            first_wait: Duration::from_millis(5),
+            first_delay: Duration::from_millis(5),
             mapping: None,
         }
     }
@@ -133,9 +133,9 @@ impl Default for RepositoryOptions {
 
 /// Executes commands on the aggregates of one type.
 ///
-/// Commands on one aggregate run one after the other within a repository; several repositories, in several
-/// processes, are kept apart by the expected revision. A command that was answered before gets its first
-/// answer, because its id stands in the metadata of its events.
+/// Within a repository, commands on one aggregate run one after the other. Between repositories and processes the
+/// expected revision detects conflicts. A command that was executed before gets its first result, because its id
+/// is in the metadata of its events.
 pub struct Repository<A: Aggregate, S, C> {
     store: S,
     codec: C,
@@ -145,16 +145,16 @@ pub struct Repository<A: Aggregate, S, C> {
     cache: SyncMutex<LruCache<StreamName, Arc<Mutex<Loaded<A>>>>>,
 }
 
-/// An aggregate as of a revision, with the commands it has answered.
+/// An aggregate as of a revision, with the commands it has executed.
 struct Loaded<A> {
     state: A,
     last: Option<Revision>,
-    answered: HashMap<CommandId, Range<Revision>>,
+    executed: HashMap<CommandId, Range<Revision>>,
 }
 
 impl<A: Aggregate> Default for Loaded<A> {
     fn default() -> Self {
-        Self { state: A::default(), last: None, answered: HashMap::new() }
+        Self { state: A::default(), last: None, executed: HashMap::new() }
     }
 }
 
@@ -167,7 +167,7 @@ impl<A: Aggregate> Loaded<A> {
         self.state.apply(event);
         self.last = Some(revision);
         if let Some(command) = command {
-            let range = self.answered.entry(command).or_insert(revision..revision);
+            let range = self.executed.entry(command).or_insert(revision..revision);
             // The events of one command are neighbours. Other programs may use an id again later.
             if range.end == revision {
                 range.end = revision + 1;
@@ -195,29 +195,29 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
         &self,
         aggregate_id: &str,
         request: &CommandRequest<A::Command>,
-    ) -> Result<Answer<A::Event>, ExecuteError<A::Error>> {
+    ) -> Result<CommandResult<A::Event>, ExecuteError<A::Error>> {
         let stream = StreamName::of(A::TYPE, aggregate_id);
         let slot = self.slot(&stream);
         let mut loaded = slot.lock().await;
-        let mut waits = self.waits();
+        let mut delays = self.delays();
         let mut attempts = 0;
         loop {
             attempts += 1;
             let failure = match self.attempt(&stream, aggregate_id, &mut loaded, request, attempts > 1).await
             {
-                Ok(answer) => return Ok(answer),
+                Ok(result) => return Ok(result),
                 Err(Attempt::Failed(error)) => return Err(error),
-                Err(Attempt::MayPass(error)) => error,
+                Err(Attempt::Transient(error)) => error,
             };
-            let Some(wait) = waits.next() else {
+            let Some(delay) = delays.next() else {
                 return Err(ExecuteError::Exhausted { stream, attempts, source: failure });
             };
-            tracing::debug!(%stream, attempts, error = %failure, "trying a command again");
-            tokio::time::sleep(wait).await;
+            tracing::debug!(%stream, attempts, error = %failure, "retrying command");
+            tokio::time::sleep(delay).await;
         }
     }
 
-    /// The aggregate as it is in the store now, through the function given.
+    /// Reads the current state of an aggregate, caught up with the store, through the given function.
     pub async fn inspect<T>(
         &self,
         aggregate_id: &str,
@@ -229,22 +229,22 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
         match self.catch_up(&stream, &mut loaded).await {
             Ok(()) => Ok(read(&loaded.state)),
             Err(Attempt::Failed(error)) => Err(error),
-            Err(Attempt::MayPass(source)) => Err(ExecuteError::Exhausted { stream, attempts: 1, source }),
+            Err(Attempt::Transient(source)) => Err(ExecuteError::Exhausted { stream, attempts: 1, source }),
         }
     }
 
     fn slot(&self, stream: &StreamName) -> Arc<Mutex<Loaded<A>>> {
-        // Only the cache's own bookkeeping runs under this lock; a panic there can't leave a half-applied
-        // aggregate behind, so a poisoned lock is as good as any.
+        // Only the cache's own bookkeeping runs under this lock: a panic can't leave a half-applied aggregate
+        // behind, so a poisoned lock is still usable.
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cache.get_or_insert(stream.clone(), Arc::default))
     }
 
-    fn waits(&self) -> impl Iterator<Item = Duration> {
+    fn delays(&self) -> impl Iterator<Item = Duration> {
         ExponentialBuilder::default()
             .with_jitter()
-            .with_min_delay(self.options.first_wait)
-            .with_max_delay(self.options.first_wait * 100)
+            .with_min_delay(self.options.first_delay)
+            .with_max_delay(self.options.first_delay * 100)
             .with_max_times(self.options.retries)
             .build()
     }
@@ -256,46 +256,47 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
         loaded: &mut Loaded<A>,
         request: &CommandRequest<A::Command>,
         stale: bool,
-    ) -> Result<Answer<A::Event>, Attempt<A::Error>> {
-        // What is cached may be behind another process's writes. That is found out by the append's expected
-        // revision, so a loaded aggregate is brought up to date only after a failure.
+    ) -> Result<CommandResult<A::Event>, Attempt<A::Error>> {
+        // The cached state may be behind another process's writes. The append's expected revision detects that, so
+        // a loaded aggregate is caught up only after a failure.
         if stale || loaded.last.is_none() {
             self.catch_up(stream, loaded).await?;
         }
-        if let Some(range) = loaded.answered.get(&request.id).cloned() {
-            return self.first_answer(stream, range).await;
+        if let Some(range) = loaded.executed.get(&request.id).cloned() {
+            return self.first_result(stream, range).await;
         }
         let events = match loaded.state.handle(&request.command) {
             Ok(events) => events,
-            // A refusal must be of the present state: it can't be found out by a failing append.
+            // A refusal must refer to the current state: no append will fail to reveal a stale one.
             Err(error) if stale => return Err(Attempt::Failed(ExecuteError::Domain(error))),
-            Err(_) => return self.decide_on_present(stream, aggregate_id, loaded, request).await,
+            Err(_) => return self.decide_on_current(stream, aggregate_id, loaded, request).await,
         };
         if events.is_empty() {
-            return match stale {
-                true => Ok(Answer { events, repeated: false, position: None }),
-                false => self.decide_on_present(stream, aggregate_id, loaded, request).await,
+            return if stale {
+                Ok(CommandResult { events, duplicate: false, position: None })
+            } else {
+                self.decide_on_current(stream, aggregate_id, loaded, request).await
             };
         }
         let new = self.encode(aggregate_id, request, &events)?;
         let expected = ExpectedRevision::after(loaded.last);
         let appended = self.store.append(stream, expected, &new).await.map_err(Attempt::from_append)?;
-        // By what the store says: a soft-deleted stream reads as empty, but goes on counting where it was.
+        // The store's revision, not ours: a soft-deleted stream reads as empty, but continues its numbering.
         let first = (appended.revision + 1).saturating_sub(events.len() as Revision);
         for (revision, event) in (first..).zip(&events) {
             loaded.apply(revision, Some(request.id), event);
         }
-        Ok(Answer { events, repeated: false, position: Some(appended.position) })
+        Ok(CommandResult { events, duplicate: false, position: Some(appended.position) })
     }
 
-    /// Decides once more after reading what the cache may have missed.
-    async fn decide_on_present(
+    /// Decides again after reading what the cache may have missed.
+    async fn decide_on_current(
         &self,
         stream: &StreamName,
         aggregate_id: &str,
         loaded: &mut Loaded<A>,
         request: &CommandRequest<A::Command>,
-    ) -> Result<Answer<A::Event>, Attempt<A::Error>> {
+    ) -> Result<CommandResult<A::Event>, Attempt<A::Error>> {
         Box::pin(self.attempt(stream, aggregate_id, loaded, request, true)).await
     }
 
@@ -314,18 +315,18 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
         }
     }
 
-    async fn first_answer(
+    async fn first_result(
         &self,
         stream: &StreamName,
         range: Range<Revision>,
-    ) -> Result<Answer<A::Event>, Attempt<A::Error>> {
+    ) -> Result<CommandResult<A::Event>, Attempt<A::Error>> {
         let count = (range.end - range.start) as usize;
         let read = self.store.read_stream(stream, range.start, count).await;
         let mut events = Vec::with_capacity(count);
         for stored in read.map_err(Attempt::from_store)? {
             events.push(self.reader().read(&stored).map_err(ExecuteError::Unreadable)?.event);
         }
-        Ok(Answer { events, repeated: true, position: None })
+        Ok(CommandResult { events, duplicate: true, position: None })
     }
 
     fn reader(&self) -> EventReader<'_, C> {
@@ -373,23 +374,23 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
     }
 }
 
-/// How one attempt at a command ended badly.
+/// Why one attempt at a command failed.
 enum Attempt<D: std::error::Error + 'static> {
     Failed(ExecuteError<D>),
-    MayPass(AppendError),
+    Transient(AppendError),
 }
 
 impl<D: std::error::Error> Attempt<D> {
     fn from_append(error: AppendError) -> Self {
         match error {
-            AppendError::WrongExpectedRevision { .. } => Self::MayPass(error),
+            AppendError::WrongExpectedRevision { .. } => Self::Transient(error),
             AppendError::Store(error) => Self::from_store(error),
         }
     }
 
     fn from_store(error: StoreError) -> Self {
         match error.kind() {
-            ErrorKind::Retry => Self::MayPass(error.into()),
+            ErrorKind::Retry => Self::Transient(error.into()),
             ErrorKind::Park | ErrorKind::Stop => Self::Failed(ExecuteError::Store(error)),
         }
     }

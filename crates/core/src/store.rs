@@ -7,10 +7,10 @@ use futures::stream::BoxStream;
 
 use crate::{ErrorKind, NewEvent, Position, RecordedEvent, Revision, StreamName};
 
-/// What the writer believes about the end of the stream.
+/// The state of the stream that a writer expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpectedRevision {
-    /// Nothing: append whatever is there.
+    /// Any state: the append is not checked.
     Any,
     /// The stream has no events.
     NoStream,
@@ -19,13 +19,13 @@ pub enum ExpectedRevision {
 }
 
 impl ExpectedRevision {
-    /// What a writer who has seen the stream up to `last` expects.
+    /// The expectation of a writer who has read the stream up to `last`.
     pub fn after(last: Option<Revision>) -> Self {
         last.map_or(Self::NoStream, Self::Exact)
     }
 }
 
-/// Where an append ended up.
+/// The result of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     /// Revision of the last appended event.
@@ -34,21 +34,20 @@ pub struct Appended {
     pub position: Position,
 }
 
-/// What comes out of a subscription to `$all`.
+/// An item of a subscription to `$all`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AllItem {
-    /// The next event, in the order of positions. System events (`$…`) come too.
+    /// The next event, in the order of positions. System events (`$…`) are included.
     Event(RecordedEvent),
-    /// All events known to the store have been delivered; what comes now is new. May come again after a
-    /// reconnect.
+    /// All stored events have been delivered; the following ones are live. May come again after a reconnect.
     CaughtUp,
 }
 
-/// The event store, as the product needs it. Implementations are safe to share and are called concurrently.
+/// The event store. Implementations are called concurrently.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// Appends all events or none. `Ok` means durable in the store. After [`StoreError`] with
-    /// [`ErrorKind::Retry`] the outcome is unknown: look into the stream before trying again.
+    /// Appends all events or none. `Ok` means that they are durable. After a [`StoreError`] with
+    /// [`ErrorKind::Retry`] the outcome is unknown: read the stream before you retry.
     async fn append(
         &self,
         stream: &StreamName,
@@ -56,7 +55,7 @@ pub trait EventStore: Send + Sync + 'static {
         events: &[NewEvent],
     ) -> Result<Appended, AppendError>;
 
-    /// Up to `limit` events of a stream from revision `from` on, ascending. A stream that does not exist is
+    /// Reads up to `limit` events of a stream from revision `from` on, ascending. A stream that does not exist is
     /// empty.
     async fn read_stream(
         &self,
@@ -65,7 +64,7 @@ pub trait EventStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError>;
 
-    /// Up to `limit` events of a stream from revision `from` on, descending.
+    /// Reads up to `limit` events of a stream from revision `from` on, descending.
     async fn read_stream_back(
         &self,
         stream: &StreamName,
@@ -73,9 +72,9 @@ pub trait EventStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError>;
 
-    /// Every event after the given position (from the first one with `None`), then what is appended, without
-    /// end. Each event comes once and in order: whatever happens to the connection, the implementation goes
-    /// on after the last event it delivered. An error item is final and one that waiting does not cure.
+    /// Delivers every event after the given position, or from the first one with `None`, then live events, without
+    /// end. Each event comes once and in order: after a connection loss the implementation resumes after the last
+    /// event it delivered. An error item is final: a retry will not help.
     fn subscribe_all(&self, after: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>>;
 
     /// Position of the last event in `$all`, system events included.
@@ -120,17 +119,17 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
     }
 }
 
-/// Why an append did not happen.
+/// An append failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Somebody else was first.
-    #[error("stream {stream} is not at the expected revision ({expected:?}) but at {actual:?}")]
+    /// Another writer was first.
+    #[error("stream {stream} is at revision {actual:?}, expected {expected:?}: read it again")]
     WrongExpectedRevision {
         /// The stream.
         stream: StreamName,
-        /// What the writer believed.
+        /// The expectation.
         expected: ExpectedRevision,
-        /// Where the stream is, where the store said so.
+        /// The actual revision, if the store returned it.
         actual: Option<Revision>,
     },
     /// Anything else.
@@ -138,7 +137,7 @@ pub enum AppendError {
     Store(#[from] StoreError),
 }
 
-/// The store could not be asked, or refused.
+/// The store could not be reached, or refused the operation.
 #[derive(Debug, thiserror::Error)]
 #[error("event store: {operation} of {subject}: {problem}")]
 pub struct StoreError {
@@ -146,23 +145,23 @@ pub struct StoreError {
     pub operation: &'static str,
     /// The stream, or `$all`.
     pub subject: String,
-    /// What went wrong, and where it helps what to do.
+    /// What is wrong and what to do.
     pub problem: String,
-    /// Whether to try again.
+    /// Whether a retry can help.
     pub kind: ErrorKind,
     /// The client's own error, or [`StreamDeleted`].
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// The [`source`](StoreError::source) that tells a stream deleted for good from other refusals. Its events may
-/// still come out of [`EventStore::subscribe_all`].
+/// The [`source`](StoreError::source) of errors about a tombstoned stream. Its events may still be delivered by
+/// [`EventStore::subscribe_all`].
 #[derive(Debug, thiserror::Error)]
-#[error("the stream is deleted for good (tombstone)")]
+#[error("the stream is tombstoned: it was permanently deleted")]
 pub struct StreamDeleted;
 
 impl StoreError {
-    /// Whether the stream can't be read, or appended to, because it is deleted for good.
+    /// Whether the stream can't be read, or appended to, because it is tombstoned.
     pub fn is_stream_deleted(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.is::<StreamDeleted>())
     }

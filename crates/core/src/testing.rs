@@ -1,5 +1,5 @@
-//! Tests without I/O. Of aggregates: given these events, when this command comes, then those events. Of what
-//! uses an event store: a [`ScriptedStore`] fails where the test wants it to.
+//! Tests without I/O: given/when/then for aggregates, and a [`ScriptedStore`] that fails on demand for code that
+//! uses an event store.
 //!
 //! ```
 //! # use aqueduct_core::{Aggregate, domain_event, testing::given};
@@ -44,13 +44,13 @@ pub struct Given<A> {
 }
 
 impl<A: Aggregate> Given<A> {
-    /// Sends a command. Its events are applied, so that [`Outcome::state`] shows what comes of it.
+    /// Sends a command and applies its events, so that [`Outcome::state`] shows the result.
     pub fn when(mut self, command: A::Command) -> Outcome<A> {
-        let answer = self.state.handle(&command);
-        for event in answer.iter().flatten() {
+        let result = self.state.handle(&command);
+        for event in result.iter().flatten() {
             self.state.apply(event);
         }
-        Outcome { state: self.state, answer }
+        Outcome { state: self.state, result }
     }
 
     /// The state after the history, for a snapshot.
@@ -59,23 +59,23 @@ impl<A: Aggregate> Given<A> {
     }
 }
 
-/// What a command led to.
+/// The outcome of a command.
 #[derive(Debug)]
 pub struct Outcome<A: Aggregate> {
     state: A,
-    answer: Result<Vec<A::Event>, A::Error>,
+    result: Result<Vec<A::Event>, A::Error>,
 }
 
 impl<A: Aggregate> Outcome<A>
 where
     A::Event: Debug + PartialEq,
 {
-    /// Panics unless exactly these uncommitted events came of the command.
+    /// Panics unless the command led to exactly these events.
     #[track_caller]
     pub fn then(self, expected: impl IntoIterator<Item = A::Event>) -> Self {
         let expected: Vec<_> = expected.into_iter().collect();
-        match &self.answer {
-            Ok(events) => assert_eq!(*events, expected, "the events that came of the command"),
+        match &self.result {
+            Ok(events) => assert_eq!(*events, expected, "the events of the command"),
             Err(error) => panic!("expected {expected:?}, but the command was refused: {error}"),
         }
         self
@@ -87,9 +87,9 @@ where
     where
         A::Error: PartialEq,
     {
-        match &self.answer {
-            Err(error) => assert_eq!(error, expected, "the reason of the refusal"),
-            Ok(events) => panic!("expected the refusal \"{expected}\", but there came {events:?}"),
+        match &self.result {
+            Err(error) => assert_eq!(error, expected, "the reason for the refusal"),
+            Ok(events) => panic!("expected the refusal \"{expected}\", but the command led to {events:?}"),
         }
         self
     }

@@ -1,12 +1,12 @@
 //! What the services' HTTP interfaces have in common: the idempotency key, JSON bodies, answers and errors.
 
-mod answer;
 mod problem;
 mod request;
+mod response;
 
-pub use answer::{AnsweredEvent, CommandAnswer};
 pub use problem::Problem;
 pub(crate) use request::{Idempotency, JsonBody, QueryString};
+pub use response::{CommandResponse, ResponseEvent};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

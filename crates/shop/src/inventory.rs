@@ -8,7 +8,7 @@ mod service;
 mod shelves;
 mod view;
 
-pub use http::{BatchAnswer, Correction, Receipt, router};
+pub use http::{BatchResponse, Correction, Receipt, router};
 pub use item::{CorrectStock, InventoryCommand, InventoryError, InventoryEvent, InventoryItem};
 pub use item::{ReceiveStock, Reservation, ReserveStock, ReturnStock};
 pub use reactor::{OrdersEvent, StockReactor};

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aqueduct_core::{
-    Aggregate, Answer, Codec, CommandId, CommandRequest, EventStore, ExpectedRevision, MemoryStore, NewEvent,
-    RecordedEvent, Repository,
+    Aggregate, Codec, CommandId, CommandRequest, CommandResult, EventStore, ExpectedRevision, MemoryStore,
+    NewEvent, RecordedEvent, Repository,
 };
 use aqueduct_relay::partition_of;
 use aqueduct_schema::SchemaSet;
@@ -122,7 +122,7 @@ impl Shop {
         execute(&self.orders, &order.order_id, command).await.map(drop)
     }
 
-    async fn stock(&self, command: InventoryCommand) -> Result<Answer<InventoryEvent>, Failure> {
+    async fn stock(&self, command: InventoryCommand) -> Result<CommandResult<InventoryEvent>, Failure> {
         let sku = command.sku().to_owned();
         execute(&self.items, &sku, command).await
     }
@@ -132,7 +132,7 @@ async fn execute<A: Aggregate, C: Codec>(
     repository: &Repository<A, MemoryStore, C>,
     id: &str,
     command: A::Command,
-) -> Result<Answer<A::Event>, Failure>
+) -> Result<CommandResult<A::Event>, Failure>
 where
     A::Error: Send + Sync,
 {

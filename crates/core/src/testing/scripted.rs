@@ -1,4 +1,4 @@
-//! An event store whose calls a test watches and lets fail.
+//! An event store whose calls a test observes and makes fail.
 
 use std::fmt;
 
@@ -39,11 +39,11 @@ impl Call<'_> {
     }
 }
 
-/// Watches calls, and lets them fail. Called concurrently.
+/// Observes calls and may make them fail. Called concurrently.
 type Script = Box<dyn Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync>;
 
-/// An [`EventStore`] that passes each call on to another one, between two scripts that watch it and may let it
-/// fail: what a lost connection looks like depends on which side of the call it is lost.
+/// An [`EventStore`] that passes each call to another one. A script before and a script after the call observe it
+/// and may make it fail: a connection can be lost on either side of a call.
 ///
 /// ```
 /// use aqueduct_core::testing::{Call, ScriptedStore};
@@ -71,7 +71,7 @@ impl<S> fmt::Debug for ScriptedStore<S> {
 }
 
 impl<S: EventStore> ScriptedStore<S> {
-    /// The store as it is.
+    /// A store without scripts.
     pub fn new(store: S) -> Self {
         Self { store, before: Box::new(|_| Ok(())), after: Box::new(|_| Ok(())) }
     }
@@ -85,8 +85,8 @@ impl<S: EventStore> ScriptedStore<S> {
         self
     }
 
-    /// A call that succeeded, but for which `script` gives an error, is done and yet fails: its answer is lost.
-    /// A subscription counts as done once it is made.
+    /// A call that succeeded, but for which `script` gives an error, was executed and yet fails: its response is
+    /// lost. A subscription counts as executed once it is made.
     pub fn after(
         mut self,
         script: impl Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync + 'static,

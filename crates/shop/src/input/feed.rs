@@ -9,7 +9,7 @@ use reqwest::{Client, StatusCode};
 use serde::Serialize;
 
 use super::plan::{Delivery, Plan, Step};
-use crate::inventory::{BatchAnswer, Correction, Receipt};
+use crate::inventory::{BatchResponse, Correction, Receipt};
 
 /// Requests under way at once.
 const CONCURRENT: usize = 32;
@@ -176,7 +176,7 @@ impl Feeder {
 
 /// The status of the first item that can't be cured by waiting, else of the first that failed.
 fn worst(batch: &str) -> Option<StatusCode> {
-    let answers: Vec<BatchAnswer> = serde_json::from_str(batch).ok()?;
+    let answers: Vec<BatchResponse> = serde_json::from_str(batch).ok()?;
     let failed = answers.iter().filter_map(|item| StatusCode::from_u16(item.status).ok());
     let failed: Vec<_> = failed.filter(|status| !status.is_success()).collect();
     failed.iter().find(|status| **status != StatusCode::SERVICE_UNAVAILABLE).or(failed.first()).copied()

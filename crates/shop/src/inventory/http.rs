@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::view::{self, StockLevel};
 use super::{CorrectStock, InventoryCommand, InventoryItem, ReceiveStock, Shelves};
-use crate::http::{CommandAnswer, JsonBody, Problem, framed};
+use crate::http::{CommandResponse, JsonBody, Problem, framed};
 use crate::product::product_code;
 
 /// Items in a batch at most.
@@ -69,14 +69,14 @@ pub struct Correction {
 /// What became of one item of a batch; the answers are in the order of the items.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BatchAnswer {
+pub struct BatchResponse {
     /// Id of the item's command.
     pub command_id: Uuid,
     /// The HTTP status it would have got by itself.
     pub status: u16,
     /// Where it was executed, now or before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<CommandAnswer>,
+    pub answer: Option<CommandResponse>,
     /// Where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -112,23 +112,23 @@ async fn execute(shelves: &Shelves, commands: Vec<(Uuid, InventoryCommand)>) -> 
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "batch-too-large", detail));
     }
     let items: Vec<_> = commands.into_iter().map(|(id, command)| one(shelves, id, command)).collect();
-    let answers: Vec<BatchAnswer> = stream::iter(items).buffered(ITEMS_AT_A_TIME).collect().await;
+    let answers: Vec<BatchResponse> = stream::iter(items).buffered(ITEMS_AT_A_TIME).collect().await;
     let all = answers.iter().all(|answer| answer.answer.is_some());
     let status = if all { StatusCode::OK } else { StatusCode::MULTI_STATUS };
     Ok((status, Json(answers)).into_response())
 }
 
-async fn one(shelves: &Shelves, command_id: Uuid, command: InventoryCommand) -> BatchAnswer {
+async fn one(shelves: &Shelves, command_id: Uuid, command: InventoryCommand) -> BatchResponse {
     let stream = StreamName::of(InventoryItem::TYPE, command.sku());
     let request = CommandRequest::new(CommandId::from(command_id), command);
     let executed = shelves.execute(request).await.map_err(Problem::from);
-    match executed.and_then(|answer| CommandAnswer::new(stream, &answer)) {
+    match executed.and_then(|answer| CommandResponse::new(stream, &answer)) {
         Ok(answer) => {
             let status = answer.status().as_u16();
-            BatchAnswer { command_id, status, answer: Some(answer), problem: None }
+            BatchResponse { command_id, status, answer: Some(answer), problem: None }
         }
         Err(problem) => {
-            BatchAnswer { command_id, status: problem.status, answer: None, problem: Some(problem) }
+            BatchResponse { command_id, status: problem.status, answer: None, problem: Some(problem) }
         }
     }
 }

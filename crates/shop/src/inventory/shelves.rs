@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aqueduct::{Answer, CommandRequest, Commands, ExecuteError};
+use aqueduct::{CommandRequest, CommandResult, Commands, ExecuteError};
 
 use super::{InventoryCommand, InventoryError, InventoryEvent, InventoryItem, Reservation, ReserveStock};
 
@@ -23,7 +23,7 @@ impl Shelves {
     pub async fn execute(
         &self,
         request: CommandRequest<InventoryCommand>,
-    ) -> Result<Answer<InventoryEvent>, ExecuteError<InventoryError>> {
+    ) -> Result<CommandResult<InventoryEvent>, ExecuteError<InventoryError>> {
         let sku = request.command.sku().to_owned();
         self.commands.execute(&sku, request).await
     }

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::revenue::{self, DayRevenue};
 use super::view::{self, OrderSummary};
 use super::{CreateOrder, Order, OrderCommand, OrderError, RegisterReturn, Return};
-use crate::http::{CommandAnswer, Idempotency, JsonBody, Problem, QueryString, framed};
+use crate::http::{CommandResponse, Idempotency, JsonBody, Problem, QueryString, framed};
 
 struct Service {
     orders: Arc<Commands<Order>>,
@@ -37,24 +37,24 @@ async fn create(
     State(service): State<Arc<Service>>,
     Idempotency(id): Idempotency,
     JsonBody(command): JsonBody<CreateOrder>,
-) -> Result<CommandAnswer, Problem> {
+) -> Result<CommandResponse, Problem> {
     let order_id = command.order_id.clone();
     let request = CommandRequest::new(id, OrderCommand::Create(command));
     let answer = service.orders.execute(&order_id, request).await?;
-    CommandAnswer::new(StreamName::of(Order::TYPE, &order_id), &answer)
+    CommandResponse::new(StreamName::of(Order::TYPE, &order_id), &answer)
 }
 
 async fn register_return(
     State(service): State<Arc<Service>>,
     Idempotency(id): Idempotency,
     JsonBody(command): JsonBody<RegisterReturn>,
-) -> Result<CommandAnswer, Problem> {
+) -> Result<CommandResponse, Problem> {
     let return_id = command.return_id.clone();
     if let Some(order_id) = &command.undoes {
         service.must_exist(order_id).await?;
     }
     let answer = service.returns.execute(&return_id, CommandRequest::new(id, command)).await?;
-    CommandAnswer::new(StreamName::of(Return::TYPE, &return_id), &answer)
+    CommandResponse::new(StreamName::of(Return::TYPE, &return_id), &answer)
 }
 
 impl Service {

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use super::view::{self, Customer};
 use super::{RegisterUser, User};
-use crate::http::{CommandAnswer, Idempotency, JsonBody, Problem, framed};
+use crate::http::{CommandResponse, Idempotency, JsonBody, Problem, framed};
 
 struct Service {
     users: Arc<Commands<User>>,
@@ -30,10 +30,10 @@ async fn register(
     State(service): State<Arc<Service>>,
     Idempotency(id): Idempotency,
     JsonBody(command): JsonBody<RegisterUser>,
-) -> Result<CommandAnswer, Problem> {
+) -> Result<CommandResponse, Problem> {
     let user_id = command.user_id.clone();
     let answer = service.users.execute(&user_id, CommandRequest::new(id, command)).await?;
-    CommandAnswer::new(StreamName::of(User::TYPE, &user_id), &answer)
+    CommandResponse::new(StreamName::of(User::TYPE, &user_id), &answer)
 }
 
 async fn customer(

@@ -1,113 +1,51 @@
 //! The repository's promises, on the store in memory.
-#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not the helpers beside them")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use aqueduct_core::mapping::{EventMapping, MetadataMapping, TypeMap};
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{
-    Aggregate, AllItem, AppendError, Appended, Codec, CodecError, CommandId, CommandRequest, ErrorKind,
-    EventStore, ExecuteError, ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent,
-    Repository, RepositoryOptions, Revision, StoreError, StreamName, domain_event,
+    AllItem, AppendError, Appended, Codec, CodecError, ErrorKind, EventStore, ExecuteError, ExpectedRevision,
+    MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository, RepositoryOptions, Revision,
+    StoreError, StreamName,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Counted {
-    by: u32,
-}
-
-domain_event! { enum CounterEvent { Counted } }
-
-#[derive(Debug, Default)]
-struct Counter {
-    total: u32,
-}
-
-#[derive(Debug, Clone)]
-enum Command {
-    Count(u32),
-    CountTo(u32),
-    Nothing,
-}
-
-#[derive(Debug, PartialEq, thiserror::Error)]
-#[error("at {0} already")]
-struct Beyond(u32);
-
-impl Aggregate for Counter {
-    const TYPE: &'static str = "counter";
-    type Command = Command;
-    type Event = CounterEvent;
-    type Error = Beyond;
-
-    fn handle(&self, command: &Command) -> Result<Vec<CounterEvent>, Beyond> {
-        match *command {
-            Command::Count(by) => Ok(vec![Counted { by }.into()]),
-            Command::CountTo(to) if to < self.total => Err(Beyond(self.total)),
-            Command::CountTo(to) => Ok((self.total..to).map(|_| Counted { by: 1 }.into()).collect()),
-            Command::Nothing => Ok(vec![]),
-        }
-    }
-
-    fn apply(&mut self, CounterEvent::Counted(event): &CounterEvent) {
-        self.total += event.by;
-    }
-}
-
-type Counters<S> = Repository<Counter, S, PlainCodec>;
-
-fn options() -> RepositoryOptions {
-    RepositoryOptions { first_wait: Duration::from_micros(10), ..RepositoryOptions::default() }
-}
-
-fn counters<S: EventStore>(store: S) -> Counters<S> {
-    Repository::with_options(store, PlainCodec, options())
-}
-
-fn request(command: Command) -> CommandRequest<Command> {
-    CommandRequest::new(CommandId::random(), command)
-}
-
-async fn total<S: EventStore>(counters: &Counters<S>) -> u32 {
-    counters.inspect("1", |counter| counter.total).await.unwrap()
-}
+use crate::support::{Beyond, Command, Counted, Counter, counters, options, request, total};
 
 #[tokio::test]
-async fn a_command_sent_twice_gets_its_first_answer_from_any_repository() {
+async fn a_duplicate_command_gets_its_first_result_from_any_repository() {
     let store = MemoryStore::default();
     let count_to_three = request(Command::CountTo(3));
     let first = counters(store.clone()).execute("1", &count_to_three).await.unwrap();
-    assert_eq!((first.events.len(), first.repeated), (3, false));
+    assert_eq!((first.events.len(), first.duplicate), (3, false));
 
     let elsewhere = counters(store.clone());
     elsewhere.execute("1", &request(Command::Count(10))).await.unwrap();
     let again = elsewhere.execute("1", &count_to_three).await.unwrap();
 
-    assert!(again.repeated);
+    assert!(again.duplicate);
     assert_eq!(again.events, first.events);
     assert_eq!(total(&elsewhere).await, 13);
 }
 
 #[tokio::test]
-async fn a_repeat_is_recognised_by_a_repository_whose_cache_is_behind() {
+async fn a_duplicate_is_recognised_by_a_repository_whose_cache_is_behind() {
     let store = MemoryStore::default();
     let (one, other) = (counters(store.clone()), counters(store));
     one.execute("1", &request(Command::Count(1))).await.unwrap();
     let shared = request(Command::Count(5));
     other.execute("1", &shared).await.unwrap();
 
-    assert!(one.execute("1", &shared).await.unwrap().repeated);
+    assert!(one.execute("1", &shared).await.unwrap().duplicate);
     assert_eq!(total(&one).await, 6);
 }
 
 #[tokio::test]
-async fn writers_in_each_others_way_all_get_through() {
+async fn concurrent_writers_all_succeed() {
     let store = MemoryStore::default();
     let writers: Vec<_> = (0..4).map(|_| Arc::new(counters(store.clone()))).collect();
     let mut tasks = tokio::task::JoinSet::new();
@@ -117,14 +55,14 @@ async fn writers_in_each_others_way_all_get_through() {
             tasks.spawn(async move { writer.execute("1", &request(Command::Count(1))).await });
         }
     }
-    while let Some(answer) = tasks.join_next().await {
-        assert!(!answer.unwrap().unwrap().repeated);
+    while let Some(result) = tasks.join_next().await {
+        assert!(!result.unwrap().unwrap().duplicate);
     }
     assert_eq!(total(&writers[0]).await, 100);
 }
 
 #[tokio::test]
-async fn refusals_and_empty_answers_are_of_the_present_state() {
+async fn refusals_and_empty_results_refer_to_the_current_state() {
     let store = MemoryStore::default();
     let (behind, ahead) = (counters(store.clone()), counters(store));
     behind.execute("1", &request(Command::Count(9))).await.unwrap();
@@ -138,7 +76,7 @@ async fn refusals_and_empty_answers_are_of_the_present_state() {
 }
 
 #[tokio::test]
-async fn an_aggregate_pushed_out_of_the_cache_is_loaded_again() {
+async fn an_evicted_aggregate_is_loaded_again() {
     let options = RepositoryOptions {
         cached_aggregates: 1.try_into().unwrap(),
         page: 2.try_into().unwrap(),
@@ -232,7 +170,7 @@ async fn an_aggregate_takes_over_a_stream_that_another_service_began() {
     let first = counters().execute("1", &command).await.unwrap();
     assert_eq!(first.events.len(), 2, "the stream counted to 15");
     let again = counters().execute("1", &command).await.unwrap();
-    assert!(again.repeated);
+    assert!(again.duplicate);
     assert_eq!(again.events, first.events);
     assert_eq!(counters().inspect("1", |counter| counter.total).await.unwrap(), 17);
 }
@@ -261,32 +199,33 @@ async fn an_event_that_cannot_be_read_is_named_and_not_skipped() {
     }
 }
 
-/// Promise 2, attacked by an append whose answer never came.
+/// Promise 2, with an append whose response is lost.
 #[tokio::test]
-async fn an_append_whose_answer_was_lost_is_not_done_twice() {
+async fn an_append_whose_response_was_lost_is_not_repeated() {
     let appends = AtomicUsize::new(0);
     let store = ScriptedStore::new(MemoryStore::default()).after(move |call| match call {
         Call::Append(_) if appends.fetch_add(1, Ordering::SeqCst) == 0 => {
-            Err(call.fails("the answer was lost"))
+            Err(call.fails("the response was lost"))
         }
         _ => Ok(()),
     });
     let counters = counters(store);
-    let answer = counters.execute("1", &request(Command::Count(3))).await.unwrap();
-    assert!(answer.repeated, "the retry finds that the first attempt went through");
+    let result = counters.execute("1", &request(Command::Count(3))).await.unwrap();
+    assert!(result.duplicate, "the retry finds that the first attempt went through");
     assert_eq!(total(&counters).await, 3);
 }
 
 #[tokio::test]
-async fn a_store_that_keeps_failing_is_given_up_on_in_the_end() {
-    let down = ScriptedStore::new(MemoryStore::default()).before(|call| Err(call.fails("nobody listens")));
+async fn retries_end_when_the_store_keeps_failing() {
+    let down =
+        ScriptedStore::new(MemoryStore::default()).before(|call| Err(call.fails("connection refused")));
     let error = counters(down).execute("1", &request(Command::Count(1))).await.unwrap_err();
     assert!(matches!(error, ExecuteError::Exhausted { attempts: 11, .. }), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Retry);
 }
 
-/// A store whose streams were soft-deleted when they had so many events: what came before is not read any more,
-/// and nobody who believes that there is nothing is in the way of that.
+/// A store whose streams were soft-deleted after `before` events: earlier events are not read, and an append that
+/// expects no stream succeeds.
 struct SoftDeleted {
     store: MemoryStore,
     before: Revision,
@@ -336,8 +275,8 @@ impl EventStore for SoftDeleted {
     }
 }
 
-/// The first append to a soft-deleted stream was counted from revision 0, whatever the store answered, and so
-/// applied once more after the next conflict.
+/// The first append to a soft-deleted stream was numbered from revision 0, whatever the store returned, and was
+/// applied again after the next conflict.
 #[tokio::test]
 async fn an_append_to_a_soft_deleted_stream_is_applied_once() {
     let store = MemoryStore::default();
@@ -347,10 +286,10 @@ async fn an_append_to_a_soft_deleted_stream_is_applied_once() {
     let first = request(Command::CountTo(2));
     counters.execute("1", &first).await.unwrap();
     let second = counters.execute("1", &request(Command::CountTo(5))).await.unwrap();
-    assert_eq!(second.events.len(), 3, "the second command sees what the first one did, once");
+    assert_eq!(second.events.len(), 3, "the second command sees the first one's events once");
     assert_eq!(total(&counters).await, 5);
 
     let again = counters.execute("1", &first).await.unwrap();
-    assert!(again.repeated);
-    assert_eq!(again.events.len(), 2, "the first answer, without what came later");
+    assert!(again.duplicate);
+    assert_eq!(again.events.len(), 2, "the first result, without later events");
 }
