@@ -1,4 +1,4 @@
-//! Measures what the adapter is for: appends one after the other, beside the unmodified client.
+//! Measures sequential appends through the adapter and through the unmodified client.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use crate::event;
 
-/// How much to append.
+/// The number of appends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Both are measured so many times, in turn, so that what else the machine does meets both.
+    /// Rounds. Both clients are measured in each, so that other load on the machine affects both.
     pub rounds: usize,
     /// Appends through the adapter in each round.
     pub adapter_appends: usize,
@@ -25,7 +25,7 @@ impl Default for Plan {
     }
 }
 
-/// What one round gave, in appends per second.
+/// The result of one round, in appends per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Round {
     /// Through the adapter.
@@ -35,7 +35,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// How many times as many.
+    /// The adapter's rate as a multiple of the other.
     pub fn ratio(&self) -> f64 {
         self.adapter / self.unmodified
     }
@@ -51,16 +51,16 @@ pub enum BenchError {
     #[error("an append through the unmodified client failed")]
     Unmodified(#[from] eventstore::Error),
     /// The other store's address.
-    #[error("the unmodified client does not take its connection string")]
+    #[error("the connection string is invalid for the unmodified client")]
     Url(#[from] eventstore::ClientSettingsParseError),
     /// The event.
-    #[error("the event can't be made")]
+    #[error("the event can't be serialised")]
     Event(#[from] serde_json::Error),
 }
 
-/// Appends of one event of about 300 bytes, one after the other, through `store` and through the unmodified
-/// client to the store at `url`. **That must be another server** than the adapter's: TCP_NODELAY is set on
-/// all of the process's sockets to the adapter's server, so it would cure the other client too.
+/// Appends events of about 300 bytes, one after the other, through `store` and through the unmodified client to the
+/// store at `url`. **That must be another server** than the adapter's: TCP_NODELAY is set on all sockets of the
+/// process to the adapter's server, so it would speed up the other client too.
 pub async fn appends_one_by_one(
     store: &dyn EventStore,
     url: &str,
@@ -68,7 +68,7 @@ pub async fn appends_one_by_one(
 ) -> Result<Vec<Round>, BenchError> {
     let stream = StreamName::of("bench", &CommandId::random().to_string());
     let unmodified = Client::new(url.parse()?)?;
-    // Neither is charged for its connection.
+    // The connections are not part of the measurement.
     append(store, &stream, 1).await?;
     append_unmodified(&unmodified, &stream, 1).await?;
     let mut rounds = Vec::with_capacity(plan.rounds);

@@ -1,20 +1,20 @@
-//! What the client's errors mean to a caller.
+//! The client's errors as errors of the port.
 
 use aqueduct_core::{ErrorKind, StoreError, StreamDeleted};
 use eventstore::Error;
 use tonic::Code;
 
-/// What was being done, for the error.
+/// The operation, for its error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Operation<'a> {
     pub(crate) name: &'static str,
     pub(crate) subject: &'a str,
-    /// The connection string as it may be shown.
+    /// The redacted connection string.
     pub(crate) url: &'a str,
 }
 
 impl Operation<'_> {
-    /// The client's error as the port's.
+    /// Maps an error of the client.
     pub(crate) fn failed(self, error: Error) -> StoreError {
         let (kind, problem) = self.judge(&error);
         let source = match error {
@@ -24,18 +24,18 @@ impl Operation<'_> {
         StoreError { source: Some(source), ..self.error(kind, problem) }
     }
 
-    /// No answer within the time that was set.
+    /// No response within the operation time-out.
     pub(crate) fn timed_out(self) -> StoreError {
         self.error(
             ErrorKind::Retry,
             format!(
-                "no answer from {} in time: is the server up, or should operation_timeout_ms be longer?",
+                "no response from {} within operation_timeout_ms: check that the server is up, or raise the time-out",
                 self.url
             ),
         )
     }
 
-    /// An error that the client knows nothing of.
+    /// An error that does not come from the client.
     pub(crate) fn error(self, kind: ErrorKind, problem: impl Into<String>) -> StoreError {
         StoreError {
             operation: self.name,
@@ -51,13 +51,22 @@ impl Operation<'_> {
         match error {
             Error::ConnectionClosed | Error::GrpcConnectionError(_) => (
                 ErrorKind::Retry,
-                format!("{url} can't be reached: is the server running, and the connection string right?"),
+                format!(
+                    "{url} can't be reached: check that the server is running and the connection string is right"
+                ),
             ),
-            Error::ServerError(_) => (ErrorKind::Retry, format!("the connection to {url} broke")),
-            Error::DeadlineExceeded => (ErrorKind::Retry, format!("{url} gave up: the deadline was reached")),
-            Error::NotLeaderException(leader) => {
-                (ErrorKind::Retry, format!("the leader is now {}:{}", leader.host, leader.port))
-            }
+            Error::ServerError(status) => (
+                ErrorKind::Retry,
+                format!("{url} failed ({}): check the server's log", without_metadata(status)),
+            ),
+            Error::DeadlineExceeded => (
+                ErrorKind::Retry,
+                format!("{url} did not finish in time: check its load, or raise operation_timeout_ms"),
+            ),
+            Error::NotLeaderException(leader) => (
+                ErrorKind::Retry,
+                format!("the leader of the cluster is now {}:{}", leader.host, leader.port),
+            ),
             Error::AccessDenied => (
                 ErrorKind::Stop,
                 format!("{url} denies access: check user and password, and the $acl of the stream"),
@@ -66,26 +75,39 @@ impl Operation<'_> {
             Error::UnsupportedFeature => (
                 ErrorKind::Stop,
                 format!(
-                    "the server at {url} does not know the operation: is it EventStoreDB 23.10 or later?"
+                    "the server at {url} does not support the operation: use EventStoreDB 23.10 or later"
                 ),
             ),
             Error::InitializationError(_) => {
-                (ErrorKind::Stop, format!("no client could be made for {url}: check its TLS settings"))
+                (ErrorKind::Stop, format!("can't create a client for {url}: check its TLS settings"))
             }
             Error::Grpc { code: Code::InvalidArgument, message } => {
-                (ErrorKind::Park, format!("the server refuses it: {message}"))
+                (ErrorKind::Park, format!("the server refuses it (InvalidArgument): {message}"))
             }
             Error::Grpc { code: Code::OutOfRange, message } => {
-                (ErrorKind::Park, format!("an event is larger than gRPC lets through: {message}"))
+                (ErrorKind::Park, format!("an event is larger than a gRPC message may be: {message}"))
             }
             Error::ResourceNotFound | Error::ResourceAlreadyExists | Error::WrongExpectedVersion { .. } => {
-                (ErrorKind::Park, "an answer that does not belong to the operation".to_owned())
+                (ErrorKind::Park, format!("unexpected response: {error}"))
             }
-            // Aborted ("consumer too slow"), ResourceExhausted, Cancelled …: all of them may pass.
-            Error::Grpc { .. }
-            | Error::InternalParsingError(_)
-            | Error::InternalClientError
-            | Error::IllegalStateError(_) => (ErrorKind::Retry, format!("{url} or its client failed")),
+            // Aborted, ResourceExhausted, Cancelled, FailedPrecondition: all of them can be transient.
+            Error::Grpc { code, message } => {
+                (ErrorKind::Retry, format!("{url} failed ({code:?}: {message}): check the server's log"))
+            }
+            Error::InternalParsingError(_) | Error::InternalClientError | Error::IllegalStateError(_) => {
+                (ErrorKind::Retry, format!("the client of {url} failed: {error}"))
+            }
         }
     }
+}
+
+/// The client keeps such a status as text only, with all of its metadata.
+fn without_metadata(status: &str) -> &str {
+    status.split_once(", details: ").map_or(status, |(code_and_message, _)| code_and_message)
+}
+
+/// Whether the server cut a live subscription because the consumer did not read 32 events fast enough. That is its
+/// flow control: nothing is lost, and a new subscription continues after the last event.
+pub(crate) fn is_consumer_too_slow(error: &Error) -> bool {
+    matches!(error, Error::Grpc { code: Code::Aborted, message } if message.contains("Consumer too slow"))
 }

@@ -1,19 +1,18 @@
-//! Between core's events and the client's.
+//! Conversion between core's events and the client's.
 
 use aqueduct_core::{NewEvent, Position, RecordedEvent, StreamName};
 use eventstore::EventData;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-/// The client takes a payload only to serialise it; a raw value goes through as it is, once it was checked
-/// to be JSON.
+/// The client serialises every payload; a raw value passes unchanged once it is known to be JSON.
 pub(crate) fn to_client(event: &NewEvent) -> serde_json::Result<EventData> {
     let data: &RawValue = serde_json::from_slice(&event.data)?;
     let mapped = EventData::json(&event.event_type, &data)?.id(event.id);
     Ok(if event.metadata.is_empty() { mapped } else { mapped.metadata(event.metadata.clone()) })
 }
 
-/// `None` for a link whose target is gone and that was not asked for as itself.
+/// `None` for a resolved link whose target does not exist.
 pub(crate) fn from_client(event: eventstore::ResolvedEvent) -> Option<RecordedEvent> {
     let event = event.link.or(event.event)?;
     Some(RecordedEvent {
@@ -32,7 +31,7 @@ pub(crate) fn position(position: eventstore::Position) -> Position {
     Position { commit: position.commit, prepare: position.prepare }
 }
 
-/// The client's own `created` is cut to whole seconds; the server's ticks of 100 ns are in the metadata.
+/// The client's `created` is truncated to seconds; the metadata has the server's ticks of 100 ns.
 fn created(event: &eventstore::RecordedEvent) -> Timestamp {
     event
         .metadata

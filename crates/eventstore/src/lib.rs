@@ -1,20 +1,23 @@
-//! Core's event store port on the `eventstore` crate, with the cures its client needs in production.
+//! Core's event store port on the `eventstore` crate.
 //!
-//! [`EventStoreDb`] is made from [`Options`] and keeps what [`EventStore`](aqueduct_core::EventStore)
-//! promises, although the client
-//! - never sets TCP_NODELAY, which costs 44 ms an operation: it is set from outside, on every connection
-//!   (Linux only);
-//! - waits half a second before each connection: 1 ms, unless the connection string says otherwise;
-//! - dies for good when it can't reach the store once: it is built again;
-//! - ends a subscription at any trouble, or spins on it for ever: it is begun again after the last event that
-//!   was handed on, events come once and in order, and a subscription that has fallen silent is found out.
+//! [`EventStoreDb`] is created from [`Options`] and implements [`EventStore`](aqueduct_core::EventStore). It works
+//! around these properties of the client:
 //!
-//! What waiting can cure has [`ErrorKind::Retry`](aqueduct_core::ErrorKind); what lies in the event or its
-//! stream (too large, not JSON, a tombstone) `Park`; a refused login or a server that is no EventStoreDB
-//! `Stop`. No message, log line or `Debug` shows the credentials of the connection string.
+//! | The client | The adapter |
+//! |---|---|
+//! | never sets TCP_NODELAY, which costs 44 ms an operation | sets it from outside, on every connection (Linux only) |
+//! | sleeps half a second before each connection | sleeps 1 ms, unless the connection string has a `discoveryInterval` |
+//! | stops permanently when the store can't be reached once | builds a new client |
+//! | ends a subscription at any error, or spins on it | resubscribes after the last delivered event: each event comes once and in order |
+//! | does not notice a silent connection | compares a silent subscription with the end of `$all` |
+//! | knows the scheme `esdb` only | accepts `kurrentdb`, `kurrent` and `kdb` too |
 //!
-//! Wanted from the process: the client installs rustls' process-wide crypto provider when it first connects,
-//! and panics on its own task if somebody else has installed one before. Nothing else may do that.
+//! Errors that a retry can cure have [`ErrorKind::Retry`](aqueduct_core::ErrorKind); those of an event or its stream
+//! (too large, not JSON, tombstoned) `Park`; a refused login, or a server that is not EventStoreDB, `Stop`. No error,
+//! log message or `Debug` output shows the credentials of the connection string.
+//!
+//! The client installs rustls' process-wide crypto provider when it first connects, and panics on its own task if
+//! one is already installed. Nothing else in the process may install one.
 //!
 //! ```
 //! use aqueduct_core::{AllItem, EventStore, ExpectedRevision, NewEvent};
@@ -50,6 +53,7 @@
 
 pub mod bench;
 mod connection;
+mod connection_string;
 mod error;
 mod event;
 pub mod metrics;

@@ -2,9 +2,9 @@
 
 use metrics::{Unit, counter, describe_counter};
 
-/// Subscriptions to `$all` that were begun again, by `reason`.
+/// Resubscriptions to `$all`, by `reason`.
 pub const RESUBSCRIPTIONS: &str = "aqueduct_eventstore_resubscriptions_total";
-/// Clients that were built, the first one of each connection included.
+/// Clients built, including the first one of each connection.
 pub const CLIENTS_BUILT: &str = "aqueduct_eventstore_clients_built_total";
 /// Sockets of the client on which TCP_NODELAY was set.
 pub const NODELAY_SET: &str = "aqueduct_eventstore_nodelay_set_total";
@@ -14,9 +14,9 @@ pub fn describe() {
     describe_counter!(
         RESUBSCRIPTIONS,
         Unit::Count,
-        "Subscriptions to $all begun again, by reason: error, connection, ended, silent, panic"
+        "Resubscriptions to $all, by reason: consumer_too_slow, error, connection, behind, ended, silent, panic"
     );
-    describe_counter!(CLIENTS_BUILT, Unit::Count, "Event store clients built, the first one included");
+    describe_counter!(CLIENTS_BUILT, Unit::Count, "Event store clients built, including the first one");
     describe_counter!(NODELAY_SET, Unit::Count, "Sockets of the event store client set to TCP_NODELAY");
 }
 

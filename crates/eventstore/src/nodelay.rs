@@ -1,18 +1,17 @@
 //! TCP_NODELAY on the client's sockets.
 //!
 //! The `eventstore` crate never sets it and offers no hook for its connector. It writes a request in two
-//! pieces (headers, then data); Nagle's algorithm holds back the second until the first is acknowledged,
-//! and the server's kernel delays that by 40 ms: 22 appends a second, one after the other, whatever the
-//! server. So the sockets are looked up from outside: among the process's own descriptors, those that are
-//! connected to the store.
+//! pieces (headers, then data); Nagle's algorithm delays the second until the first is acknowledged, and the
+//! server's kernel delays that by 40 ms: 22 sequential appends a second with any server. So this module finds the
+//! sockets from outside: those of the process's descriptors that are connected to the store.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-/// Sets TCP_NODELAY on each of the process's sockets that is connected to one of the peers and has it not
-/// yet; how many there were. Other users of the same peers in the process get it as well.
+/// Sets TCP_NODELAY on each socket of the process that is connected to one of the peers and does not have it yet, and
+/// returns their number. Other clients of the same peers in the process get it as well.
 ///
-/// Only on Linux: elsewhere it does nothing, and appends are as slow as the client makes them.
+/// Linux only: elsewhere it does nothing, and sequential appends stay slow.
 pub(crate) fn set(peers: &HashSet<SocketAddr>) -> u64 {
     imp::set(peers)
 }

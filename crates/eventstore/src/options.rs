@@ -1,4 +1,4 @@
-//! How to reach the store.
+//! The options of the adapter.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,24 +6,27 @@ use std::time::Duration;
 use eventstore::ClientSettings;
 use serde::Deserialize;
 
-/// How to reach the store, and how patient to be with it.
+use crate::connection_string::{self, redact};
+
+/// The connection string of the store, and time-outs.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
-    /// Connection string, `esdb://user:password@host:2113?tls=false`; several hosts, or `esdb+discover://`,
-    /// for a cluster. Never logged with its credentials. `discoveryInterval` is 1 ms here unless it is
-    /// given: the client sleeps that long before each new connection, even to a single node.
+    /// Connection string, for example `esdb://user:password@host:2113?tls=false`; several hosts, or
+    /// `esdb+discover://`, for a cluster. `kurrentdb`, `kurrent` and `kdb` mean the same as `esdb`. Never logged with
+    /// its credentials. `discoveryInterval` defaults to 1 ms: the client sleeps that long before each new
+    /// connection, even to a single node.
     pub url: String,
     /// How long an append, or each step of a read, may take before it fails with
     /// [`ErrorKind::Retry`](aqueduct_core::ErrorKind), in milliseconds.
     #[serde(default = "default_operation_timeout_ms")]
     pub operation_timeout_ms: u64,
-    /// A subscription from which nothing came for this long is compared with the end of `$all`; one that
-    /// is behind and still silent after the same time again is replaced. In milliseconds.
+    /// A subscription that has been silent for this long is compared with the end of `$all`. If it is behind and
+    /// still silent after the same time again, it is replaced. In milliseconds.
     #[serde(default = "default_silence_check_ms")]
     pub silence_check_ms: u64,
-    /// How many events a subscription reads ahead of its consumer. They are kept in memory, so with the
-    /// largest events (1 MiB up to EventStoreDB 24.10) it takes as many MiB.
+    /// Number of events that a subscription reads ahead of its consumer. They are kept in memory: with the largest
+    /// events (1 MiB up to EventStoreDB 24.10) that is as many MiB.
     #[serde(default = "default_read_ahead")]
     pub read_ahead: usize,
 }
@@ -70,16 +73,16 @@ impl Options {
                 return Err(OptionsError::Zero(key));
             }
         }
-        let url = with_discovery_interval(&self.url);
-        let settings: ClientSettings = url.parse().map_err(|error| self.wrong_url(&error))?;
-        // The client counts the look at its settings as an attempt: with 1 it gives up before it connects.
+        let settings: ClientSettings =
+            connection_string::for_client(&self.url).parse().map_err(|error| self.wrong_url(&error))?;
+        // The client counts reading its settings as an attempt: with 1 it gives up before it connects.
         if settings.max_discover_attempts() < 2 {
             return Err(OptionsError::Url {
                 url: redact(&self.url),
                 problem: "maxDiscoverAttempts must be at least 2".to_owned(),
             });
         }
-        // The client panics on a task of its own when it can't read these, which looks like a lost connection.
+        // The client panics on its own task if it can't read these, which looks like a lost connection.
         let certificate = settings.user_certificate();
         for file in
             settings.tls_ca_file().into_iter().chain(certificate.into_iter().flat_map(|(c, k)| [c, k]))
@@ -89,13 +92,13 @@ impl Options {
         Ok(settings)
     }
 
-    /// The client's own message may quote the whole connection string, so it is passed on only where there
-    /// are no credentials to give away.
+    /// The client's own message may quote the whole connection string, so it is passed on only if there are no
+    /// credentials in it.
     fn wrong_url(&self, error: &eventstore::ClientSettingsParseError) -> OptionsError {
         let problem = match error.error() {
             Some(cause) => cause.to_string(),
             None if !self.url.contains('@') => error.message().to_owned(),
-            None => "a part of it can't be read".to_owned(),
+            None => "it is malformed".to_owned(),
         };
         OptionsError::Url { url: redact(&self.url), problem }
     }
@@ -112,11 +115,13 @@ impl fmt::Debug for Options {
     }
 }
 
-/// The options can't be used.
+/// The options are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// Not a connection string.
-    #[error("event store: {url} is no connection string like esdb://host:2113?tls=false: {problem}")]
+    #[error(
+        "event store: {url} is not a connection string: {problem}; write it like esdb://host:2113?tls=false"
+    )]
     Url {
         /// The connection string without its credentials.
         url: String,
@@ -124,7 +129,9 @@ pub enum OptionsError {
         problem: String,
     },
     /// A certificate or key named in the connection string.
-    #[error("event store: can't open {file}, which the connection string names")]
+    #[error(
+        "event store: can't open {file}, which is named in the connection string: check the path and its permissions"
+    )]
     File {
         /// Its path.
         file: String,
@@ -132,29 +139,8 @@ pub enum OptionsError {
         source: std::io::Error,
     },
     /// A number that must not be zero.
-    #[error("event store: {0} must be above zero")]
+    #[error("event store: {0} must be greater than zero")]
     Zero(&'static str),
-}
-
-/// A connection string as it may be shown: without user and password.
-pub(crate) fn redact(url: &str) -> String {
-    // The last @, wherever it stands: a password may hold unescaped characters that belong elsewhere.
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
-        (None, Some((_, rest))) => format!("***@{rest}"),
-        (_, None) => url.to_owned(),
-    }
-}
-
-fn with_discovery_interval(url: &str) -> String {
-    let given = url
-        .split_once('?')
-        .is_some_and(|(_, query)| query.to_ascii_lowercase().contains("discoveryinterval="));
-    match (given, url.contains('?')) {
-        (true, _) => url.to_owned(),
-        (false, true) => format!("{url}&discoveryInterval=1"),
-        (false, false) => format!("{url}?discoveryInterval=1"),
-    }
 }
 
 #[cfg(test)]
@@ -176,17 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_discovery_interval_is_short_unless_given() {
-        let interval =
-            |url: &str| Options::new(url).settings().expect("a connection string").discovery_interval();
-        assert_eq!(interval("esdb://host:2113"), Duration::from_millis(1));
-        assert_eq!(interval("esdb://host:2113?tls=false"), Duration::from_millis(1));
-        assert_eq!(interval("esdb://a:1,b:2?tls=false"), Duration::from_millis(1));
-        assert_eq!(interval("esdb://host?DiscoveryInterval=70"), Duration::from_millis(70));
-    }
-
-    #[test]
-    fn what_the_client_would_choke_on_is_refused_with_its_place() {
+    fn invalid_options_are_refused_with_their_name() {
         let problem = |url: &str| Options::new(url).settings().expect_err("refused").to_string();
         assert!(problem("http://host").contains("http://host"), "{}", problem("http://host"));
         assert!(problem("esdb://h?maxDiscoverAttempts=1").contains("maxDiscoverAttempts"));

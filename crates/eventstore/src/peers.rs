@@ -9,7 +9,7 @@ use eventstore::{ClientSettings, Endpoint};
 
 use crate::nodelay;
 
-/// A name server that does not answer must not hold up an operation.
+/// A name server that does not respond must not delay an operation.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Every address under which a node was ever known: a name may resolve differently each time, and a
@@ -35,7 +35,7 @@ impl Peers {
         peers
     }
 
-    /// Whether the client chooses among nodes.
+    /// Whether the client chooses between nodes.
     pub(crate) fn is_cluster(&self) -> bool {
         self.cluster
     }
@@ -51,7 +51,7 @@ impl Peers {
         let names = self.with(|known| known.names.clone());
         for name in names {
             let resolved = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host(name)).await;
-            // What can't be resolved now stays what it was.
+            // If a name can't be resolved now, its known addresses stay.
             if let Ok(Ok(addresses)) = resolved {
                 self.with(|known| {
                     known

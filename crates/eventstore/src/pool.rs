@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::connection::Connection;
 
-/// Connections that no subscription uses now. They are kept because a client's background task can't be
-/// ended: so there are never more of them than there were subscriptions at one time.
+/// Idle connections of subscriptions. They are kept because a client's background task can't be stopped: their number
+/// never exceeds the maximum of concurrent subscriptions.
 pub(crate) struct ConnectionPool {
     free: Mutex<Vec<Arc<Connection>>>,
     connect: Box<dyn Fn() -> Arc<Connection> + Send + Sync>,
@@ -18,7 +18,7 @@ impl ConnectionPool {
         Self { free: Mutex::default(), connect: Box::new(connect) }
     }
 
-    /// A connection for one subscription, until it is dropped.
+    /// A connection for one subscription, returned to the pool when the lease is dropped.
     pub(crate) fn lease(&self) -> Lease<'_> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Lease { pool: self, connection: free.unwrap_or_else(|| (self.connect)()) }
@@ -31,7 +31,7 @@ impl fmt::Debug for ConnectionPool {
     }
 }
 
-/// A connection that goes back to its pool when it is dropped.
+/// A connection that is returned to its pool when it is dropped.
 pub(crate) struct Lease<'a> {
     pool: &'a ConnectionPool,
     connection: Arc<Connection>,

@@ -16,15 +16,15 @@ use futures::stream::BoxStream;
 use tokio::time::{Instant, timeout};
 
 use crate::connection::Connection;
+use crate::connection_string::redact;
 use crate::error::Operation;
-use crate::options::redact;
 use crate::pool::ConnectionPool;
 use crate::{Options, OptionsError, event, subscription};
 
 /// EventStoreDB (23.10 or later) as core's event store. Cloning is cheap, clones share their connections.
 ///
-/// Nothing is connected before the first call, and every call connects anew if it has to: a store that is
-/// down, or comes back, needs no new value. Operations need a tokio runtime.
+/// The first call connects, and every call reconnects if necessary: after an outage of the store the same value
+/// continues to work. Operations need a tokio runtime.
 #[derive(Debug, Clone)]
 pub struct EventStoreDb {
     inner: Arc<Inner>,
@@ -39,13 +39,13 @@ pub(crate) struct Inner {
 }
 
 impl EventStoreDb {
-    /// Checks the options; connects to nothing.
+    /// Checks the options; does not connect.
     pub fn new(options: Options) -> Result<Self, OptionsError> {
         let settings = options.settings()?;
         let shown_url: Arc<str> = redact(&options.url).into();
-        let patience = options.operation_timeout();
+        let time_out = options.operation_timeout();
         let connect =
-            move |url: &Arc<str>| Arc::new(Connection::new(settings.clone(), Arc::clone(url), patience));
+            move |url: &Arc<str>| Arc::new(Connection::new(settings.clone(), Arc::clone(url), time_out));
         let connection = connect(&shown_url);
         let subscriptions = ConnectionPool::new({
             let url = Arc::clone(&shown_url);
@@ -55,14 +55,14 @@ impl EventStoreDb {
     }
 }
 
-/// No event has a higher one.
+/// No event has a higher revision.
 const LAST_REVISION: Revision = i64::MAX as Revision;
 
-/// No version of the server takes a larger one; most take far less, and say so. This much would break the
-/// connection instead, which looks like a fault that may pass.
+/// No version of the server accepts a larger event; most accept far less and report it. A larger one would break the
+/// connection instead, which looks like a transient error.
 const LARGEST_EVENT: usize = 16 << 20;
 
-/// What an operation fails with before it is known which error of the port that is.
+/// An operation's failure, before it is mapped to an error of the port.
 enum Failure {
     Client(Error),
     Store(StoreError),
@@ -82,17 +82,17 @@ impl Inner {
         Operation { name, subject, url: &self.shown_url }
     }
 
-    /// Runs a step with the client, no longer than the patience lasts.
+    /// Runs a step with the client, within the operation time-out.
     async fn run<T, F: Future<Output = Result<T, Error>>>(
         &self,
         operation: Operation<'_>,
         step: impl FnOnce(Client) -> F,
     ) -> Result<T, Failure> {
-        let patience = self.options.operation_timeout();
-        let connected = timeout(patience, self.connection.client(operation)).await;
+        let time_out = self.options.operation_timeout();
+        let connected = timeout(time_out, self.connection.client(operation)).await;
         let borrowed = connected.unwrap_or_else(|_| Err(operation.timed_out())).map_err(Failure::Store)?;
         let begun = Instant::now();
-        let outcome = timeout(patience, step(borrowed.client.clone())).await;
+        let outcome = timeout(time_out, step(borrowed.client.clone())).await;
         self.connection.took(begun.elapsed());
         match outcome {
             Ok(Ok(done)) => Ok(done),
@@ -170,7 +170,10 @@ impl Inner {
         let mut mapped = Vec::with_capacity(events.len());
         for (n, new) in events.iter().enumerate() {
             if new.data.len() + new.metadata.len() > LARGEST_EVENT {
-                let problem = format!("event {n} ({}) is larger than 16 MiB", new.event_type);
+                let problem = format!(
+                    "event {n} ({}) has more than 16 MiB, the largest event of any server version",
+                    new.event_type
+                );
                 return Err(operation.error(ErrorKind::Park, problem).into());
             }
             mapped.push(event::to_client(new).map_err(|source| {
@@ -228,7 +231,7 @@ impl EventStore for EventStoreDb {
         from: Revision,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        // The server counts revisions in signed numbers and chokes on more.
+        // The server's revisions are signed numbers.
         if from > LAST_REVISION {
             return Ok(Vec::new());
         }
@@ -246,8 +249,8 @@ impl EventStore for EventStoreDb {
         self.inner.read(stream, ReadStreamOptions::default().position(from).backwards(), limit).await
     }
 
-    /// The subscription runs on a task of its own from the first poll on, reads ahead as far as the options
-    /// say, and ends when the stream is dropped.
+    /// From the first poll on, the subscription runs on a task of its own. It reads ahead as configured and ends
+    /// when the stream is dropped.
     fn subscribe_all(&self, after: Option<Position>) -> BoxStream<'static, Result<AllItem, StoreError>> {
         subscription::stream(Arc::clone(&self.inner), after)
     }

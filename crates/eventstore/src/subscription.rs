@@ -1,4 +1,4 @@
-//! A subscription to `$all` that does not end.
+//! A subscription to `$all` that survives its connections.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,13 +13,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::connection::Connection;
-use crate::error::Operation;
+use crate::error::{Operation, is_consumer_too_slow};
 use crate::pool::Lease;
 use crate::store::Inner;
 use crate::unending::{Guarded, Unwound};
 use crate::{event, metrics};
 
-/// Starts its task when it is polled first.
+/// Spawns its task at the first poll.
 pub(crate) fn stream(
     store: Arc<Inner>,
     after: Option<Position>,
@@ -39,23 +39,26 @@ struct Task {
     progress: Progress,
 }
 
-/// How far the task is. Shared by its reading and its watching half, which run in turn, never in parallel.
+/// The progress of the task. Shared by its reading and its watching half, which run in turn, never in parallel.
 struct Progress {
-    /// The position of the last event that was handed on. Only events move it: a checkpoint of the server may
+    /// The position of the last event that was delivered. Only events move it: a checkpoint of the server may
     /// be beyond events that were not delivered yet.
     position: Mutex<Option<Position>>,
     /// Messages of any kind.
     messages: AtomicU64,
-    /// The server's turn; otherwise the consumer's.
+    /// The task waits for the server; otherwise for the consumer.
     waiting_for_server: AtomicBool,
 }
 
 /// How one subscription ended.
 enum End {
-    /// To be begun again.
-    Again(&'static str, Option<StoreError>),
-    /// Waiting does not cure it.
+    /// The server's flow control: subscribe again.
+    ConsumerTooSlow,
+    /// Any other end that a new subscription can cure, with its reason for the metrics.
+    Broken(&'static str, Option<StoreError>),
+    /// A retry will not help.
     Final(StoreError),
+    /// The stream was dropped.
     ConsumerGone,
 }
 
@@ -64,7 +67,7 @@ impl Task {
         let connection = self.store.subscriptions.lease();
         let mut delays = delays();
         loop {
-            let before = self.progress.messages();
+            let before = (self.progress.messages(), self.progress.position());
             let end = tokio::select! {
                 end = self.subscribe_once(&connection) => end,
                 () = self.items.closed() => return,
@@ -72,22 +75,29 @@ impl Task {
             match end {
                 End::ConsumerGone => return,
                 End::Final(error) => {
-                    // The consumer may have gone meanwhile: nobody is left to be told.
+                    // The consumer may be gone by now.
                     let _ = self.items.send(Err(StoreError { kind: ErrorKind::Stop, ..error })).await;
                     return;
                 }
-                End::Again(reason, cause) => {
+                End::ConsumerTooSlow => {
+                    metrics::resubscription("consumer_too_slow");
+                    let after = self.progress.position().map(tracing::field::display);
+                    tracing::debug!(
+                        after,
+                        "resubscribing to $all: the consumer was too slow for live events"
+                    );
+                    if self.progress.position() != before.1 {
+                        continue;
+                    }
+                }
+                End::Broken(reason, cause) => {
                     metrics::resubscription(reason);
                     let cause = cause.as_ref().map(tracing::field::display);
-                    tracing::warn!(
-                        reason,
-                        cause,
-                        after = self.progress.position().map(tracing::field::display),
-                        "subscribing to $all again"
-                    );
+                    let after = self.progress.position().map(tracing::field::display);
+                    tracing::warn!(reason, cause, after, "resubscribing to $all");
                 }
             }
-            if self.progress.messages() > before {
+            if self.progress.messages() > before.0 {
                 delays = self::delays();
             }
             tokio::select! {
@@ -99,8 +109,7 @@ impl Task {
 
     async fn subscribe_once(&self, connection: &Lease<'_>) -> End {
         let operation = Operation { name: "subscribe", subject: "$all", url: &self.store.shown_url };
-        let patience = self.store.options.operation_timeout();
-        let connected = timeout(patience, connection.client(operation)).await;
+        let connected = timeout(self.store.options.operation_timeout(), connection.client(operation)).await;
         let borrowed = match connected.unwrap_or_else(|_| Err(operation.timed_out())) {
             Ok(borrowed) => borrowed,
             Err(error) => return End::of("connection", error),
@@ -121,22 +130,23 @@ impl Task {
             read = reading => read,
             () = self.silence(before) => {
                 connection.discard(&borrowed).await;
-                return End::Again("silent", None);
+                return End::Broken("silent", None);
             }
         };
         match read {
             Ok(Ok(())) => End::ConsumerGone,
+            Ok(Err(error)) if is_consumer_too_slow(&error) => End::ConsumerTooSlow,
             Ok(Err(error)) => {
                 connection.failed(&borrowed, &error).await;
                 End::of("error", operation.failed(error))
             }
-            Err(Unwound::Ended) => End::Again("ended", None),
-            Err(Unwound::Panicked) => End::Again("panic", None),
+            Err(Unwound::Ended) => End::Broken("ended", None),
+            Err(Unwound::Panicked) => End::Broken("panic", None),
         }
     }
 
-    /// A store that ends before what was read from it is not the store it was read from, or not any more. To
-    /// go on would skip silently whatever it appends up to that position.
+    /// A store that ends before the position that was read is another store, or an older state of this one. To
+    /// continue would silently skip what it appends up to that position.
     async fn check_end(&self, connection: &Connection, operation: Operation<'_>) -> Result<(), End> {
         let Some(position) = self.progress.position() else { return Ok(()) };
         let end = match self.store.last_position().await {
@@ -147,15 +157,16 @@ impl Task {
             return Ok(());
         }
         let problem = format!(
-            "the store ends at {end:?}, before position {position} that was read already: it was restored from \
-             a backup, or the connection string leads to another store"
+            "the store ends at {}, before position {position} that was already read: it was restored from a backup, \
+             or the connection string points to another store",
+            end.map_or("no event".to_owned(), |end| format!("position {end}")),
         );
         // A follower may lag behind the node that was read before.
         let kind = if connection.is_cluster() { ErrorKind::Retry } else { ErrorKind::Stop };
         Err(End::of("behind", operation.error(kind, problem)))
     }
 
-    /// Hands on what comes. `Ok` when nobody wants it any more.
+    /// Delivers items until the consumer is gone.
     async fn read(
         &self,
         mut subscription: Subscription,
@@ -189,13 +200,13 @@ impl Task {
                 return Ok(());
             }
             if let Some(position) = position {
-                self.progress.handed_on(position);
+                self.progress.delivered(position);
             }
         }
     }
 
-    /// Returns when the server is silent though it has something to tell: when it did not confirm the
-    /// subscription in time, or when `$all` has had, for the time of a whole check, an event beyond ours.
+    /// Returns when the server is silent although it has something to send: it did not confirm the subscription in
+    /// time, or `$all` has had an event after ours for the time of a whole check.
     async fn silence(&self, at_begin: u64) {
         let check = self.store.options.silence_check();
         let begun = Instant::now();
@@ -218,7 +229,7 @@ impl Task {
             if seen_end > position {
                 return;
             }
-            // Where the end can't be read the store is gone, and the subscription ends by itself.
+            // If the end can't be read the store is down, and the subscription will end.
             seen_end = self.store.last_position().await.unwrap_or(None);
         }
     }
@@ -227,7 +238,7 @@ impl Task {
 impl End {
     fn of(reason: &'static str, error: StoreError) -> Self {
         match error.kind {
-            ErrorKind::Retry => Self::Again(reason, Some(error)),
+            ErrorKind::Retry => Self::Broken(reason, Some(error)),
             ErrorKind::Park | ErrorKind::Stop => Self::Final(error),
         }
     }
@@ -246,7 +257,7 @@ impl Progress {
         *self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn handed_on(&self, position: Position) {
+    fn delivered(&self, position: Position) {
         *self.position.lock().unwrap_or_else(PoisonError::into_inner) = Some(position);
     }
 

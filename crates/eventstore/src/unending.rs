@@ -1,10 +1,10 @@
-//! A guard against a loop without end in the client.
+//! A guard against an endless loop in the client.
 //!
 //! When the server, or a proxy before it, ends a subscription with status OK, or without any status, the
-//! crate's `Subscription::next_subscription_event` takes the end of the stream for an unknown message, says
-//! so in a log line, reads again, meets the same end, and so on: one core at 100 %, in a loop that never
-//! yields, so that neither a timeout nor an abort reaches it. The one thing in this loop that is not the
-//! client's is the log line. The guard listens to it, and unwinds out of the loop.
+//! crate's `Subscription::next_subscription_event` takes the end of the stream for an unknown message, logs a
+//! warning, reads again and meets the same end: one core at 100 %, in a loop that never yields, so that neither a
+//! timeout nor an abort reaches it. The only call out of this loop is the warning. The guard subscribes to it and
+//! unwinds out of the loop.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,19 +16,19 @@ use std::task::{Context, Poll, ready};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, dispatcher, level_filters::LevelFilter};
 
-/// So many in one poll, and no server sent them: a message that is really unknown comes a few times.
+/// No server sends that many unknown messages in one poll.
 const TOO_MANY: u32 = 1_000;
 
-/// How a guarded future ended other than by itself.
+/// How a guarded future was ended from outside.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unwound {
-    /// It was caught in the loop.
+    /// It was in the endless loop.
     Ended,
     /// It panicked.
     Panicked,
 }
 
-/// What unwinds out of the loop.
+/// The payload that unwinds out of the loop.
 struct LoopBroken;
 
 /// Runs a future that reads from a subscription. What it logs meanwhile is not passed on.
@@ -52,7 +52,7 @@ impl<F: Future> Future for Guarded<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.warnings.store(0, Ordering::Relaxed);
-        // After unwinding the future is never polled again, only dropped.
+        // After unwinding, the future is not polled again, only dropped.
         let polled = catch_unwind(AssertUnwindSafe(|| {
             dispatcher::with_default(&this.dispatch, || this.future.as_mut().poll(cx))
         }));
@@ -64,7 +64,7 @@ impl<F: Future> Future for Guarded<F> {
     }
 }
 
-/// Hears the client's warnings and nothing else.
+/// Counts the client's warnings.
 struct Listener {
     warnings: Arc<AtomicU32>,
 }
@@ -80,7 +80,7 @@ impl Subscriber for Listener {
 
     fn event(&self, _: &Event<'_>) {
         if self.warnings.fetch_add(1, Ordering::Relaxed) >= TOO_MANY {
-            // Not `panic!`: there is nothing for a panic hook to report.
+            // Not `panic!`: a panic hook has nothing to report.
             resume_unwind(Box::new(LoopBroken));
         }
     }

@@ -1,10 +1,10 @@
-//! Nobody there.
+//! Stores that can't be reached.
 
 use aqueduct_core::{AppendError, ErrorKind, EventStore, ExpectedRevision, StreamName};
 
 use aqueduct_eventstore::{EventStoreDb, Options};
 
-use crate::server::{Server, event, next_event, until};
+use crate::support::{Server, event, next_event, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_store_is_named_without_its_password_and_works_once_it_is_there() {
@@ -20,7 +20,7 @@ async fn an_unreachable_store_is_named_without_its_password_and_works_once_it_is
     assert_eq!(error.kind(), ErrorKind::Retry);
     let shown = format!("{error} {error:?} {store:?}");
     assert!(
-        shown.contains(&server.address().to_string()) && shown.contains("is the server running"),
+        shown.contains(&server.address().to_string()) && shown.contains("check that the server is running"),
         "{shown}"
     );
     assert!(!shown.contains("s3cret"), "{shown}");

@@ -6,11 +6,10 @@ use aqueduct_core::{AppendError, ErrorKind, EventStore, ExpectedRevision, Positi
 use aqueduct_eventstore::{EventStoreDb, Options};
 use futures::StreamExt as _;
 
-use crate::proxy::Proxy;
-use crate::server::{Server, Subscription, event, next_event, soon, until};
+use crate::support::proxy::Proxy;
+use crate::support::{Server, Subscription, event, next_event, soon, until};
 
-/// Appends one event, again and again until the store has taken it: a writer who looks into the stream after
-/// a failure, as the port asks.
+/// Appends one event and retries until the store has it, as a writer who reads the stream after each failure.
 async fn append_surely(store: &EventStoreDb, stream: &StreamName, revision: u64) {
     until(|| async {
         let expected = ExpectedRevision::after(revision.checked_sub(1));
@@ -21,7 +20,7 @@ async fn append_surely(store: &EventStoreDb, stream: &StreamName, revision: u64)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_doubled_or_reordered_while_the_server_restarts() {
+async fn nothing_is_lost_duplicated_or_reordered_while_the_server_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::durable(folder.path()).await;
     let store = server.store();
@@ -83,9 +82,9 @@ async fn a_subscription_that_falls_silent_is_replaced() {
     assert_eq!(proxy.connections(), 3);
 }
 
-/// With the network gone the check can't tell anything: then it is HTTP/2's pings that end the connections.
+/// Without a network the check can't read the end of the store: HTTP/2 pings end the connections.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_falls_silent_is_survived() {
+async fn a_subscription_survives_a_silent_network() {
     let server = Server::in_memory().await;
     let proxy = Proxy::to(server.address()).await;
     let (store, stream, mut subscription) = subscribed_through(&proxy, 100).await;

@@ -4,7 +4,7 @@ use aqueduct_core::{AllItem, AppendError, ErrorKind, EventStore, ExpectedRevisio
 use eventstore::{Client, TombstoneStreamOptions};
 use futures::StreamExt as _;
 
-use crate::server::{Server, Subscription, event, next_event, soon};
+use crate::support::{Server, Subscription, event, next_event, soon};
 
 #[tokio::test]
 async fn memory_store_behaves() {

@@ -1,4 +1,4 @@
-//! Subscriptions that the server ends, with each kind of status; on OK the client by itself would spin for ever.
+//! Subscriptions that the server ends, with each kind of status. On OK the client alone would spin.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +13,9 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-use crate::server::{soon, until};
+use crate::support::{soon, until};
 
-/// Answers every read at once with the end of the stream; how many there were.
+/// Ends every read at once. Returns its URL and the number of reads.
 async fn server_that_ends_every_call(read_status: Option<&'static str>) -> (String, Arc<AtomicUsize>) {
     let reads = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&reads);
@@ -46,21 +46,21 @@ async fn server_that_ends_every_call(read_status: Option<&'static str>) -> (Stri
     (url, reads)
 }
 
-async fn is_subscribed_to_again(read_status: Option<&'static str>) {
+async fn leads_to_a_resubscription(read_status: Option<&'static str>) {
     let (url, reads) = server_that_ends_every_call(read_status).await;
     let store = EventStoreDb::new(Options::new(url)).unwrap();
     let mut subscription = store.subscribe_all(None);
     tokio::select! {
-        item = subscription.next() => panic!("nothing can come, but {item:?} did"),
+        item = subscription.next() => panic!("unexpected item {item:?}"),
         () = until(|| async { reads.load(Ordering::SeqCst) >= 4 }) => {}
     }
 }
 
-/// Consumer too slow, say: any code but a refusal.
+/// Any code but a refusal.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_with_an_error_is_subscribed_to_again() {
+async fn an_end_with_an_error_leads_to_a_resubscription() {
     for code in ["1", "2", "4", "8", "9", "10", "13", "14"] {
-        is_subscribed_to_again(Some(code)).await;
+        leads_to_a_resubscription(Some(code)).await;
     }
 }
 
@@ -80,12 +80,12 @@ async fn a_refused_login_ends_the_subscription() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_with_status_ok_is_subscribed_to_again() {
-    is_subscribed_to_again(Some("0")).await;
+async fn an_end_with_status_ok_leads_to_a_resubscription() {
+    leads_to_a_resubscription(Some("0")).await;
 }
 
-/// What a proxy makes of a server that goes away.
+/// A proxy sends this when its server goes away.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_without_a_status_is_subscribed_to_again() {
-    is_subscribed_to_again(None).await;
+async fn an_end_without_a_status_leads_to_a_resubscription() {
+    leads_to_a_resubscription(None).await;
 }

@@ -1,4 +1,7 @@
-//! A devstore that can be stopped and started again at the same place.
+//! A devstore that can be stopped and restarted at the same address, and what the tests share.
+
+pub(crate) mod proxy;
+pub(crate) mod scripted;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// For what must happen soon; long, because a busy machine is slow.
+/// A deadline for what happens within milliseconds; long, because the machine may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
@@ -30,7 +33,7 @@ impl Server {
         Self::start(ServerOptions { nodelay: false, ..ServerOptions::durable(folder) }).await
     }
 
-    /// Chosen, but nobody listens there yet.
+    /// Has an address, but does not listen yet.
     pub(crate) async fn not_yet() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use aqueduct_core::{EventStore, ExpectedRevision, StreamName};
 use socket2::SockRef;
 
-use crate::server::{Server, event, next_event, until};
+use crate::support::{Server, event, next_event, until};
 
 /// TCP_NODELAY of each of this process's sockets that is connected to the address.
 fn nodelay_of_sockets_to(address: SocketAddr) -> Vec<bool> {
