@@ -1,4 +1,4 @@
-//! Kafka's storage directory, formatted once by Kafka's own tool and copied from the cache with new ids.
+//! Kafka's storage directory: formatted once by Kafka's own tool, then copied from the cache with new ids.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::maven;
 use crate::process::Conditions;
 
-/// The file that says a directory is formatted, with the ids of the cluster and of the directory.
+/// The file that marks a directory as formatted, with the ids of the cluster and of the directory.
 pub(super) const META: &str = "meta.properties";
 
 pub(super) async fn make(java: &Path, jars: &Path, cache: &Cache, storage: &Path) -> Result<(), StartError> {
@@ -30,18 +30,18 @@ pub(super) async fn make(java: &Path, jars: &Path, cache: &Cache, storage: &Path
             std::fs::copy(&file, storage.join(entry.file_name())).map_err(StartError::io("copy", &file))?;
         }
     }
-    // Last: with it the directory counts as formatted.
+    // Last, because it marks the directory as formatted.
     let file = storage.join(META);
     std::fs::write(&file, with_new_ids(&meta)).map_err(StartError::io("write", &file))
 }
 
 async fn format(java: &Path, jars: &Path, dir: &Path) -> Result<(), StartError> {
     let config = dir.join("server.properties");
-    // The ports are not stored by the tool.
+    // The tool does not store the ports.
     std::fs::write(&config, properties(9092, 9093, &dir.join("data")))
         .map_err(StartError::io("write", &config))?;
     let mut command = Command::new(java);
-    // Less than a second of work: the second compiler would cost more than it gives.
+    // Less than a second of work: the optimizing compiler would not pay off.
     command.arg("-XX:TieredStopAtLevel=1").args(java_arguments(jars));
     command.args(["kafka.tools.StorageTool", "format", "-t", &new_id(), "-c"]).arg(&config);
     let log = dir.join("format.log");
@@ -57,13 +57,25 @@ fn with_new_ids(meta: &str) -> String {
     lines.collect()
 }
 
-/// Kafka's own form of a UUID: 16 bytes in base64 for URLs, without padding.
+/// A random id in Kafka's form.
 fn new_id() -> String {
+    id_from(|| uuid::Uuid::new_v4().as_u128())
+}
+
+/// Kafka's form of a UUID: 16 bytes in base64 for URLs, without padding. Like Kafka's own ids it never begins with
+/// `-`: the storage tool would take it for an option.
+fn id_from(mut random: impl FnMut() -> u128) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits = uuid::Uuid::new_v4().as_u128();
-    // 128 bits are 21 digits of six bits and one of the last two, padded by zeros.
-    let digits = (0..21).map(|place| (bits >> (122 - 6 * place)) & 63).chain([(bits & 3) << 4]);
-    digits.map(|digit| char::from(ALPHABET[usize::try_from(digit).unwrap_or_default()])).collect()
+    loop {
+        let bits = random();
+        // 128 bits are 21 digits of six bits and one of the last two, padded with zeros.
+        let digits = (0..21).map(|place| (bits >> (122 - 6 * place)) & 63).chain([(bits & 3) << 4]);
+        let id: String =
+            digits.map(|digit| char::from(ALPHABET[usize::try_from(digit).unwrap_or_default()])).collect();
+        if !id.starts_with('-') {
+            return id;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_kafkas_form_and_are_new() {
+    fn new_ids_have_kafkas_form() {
         let meta = "#\nnode.id=1\ndirectory.id=TsZCOrbfcLWChD2ei0g_eQ\nversion=1\ncluster.id=cDEM41dORTWfDPUUxc7tfw\n";
         let lines: Vec<String> = with_new_ids(meta).lines().map(str::to_owned).collect();
         assert_eq!(
@@ -86,5 +98,13 @@ mod tests {
             assert!(!meta.contains(id));
         }
         assert_ne!(ids[0], ids[1]);
+    }
+
+    /// Field case 16: one random id in 64 began with `-`.
+    #[test]
+    fn an_id_never_begins_with_a_dash() {
+        const DASH: u128 = 62 << 122;
+        let mut random = [DASH, DASH | 1, (61 << 122) | (62 << 116)].into_iter();
+        assert_eq!(id_from(|| random.next().unwrap()), "9-AAAAAAAAAAAAAAAAAAAA");
     }
 }
