@@ -14,7 +14,7 @@ mod watch;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aqueduct::{Configuration, EventStore};
@@ -23,6 +23,7 @@ use aqueduct_eventstore::EventStoreDb;
 use aqueduct_service::config::variable;
 use aqueduct_service::{TelemetryOptions, shutdown, telemetry};
 use aqueduct_shop::input::{self, Endpoints, Feeder, Plan, Step};
+use futures::future::join_all;
 use sqlx::PgPool;
 
 pub(crate) use self::arguments::Arguments;
@@ -30,14 +31,14 @@ use self::latency::Latency;
 use self::manifest::Manifest;
 use self::progress::{Bars, Expected};
 use self::services::{Environment, Service};
-use self::stages::{StageTimes, Stages};
+use self::stages::{StageTimes, Stages, StagesError};
 use self::summary::Summary;
-use self::watch::Watch;
+use self::watch::{StalledError, Watch};
 use crate::Failure;
 use crate::configuration::{Addresses, Demo};
 
-/// Pause between two looks at the stages.
-const LOOK: Duration = Duration::from_millis(200);
+/// Interval between two polls of the stages.
+const POLL: Duration = Duration::from_millis(200);
 /// What takes long at the first start, and what goes wrong; the checker says itself what it meets in Kafka. The
 /// services log as configured, into files of their own.
 const LOG: &str = "warn,aqueduct_devstack=info,aqueduct_service=info,rdkafka=off,librdkafka=off";
@@ -143,6 +144,14 @@ async fn on_stack(
     Ok((summary.exit_code(), services))
 }
 
+/// The run failed while services reported problems.
+#[derive(Debug, thiserror::Error)]
+#[error("{problems}")]
+struct Obstructed {
+    problems: String,
+    source: Failure,
+}
+
 /// All services of the demo.
 struct Services {
     relay: Service,
@@ -216,6 +225,7 @@ impl Services {
         let mut stages = Stages::start(store, postgres, self.relay.url().to_owned(), bars).await?;
         let fed = stages.fed();
         let registered = stages.registered();
+        let fed_all = AtomicBool::new(false);
         let feed = async {
             // The first customers one by one, at a moderate rate; the rest as fast as it goes.
             let first = first_customers(plan);
@@ -225,23 +235,35 @@ impl Services {
                     fed.fetch_add(answered as u64, Ordering::Relaxed);
                 })
                 .await?;
+            fed_all.store(true, Ordering::Relaxed);
             Ok::<_, Failure>(latency.or(measured))
         };
-        tokio::pin!(feed);
-        let mut latency = None;
+        // Concurrently: while a process does not answer a poll, the feed and its measurements continue.
+        let ran = tokio::try_join!(feed, self.watch(&mut stages, stack, &fed_all));
+        drop(stages);
+        match ran {
+            Ok((latency, times)) => Ok((latency, times)),
+            Err(error) => Err(self.with_problems(error).await),
+        }
+    }
+
+    /// Polls the stages until all is fed and applied. Fails when a process ends or nothing moves any longer.
+    async fn watch(
+        &mut self,
+        stages: &mut Stages,
+        stack: &DevStack,
+        fed_all: &AtomicBool,
+    ) -> Result<StageTimes, Failure> {
         let mut watch = Watch::new();
         loop {
-            let done = stages.look().await?;
-            stack.check().await?;
-            match latency {
-                Some(latency) if done => return Ok((latency, stages.times())),
-                Some(_) => tokio::time::sleep(LOOK).await,
-                None => {
-                    if let Ok(fed) = tokio::time::timeout(LOOK, &mut feed).await {
-                        latency = Some(fed?);
-                    }
-                }
+            let fed_before = fed_all.load(Ordering::Relaxed);
+            match stages.poll().await {
+                Ok(done) if done && fed_before => return Ok(stages.times()),
+                Ok(_) => watch.answered(),
+                Err(StagesError::NoAnswer(silent)) => watch.note_silent(silent),
+                Err(error) => return Err(error.into()),
             }
+            stack.check().await?;
             for service in self.all() {
                 service.check()?;
             }
@@ -249,6 +271,27 @@ impl Services {
                 stages.say(&news);
             }
             watch.expect_movement(stages.progress())?;
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The failure, below what keeps the services from their work: often its cause.
+    async fn with_problems(&mut self, error: Failure) -> Failure {
+        // It names them already.
+        if error.is::<StalledError>() {
+            return error;
+        }
+        let services = self.all();
+        let problems = join_all(services.iter().map(|service| service.problem())).await;
+        let problems: Vec<String> = services
+            .iter()
+            .zip(problems)
+            .filter_map(|(service, problem)| Some(format!("service {}: {}", service.name(), problem?)))
+            .collect();
+        if problems.is_empty() {
+            error
+        } else {
+            Obstructed { problems: problems.join("; "), source: error }.into()
         }
     }
 

@@ -11,27 +11,28 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::Instant;
 
+use super::services::NO_ANSWER;
+use super::stages::POSTGRES_ANSWER;
 use super::tail::Registered;
 
 /// Customers registered in this stage, at most.
 pub(crate) const EVENTS: usize = 200;
 /// Registrations a second.
 pub(crate) const RATE: u32 = 50;
-/// How long a row may take before the stage gives up on it.
+/// Time-out of a row.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Pause between two looks at the table.
-const LOOK: Duration = Duration::from_millis(1);
+/// Interval between two polls of the table.
+const POLL: Duration = Duration::from_millis(1);
 
-/// Milliseconds between the store's own time of an append and the moment another connection to Postgres saw
-/// the row.
+/// Milliseconds between the store's time of an append and the moment another connection to Postgres saw the row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Latency {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
-    /// How many events were measured.
+    /// Number of measured events.
     pub(crate) events: u64,
-    /// How many a second were appended.
+    /// Appends per second.
     pub(crate) rate: u32,
 }
 
@@ -42,8 +43,10 @@ pub(crate) enum LatencyError {
     Feed(#[from] FeedError),
     #[error("latency: the table of customers can't be read")]
     Postgres(#[from] sqlx::Error),
-    #[error("latency: {0} customers registered more than {PATIENCE:?} ago are not in the table")]
+    #[error("latency: no row for {0} customers within {PATIENCE:?} of their registration")]
     Late(usize),
+    #[error("latency: postgres {NO_ANSWER}")]
+    NoAnswer,
 }
 
 /// Registers the customers of `steps` one by one and watches them appear.
@@ -53,7 +56,7 @@ pub(crate) async fn measure(
     registered: &Registered,
     postgres: &str,
 ) -> Result<Option<Latency>, LatencyError> {
-    let mut connection = PgConnection::connect(postgres).await?;
+    let mut connection = within(PgConnection::connect(postgres)).await?;
     let mut waiting: HashSet<String> = steps.iter().flat_map(|step| only(step)).collect();
     for row in rows(&mut connection, &waiting).await? {
         waiting.remove(&row);
@@ -62,7 +65,7 @@ pub(crate) async fn measure(
     if waiting.is_empty() {
         return Ok(None);
     }
-    // The first one waits until every service has joined its group, and is not measured.
+    // The first one waits until every service has joined its group, so it is not measured.
     feeder.step(first).await?;
     appear(&mut connection, &mut only(first)).await?;
     waiting.retain(|user| !only(first).contains(user));
@@ -78,7 +81,7 @@ pub(crate) async fn measure(
     Ok(Some(summarise(&seen, registered)))
 }
 
-/// Waits until all these customers have a row, and says when each was first seen.
+/// Waits until all these customers have a row; returns when each was first seen.
 async fn appear(
     connection: &mut PgConnection,
     waiting: &mut HashSet<String>,
@@ -86,15 +89,21 @@ async fn appear(
     let mut seen = Vec::with_capacity(waiting.len());
     let mut last = Instant::now();
     while !waiting.is_empty() {
-        for row in rows(connection, waiting).await? {
-            waiting.remove(&row);
-            seen.push((row, Timestamp::now()));
-            last = Instant::now();
+        let polled = rows(connection, waiting).await;
+        let late = last.elapsed() > PATIENCE;
+        match polled {
+            Ok(rows) if rows.is_empty() && late => return Err(LatencyError::Late(waiting.len())),
+            Ok(rows) => {
+                for row in rows {
+                    waiting.remove(&row);
+                    seen.push((row, Timestamp::now()));
+                    last = Instant::now();
+                }
+            }
+            Err(LatencyError::NoAnswer) if !late => {}
+            Err(error) => return Err(error),
         }
-        if last.elapsed() > PATIENCE {
-            return Err(LatencyError::Late(waiting.len()));
-        }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL).await;
     }
     Ok(seen)
 }
@@ -107,12 +116,15 @@ fn only(step: &Step) -> HashSet<String> {
     }
 }
 
-async fn rows(connection: &mut PgConnection, waiting: &HashSet<String>) -> Result<Vec<String>, sqlx::Error> {
+async fn rows(connection: &mut PgConnection, waiting: &HashSet<String>) -> Result<Vec<String>, LatencyError> {
     let waiting: Vec<&str> = waiting.iter().map(String::as_str).collect();
-    sqlx::query_scalar("SELECT user_id FROM shop.customers WHERE user_id = ANY($1)")
-        .bind(waiting)
-        .fetch_all(connection)
-        .await
+    let query = sqlx::query_scalar("select user_id from shop.customers where user_id = any($1)");
+    within(query.bind(waiting).fetch_all(connection)).await
+}
+
+async fn within<T>(query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, LatencyError> {
+    let answered = tokio::time::timeout(POSTGRES_ANSWER, query).await;
+    Ok(answered.map_err(|_| LatencyError::NoAnswer)??)
 }
 
 fn summarise(seen: &[(String, Timestamp)], registered: &Registered) -> Latency {
@@ -125,7 +137,7 @@ fn summarise(seen: &[(String, Timestamp)], registered: &Registered) -> Latency {
         })
         .collect();
     millis.sort_by(f64::total_cmp);
-    // Nearest rank: the smallest value that so many of all values don't exceed.
+    // Nearest rank: the smallest value that is not exceeded by this share of the values.
     let quantile = |q: f64| {
         let rank = (q * millis.len() as f64).ceil() as usize;
         millis.get(rank.max(1) - 1).copied().unwrap_or_default()

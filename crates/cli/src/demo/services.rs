@@ -1,4 +1,4 @@
-//! The product's services, each a process of its own from this very binary.
+//! The product's services, each a process of its own from this binary.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -11,29 +11,31 @@ use aqueduct_service::announced;
 use nix::sys::signal::Signal;
 use tokio::time::Instant;
 
-/// How long a service may take until it listens.
+/// Time-out of a service's start.
 const START: Duration = Duration::from_secs(60);
-/// How long a service may take to finish what is at hand.
+/// Time-out of a service's graceful shutdown.
 const STOP: Duration = Duration::from_secs(30);
-/// How long a service may take to say whether it is ready.
+/// Time-out of a request to a service.
 const ANSWER: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(20);
+/// What is said of a process that does not answer a poll.
+pub(crate) const NO_ANSWER: &str = "does not answer: is it frozen or overloaded?";
+const POLL: Duration = Duration::from_millis(20);
 
-/// For requests to the services: they are on this machine, whatever proxy leads out of it.
+/// For requests to the services. They are on this machine, so no proxy is used.
 pub(crate) fn client() -> reqwest::Client {
     static CLIENT: LazyLock<reqwest::Client> =
-        LazyLock::new(|| reqwest::Client::builder().no_proxy().build().unwrap_or_default());
+        LazyLock::new(|| reqwest::Client::builder().no_proxy().timeout(ANSWER).build().unwrap_or_default());
     CLIENT.clone()
 }
 
-/// What each service is told: the configuration file, and what differs from it.
+/// The configuration of the services: the file and overrides.
 #[derive(Clone)]
 pub(crate) struct Environment {
     /// The configuration file.
     pub(crate) config: PathBuf,
-    /// Overrides, among them URLs with passwords: passed on in the environment only.
+    /// Overrides, among them URLs with passwords: passed in the environment only.
     pub(crate) overrides: Vec<(String, String)>,
-    /// Where the services log.
+    /// The directory of the services' logs.
     pub(crate) logs: PathBuf,
 }
 
@@ -45,7 +47,7 @@ pub(crate) struct Service {
     log: PathBuf,
 }
 
-/// A service did not start, or ended by itself.
+/// A service did not start, or ended unexpectedly.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceError {
     #[error("service {name} can't be started")]
@@ -65,7 +67,7 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let spawn = |source| ServiceError::Spawn { name, source };
         let log = environment.logs.join(format!("{name}.log"));
-        // A resumed run appends; only what this process says counts.
+        // A resumed run appends; only the output of this process counts.
         let written_before = std::fs::metadata(&log).map_or(0, |file| file.len()) as usize;
         let mut command = Command::new(std::env::current_exe().map_err(spawn)?);
         command.arg("--config").arg(&environment.config).args(arguments);
@@ -83,7 +85,7 @@ impl Service {
                 let (name, log) = (service.name, service.log.clone());
                 return Err(ServiceError::Silent { name, tail: tail(&log), log });
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -105,9 +107,9 @@ impl Service {
         }
     }
 
-    /// What keeps it from its work, as it says itself; what several of its parts say is said once.
+    /// Why it is not ready, as it reports; each reason once.
     pub(crate) async fn problem(&self) -> Option<String> {
-        let answer = client().get(format!("{}/health/ready", self.url)).timeout(ANSWER).send().await;
+        let answer = client().get(format!("{}/health/ready", self.url)).send().await;
         match answer {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => {
@@ -115,25 +117,25 @@ impl Service {
                 let reasons: BTreeSet<String> = parts.into_values().collect();
                 Some(reasons.into_iter().collect::<Vec<_>>().join("; "))
             }
-            Err(_) => Some("it does not answer".to_owned()),
+            Err(_) => Some(NO_ANSWER.to_owned()),
         }
     }
 
-    /// What it is called.
+    /// Its name.
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Where it listens.
+    /// The URL it listens on.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Asks the service to end and waits; after a while it is killed.
+    /// Asks the service to end and waits; kills it after the time-out.
     pub(crate) async fn stop(mut self) {
         self.child.signal(Signal::SIGTERM);
         if !matches!(self.child.wait(STOP).await, Ok(Some(_))) {
-            tracing::warn!(service = self.name, "did not end in time and was killed");
+            tracing::warn!(service = self.name, "killing a service that did not end in time");
         }
     }
 }

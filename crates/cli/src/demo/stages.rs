@@ -1,4 +1,4 @@
-//! How far each stage is: for the progress bars, for knowing when all is done, and for the times.
+//! The progress of each stage: for the progress bars, the end of the run, and its times.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::progress::Bars;
-use super::services;
+use super::services::{self, NO_ANSWER};
 use super::tail::{Registered, Seen, Tail};
 
-/// Which projection takes which topic, and the categories of streams that the topic carries.
+/// The projections with their topics, and the categories of streams that the topic carries.
 const READERS: [(&str, &str, &[&str]); 5] = [
     ("customers", "shop.users", &["user"]),
     ("orders", "shop.orders", &["order", "return"]),
@@ -22,11 +22,15 @@ const READERS: [(&str, &str, &[&str]); 5] = [
     ("inventory", "shop.orders", &["order", "return"]),
     ("stock", "shop.inventory", &["inventory"]),
 ];
-/// Pause between two looks at whether the store has been read to its end.
-const LOOK: Duration = Duration::from_millis(20);
+/// Interval between two checks whether the store has been read to its end.
+const POLL: Duration = Duration::from_millis(20);
+/// The store must deliver an event within this time while it is read to its end.
+const STORE_ANSWER: Duration = Duration::from_secs(60);
+/// Time-out of a query.
+pub(crate) const POSTGRES_ANSWER: Duration = Duration::from_secs(10);
 const RELAYED: &str = "aqueduct_relay_events_relayed_total";
 
-/// What went through a stage in this run, and the seconds from the first to the last of it.
+/// The events that passed a stage in this run, and the seconds from the first to the last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Stage {
     pub(crate) events: u64,
@@ -54,7 +58,26 @@ pub(crate) struct AllStages {
     pub(crate) applied: Stage,
 }
 
-/// The stages can't be looked at.
+/// A process that the stages poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Polled {
+    EventStore,
+    Postgres,
+}
+
+/// All of them.
+pub(crate) const POLLED: [Polled; 2] = [Polled::EventStore, Polled::Postgres];
+
+impl Polled {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::EventStore => "event store",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// The stages can't be polled.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StagesError {
     #[error("progress: the inbox of the projections can't be read")]
@@ -63,9 +86,11 @@ pub(crate) enum StagesError {
     Store(#[from] StoreError),
     #[error("progress: the event store can't be followed")]
     Tail(#[source] Arc<StoreError>),
+    #[error("progress: {} {NO_ANSWER}", .0.name())]
+    NoAnswer(Polled),
 }
 
-/// Looks at all stages, again and again.
+/// Polls all stages.
 pub(crate) struct Stages {
     tail: Tail,
     store: Arc<dyn EventStore>,
@@ -85,7 +110,7 @@ struct Meters {
     applied: Meter,
 }
 
-/// A count over time: where it began, when it first and when it last moved.
+/// A count over time: its start, its first and its last change.
 #[derive(Default)]
 struct Meter {
     began: Option<(u64, Instant)>,
@@ -95,10 +120,10 @@ struct Meter {
 
 impl Meter {
     fn read(&mut self, count: u64, now: Instant) {
-        let (_, looked) = *self.began.get_or_insert((count, now));
+        let (_, polled) = *self.began.get_or_insert((count, now));
         if count > self.count && count > self.start() {
-            // It first moved some time after the look before the one that saw it.
-            let first = self.moved.map_or(looked, |(first, _)| first);
+            // It first changed after the poll before this one.
+            let first = self.moved.map_or(polled, |(first, _)| first);
             self.moved = Some((first, now));
         } else if self.moved.is_none() {
             self.began = Some((self.start(), now));
@@ -117,8 +142,8 @@ impl Meter {
 }
 
 impl Stages {
-    /// Begins to look, once all that is in the store already has been seen: a run that is resumed counts only
-    /// what it adds. `relay` is the URL of the relay's process.
+    /// Starts polling after the store has been read to its end: a resumed run counts only the events it adds. `relay`
+    /// is the URL of the relay's process.
     pub(crate) async fn start(
         store: Arc<dyn EventStore>,
         postgres: PgPool,
@@ -127,11 +152,18 @@ impl Stages {
     ) -> Result<Self, StagesError> {
         let tail = Tail::start(Arc::clone(&store));
         let end = store.last_position().await?;
+        let mut last = (tail.seen().position, Instant::now());
         while tail.seen().position < end {
-            if let Some(error) = tail.seen().failed {
+            let seen = tail.seen();
+            if let Some(error) = seen.failed {
                 return Err(StagesError::Tail(error));
             }
-            tokio::time::sleep(LOOK).await;
+            if seen.position != last.0 {
+                last = (seen.position, Instant::now());
+            } else if last.1.elapsed() > STORE_ANSWER {
+                return Err(StagesError::NoAnswer(Polled::EventStore));
+            }
+            tokio::time::sleep(POLL).await;
         }
         Ok(Self {
             tail,
@@ -145,27 +177,28 @@ impl Stages {
         })
     }
 
-    /// Says something to the user, above the bars.
+    /// Prints a message above the bars.
     pub(crate) fn say(&self, text: &str) {
         self.bars.say(text);
     }
 
-    /// The counter of answered commands, to be raised by whoever feeds.
+    /// The counter of answered commands, for the feed.
     pub(crate) fn fed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.fed)
     }
 
-    /// When each customer's registration was appended, as the store is followed.
+    /// When each customer's registration was appended.
     pub(crate) fn registered(&self) -> Registered {
         self.tail.seen().registered
     }
 
-    /// Looks once; true when everything that is in the store has gone through all stages.
+    /// Polls once; true when all events in the store have passed all stages.
     ///
-    /// The order of reading makes that safe: the inbox first, then the end of the store. The reactor appends
-    /// before it writes its inbox, so what the inbox has seen can't lead to an event after that end.
-    pub(crate) async fn look(&mut self) -> Result<bool, StagesError> {
-        let taken = self.taken().await?;
+    /// The order of reading makes that safe: the inbox first, then the end of the store. The reactor appends before it
+    /// writes its inbox, so an event in the inbox can't cause one after that end.
+    pub(crate) async fn poll(&mut self) -> Result<bool, StagesError> {
+        let taken = tokio::time::timeout(POSTGRES_ANSWER, self.taken()).await;
+        let taken = taken.map_err(|_| StagesError::NoAnswer(Polled::Postgres))??;
         let relayed = self.relayed().await;
         let end = self.store.last_position().await?;
         let seen = self.tail.seen();
@@ -184,13 +217,13 @@ impl Stages {
         Ok(seen.position >= end && all_taken(&seen, &taken))
     }
 
-    /// A number that changes whenever anything has moved.
+    /// A number that changes with every progress.
     pub(crate) fn progress(&self) -> u64 {
         let Meters { fed, stored, relayed, applied } = &self.meters;
         [fed, stored, relayed, applied].map(|meter| meter.count).iter().sum()
     }
 
-    /// What went through each stage since the first look.
+    /// What passed each stage since the first poll.
     pub(crate) fn times(&self) -> StageTimes {
         let Meters { fed, stored, relayed, applied } = &self.meters;
         let seconds = match (stored.moved, applied.moved) {
@@ -209,18 +242,18 @@ impl Stages {
     /// Per projection and topic, how many events it has applied or parked. Revisions count from 0.
     async fn taken(&self) -> Result<HashMap<(String, String), u64>, sqlx::Error> {
         let rows: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT projection, topic, sum(events)::bigint FROM (
-                 SELECT projection, topic, revision + 1 AS events FROM aqueduct.inbox
-                 UNION ALL SELECT projection, topic, 1 FROM aqueduct.parked
-             ) AS taken GROUP BY projection, topic",
+            "select projection, topic, sum(events)::bigint from (
+                 select projection, topic, revision + 1 as events from aqueduct.inbox
+                 union all select projection, topic, 1 from aqueduct.parked
+             ) as taken group by projection, topic",
         )
         .fetch_all(&self.postgres)
         .await?;
         Ok(rows.into_iter().map(|(name, topic, events)| ((name, topic), events.max(0) as u64)).collect())
     }
 
-    /// What the relay's process has relayed since it started. The bar may stand still for a while; whether
-    /// all is done is judged by the inbox.
+    /// The records of the relay's process since it started. `None` if it does not answer in time: whether all is done
+    /// is decided by the inbox, and an unready relay is reported with the other services.
     async fn relayed(&self) -> Option<u64> {
         let answer = self.http.get(format!("{}/metrics", self.relay)).send().await.ok()?;
         let metrics = answer.text().await.ok()?;

@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The result of a run.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use super::stages::{Stage, StageTimes};
 use crate::Failure;
 use crate::configuration::Addresses;
 
-/// The run is right, but lines of its input are not of the file's form.
+/// The run is right, but lines of its input are malformed.
 const MALFORMED_INPUT: u8 = 3;
 
 pub(crate) struct Summary<'a> {
@@ -33,12 +33,13 @@ impl Summary<'_> {
         }
     }
 
-    /// Data to stdout: the JSON object, or the text for people.
+    /// Prints the JSON object, or the text, to stdout.
     #[expect(clippy::print_stdout, reason = "the summary is the command's output")]
     pub(crate) fn print(&self, arguments: &Arguments) -> Result<(), Failure> {
-        match arguments.json {
-            true => println!("{}", Value::Object(self.json()?)),
-            false => print!("{}", self.text(arguments)),
+        if arguments.json {
+            println!("{}", Value::Object(self.json()?));
+        } else {
+            print!("{}", self.text(arguments));
         }
         Ok(())
     }
@@ -46,7 +47,7 @@ impl Summary<'_> {
     fn json(&self) -> Result<Map<String, Value>, Failure> {
         let mut object = match serde_json::to_value(&self.report)? {
             Value::Object(object) => object,
-            other => return Err(format!("the checker's report is no object but {other}").into()),
+            other => return Err(format!("the checker's report is not an object but {other}").into()),
         };
         let check_seconds = object.insert("seconds".into(), json!(round(self.times.seconds)));
         object.insert("check_seconds".into(), check_seconds.unwrap_or_default());
@@ -100,7 +101,8 @@ impl Summary<'_> {
         text
     }
 
-    /// Where all parts are, with commands to copy. The addresses that were given may hold passwords.
+    /// The addresses of all parts, with commands to copy. Configured addresses may contain passwords, so they are not
+    /// printed.
     pub(crate) fn print_urls(&self, addresses: &Addresses, given: &Configuration, services: &Services) {
         let Addresses { eventstore, brokers, registry, postgres } = addresses;
         eprintln!();

@@ -1,4 +1,4 @@
-//! What the store holds, as it is appended.
+//! The events of the store, as they are appended.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Follows `$all` and counts the events of each category.
+/// Subscribes to `$all` and counts the events of each category.
 pub(crate) struct Tail {
     seen: watch::Receiver<Seen>,
     task: JoinHandle<()>,
@@ -25,7 +25,7 @@ pub(crate) struct Seen {
     pub(crate) events: HashMap<String, u64>,
     /// The last event received.
     pub(crate) position: Option<Position>,
-    /// When each customer was registered: what latency is counted from.
+    /// When each customer was registered: the start of its latency.
     pub(crate) registered: Registered,
     /// Why the tail ended, if it did.
     pub(crate) failed: Option<Arc<StoreError>>,
@@ -44,7 +44,7 @@ impl Seen {
 }
 
 impl Tail {
-    /// Starts to follow, from the first event.
+    /// Subscribes from the first event.
     pub(crate) fn start(store: Arc<dyn EventStore>) -> Self {
         let (sender, seen) = watch::channel(Seen::default());
         let task = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Whether the run still gets on, and if not, what keeps it.
+//! Whether the run makes progress, and if not, what obstructs it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,26 +6,27 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::services::Service;
+use super::services::{NO_ANSWER, Service};
+use super::stages::{POLLED, Polled};
 
-/// How long nothing may move until the run is given up.
+/// The run fails when nothing has moved for this long.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often the services are asked what keeps them.
+/// How often the services are asked whether they are ready.
 const ASK: Duration = Duration::from_secs(1);
-/// A problem that is over sooner is not worth a line: a service that joins its group has one, too.
+/// Shorter problems are not reported: a service has one while it joins its group.
 const LASTS: Duration = Duration::from_secs(15);
 
-/// Nothing moves any more.
+/// Nothing has moved for too long.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "nothing has moved for {PATIENCE:?}{problems}\nnothing is lost: with --data the next run goes on from here, and the \
-     services' logs stay in DIR/logs"
+    "nothing has moved for {PATIENCE:?}{problems}\nnothing is lost: with --data the next run resumes here, and the services' logs \
+     stay in DIR/logs"
 )]
 pub(crate) struct StalledError {
     problems: String,
 }
 
-/// What is known of the services and of the run's progress.
+/// The problems of the services and the progress of the run.
 pub(crate) struct Watch {
     asked: Instant,
     problems: BTreeMap<&'static str, Problem>,
@@ -33,7 +34,7 @@ pub(crate) struct Watch {
     moved: Instant,
 }
 
-/// What keeps a service from its work.
+/// Why a service is not ready, or that a process does not answer.
 struct Problem {
     text: String,
     since: Instant,
@@ -59,12 +60,12 @@ impl Watch {
         Err(StalledError { problems: problems.collect() })
     }
 
-    /// Asks the services now and then; returns what the user should be told.
+    /// Asks the services from time to time whether they are ready; returns messages for the user.
     pub(crate) async fn ask(&mut self, services: &[&mut Service]) -> Vec<String> {
         if self.asked.elapsed() < ASK {
             return Vec::new();
         }
-        // All at once: the run stands still meanwhile.
+        // Concurrently: a service that does not answer takes its whole time-out.
         let problems = join_all(services.iter().map(|service| service.problem())).await;
         for (service, problem) in services.iter().zip(problems) {
             match problem {
@@ -79,6 +80,16 @@ impl Watch {
             format!("{name}: {}", problem.text)
         };
         news.map(tell).collect()
+    }
+
+    /// All polled processes have answered.
+    pub(crate) fn answered(&mut self) {
+        POLLED.iter().for_each(|process| drop(self.problems.remove(process.name())));
+    }
+
+    /// A polled process has not answered in time.
+    pub(crate) fn note_silent(&mut self, process: Polled) {
+        self.note(process.name(), NO_ANSWER.to_owned());
     }
 
     fn note(&mut self, name: &'static str, text: String) {

@@ -15,6 +15,8 @@ use crate::inventory::{BatchResponse, Correction, Receipt};
 const CONCURRENT: usize = 32;
 /// Type of the problem that a return gets whose order does not exist.
 const NO_SUCH_ORDER: &str = "urn:aqueduct:shop:no-such-order";
+/// Time-out of a request. A service may be busy with other requests.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Deliveries in one request.
 const DELIVERIES: usize = 200;
 
@@ -46,12 +48,12 @@ pub enum FeedError {
         /// The service's own words.
         answer: String,
     },
-    /// It could not be reached for so long that waiting has no sense any more.
-    #[error("{url} can't be reached")]
+    /// It did not answer, in spite of retries.
+    #[error("{url} does not answer: is its service frozen or stopped?")]
     Unreachable {
-        /// Where it was to be sent.
+        /// The URL of the request.
         url: String,
-        /// What happened last.
+        /// The last error.
         source: reqwest::Error,
     },
 }
@@ -67,7 +69,8 @@ pub struct Feeder {
 impl Feeder {
     /// A feeder for these services.
     pub fn new(endpoints: Endpoints) -> Self {
-        Self { client: Client::builder().no_proxy().build().unwrap_or_default(), endpoints }
+        let client = Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build().unwrap_or_default();
+        Self { client, endpoints }
     }
 
     /// Sends the whole plan: each month's deliveries first, then what happened in the shop. `progress` is
