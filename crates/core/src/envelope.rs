@@ -28,6 +28,9 @@ pub struct Metadata {
     pub causation_id: Uuid,
     /// The command that appended the event; identifies a command that is sent again.
     pub command_id: CommandId,
+    /// Fingerprint of the payload of that command, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_fingerprint: Option<Uuid>,
     /// W3C trace context of the span that appended the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -84,6 +87,16 @@ impl RecordedEvent {
             revision: self.revision,
             source,
         })
+    }
+
+    /// [`Metadata::command_fingerprint`], also of metadata that others wrote.
+    pub(crate) fn command_fingerprint(&self) -> Option<Uuid> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Fingerprint {
+            command_fingerprint: Option<Uuid>,
+        }
+        serde_json::from_slice::<Fingerprint>(&self.metadata).ok()?.command_fingerprint
     }
 
     /// `7@order-42`: EventStoreDB's own notation, unique in the store.

@@ -30,6 +30,9 @@ pub struct CommandRequest<C> {
     pub causation_id: Uuid,
     /// W3C trace context to store with the events.
     pub traceparent: Option<String>,
+    /// Fingerprint of the payload that the command was made from, see [`CommandRequest::with_payload`]; `None` where
+    /// the same id always means the same command.
+    pub fingerprint: Option<Uuid>,
     /// The command itself.
     pub command: C,
 }
@@ -37,7 +40,21 @@ pub struct CommandRequest<C> {
 impl<C> CommandRequest<C> {
     /// A command that starts a correlation of its own, without a trace context.
     pub fn new(id: CommandId, command: C) -> Self {
-        Self { id, correlation_id: id.as_uuid(), causation_id: id.as_uuid(), traceparent: None, command }
+        Self {
+            id,
+            correlation_id: id.as_uuid(),
+            causation_id: id.as_uuid(),
+            traceparent: None,
+            fingerprint: None,
+            command,
+        }
+    }
+
+    /// Sets the fingerprint of the payload. It is stored with the events of the command. If the id comes again with
+    /// another payload, the result is [`ExecuteError::CommandIdReused`] instead of the first result.
+    pub fn with_payload(mut self, payload: &[u8]) -> Self {
+        self.fingerprint = Some(Uuid::new_v5(&self.id.as_uuid(), payload));
+        self
     }
 }
 
@@ -64,6 +81,16 @@ pub enum ExecuteError<D: std::error::Error + 'static> {
     /// A new event does not conform to its schema.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// The command's id was used before, with another payload.
+    #[error(
+        "command id {id} was already used for another payload (event {reference}): send a new command with a new id"
+    )]
+    CommandIdReused {
+        /// The id.
+        id: CommandId,
+        /// The first event of the earlier command, `7@order-42`.
+        reference: String,
+    },
     /// A new event cannot be written as JSON.
     #[error("a new event of type {event_type} can't be written as JSON")]
     Json {
@@ -96,7 +123,7 @@ impl<D: std::error::Error> ExecuteError<D> {
             Self::Store(error) => error.kind(),
             Self::Unreadable(error) => error.kind(),
             Self::Json { .. } => ErrorKind::Stop,
-            Self::Domain(_) | Self::Codec(_) => ErrorKind::Park,
+            Self::Domain(_) | Self::Codec(_) | Self::CommandIdReused { .. } => ErrorKind::Park,
         }
     }
 }
@@ -263,7 +290,7 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
             self.catch_up(stream, loaded).await?;
         }
         if let Some(range) = loaded.executed.get(&request.id).cloned() {
-            return self.first_result(stream, range).await;
+            return self.first_result(stream, range, request).await;
         }
         let events = match loaded.state.handle(&request.command) {
             Ok(events) => events,
@@ -319,11 +346,19 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
         &self,
         stream: &StreamName,
         range: Range<Revision>,
+        request: &CommandRequest<A::Command>,
     ) -> Result<CommandResult<A::Event>, Attempt<A::Error>> {
         let count = (range.end - range.start) as usize;
         let read = self.store.read_stream(stream, range.start, count).await;
+        let recorded = read.map_err(Attempt::from_store)?;
+        if let Some(first) = recorded.first()
+            && let (Some(stored), Some(sent)) = (first.command_fingerprint(), request.fingerprint)
+            && stored != sent
+        {
+            return Err(ExecuteError::CommandIdReused { id: request.id, reference: first.reference() }.into());
+        }
         let mut events = Vec::with_capacity(count);
-        for stored in read.map_err(Attempt::from_store)? {
+        for stored in recorded {
             events.push(self.reader().read(&stored).map_err(ExecuteError::Unreadable)?.event);
         }
         Ok(CommandResult { events, duplicate: true, position: None })
@@ -362,6 +397,7 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
                 causation_id: request.causation_id,
                 command_id: request.id,
                 traceparent: request.traceparent.clone(),
+                command_fingerprint: request.fingerprint,
             };
             new.push(NewEvent {
                 id: request.id.event_id(n),

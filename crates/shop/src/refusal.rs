@@ -53,19 +53,29 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), InvalidField> {
     Err(InvalidField::new(field, problem))
 }
 
-/// Text that is shown beside others, and that Postgres must take: it has no NUL.
+/// Free text that is shown in one line and stored in Postgres, which does not accept NUL.
 pub(crate) fn check_text(field: &str, text: &str) -> Result<(), InvalidField> {
-    match text.chars().any(char::is_control) {
-        true => Err(InvalidField::new(field, "must not have control characters")),
-        false => Ok(()),
+    check_length(field, text)?;
+    if text.chars().any(char::is_control) {
+        return Err(InvalidField::new(field, "must not have control characters"));
     }
+    Ok(())
+}
+
+/// Free text has a bound of its own, so that the refusal of a request that is too large names its field.
+pub(crate) fn check_length(field: &str, text: &str) -> Result<(), InvalidField> {
+    if text.len() > 1_000 {
+        return Err(InvalidField::new(field, "must not be longer than 1000 bytes"));
+    }
+    Ok(())
 }
 
 /// Times are stored in milliseconds.
 pub(crate) fn check_time(field: &str, time: DateTime) -> Result<(), InvalidField> {
-    match time.subsec_nanosecond() % 1_000_000 {
-        0 => Ok(()),
-        _ => Err(InvalidField::new(field, "must not be more exact than a millisecond")),
+    if time.subsec_nanosecond() % 1_000_000 == 0 {
+        Ok(())
+    } else {
+        Err(InvalidField::new(field, "must not be more precise than a millisecond"))
     }
 }
 
@@ -100,6 +110,8 @@ mod tests {
         assert_eq!(check_text("country", "EIRE"), Ok(()));
         assert_eq!(check_text("country", ""), Ok(()));
         assert!(check_text("country", "EI\u{0}RE").is_err());
+        assert_eq!(check_text("country", &"x".repeat(1_000)), Ok(()));
+        assert!(check_text("country", &"x".repeat(1_001)).is_err());
     }
 
     #[test]

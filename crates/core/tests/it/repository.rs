@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aqueduct_core::mapping::{EventMapping, MetadataMapping, TypeMap};
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{
-    AllItem, AppendError, Appended, Codec, CodecError, ErrorKind, EventStore, ExecuteError, ExpectedRevision,
-    MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository, RepositoryOptions, Revision,
-    StoreError, StreamName,
+    AllItem, AppendError, Appended, Codec, CodecError, CommandRequest, ErrorKind, EventStore, ExecuteError,
+    ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository,
+    RepositoryOptions, Revision, StoreError, StreamName,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -292,4 +292,27 @@ async fn an_append_to_a_soft_deleted_stream_is_applied_once() {
     let again = counters.execute("1", &first).await.unwrap();
     assert!(again.duplicate);
     assert_eq!(again.events.len(), 2, "the first result, without later events");
+}
+
+/// Field case 13.
+#[tokio::test]
+async fn a_command_id_with_another_payload_is_refused() {
+    let store = MemoryStore::default();
+    let first = request(Command::Count(1)).with_payload(b"1");
+    counters(store.clone()).execute("1", &first).await.unwrap();
+    let counters = counters(store);
+
+    let other = CommandRequest::new(first.id, Command::Count(2)).with_payload(b"2");
+    let error = counters.execute("1", &other).await.unwrap_err();
+    assert!(
+        matches!(&error, ExecuteError::CommandIdReused { reference, .. } if reference == "0@counter-1"),
+        "{error}"
+    );
+    assert_eq!(error.kind(), ErrorKind::Park);
+
+    let again = CommandRequest::new(first.id, Command::Count(1));
+    for duplicate in [again.clone().with_payload(b"1"), again] {
+        assert!(counters.execute("1", &duplicate).await.unwrap().duplicate);
+    }
+    assert_eq!(total(&counters).await, 1);
 }

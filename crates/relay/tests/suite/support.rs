@@ -206,6 +206,7 @@ pub(crate) fn metadata(schema_version: u32) -> String {
         correlation_id: uuid::Uuid::from_u128(1),
         causation_id: uuid::Uuid::from_u128(2),
         command_id: CommandId::from(uuid::Uuid::from_u128(3)),
+        command_fingerprint: None,
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
     };
     serde_json::to_string(&metadata).unwrap()

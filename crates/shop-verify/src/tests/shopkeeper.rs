@@ -138,6 +138,7 @@ impl<'a> Keeper<'a> {
             correlation_id,
             causation_id: command_id.as_uuid(),
             command_id,
+            command_fingerprint: None,
             traceparent: number
                 .is_multiple_of(2)
                 .then(|| format!("00-{:032x}-{:016x}-01", number + 1, number + 1)),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::{Refusal, RefusalKind};
 
-/// Seconds after which a caller should try again what the store, or the views, could not do.
+/// Seconds after which a caller should retry when the store or the views are unavailable.
 const RETRY_AFTER: u64 = 1;
 
 /// `application/problem+json`.
@@ -16,11 +16,11 @@ pub struct Problem {
     /// `urn:aqueduct:shop:<code>`; the codes are stable.
     #[serde(rename = "type")]
     pub problem_type: String,
-    /// The status in words.
+    /// The status as text.
     pub title: String,
     /// HTTP status.
     pub status: u16,
-    /// What is wrong with this request.
+    /// What is wrong with the request.
     pub detail: String,
 }
 
@@ -39,19 +39,23 @@ impl Problem {
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this address has other methods")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "the resource does not support this method",
+        )
     }
 
-    /// A fault of the system: the log has it, the caller gets to know that it is there.
+    /// An error of the system: logged in full, reported to the caller without details.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error, "a request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the service's log says what is broken")
+        tracing::error!(error, "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error: see the log of the service")
     }
 
-    /// A part of the system that may come back.
+    /// A part of the system that is temporarily unavailable.
     pub(crate) fn unavailable(part: &str, error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::warn!(error, part, "a request could not be answered for now");
-        let detail = format!("{part} can't be reached: try again, with the same idempotency key");
+        tracing::warn!(error, part, "request failed: a part of the system is unavailable");
+        let detail = format!("{part} can't be reached: retry with the same idempotency key");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 }
@@ -67,13 +71,18 @@ impl<D: Refusal> From<ExecuteError<D>> for Problem {
                 };
                 Self::new(status, refusal.code(), refusal.to_string())
             }
+            ExecuteError::CommandIdReused { .. } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "the idempotency key was already used for another payload: send a new request with a new key",
+            ),
             _ if error.kind() == ErrorKind::Retry => Self::unavailable("the event store", &error),
             _ => Self::internal(&error),
         }
     }
 }
 
-/// A view could not be asked.
+/// A view could not be queried.
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         match error {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::view::{self, StockLevel};
 use super::{CorrectStock, InventoryCommand, InventoryItem, ReceiveStock, Shelves};
-use crate::http::{CommandResponse, JsonBody, Problem, framed};
+use crate::http::{CommandResponse, Fingerprinted, Payload, Problem, framed};
 use crate::product::product_code;
 
 /// Items in a batch at most.
@@ -42,11 +42,11 @@ pub fn router(shelves: Shelves, views: PgPool) -> Router {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Receipt {
-    /// What `Idempotency-Key` is to other requests.
+    /// Id of the command, like the header `Idempotency-Key` of other requests.
     pub command_id: Uuid,
     /// The product, in either case.
     pub sku: String,
-    /// Pieces, more than none.
+    /// Pieces, at least one.
     pub quantity: i32,
     /// The delivery.
     pub delivery_id: String,
@@ -56,7 +56,7 @@ pub struct Receipt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Correction {
-    /// What `Idempotency-Key` is to other requests.
+    /// Id of the command, like the header `Idempotency-Key` of other requests.
     pub command_id: Uuid,
     /// The product, in either case.
     pub sku: String,
@@ -66,61 +66,72 @@ pub struct Correction {
     pub invoice: String,
 }
 
-/// What became of one item of a batch; the answers are in the order of the items.
+/// The result of one item of a batch; results are in the order of the items.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
     /// Id of the item's command.
     pub command_id: Uuid,
-    /// The HTTP status it would have got by itself.
+    /// The HTTP status of the item.
     pub status: u16,
-    /// Where it was executed, now or before.
+    /// The result, if the command was executed now or before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<CommandResponse>,
-    /// Where it was not.
+    /// The error, if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
 
 async fn receive(
     State(service): State<Arc<Service>>,
-    JsonBody(receipts): JsonBody<Vec<Receipt>>,
+    Fingerprinted { body: receipts, payload }: Fingerprinted<Vec<Receipt>>,
 ) -> Result<Response, Problem> {
     let commands = receipts.into_iter().map(|Receipt { command_id, sku, quantity, delivery_id }| {
         let command = ReceiveStock { sku: product_code(&sku), quantity, delivery_id };
         (command_id, InventoryCommand::Receive(command))
     });
-    execute(&service.shelves, commands.collect()).await
+    execute(&service.shelves, commands.collect(), payload).await
 }
 
 async fn correct(
     State(service): State<Arc<Service>>,
-    JsonBody(corrections): JsonBody<Vec<Correction>>,
+    Fingerprinted { body: corrections, payload }: Fingerprinted<Vec<Correction>>,
 ) -> Result<Response, Problem> {
     let commands = corrections.into_iter().map(|Correction { command_id, sku, quantity, invoice }| {
         let command = CorrectStock { sku: product_code(&sku), invoice, quantity };
         (command_id, InventoryCommand::Correct(command))
     });
-    execute(&service.shelves, commands.collect()).await
+    execute(&service.shelves, commands.collect(), payload).await
 }
 
-/// Executes the items concurrently, in no particular order. `200 OK` if all were executed, `207` if some were
-/// not; each says for itself.
-async fn execute(shelves: &Shelves, commands: Vec<(Uuid, InventoryCommand)>) -> Result<Response, Problem> {
+/// Executes the items concurrently, in no particular order. `200 OK` if all were executed, `207` if some were not; each
+/// item has a status of its own.
+async fn execute(
+    shelves: &Shelves,
+    commands: Vec<(Uuid, InventoryCommand)>,
+    payload: Payload,
+) -> Result<Response, Problem> {
     if commands.len() > BATCH_LIMIT {
         let detail = format!("{} items in a batch, the limit is {BATCH_LIMIT}", commands.len());
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "batch-too-large", detail));
     }
-    let items: Vec<_> = commands.into_iter().map(|(id, command)| one(shelves, id, command)).collect();
-    let answers: Vec<BatchResponse> = stream::iter(items).buffered(ITEMS_AT_A_TIME).collect().await;
-    let all = answers.iter().all(|answer| answer.answer.is_some());
+    let items = commands.into_iter().zip(payload.into_items());
+    let items: Vec<_> = items.map(|((id, command), payload)| one(shelves, id, command, payload)).collect();
+    let responses: Vec<BatchResponse> = stream::iter(items).buffered(ITEMS_AT_A_TIME).collect().await;
+    let all = responses.iter().all(|response| response.answer.is_some());
     let status = if all { StatusCode::OK } else { StatusCode::MULTI_STATUS };
-    Ok((status, Json(answers)).into_response())
+    Ok((status, Json(responses)).into_response())
 }
 
-async fn one(shelves: &Shelves, command_id: Uuid, command: InventoryCommand) -> BatchResponse {
+async fn one(
+    shelves: &Shelves,
+    command_id: Uuid,
+    command: InventoryCommand,
+    payload: Payload,
+) -> BatchResponse {
     let stream = StreamName::of(InventoryItem::TYPE, command.sku());
-    let request = CommandRequest::new(CommandId::from(command_id), command);
+    let request =
+        CommandRequest::new(CommandId::from(command_id), command).with_payload(&payload.canonical());
     let executed = shelves.execute(request).await.map_err(Problem::from);
     match executed.and_then(|answer| CommandResponse::new(stream, &answer)) {
         Ok(answer) => {

@@ -151,6 +151,7 @@ fn request<C>(envelope: &Envelope, step: &[&str], command: C) -> CommandRequest<
         correlation_id: envelope.correlation_id.unwrap_or(id.as_uuid()),
         causation_id: envelope.event_id.unwrap_or(id.as_uuid()),
         traceparent: envelope.traceparent.clone(),
+        fingerprint: None,
         command,
     }
 }

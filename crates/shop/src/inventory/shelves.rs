@@ -35,10 +35,10 @@ impl Shelves {
         &self,
         request: CommandRequest<ReserveStock>,
     ) -> Result<Option<Reservation>, ExecuteError<InventoryError>> {
-        let CommandRequest { id, correlation_id, causation_id, traceparent, command } = request;
+        let CommandRequest { id, correlation_id, causation_id, traceparent, fingerprint, command } = request;
         let (sku, order_id) = (command.sku.clone(), command.order_id.clone());
         let command = InventoryCommand::Reserve(command);
-        let request = CommandRequest { id, correlation_id, causation_id, traceparent, command };
+        let request = CommandRequest { id, correlation_id, causation_id, traceparent, fingerprint, command };
         let answer = self.execute(request).await?;
         match answer.events.iter().find_map(Reservation::of) {
             Some(reservation) => Ok(Some(reservation)),

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::revenue::{self, DayRevenue};
 use super::view::{self, OrderSummary};
 use super::{CreateOrder, Order, OrderCommand, OrderError, RegisterReturn, Return};
-use crate::http::{CommandResponse, Idempotency, JsonBody, Problem, QueryString, framed};
+use crate::http::{CommandResponse, Fingerprinted, Idempotency, Problem, QueryString, framed};
 
 struct Service {
     orders: Arc<Commands<Order>>,
@@ -36,34 +36,36 @@ pub fn router(orders: Arc<Commands<Order>>, returns: Arc<Commands<Return>>, view
 async fn create(
     State(service): State<Arc<Service>>,
     Idempotency(id): Idempotency,
-    JsonBody(command): JsonBody<CreateOrder>,
+    Fingerprinted { body: command, payload }: Fingerprinted<CreateOrder>,
 ) -> Result<CommandResponse, Problem> {
     let order_id = command.order_id.clone();
-    let request = CommandRequest::new(id, OrderCommand::Create(command));
-    let answer = service.orders.execute(&order_id, request).await?;
-    CommandResponse::new(StreamName::of(Order::TYPE, &order_id), &answer)
+    let request = CommandRequest::new(id, OrderCommand::Create(command)).with_payload(&payload.canonical());
+    let result = service.orders.execute(&order_id, request).await?;
+    CommandResponse::new(StreamName::of(Order::TYPE, &order_id), &result)
 }
 
 async fn register_return(
     State(service): State<Arc<Service>>,
     Idempotency(id): Idempotency,
-    JsonBody(command): JsonBody<RegisterReturn>,
+    Fingerprinted { body: command, payload }: Fingerprinted<RegisterReturn>,
 ) -> Result<CommandResponse, Problem> {
     let return_id = command.return_id.clone();
     if let Some(order_id) = &command.undoes {
         service.must_exist(order_id).await?;
     }
-    let answer = service.returns.execute(&return_id, CommandRequest::new(id, command)).await?;
-    CommandResponse::new(StreamName::of(Return::TYPE, &return_id), &answer)
+    let request = CommandRequest::new(id, command).with_payload(&payload.canonical());
+    let result = service.returns.execute(&return_id, request).await?;
+    CommandResponse::new(StreamName::of(Return::TYPE, &return_id), &result)
 }
 
 impl Service {
-    /// A return may undo only what there is: inventory could do nothing with the event but park it. No order
-    /// ever disappears, so the answer can't be outdated when the return is appended.
+    /// A return may undo only an existing order: inventory could only park the event. Orders are never deleted, so the
+    /// result is still valid when the return is appended.
     async fn must_exist(&self, order_id: &str) -> Result<(), Problem> {
-        match self.orders.inspect(order_id, Order::exists).await? {
-            true => Ok(()),
-            false => Err(ExecuteError::Domain(OrderError::NoSuchOrder(order_id.to_owned())).into()),
+        if self.orders.inspect(order_id, Order::exists).await? {
+            Ok(())
+        } else {
+            Err(ExecuteError::Domain(OrderError::NoSuchOrder(order_id.to_owned())).into())
         }
     }
 }

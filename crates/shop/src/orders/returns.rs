@@ -103,8 +103,9 @@ impl RegisterReturn {
             check_id("undoes", order_id)?;
         }
         let (mut lines, mut credits) = (self.lines.clone(), self.credits.clone());
-        let of_products =
-            lines.iter_mut().map(|line| (line.sku.as_str(), line.quantity, &mut line.unit_price));
+        let of_products = lines
+            .iter_mut()
+            .map(|line| (&*line.sku, &*line.description, line.quantity, &mut line.unit_price));
         let total = check_goods(of_products, "credits", &mut credits)?;
         Ok(ReturnReceived {
             return_id: self.return_id.clone(),

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use super::view::{self, Customer};
 use super::{RegisterUser, User};
-use crate::http::{CommandResponse, Idempotency, JsonBody, Problem, framed};
+use crate::http::{CommandResponse, Fingerprinted, Idempotency, Problem, framed};
 
 struct Service {
     users: Arc<Commands<User>>,
@@ -29,11 +29,12 @@ pub fn router(users: Arc<Commands<User>>, views: PgPool) -> Router {
 async fn register(
     State(service): State<Arc<Service>>,
     Idempotency(id): Idempotency,
-    JsonBody(command): JsonBody<RegisterUser>,
+    Fingerprinted { body: command, payload }: Fingerprinted<RegisterUser>,
 ) -> Result<CommandResponse, Problem> {
     let user_id = command.user_id.clone();
-    let answer = service.users.execute(&user_id, CommandRequest::new(id, command)).await?;
-    CommandResponse::new(StreamName::of(User::TYPE, &user_id), &answer)
+    let request = CommandRequest::new(id, command).with_payload(&payload.canonical());
+    let result = service.users.execute(&user_id, request).await?;
+    CommandResponse::new(StreamName::of(User::TYPE, &user_id), &result)
 }
 
 async fn customer(

@@ -86,6 +86,58 @@ async fn a_command_needs_an_idempotency_key() {
     assert!(wrong.detail().contains("not a UUID"), "{}", wrong.detail());
 }
 
+/// Field case 13.
+#[tokio::test]
+async fn an_idempotency_key_may_be_quoted_and_belongs_to_one_payload() {
+    let store = TestStore::default();
+    let router = aqueduct_shop::users::router(commands(&store), no_views());
+    assert_eq!(post(&router, "/users", KEY, &user()).await.status, StatusCode::CREATED);
+
+    let quoted = format!("\"{KEY}\"");
+    let reordered =
+        r#" { "registeredAt": "2010-12-01T08:26:00.000", "country": "United Kingdom", "userId": "17850" } "#;
+    for body in [user().to_string(), reordered.to_owned()] {
+        let again = send(&router, request(Method::POST, "/users", Some(&quoted), body)).await;
+        assert_eq!((again.status, &again.body["repeated"]), (StatusCode::OK, &json!(true)), "{}", again.body);
+    }
+
+    let mut other = user();
+    other["country"] = "France".into();
+    let refused = post(&router, "/users", KEY, &other).await;
+    assert_eq!(
+        (refused.status, refused.problem()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused")
+    );
+    assert_eq!(store.types("user-17850").await, ["UserRegistered"]);
+
+    for malformed in ["\"\"", "\"", &format!("\"{KEY}")] {
+        let refused = post(&router, "/users", malformed, &user()).await;
+        assert_eq!(
+            (refused.status, refused.problem()),
+            (StatusCode::BAD_REQUEST, "idempotency-key"),
+            "{malformed}"
+        );
+    }
+}
+
+/// Field case 2.
+#[tokio::test]
+async fn what_could_not_be_relayed_is_refused_with_its_field_or_as_a_whole() {
+    let store = TestStore::default();
+    let router = aqueduct_shop::users::router(commands(&store), no_views());
+    let with_country = |bytes: usize| {
+        let mut user = user();
+        user["country"] = "x".repeat(bytes).into();
+        user
+    };
+    let field = post(&router, "/users", KEY, &with_country(1_001)).await;
+    assert_eq!((field.status, field.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid-command"));
+    assert!(field.detail().starts_with("country must not be longer"), "{}", field.detail());
+    let whole = post(&router, "/users", KEY, &with_country(900_000)).await;
+    assert_eq!((whole.status, whole.problem()), (StatusCode::PAYLOAD_TOO_LARGE, "body"));
+    assert_eq!(post(&router, "/users", KEY, &with_country(1_000)).await.status, StatusCode::CREATED);
+}
+
 #[tokio::test]
 async fn a_bad_body_is_answered_with_its_place() {
     let router = users();

@@ -89,8 +89,9 @@ impl CreateOrder {
         check_text("country", &self.country)?;
         check_time("placedAt", self.placed_at)?;
         let (mut lines, mut charges) = (self.lines.clone(), self.charges.clone());
-        let of_products =
-            lines.iter_mut().map(|line| (line.sku.as_str(), line.quantity, &mut line.unit_price));
+        let of_products = lines
+            .iter_mut()
+            .map(|line| (&*line.sku, &*line.description, line.quantity, &mut line.unit_price));
         let total = check_goods(of_products, "charges", &mut charges)?;
         Ok(OrderCreated {
             order_id: self.order_id.clone(),
