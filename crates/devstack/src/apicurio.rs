@@ -1,4 +1,4 @@
-//! Apicurio Registry, another registry with Confluent's interface: what works with both works with the interface.
+//! Apicurio Registry, a second registry with Confluent's interface, for tests.
 
 use std::path::PathBuf;
 
@@ -18,18 +18,18 @@ pub(crate) const PART: &str = "apicurio";
 /// The last line that runs on Java 17.
 const ARTIFACT: &str = "io.apicurio:apicurio-registry-app:2.6.13.Final:tar.gz:all";
 const ENTRY: &str = "apicurio-registry-app-2.6.13.Final";
-/// Where Confluent's interface lies below the root.
+/// The path of Confluent's interface.
 pub(crate) const INTERFACE: &str = "/apis/ccompat/v7";
 
 pub(crate) fn is_cached(cache: &Cache) -> bool {
     cache.find(ENTRY).is_some()
 }
 
-/// What the preflight found.
+/// The result of the preflight check.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) java: PathBuf,
-    /// `None` where the cache holds the artifact.
+    /// `None` if the artifact is in the cache.
     pub(crate) mvn: Option<PathBuf>,
     pub(crate) port: Option<u16>,
 }

@@ -7,7 +7,7 @@ use nix::unistd::Uid;
 
 use crate::StartError;
 
-/// What is fetched or made once per user: directories that appear complete or not at all.
+/// The cache of a user: directories that appear complete or not at all.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
     root: PathBuf,
@@ -34,14 +34,14 @@ impl Cache {
         &self.root
     }
 
-    /// The entry, if it is there.
+    /// The entry, if it exists.
     pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
         let path = self.root.join(name);
         path.is_dir().then_some(path)
     }
 
-    /// The entry, made by `make` in an empty directory if it is not there. Of several processes one makes it and the
-    /// others wait; one that is killed leaves nothing that counts.
+    /// The entry, created by `make` in an empty directory if it does not exist. Of several processes one creates it and
+    /// the others wait; a killed one leaves no entry.
     pub(crate) async fn entry(
         &self,
         name: &str,
@@ -82,7 +82,7 @@ impl Cache {
                 }
             }
             if !told {
-                tracing::info!(entry = name, "waiting for another process that prepares this");
+                tracing::info!(entry = name, "waiting for another process that creates this entry");
                 told = true;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -90,7 +90,7 @@ impl Cache {
     }
 }
 
-/// Whatever the umask says: when this is root, another user reads the cache.
+/// Independent of the umask: when this process is root, another user reads the cache.
 fn open_to_all(path: &Path) -> Result<(), StartError> {
     std::fs::set_permissions(path, Permissions::from_mode(0o755))
         .map_err(StartError::io("open to all users", path))
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_entry_is_made_once_and_a_failure_leaves_none() {
+    async fn an_entry_is_created_once_and_a_failure_leaves_none() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::locate(Some(&dir.path().join("cache")));
         let failure = cache

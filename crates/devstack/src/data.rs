@@ -11,7 +11,7 @@ use nix::unistd::{Pid, Uid};
 
 use crate::{Data, StartError};
 
-/// The directory the parts work in, locked.
+/// The locked directory of the parts.
 ///
 /// Child processes inherit the open lock file, so the lock is free only when the last of them has gone.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl DataDir {
         Arc::clone(&self.lock)
     }
 
-    /// Leaves a temporary directory, with its logs, to the next start.
+    /// Leaves a temporary directory, with its logs, to be removed by the next start.
     pub(crate) fn leave(&mut self) {
         self.removed_at_end = false;
     }
@@ -116,7 +116,7 @@ fn open_lock(dir: &Path) -> Result<File, StartError> {
         .map_err(StartError::io("open", &path))
 }
 
-/// Directories of processes that were killed, each with its lock, which we now hold.
+/// Directories of killed processes, each with its lock, which this process now holds.
 fn abandoned(base: &Path) -> Vec<(PathBuf, File)> {
     let entries = std::fs::read_dir(base).into_iter().flatten().flatten();
     let held =
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_removed_by_the_next() {
+    fn the_data_of_a_killed_process_is_removed_by_the_next() {
         let base = tempfile::tempdir().unwrap();
         let mut killed = DataDir::temporary(base.path()).unwrap();
         killed.leave();

@@ -16,10 +16,10 @@ pub(crate) type Starting = Pin<Box<dyn Future<Output = Result<Serving, StartErro
 /// Opens the data and returns the future that serves until the receiver fires.
 pub(crate) type Serve = dyn Fn(TcpListener, oneshot::Receiver<()>) -> Starting + Send + Sync;
 
-/// A started part that runs in this process. It can be stopped, killed and started again on the same port and data.
+/// A started part that runs in this process. It can be stopped, killed and restarted on the same port and data.
 ///
-/// It runs on a runtime of its own: it outlives the runtime of the test that started it, and its end takes the
-/// connections with it.
+/// It has a runtime of its own: it outlives the runtime of the test that started it, and its end closes its
+/// connections.
 pub struct Embedded {
     part: &'static str,
     address: SocketAddr,
@@ -72,7 +72,7 @@ impl Embedded {
         }
     }
 
-    /// Opens the data on the part's own runtime, to which the listener then belongs.
+    /// Opens the data on the part's own runtime, which the listener then belongs to.
     async fn open(
         &self,
         runtime: &Runtime,
@@ -89,36 +89,36 @@ impl Embedded {
         runtime.spawn(starting).await.map_err(|error| at_part()(error.into()))?
     }
 
-    /// Ends it in order: requests that are being answered get a few seconds. Does nothing if it does not run.
+    /// Stops it gracefully: requests in flight have a few seconds. Does nothing if it does not run.
     pub async fn stop(&self) {
         let Some(Running { runtime, stop, served }) = self.running.lock().await.take() else { return };
         // The receiver is gone only if the server has ended by itself.
         let _ = stop.send(());
         if let Ok(Ok(Err(error))) = tokio::time::timeout(STOPPED_WITHIN, served).await {
-            tracing::warn!(part = self.part, %error, "ended with an error");
+            tracing::warn!(part = self.part, %error, "part ended with an error");
         }
         end(runtime).await;
     }
 
-    /// Ends it at once, in the middle of whatever it does. Does nothing if it does not run.
+    /// Ends it at once, as a crash would. Does nothing if it does not run.
     pub async fn kill(&self) {
         if let Some(running) = self.running.lock().await.take() {
             end(running.runtime).await;
         }
     }
 
-    /// Whether it serves.
+    /// Whether it runs.
     pub async fn is_running(&self) -> bool {
         self.running.lock().await.as_ref().is_some_and(|running| !running.served.is_finished())
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// Drops the tasks of a runtime; an asynchronous context must not do that itself, because it may wait.
+/// Drops the tasks of a runtime. That may block, so an asynchronous context must not do it itself.
 async fn end(runtime: Runtime) {
     // The blocking task cannot panic; if the caller's runtime ends first, the drop happens there.
     let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(5))).await;

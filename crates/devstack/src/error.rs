@@ -4,24 +4,24 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Why the stack, or a part of it, did not start. What had been started is ended again.
+/// The stack, or a part of it, did not start. Parts that had been started are stopped.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Found before anything was started: all that is missing at once.
+    /// Missing programs, all at once, reported before anything is started.
     #[error("{}", Missing::list(.0))]
     Missing(Vec<Missing>),
-    /// Another process works on the data directory.
-    #[error("the data directory {} is in use by process {holder}: end it first, or choose another directory", path.display())]
+    /// Another process uses the data directory.
+    #[error("the data directory {} is in use by process {holder}: stop it, or choose another directory", path.display())]
     DataInUse {
         /// The directory.
         path: PathBuf,
         /// The id of the process that holds it, as that process wrote it down.
         holder: String,
     },
-    /// A port that was asked for is taken. Found before anything was started.
+    /// A configured port is in use. Reported before anything is started.
     #[error(
-        "port {port}, asked for {part}, is in use: end what listens there (`ss -ltnp 'sport = :{port}'` names it) or choose another port"
+        "port {port} of {part} is in use: stop what listens there (`ss -ltnp 'sport = :{port}'` names it) or choose another port"
     )]
     PortInUse {
         /// The part.
@@ -32,22 +32,22 @@ pub enum StartError {
     /// A file or directory could not be used.
     #[error("could not {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The action.
         action: &'static str,
-        /// On what.
+        /// Its object.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A program that does a step of the preparation failed.
+    /// A program of the preparation failed.
     #[error("{step} failed ({status}); its last lines:\n{tail}")]
     Step {
-        /// What the program was to do.
+        /// The step.
         step: String,
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// The end of what it wrote.
+        /// The end of its output.
         tail: String,
     },
     /// A part was started and did not become ready.
@@ -55,22 +55,22 @@ pub enum StartError {
     NotReady {
         /// The part.
         part: &'static str,
-        /// Whether it ended, or how long was waited.
+        /// Whether it ended, or the time-out.
         reason: String,
         /// Its log. It stays until the next stack with temporary data starts.
         log: PathBuf,
         /// The end of the log.
         tail: String,
     },
-    /// The new Postgres cluster did not take a statement of its setup.
+    /// A statement of the setup of the new Postgres cluster failed.
     #[error("could not set up the new postgres cluster")]
     PostgresSetup(#[source] sqlx::Error),
-    /// The directory cannot be entered by the user that Postgres runs as.
-    #[error("postgres runs as user {user}, who cannot enter {}: set AQUEDUCT_CACHE to a directory that every user can enter", path.display())]
+    /// The user that Postgres runs as can't enter the directory.
+    #[error("postgres runs as user {user}, who can't enter {}: set AQUEDUCT_CACHE to a directory that every user can enter", path.display())]
     Closed {
         /// The user.
         user: String,
-        /// The first directory on the way that is closed.
+        /// The first inaccessible directory of the path.
         path: PathBuf,
     },
     /// The event store did not open its folder.
@@ -78,12 +78,12 @@ pub enum StartError {
     EventStore {
         /// Its folder.
         path: PathBuf,
-        /// What it said.
+        /// Its error.
         #[source]
         source: aqueduct_devstore::StartError,
     },
     /// The registry's stored schemas cannot be read.
-    #[error("{}, line {line}: not a stored schema: {reason}; remove the damaged line, or the file to start afresh", path.display())]
+    #[error("{}, line {line}: not a stored schema: {reason}; remove the damaged line, or the file to start with an empty registry", path.display())]
     Registry {
         /// The registry's file.
         path: PathBuf,
@@ -99,21 +99,21 @@ impl StartError {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// Whether a part that looked free had its port taken by somebody else before it listened.
+    /// Whether another process took the part's port before it listened.
     pub(crate) fn is_port_taken(&self) -> bool {
         match self {
             Self::PortInUse { .. } => true,
-            // Java's words, and the C library's.
+            // The message of Java and of the C library.
             Self::NotReady { tail, .. } => tail.contains("Address already in use"),
             _ => false,
         }
     }
 }
 
-/// One thing a developer has to install.
+/// A program that must be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// What is missing, and what for.
+    /// What is missing, and why it is needed.
     pub what: String,
     /// How to install it.
     pub install: &'static str,
@@ -122,7 +122,7 @@ pub struct Missing {
 impl Missing {
     fn list(missing: &[Self]) -> String {
         let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        format!("something has to be installed first (nothing was started):\n{}", lines.join("\n"))
+        format!("missing prerequisites (nothing was started):\n{}", lines.join("\n"))
     }
 }
 
@@ -132,13 +132,13 @@ impl fmt::Display for Missing {
     }
 }
 
-/// A part that had started has ended by itself.
+/// A part has ended unexpectedly.
 #[derive(Debug, Error)]
-#[error("{part} has ended by itself ({status}); last lines of {}:\n{tail}", log.display())]
+#[error("{part} has ended unexpectedly ({status}); last lines of {}:\n{tail}", log.display())]
 pub struct EndedError {
     /// The part.
     pub part: &'static str,
-    /// How it ended.
+    /// Its exit status.
     pub status: String,
     /// Its log.
     pub log: PathBuf,
@@ -146,13 +146,13 @@ pub struct EndedError {
     pub tail: String,
 }
 
-/// A part was asked for that this stack does not have.
+/// The stack does not have the requested part, or does not control it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PartError {
     /// It was neither started nor given.
     #[error("the stack has no {0}: its option is off")]
     Off(&'static str),
-    /// It was given by URL, so it is not this stack's to stop or start.
+    /// It was given by URL.
     #[error("{0} was given by URL: this stack does not control it")]
     Given(&'static str),
 }

@@ -12,10 +12,10 @@ use crate::embedded::{Embedded, Serving};
 
 pub(crate) const PART: &str = "event store";
 
-/// How long the files may still be held by a store that was killed a moment ago.
+/// How long a store that was just killed may still hold the files.
 const RELEASED_WITHIN: Duration = Duration::from_secs(10);
 
-/// An event store that listens on the port and keeps its events in the folder. It does not serve yet.
+/// An event store that listens on the port and keeps its events in the folder. It does not accept requests yet.
 pub(crate) fn event_store(port: u16, folder: PathBuf) -> Embedded {
     Embedded::new(
         PART,

@@ -18,20 +18,20 @@ mod storage;
 pub(crate) const PART: &str = "kafka";
 
 const BROKER: Artifact = Artifact { group: "org.apache.kafka", name: "kafka_2.13", version: "4.3.0" };
-/// Kafka logs through SLF4J 1.7 and brings no binding.
+/// Kafka logs through SLF4J 1.7 and has no binding of its own.
 const BINDING: Artifact = Artifact { group: "org.slf4j", name: "slf4j-simple", version: "1.7.36" };
-/// Names the entry in the cache: a new one for another choice of jars.
+/// The name of the cache entry: change it with the jars.
 const JARS: &str = "kafka_2.13-4.3.0-slf4j-1.7.36";
 
 pub(crate) fn is_cached(cache: &Cache) -> bool {
     cache.find(JARS).is_some()
 }
 
-/// What the preflight found.
+/// The result of the preflight check.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) java: PathBuf,
-    /// `None` where the cache holds the jars.
+    /// `None` if the jars are in the cache.
     pub(crate) mvn: Option<PathBuf>,
     pub(crate) port: Option<u16>,
 }
@@ -88,7 +88,7 @@ fn java_arguments(jars: &Path) -> Vec<std::ffi::OsString> {
     ]
 }
 
-/// Durability as Kafka ships it; what differs is what a single node needs, and the listeners.
+/// Kafka's default durability, with the listeners and the replication of a single node.
 fn properties(broker: u16, controller: u16, storage: &Path) -> String {
     // A fixed list of voters rather than `--standalone`: that writes the controller's port into the storage, and
     // another run on the same data may have to take another port.

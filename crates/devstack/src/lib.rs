@@ -1,9 +1,10 @@
-//! What a developer needs on one machine, started and ended with the command: event store, registry, Kafka, Postgres.
+//! The servers that a developer needs, on one machine: event store, registry, Kafka, Postgres.
 //!
-//! A [`DevStack`] starts the parts that its [`Options`] ask for and ends them when it ends: in order by
-//! [`DevStack::shutdown`], at once when it is dropped, and by the kernel when the process is killed. Apache Kafka and
-//! PostgreSQL are the real ones, as child processes on free loopback ports with their durability untouched; the event
-//! store and the schema registry run in process. What has to be downloaded or initialised comes into a cache, once per user.
+//! A [`DevStack`] starts the parts of its [`Options`]. They end with it: in order with [`DevStack::shutdown`], at once
+//! when it is dropped, and by the kernel when the process is killed. Apache Kafka and
+//! PostgreSQL are the real ones, as child processes on free loopback ports with their default
+//! durability; the event store and the schema registry run in process. Downloads and templates are kept in a cache per
+//! user.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,7 +13,7 @@
 //! let stack = DevStack::start(Options::all()).await?;
 //! println!("kafka on {}", stack.kafka_bootstrap()?);
 //! let database = stack.create_database("orders").await?;
-//! // A fault: Kafka is gone, and comes back on the same port with the same data.
+//! // A fault: Kafka crashes and restarts on the same port with the same data.
 //! stack.kafka()?.kill().await;
 //! stack.kafka()?.start().await?;
 //! # let _ = database;

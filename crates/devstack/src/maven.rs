@@ -12,7 +12,7 @@ use crate::process::{Child, Conditions, tail};
 const PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// What Maven calls an artifact.
+/// A Maven artifact.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Artifact {
     pub(crate) group: &'static str,
@@ -20,14 +20,14 @@ pub(crate) struct Artifact {
     pub(crate) version: &'static str,
 }
 
-/// Copies the artifacts and all they depend on into the directory.
+/// Copies the artifacts and their dependencies into the directory.
 pub(crate) async fn fetch(mvn: &Path, artifacts: &[Artifact], into: &Path) -> Result<(), StartError> {
     let pom = into.join("pom.xml");
     std::fs::write(&pom, pom_of(artifacts)).map_err(StartError::io("write", &pom))?;
     let names: Vec<String> =
         artifacts.iter().map(|artifact| format!("{} {}", artifact.name, artifact.version)).collect();
     let what = names.join(", ");
-    tracing::info!(artifacts = %what, "fetching through Maven, once");
+    tracing::info!(artifacts = %what, "fetching through Maven (once)");
     let mut command = Command::new(mvn);
     command.args(["-q".as_ref(), "-B".as_ref(), "-f".as_ref(), pom.as_os_str()]);
     command.arg(format!("{PLUGIN}:copy-dependencies"));
@@ -44,7 +44,7 @@ pub(crate) async fn fetch(mvn: &Path, artifacts: &[Artifact], into: &Path) -> Re
 
 /// Unpacks the archive of one artifact, named `group:name:version[:packaging[:classifier]]`, into the directory.
 pub(crate) async fn unpack(mvn: &Path, artifact: &str, into: &Path) -> Result<(), StartError> {
-    tracing::info!(artifact, "fetching through Maven, once");
+    tracing::info!(artifact, "fetching through Maven (once)");
     let mut command = Command::new(mvn);
     // In the directory: where Maven runs it would take up a pom.xml that has nothing to do with this.
     command.current_dir(into).args([
@@ -58,7 +58,7 @@ pub(crate) async fn unpack(mvn: &Path, artifact: &str, into: &Path) -> Result<()
     run(command, &Conditions::plain(), &step, &into.join("mvn.log"), PATIENCE).await
 }
 
-/// Runs a program that does one step of the preparation, to its end.
+/// Runs a program of the preparation and waits for its end.
 pub(crate) async fn run(
     command: Command,
     conditions: &Conditions,

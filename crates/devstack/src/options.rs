@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
-/// What to start, and where.
+/// The parts to start, and their data.
 ///
 /// ```
 /// use aqueduct_devstack::{Options, Part};
 ///
-/// // Kafka is started on a free port, Postgres is one that runs already; no registry, no event store.
+/// // Kafka is started on a free port, Postgres is a running one; no registry, no event store.
 /// let options = Options {
 ///     kafka: Part::start(),
 ///     postgres: Part::Given("postgres://me@localhost/dev".to_owned()),
@@ -15,27 +15,27 @@ use std::path::PathBuf;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the parts keep what they store.
+    /// The directory of the parts' data.
     pub data: Data,
-    /// Where downloads and the Postgres template are kept. `None`: `AQUEDUCT_CACHE`, else `/var/cache/aqueduct`
-    /// for root (whose home is closed to the user Postgres runs as), else `aqueduct` in the user's cache directory.
+    /// The directory of downloads and of the Postgres template. `None`: `AQUEDUCT_CACHE`, else `/var/cache/aqueduct`
+    /// for root (whose home is closed to the user that Postgres runs as), else `aqueduct` in the user's cache directory.
     pub cache: Option<PathBuf>,
     /// Apache Kafka.
     pub kafka: Part,
     /// PostgreSQL 15 or later.
     pub postgres: Part,
-    /// Where the PostgreSQL binaries come from.
+    /// The source of the PostgreSQL binaries.
     pub postgres_from: PostgresFrom,
     /// The schema registry of this crate, in process.
     pub registry: Part,
     /// The event store of `aqueduct-devstore`, in process, durable in the data directory.
     pub event_store: Part,
-    /// Apicurio Registry, whose Confluent-compatible interface is what counts here, for tests against a second
-    /// registry. It keeps its schemas in memory. Not among [`all`](Options::all).
+    /// Apicurio Registry with its Confluent-compatible interface, for tests against a second registry. It keeps its
+    /// schemas in memory. Not included in [`all`](Options::all).
     pub apicurio: Part,
 }
 
-/// Where the parts keep what they store.
+/// The directory of the parts' data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Data {
     /// A new directory that is removed when the stack ends (after a SIGKILL: by the next start).
@@ -54,7 +54,7 @@ pub enum Part {
         /// The port on 127.0.0.1, or `None` for a free one.
         port: Option<u16>,
     },
-    /// Runs already, under this URL (for Kafka: its bootstrap servers). Nothing is started.
+    /// A running part with this URL (for Kafka: its bootstrap servers). Nothing is started.
     Given(String),
 }
 
@@ -76,12 +76,12 @@ impl Part {
     }
 }
 
-/// Where the PostgreSQL binaries come from.
+/// The source of the PostgreSQL binaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostgresFrom {
     /// From this machine if 15 or later is installed (on the `PATH`, or where Debian puts it), else through Maven.
     Machine,
-    /// Through Maven, whatever is installed. The environment variable `AQUEDUCT_POSTGRES_FROM=maven` has the same effect.
+    /// Through Maven, even if PostgreSQL is installed. The environment variable `AQUEDUCT_POSTGRES_FROM=maven` has the same effect.
     Maven,
 }
 
@@ -97,7 +97,7 @@ impl Options {
         }
     }
 
-    /// No part; the start for a choice of parts by `..Options::none()`.
+    /// No part; for a choice of parts with `..Options::none()`.
     pub fn none() -> Self {
         Self {
             data: Data::Temporary,

@@ -5,7 +5,7 @@ use crate::error::{Missing, StartError};
 use crate::options::{Data, Options, Part};
 use crate::{apicurio, event_store, kafka, port, postgres, registry, tools};
 
-/// What is needed for the parts to be started, found before anything is.
+/// The prerequisites of the parts, checked before anything is started.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) kafka: Option<kafka::Plan>,

@@ -2,10 +2,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::StartError;
 
-/// A loopback port for `part`: the one asked for, or a free one.
+/// A loopback port for `part`: the configured one, or a free one.
 ///
-/// Nothing holds a free one until the part listens on it. It lies below the range from which the kernel takes ports
-/// for outgoing connections, so that a part which was stopped finds its port free when it starts again.
+/// A free port is not reserved until the part listens on it. It is below the range of ephemeral ports, so that a stopped
+/// part finds its port free when it restarts.
 pub(crate) fn choose(part: &'static str, wanted: Option<u16>) -> Result<u16, StartError> {
     if let Some(port) = wanted {
         return if is_free(port) { Ok(port) } else { Err(StartError::PortInUse { part, port }) };
@@ -21,7 +21,7 @@ pub(crate) fn choose(part: &'static str, wanted: Option<u16>) -> Result<u16, Sta
     Err(StartError::PortInUse { part, port: FROM })
 }
 
-/// Starts something on the port asked for, or on a free one: then on another, where somebody else was faster.
+/// Starts a part on the configured port, or on a free one: if another process took that one meanwhile, on another.
 pub(crate) async fn start_on<T>(
     part: &'static str,
     wanted: Option<u16>,

@@ -25,10 +25,10 @@ pub(crate) use binaries::Binaries;
 pub(crate) use user::{check_reach, run_as};
 
 pub(crate) const PART: &str = "postgres";
-/// The superuser of the cluster, and the database that exists from the beginning.
+/// The superuser of the cluster, and the initial database.
 const OWNER: &str = "aqueduct";
 
-/// What the preflight found.
+/// The result of the preflight check.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) binaries: Binaries,
@@ -84,7 +84,7 @@ fn home(data: &DataDir) -> PathBuf {
     data.path().join("postgres")
 }
 
-/// Where a stack with this data directory keeps the cluster.
+/// The directory of the cluster in this data directory.
 pub(crate) fn cluster_in(data: &Path) -> PathBuf {
     data.join("postgres/cluster")
 }
@@ -122,7 +122,7 @@ fn definition(
     })
 }
 
-/// The path of an open directory that works for every user, whatever is closed on the way to it (root's home is).
+/// A path of an open directory that works for every user, even if a parent is inaccessible (root's home is).
 fn by_descriptor(open: &File) -> String {
     format!("/proc/self/fd/{}", open.as_raw_fd())
 }
@@ -134,7 +134,7 @@ async fn set_up(connection: &PgConnectOptions, password: &str) -> Result<(), sql
     connection.close().await
 }
 
-/// Creates a database beside the one that `server` names, and returns its URL.
+/// Creates a database on the server of the URL `server` and returns its URL.
 pub(crate) async fn create_database(server: &str, name: &str) -> Result<String, sqlx::Error> {
     let options: PgConnectOptions = server.parse()?;
     let options = options.disable_statement_logging();

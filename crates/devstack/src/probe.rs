@@ -7,12 +7,12 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::port;
 
-/// How a part shows that it serves.
+/// How a part shows that it is ready.
 #[derive(Debug, Clone)]
 pub(crate) enum Probe {
-    /// It names a broker that serves.
+    /// It returns the metadata of a ready broker.
     Kafka(u16),
-    /// It answers a request for this path with 200.
+    /// It responds to a request for this path with 200.
     Http(u16, String),
     /// It answers a query.
     Postgres(Box<PgConnectOptions>),
@@ -61,10 +61,10 @@ fn http_answers(port: u16, path: &str) -> std::io::Result<bool> {
     Ok(status.ends_with(b" 200"))
 }
 
-/// Asks by `Metadata` version 1 (key 3, correlation id 7, no client id, no topics) whether there is a broker.
+/// Requests `Metadata` version 1 (key 3, correlation id 7, no client id, no topics) to see whether there is a broker.
 ///
-/// The port opens before the controller lets the broker serve. A client that connects between the two is told of no
-/// broker, and librdkafka may then wait for its next look, long after.
+/// The port opens before the controller unfences the broker. A client that connects in between is told that there is no
+/// broker, and librdkafka may then wait long for its next metadata refresh.
 fn kafka_answers(port: u16) -> std::io::Result<bool> {
     const REQUEST: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
     let mut stream = connect(port)?;

@@ -18,9 +18,9 @@ use nix::sys::prctl;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::{Gid, Pid, Uid};
 
-/// How often a child is looked at while something waits for it.
+/// How often a child is polled while something waits for it.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
-/// How long a killed process may take to go: one that waits for a disk can take a while.
+/// Time-out of the end of a killed process: one that waits for a disk can take a while.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The user a child runs as when this process is root.
@@ -34,10 +34,10 @@ pub struct RunAs {
     pub name: String,
 }
 
-/// How to run a child: what is common to all of them.
+/// The common settings of a child.
 #[derive(Debug, Clone)]
 pub struct Conditions {
-    /// Who it runs as, where it is not the user of this process.
+    /// The user it runs as, if that is not the user of this process.
     pub user: Option<RunAs>,
     /// Sent to the child when this process dies, and when the child is dropped.
     pub abort: Signal,
@@ -46,7 +46,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// The same user, killed outright, inheriting nothing.
+    /// The same user, SIGKILL, no inherited files.
     pub fn plain() -> Self {
         Self { user: None, abort: Signal::SIGKILL, inherit: Vec::new() }
     }
@@ -95,7 +95,7 @@ impl Child {
         self.inner.id()
     }
 
-    /// How the child ended, or `None` while it runs.
+    /// The exit status of the child, or `None` while it runs.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.inner.try_wait()
     }
@@ -112,15 +112,15 @@ impl Child {
         }
     }
 
-    /// Sends a signal to the child itself. Does nothing once it has been reaped: its id may be another's by then.
+    /// Sends a signal to the child. Does nothing after it has been reaped: its id may belong to another process.
     pub fn signal(&mut self, signal: Signal) {
         if matches!(self.ended(), Ok(None)) {
             let _ = signal::kill(raw_pid(self.inner.id()), signal);
         }
     }
 
-    /// Kills the child and every process below it, as a crash of the machine would, and waits until all are gone:
-    /// a server does not start again while one of them holds its shared memory or its port.
+    /// Kills the child and all its descendants, as a crash of the machine would, and waits until all are gone: a server
+    /// does not restart while one of them holds its shared memory or its port.
     pub(crate) fn kill_tree(&mut self) {
         // Stopped, it neither starts another process nor notices that those below it die.
         self.signal(Signal::SIGSTOP);
@@ -157,7 +157,7 @@ impl Drop for Child {
     }
 }
 
-/// Arranges what has to happen between fork and exec.
+/// Sets up what must happen between fork and exec.
 fn prepare(command: &mut Command, conditions: &Conditions) {
     let parent = Pid::this();
     let abort = conditions.abort;
@@ -207,7 +207,7 @@ fn descendants(root: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-/// Whether a process can still hold anything: one that has died and is not reaped yet can't.
+/// Whether a process can still hold resources: a zombie can't.
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     let state =
@@ -219,7 +219,7 @@ fn raw_pid(pid: u32) -> Pid {
     Pid::from_raw(pid.cast_signed())
 }
 
-/// The last lines of a log, for an error message. Empty where the log can't be read.
+/// The last lines of a log, for an error message. Empty if the log can't be read.
 pub fn tail(log: &Path) -> String {
     const LINES: usize = 20;
     let text =
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_and_its_children_are_killed_as_one() {
+    fn kill_tree_kills_all_descendants() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
         let mut command = Command::new("sh");

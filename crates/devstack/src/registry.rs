@@ -1,6 +1,6 @@
 //! A schema registry with the part of Confluent's HTTP interface that clients use, for development and tests.
 //!
-//! Avro only. What is registered is on disk before it is answered, in a file of JSON lines; ids never change.
+//! Avro only. A registered schema is on disk before the response is sent, in a file of JSON lines; ids never change.
 
 use std::future::IntoFuture;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ mod store;
 
 pub(crate) const PART: &str = "registry";
 
-/// A registry that listens on the port and keeps its schemas in the file. It does not serve yet.
+/// A registry that listens on the port and keeps its schemas in the file. It does not accept requests yet.
 pub(crate) fn registry(port: u16, file: PathBuf) -> Embedded {
     Embedded::new(
         PART,

@@ -9,8 +9,8 @@ use crate::probe::Probe;
 use crate::process::{Child, Conditions, tail};
 use crate::{EndedError, StartError};
 
-/// A started part: a child process that can be stopped, killed and started again on the same port and data, which is
-/// what tests of faults need. All of this is serialised: a second caller waits for the first.
+/// A started part: a child process that can be stopped, killed and restarted on the same port and data, for tests of
+/// faults. These operations are serialized: a second caller waits for the first.
 #[derive(Debug)]
 pub struct Server {
     part: &'static str,
@@ -30,7 +30,7 @@ pub(crate) struct Definition {
     pub(crate) arguments: Vec<std::ffi::OsString>,
     pub(crate) environment: Vec<(&'static str, String)>,
     pub(crate) conditions: Conditions,
-    /// Asks for an orderly end.
+    /// The signal for a graceful shutdown.
     pub(crate) stop_by: Signal,
     pub(crate) probe: Probe,
     pub(crate) log: PathBuf,
@@ -60,7 +60,7 @@ impl Server {
         self.probe = probe;
     }
 
-    /// Starts it on the same port and data as before and waits until it serves. Does nothing if it runs.
+    /// Starts it on the same port and data as before and waits until it is ready. Does nothing if it runs.
     pub async fn start(&self) -> Result<(), StartError> {
         let mut running = self.running.lock().await;
         if let Some(child) = running.as_mut()
@@ -84,7 +84,7 @@ impl Server {
         Ok(())
     }
 
-    /// Ends it in order. A part that does not end within a minute is killed. Does nothing if it does not run.
+    /// Stops it gracefully. A part that does not end within a minute is killed. Does nothing if it does not run.
     pub async fn stop(&self) {
         let Some(mut child) = self.running.lock().await.take() else { return };
         child.signal(self.stop_by);
@@ -98,20 +98,19 @@ impl Server {
         }
     }
 
-    /// Kills it by SIGKILL, together with the processes below it, and waits until they are gone. Does nothing if it
-    /// does not run.
+    /// Kills it and its descendants with SIGKILL, and waits until they are gone. Does nothing if it does not run.
     pub async fn kill(&self) {
         if let Some(mut child) = self.running.lock().await.take() {
             child.kill_tree();
         }
     }
 
-    /// Whether its process is there.
+    /// Whether its process runs.
     pub async fn is_running(&self) -> bool {
         self.running.lock().await.as_mut().is_some_and(|child| matches!(child.ended(), Ok(None)))
     }
 
-    /// Fails if it has ended though nobody stopped or killed it.
+    /// Fails if it has ended without having been stopped or killed.
     pub(crate) async fn check(&self) -> Result<(), EndedError> {
         let mut running = self.running.lock().await;
         let Some(Ok(Some(status))) = running.as_mut().map(Child::ended) else { return Ok(()) };
@@ -119,12 +118,12 @@ impl Server {
         Err(EndedError { part: self.part, status, tail: tail(&log), log })
     }
 
-    /// The id of its process, if that is there.
+    /// The id of its process, if it runs.
     pub async fn pid(&self) -> Option<u32> {
         self.running.lock().await.as_ref().map(Child::pid)
     }
 
-    /// The file that holds what it wrote.
+    /// The file of its output.
     pub fn log(&self) -> &Path {
         &self.log
     }

@@ -13,7 +13,7 @@ pub(crate) enum Slot<T> {
     Started(T, Url),
 }
 
-/// A URL. It may hold a password, so it is not shown.
+/// A URL. It may contain a password, so `Debug` does not show it.
 pub(crate) struct Url(String);
 
 impl fmt::Debug for Url {

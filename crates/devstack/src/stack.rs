@@ -12,7 +12,7 @@ use crate::server::Server;
 use crate::slot::Slot;
 use crate::{apicurio, event_store, kafka, postgres, registry};
 
-/// The running parts. [`shutdown`](Self::shutdown) ends them in order; dropping it kills them.
+/// The running parts. [`shutdown`](Self::shutdown) stops them in order; dropping the stack kills them.
 ///
 /// A stack may be shared by the tests of a binary, in a static: no part depends on the asynchronous runtime that
 /// started it, and the kernel ends the parts with the process.
@@ -28,11 +28,11 @@ pub struct DevStack {
 }
 
 impl DevStack {
-    /// Starts what the options ask for and waits until all of it serves. Dropping the future kills what it started.
+    /// Starts the parts of the options and waits until all are ready. Dropping the future kills what it started.
     ///
     /// # Errors
-    /// What is missing on this machine, a port or data directory that is in use: found before anything is started.
-    /// Where a part does not start, those that did are ended again, and the error holds the end of its log.
+    /// Missing programs, and a port or data directory that is in use, are reported before anything is started. If a part
+    /// does not start, the others are stopped, and the error contains the end of its log.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let cache = Cache::locate(options.cache.as_deref());
         let plan = Plan::make(&options, &cache)?;
@@ -65,7 +65,7 @@ impl DevStack {
         Ok(Self { kafka, postgres, registry, event_store, apicurio, data })
     }
 
-    /// Ends all parts in order, and waits until they have ended. Temporary data is removed.
+    /// Stops all parts in order and waits for their end. Temporary data is removed.
     pub async fn shutdown(self) {
         // No part is a client of another.
         let Self { kafka, postgres, registry, event_store, apicurio, data } = self;
@@ -73,7 +73,7 @@ impl DevStack {
         drop(data);
     }
 
-    /// Fails if a part that was started as a process has ended by itself. Nothing starts it again.
+    /// Fails if a part that was started as a process has ended unexpectedly. It is not restarted.
     pub async fn check(&self) -> Result<(), EndedError> {
         for slot in [&self.kafka, &self.postgres, &self.apicurio] {
             if let Slot::Started(server, _) = slot {
@@ -88,7 +88,7 @@ impl DevStack {
         self.kafka.url(kafka::PART)
     }
 
-    /// The URL of the Postgres database `aqueduct`, or the one given. It holds a password: do not log it.
+    /// The URL of the Postgres database `aqueduct`, or the one given. It contains a password: do not log it.
     pub fn postgres_url(&self) -> Result<&str, PartError> {
         self.postgres.url(postgres::PART)
     }
@@ -108,49 +108,49 @@ impl DevStack {
         self.apicurio.url(apicurio::PART)
     }
 
-    /// Kafka, to be stopped, killed and started again.
+    /// Kafka, to stop, kill and restart it.
     pub fn kafka(&self) -> Result<&Server, PartError> {
         self.kafka.control(kafka::PART)
     }
 
-    /// Postgres, to be stopped, killed and started again.
+    /// Postgres, to stop, kill and restart it.
     pub fn postgres(&self) -> Result<&Server, PartError> {
         self.postgres.control(postgres::PART)
     }
 
-    /// The schema registry, to be stopped, killed and started again.
+    /// The schema registry, to stop, kill and restart it.
     pub fn registry(&self) -> Result<&Embedded, PartError> {
         self.registry.control(registry::PART)
     }
 
-    /// The event store, to be stopped, killed and started again.
+    /// The event store, to stop, kill and restart it.
     pub fn event_store(&self) -> Result<&Embedded, PartError> {
         self.event_store.control(event_store::PART)
     }
 
-    /// Apicurio, to be stopped, killed and started again. It forgets its schemas.
+    /// Apicurio, to stop, kill and restart it. It forgets its schemas.
     pub fn apicurio(&self) -> Result<&Server, PartError> {
         self.apicurio.control(apicurio::PART)
     }
 
     /// Creates a database on the stack's Postgres, started or given, and returns its URL: one server is enough for
-    /// many tests that must not see each other.
+    /// many isolated tests.
     ///
     /// # Errors
-    /// There is no Postgres, it cannot be reached, or it has a database of that name.
+    /// The stack has no Postgres, Postgres can't be reached, or the database exists.
     pub async fn create_database(&self, name: &str) -> Result<String, CreateDatabaseError> {
         let server = self.postgres_url()?;
         let failed = |source| CreateDatabaseError::Refused { name: name.to_owned(), source };
         postgres::create_database(server, name).await.map_err(failed)
     }
 
-    /// Where the parts keep their data and logs.
+    /// The directory of the parts' data and logs.
     pub fn data_dir(&self) -> &Path {
         self.data.path()
     }
 }
 
-/// Why a database was not created.
+/// A database could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateDatabaseError {
@@ -162,7 +162,7 @@ pub enum CreateDatabaseError {
     Refused {
         /// The database.
         name: String,
-        /// What Postgres said.
+        /// Postgres's error.
         #[source]
         source: sqlx::Error,
     },

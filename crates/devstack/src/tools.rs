@@ -1,4 +1,4 @@
-//! The programs that have to be installed, found before anything is started.
+//! The programs that must be installed, looked up before anything is started.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub(crate) fn java() -> Result<PathBuf, Missing> {
     }
 }
 
-/// Maven, which fetches what the cache does not hold.
+/// Maven, which fetches what is not in the cache.
 pub(crate) fn maven(needed_for: &str) -> Result<PathBuf, Missing> {
     const INSTALL: &str = "install Maven: `apt-get install maven` on Debian or Ubuntu, else from your distribution or https://maven.apache.org";
     on_path("mvn").ok_or_else(|| Missing {
@@ -49,7 +49,7 @@ pub(crate) fn maven(needed_for: &str) -> Result<PathBuf, Missing> {
     })
 }
 
-/// What the command writes to either stream, if it succeeds.
+/// The output of the command on both streams, if it succeeds.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     let text = [output.stdout, output.stderr].concat();
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn java_versions_of_both_kinds_are_read() {
+    fn both_forms_of_java_versions_are_parsed() {
         assert_eq!(java_version("openjdk version \"17.0.15\" 2025-04-15"), Some(17));
         assert_eq!(java_version("Picked up X\nopenjdk version \"25\" 2025-09-16"), Some(25));
         assert_eq!(java_version("java version \"1.8.0_392\""), Some(8));

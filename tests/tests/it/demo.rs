@@ -93,7 +93,7 @@ async fn a_run_that_was_killed_is_resumed_and_completed() {
         }
         let status = running.wait(PATIENCE).await.unwrap().unwrap();
         let said = std::fs::read_to_string(&log).unwrap();
-        let by_itself = said.contains("kafka has ended by itself");
+        let by_itself = said.contains("kafka has ended unexpectedly");
         assert_eq!(by_itself, matches!(fault, Fault::Kafka), "{status}: {said}");
         assert!(!by_itself || status.code() == Some(1), "{status}");
     }

@@ -14,10 +14,10 @@ use crate::tools;
 
 const OLDEST: u32 = 15;
 const DEBIAN: &str = "/usr/lib/postgresql";
-/// Of the binaries that come through Maven.
+/// The version of the binaries from Maven.
 const VERSION: &str = "16.9.0";
 
-/// Where `postgres` and `initdb` are, or come from.
+/// The source of `postgres` and `initdb`.
 #[derive(Debug, Clone)]
 pub(crate) enum Binaries {
     Installed { dir: PathBuf, version: String },
@@ -56,7 +56,7 @@ impl Binaries {
         }
     }
 
-    /// A directory that whoever runs the programs has to be able to enter.
+    /// A directory that the user who runs the programs must be able to enter.
     pub(crate) fn place<'a>(&'a self, cache: &'a Cache) -> &'a Path {
         match self {
             Self::Installed { dir, .. } => dir,
@@ -112,7 +112,7 @@ async fn unpack(dir: PathBuf) -> Result<(), StartError> {
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
-/// Directories that the archive does not list got their mode from our umask.
+/// Directories that the archive does not list have the mode of our umask.
 fn let_everybody_enter(dir: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(dir, Permissions::from_mode(0o755))?;
     for entry in std::fs::read_dir(dir)? {
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read() {
+    fn versions_are_parsed() {
         let version = version_in("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n").unwrap();
         assert_eq!((version.as_str(), major(&version)), ("15.18", Some(15)));
         assert_eq!(version_in("postgres (PostgreSQL) 18beta1\n").as_deref().and_then(major), Some(18));

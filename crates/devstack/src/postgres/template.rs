@@ -17,7 +17,8 @@ use crate::cache::Cache;
 use crate::maven;
 use crate::process::{Conditions, RunAs};
 
-/// Makes `cluster` a copy of the template; returns the password of its superuser. If `durable`, it is on disk then.
+/// Copies the template to `cluster` and returns the password of its superuser. If `durable`, the copy is synced to
+/// disk.
 pub(super) async fn copy(
     bin: &Path,
     version: &str,
@@ -43,7 +44,7 @@ pub(super) async fn copy(
 }
 
 async fn make(bin: &Path, user: Option<&RunAs>, dir: &Path) -> Result<(), StartError> {
-    tracing::info!("initialising a postgres cluster, once");
+    tracing::info!("initializing a postgres cluster (once)");
     let cluster = dir.join("cluster");
     let password = dir.join("password");
     create_private(&cluster)?;
@@ -96,7 +97,7 @@ fn copy_dir(from: &Path, to: &Path, user: Option<&RunAs>) -> Result<(), StartErr
     give(to, user)
 }
 
-/// A directory as Postgres wants its own: closed to others, whatever the umask says.
+/// Creates a directory with the mode that Postgres requires, whatever the umask is.
 fn create_private(dir: &Path) -> Result<(), StartError> {
     let create = || {
         DirBuilder::new().mode(0o700).create(dir)?;

@@ -7,9 +7,9 @@ use crate::StartError;
 use crate::error::Missing;
 use crate::process::RunAs;
 
-/// Who Postgres runs as: it refuses root, so then another user; else ourselves (`None`).
+/// The user that Postgres runs as: it refuses root, so another user if this process is root, else `None`.
 ///
-/// A cluster that exists already keeps its owner.
+/// An existing cluster keeps its owner.
 pub(crate) fn run_as(cluster: &Path) -> Result<Option<RunAs>, Missing> {
     if !Uid::effective().is_root() {
         return Ok(None);
@@ -29,8 +29,8 @@ pub(crate) fn run_as(cluster: &Path) -> Result<Option<RunAs>, Missing> {
     Ok(Some(RunAs { uid: user.uid, gid: user.gid, name: user.name }))
 }
 
-/// Whether the user can enter every directory on the way to `path`, and it, as far as they exist: what is missing
-/// will be made so that everybody can.
+/// Whether the user can enter `path` and all its parents, as far as they exist: missing directories will be created
+/// accessible to everyone.
 pub(crate) fn check_reach(user: &RunAs, path: &Path) -> Result<(), StartError> {
     for dir in path.ancestors() {
         let Ok(meta) = dir.metadata() else { continue };

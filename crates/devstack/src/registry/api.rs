@@ -15,7 +15,8 @@ use super::store::{Found, Store, Which};
 
 /// The largest request in bytes; a larger one is refused with 413.
 const LARGEST: usize = 1024 * 1024;
-/// What is read of one, so that the client gets to read the refusal: beyond it the connection is cut.
+/// Bytes of a too large request that are still read, so that the client can read the error: beyond them the
+/// connection is closed.
 const READ: usize = 8 * LARGEST;
 
 /// Several workers serve requests; the store changes under one lock, its write to disk included.

@@ -2,7 +2,7 @@ use apache_avro::Schema;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use serde::{Deserialize, Serialize};
 
-/// How a new schema of a subject has to fit its earlier ones.
+/// The compatibility level of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum Level {
@@ -16,7 +16,7 @@ pub(super) enum Level {
 }
 
 impl Level {
-    /// Whether every earlier version counts, not only the latest.
+    /// Whether all earlier versions are checked, not only the latest.
     pub(super) fn is_transitive(self) -> bool {
         matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
     }

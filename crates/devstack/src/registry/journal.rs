@@ -77,7 +77,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Drops what stands behind the last complete change.
+    /// Truncates the file after the last complete change.
     fn rewind_to_end(&mut self) -> std::io::Result<()> {
         self.file.set_len(self.end)?;
         self.file.seek(SeekFrom::Start(self.end))?;

@@ -14,7 +14,7 @@ pub(super) struct Sent {
     pub(super) references: Vec<Reference>,
 }
 
-/// Where a name that the schema uses is defined.
+/// A reference to the subject and version that define a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct Reference {
     pub(super) name: String,
@@ -27,7 +27,7 @@ fn or_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Reference>,
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-/// What makes two schemas the same one: the JSON without its spelling, and the references.
+/// The identity of a schema: its normalized JSON, and its references.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     text: String,

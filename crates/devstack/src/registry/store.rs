@@ -9,7 +9,7 @@ use super::journal::{Change, Journal};
 use super::schemas::{Identity, Sent};
 use crate::StartError;
 
-/// Subjects, versions and schemas. A schema has one id, in whatever subjects it stands.
+/// Subjects, versions and schemas. A schema has the same id in all subjects.
 #[derive(Debug)]
 pub(super) struct Store {
     journal: Journal,
@@ -28,7 +28,7 @@ struct State {
 struct Subject {
     versions: BTreeMap<u32, Version>,
     level: Option<Level>,
-    /// The highest version there ever was: a deleted one's number is not used again.
+    /// The highest version so far: numbers of deleted versions are not reused.
     last: u32,
 }
 
@@ -38,7 +38,7 @@ struct Version {
     deleted: bool,
 }
 
-/// Which version of a subject is meant.
+/// The requested version of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     Latest,
@@ -60,7 +60,7 @@ impl Store {
         Ok(Self { journal, state })
     }
 
-    /// Registers the schema under the subject and returns its id: the same one if it stands there already.
+    /// Registers the schema under the subject and returns its id: the same one if it is already registered there.
     pub(super) fn register(&mut self, subject: &str, sent: Sent) -> Result<u32, Refusal> {
         let identity = sent.identity()?;
         if let Some((_, version)) = self.state.standing(subject, &identity) {
@@ -80,7 +80,7 @@ impl Store {
         Ok(id)
     }
 
-    /// The version under which this schema stands in the subject.
+    /// The version of this schema in the subject.
     pub(super) fn look_up(&self, subject: &str, sent: &Sent) -> Result<Found<'_>, Refusal> {
         let identity = sent.identity()?;
         self.versions(subject, false)?;
@@ -120,7 +120,7 @@ impl Store {
         self.state.schemas.get(&id).ok_or(Refusal::NoSchema)
     }
 
-    /// Subjects and versions under which a schema stands.
+    /// The subjects and versions of a schema.
     pub(super) fn usages(&self, id: u32) -> Result<Vec<(&str, u32)>, Refusal> {
         self.schema(id)?;
         let subjects = self.state.subjects.iter();
