@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use crate::{event::TOMBSTONE_REVISION, metadata::StreamMetadata, recent::RecentIds};
+use crate::event::TOMBSTONE_REVISION;
+use crate::metadata::StreamMetadata;
+use crate::recent::RecentIds;
 
 /// What a writer expects a stream to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

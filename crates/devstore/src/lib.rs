@@ -23,6 +23,7 @@
 //! # Ok(()) }
 //! ```
 
+mod change;
 mod event;
 mod expected;
 mod filter;

@@ -9,15 +9,13 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::{
-    event::{METADATA_TYPE, Record, TOMBSTONE_REVISION, TOMBSTONE_TYPE},
-    expected::{Decision, Expected, Head, decide},
-    metadata::{self, StreamMetadata, described_by, metadata_stream},
-    reader,
-    recent::{self, RecentIds},
-    storage::{Direction, StorageError, Store},
-    writer::{Change, NewEvent, Refused, Written},
-};
+use crate::change::{Change, NewEvent, Refused, Written};
+use crate::event::{METADATA_TYPE, Record, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
+use crate::expected::{Decision, Expected, Head, decide};
+use crate::metadata::{self, StreamMetadata, described_by, metadata_stream};
+use crate::reader;
+use crate::recent::{self, RecentIds};
+use crate::storage::{Direction, StorageError, Store};
 
 /// Stream states held in memory; beyond it they are dropped and read again when needed.
 const HEADS: usize = 200_000;

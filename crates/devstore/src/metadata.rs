@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::{
-    event::{Record, TOMBSTONE_REVISION},
-    storage::{Direction, StorageError, Store},
-};
+use crate::event::{Record, TOMBSTONE_REVISION};
+use crate::storage::{Direction, StorageError, Store};
 
 /// The rules in force for a stream: the last event of its metadata stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

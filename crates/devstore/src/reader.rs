@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{
-    event::{Record, TOMBSTONE_REVISION},
-    metadata::{StreamMetadata, described_by},
-    storage::{Direction, StorageError, Store},
-};
+use crate::event::{Record, TOMBSTONE_REVISION};
+use crate::metadata::{StreamMetadata, described_by};
+use crate::storage::{Direction, StorageError, Store};
 
 /// One page of a stream.
 #[derive(Debug)]
@@ -127,7 +125,8 @@ fn visible(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::FIRST_POSITION, storage::Memory};
+    use crate::event::FIRST_POSITION;
+    use crate::storage::Memory;
 
     fn tombstone(position: u64, stream: &str) -> Arc<Record> {
         Arc::new(Record {

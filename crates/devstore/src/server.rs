@@ -15,13 +15,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    grpc::{Discovery, GossipServer, MAX_MESSAGE, ServerFeaturesServer, StreamsServer, StreamsService},
-    http,
-    options::{Options, Storage},
-    storage::{Durable, Memory, StorageError, Store},
-    writer::{StartWriterError, Writer},
+use crate::grpc::{
+    Discovery, GossipServer, MAX_MESSAGE, ServerFeaturesServer, StreamsServer, StreamsService,
 };
+use crate::http;
+use crate::options::{Options, Storage};
+use crate::storage::{Durable, Memory, StorageError, Store};
+use crate::writer::{StartWriterError, Writer};
 
 /// How long calls that are not subscriptions may go on after the shutdown began.
 const GRACE: Duration = Duration::from_secs(5);

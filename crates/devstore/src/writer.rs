@@ -3,61 +3,18 @@
 
 use std::{sync::Arc, thread::JoinHandle};
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use uuid::Uuid;
 
-use crate::{
-    expected::Expected,
-    log::Log,
-    storage::{StorageError, Store},
-};
+use crate::change::{Change, Refused, Written};
+use crate::expected::Expected;
+use crate::log::Log;
+use crate::storage::{StorageError, Store};
 
 /// Changes that may wait; a caller beyond them waits to be let in.
 const QUEUE: usize = 4096;
 /// A commit is closed when it holds this much, so that the first change in it is not kept waiting.
 const COMMIT_CHANGES: usize = 1024;
 const COMMIT_BYTES: u64 = 4 << 20;
-
-/// An event as a client sends it.
-#[derive(Debug, Clone)]
-pub(crate) struct NewEvent {
-    pub(crate) id: Uuid,
-    pub(crate) kind: Arc<str>,
-    pub(crate) is_json: bool,
-    pub(crate) custom_metadata: Bytes,
-    pub(crate) data: Bytes,
-}
-
-#[derive(Debug)]
-pub(crate) enum Change {
-    Append(Vec<NewEvent>),
-    /// Soft: the next append opens the stream again.
-    Delete,
-    Tombstone,
-}
-
-/// What became of a change that was carried out, now or earlier.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Written {
-    /// The revision of the last event of the request, or of the stream if the request had none.
-    pub(crate) revision: Option<u64>,
-    /// Missing for a repetition of events that can't be read any more.
-    pub(crate) position: Option<u64>,
-}
-
-/// Why a change was not carried out.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refused {
-    #[error("the stream is not at the expected revision")]
-    WrongVersion { current: Option<u64> },
-    #[error("the stream is deleted")]
-    Deleted,
-    #[error("the event log can't be written, see the server's log")]
-    Storage,
-    #[error("the server is shutting down")]
-    Closed,
-}
 
 /// The writing thread could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -172,11 +129,13 @@ mod tests {
 
     use futures::FutureExt;
 
+    use bytes::Bytes;
+    use uuid::Uuid;
+
     use super::*;
-    use crate::{
-        event::Record,
-        storage::{Direction, Memory},
-    };
+    use crate::change::NewEvent;
+    use crate::event::Record;
+    use crate::storage::{Direction, Memory};
 
     /// Commits when it is told how each commit is to end, and reports how many events were in it.
     struct Scripted {

@@ -16,10 +16,9 @@ use super::{
         },
     },
 };
-use crate::{
-    expected::Expected,
-    writer::{Change, NewEvent, Refused, Writer, Written},
-};
+use crate::change::{Change, NewEvent, Refused, Written};
+use crate::expected::Expected;
+use crate::writer::Writer;
 
 pub(super) async fn append(
     writer: &Writer,

@@ -14,10 +14,9 @@ use super::{
         tombstone_req::options::ExpectedStreamRevision as TombstoneExpected, tombstone_resp,
     },
 };
-use crate::{
-    expected::Expected,
-    writer::{Change, Writer},
-};
+use crate::change::Change;
+use crate::expected::Expected;
+use crate::writer::Writer;
 
 pub(super) async fn delete(writer: &Writer, request: DeleteReq) -> Result<DeleteResp, Status> {
     let options = request.options.ok_or_else(no_options)?;

@@ -5,7 +5,9 @@ use tonic::{
     metadata::{MetadataMap, MetadataValue},
 };
 
-use crate::{expected::Expected, storage::StorageError, writer::Refused};
+use crate::change::Refused;
+use crate::expected::Expected;
+use crate::storage::StorageError;
 
 /// The data of one append may have this many bytes, as up to EventStoreDB 24.10.
 pub(super) const MAX_APPEND_BYTES: usize = 1 << 20;

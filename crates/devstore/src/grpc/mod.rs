@@ -10,6 +10,7 @@ mod output;
 mod proto;
 mod query;
 mod read;
+mod shared;
 mod streams;
 mod subscribe;
 

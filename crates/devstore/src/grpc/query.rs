@@ -20,10 +20,8 @@ use super::{
         },
     },
 };
-use crate::{
-    filter::{Filter, FilterOn, Matcher},
-    storage::Direction,
-};
+use crate::filter::{Filter, FilterOn, Matcher};
+use crate::storage::Direction;
 
 /// The window of a filter that gives none, as on the real server.
 const DEFAULT_WINDOW: u32 = 32;

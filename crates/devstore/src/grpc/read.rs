@@ -8,15 +8,13 @@ use super::{
     output::{Output, PAGE, Stop, event, response},
     proto::event_store::client::streams::read_resp::{Content, StreamNotFound},
     query::{Start, View},
-    streams::Shared,
+    shared::Shared,
 };
-use crate::{
-    event::TOMBSTONE_REVISION,
-    filter::Filter,
-    log::now,
-    reader::{self, StreamPage},
-    storage::Direction,
-};
+use crate::event::TOMBSTONE_REVISION;
+use crate::filter::Filter;
+use crate::log::now;
+use crate::reader::{self, StreamPage};
+use crate::storage::Direction;
 
 /// The page of the real server. It shows: an empty page is announced as a new first position.
 const FIRST_PAGE: u64 = 32;

@@ -3,7 +3,6 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures::Stream;
-use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -16,43 +15,14 @@ use super::{
     },
     query::{self, Query, View},
     read::{self, StreamRead},
+    shared::Shared,
     subscribe,
 };
-use crate::{
-    storage::{StorageError, Store},
-    writer::Writer,
-};
+use crate::storage::Store;
+use crate::writer::Writer;
 
 /// The largest message that is taken in. Above the append limit, so that the limit gives the error.
 pub(crate) const MAX_MESSAGE: usize = 17 << 20;
-
-/// What every call needs.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    store: Arc<dyn Store>,
-    writer: Writer,
-    /// All that holds the store outside of connections: done before the store is closed.
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Shared {
-    /// Reads on a thread that may block.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&dyn Store) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, Status> {
-        let store = self.store.clone();
-        match self.tasks.spawn_blocking(move || read(&*store)).await {
-            Ok(result) => result.map_err(errors::unreadable),
-            Err(_) => Err(errors::shutting_down()),
-        }
-    }
-
-    pub(super) fn end(&self) -> watch::Receiver<u64> {
-        self.writer.end()
-    }
-}
 
 pub(crate) struct StreamsService(Shared);
 

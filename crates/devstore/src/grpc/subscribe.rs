@@ -16,13 +16,11 @@ use super::{
         read_resp::{CaughtUp, Checkpoint, Content, SubscriptionConfirmation},
     },
     query::{CheckpointedFilter, Start, View},
-    streams::Shared,
+    shared::Shared,
 };
-use crate::{
-    log::now,
-    reader::{self, StreamPage},
-    storage::Direction,
-};
+use crate::log::now;
+use crate::reader::{self, StreamPage};
+use crate::storage::Direction;
 
 /// From one stream. Truncated events are left out while catching up; what comes later is all sent.
 pub(super) async fn stream(
