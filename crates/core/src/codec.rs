@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 
 /// Checks events before they are stored and reads stored events of any version. Implemented by `aqueduct-schema`
 /// on `.avsc` files. Both directions are plain JSON.

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{CommandId, Position, Revision, StreamName};
+use crate::ids::{CommandId, Revision, StreamName};
+use crate::position::Position;
 
 /// The metadata that this product stores with every event, as JSON. Names that begin with `$` are EventStoreDB's
 /// own: its `$by_correlation_id` projection reads them.

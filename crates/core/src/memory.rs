@@ -9,10 +9,10 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::{
-    AllItem, AppendError, Appended, EventStore, ExpectedRevision, NewEvent, Position, RecordedEvent,
-    Revision, StoreError, StreamName,
-};
+use crate::envelope::{NewEvent, RecordedEvent};
+use crate::ids::{Revision, StreamName};
+use crate::position::Position;
+use crate::store::{AllItem, AppendError, Appended, EventStore, ExpectedRevision, StoreError};
 
 /// [`EventStore`] without a server. Events live as long as the value; clones share them. It checks expected
 /// revisions, but does not implement duplicate event ids, soft deletes or truncation.

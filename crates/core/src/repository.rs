@@ -12,12 +12,15 @@ use lru::LruCache;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::aggregate::{Aggregate, DomainEvent};
+use crate::codec::{Codec, CodecError};
+use crate::envelope::{Metadata, NewEvent};
+use crate::error::ErrorKind;
+use crate::ids::{CommandId, Revision, StreamName};
 use crate::mapping::EventMapping;
+use crate::position::Position;
+use crate::store::{AppendError, EventStore, ExpectedRevision, StoreError};
 use crate::stored_event::{EventReader, UnreadableEvent};
-use crate::{
-    Aggregate, AppendError, Codec, CodecError, CommandId, DomainEvent, ErrorKind, EventStore,
-    ExpectedRevision, Metadata, NewEvent, Position, Revision, StoreError, StreamName,
-};
 
 /// A command with its ids and trace context.
 #[derive(Debug, Clone)]

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::{ErrorKind, NewEvent, Position, RecordedEvent, Revision, StreamName};
+use crate::envelope::{NewEvent, RecordedEvent};
+use crate::error::ErrorKind;
+use crate::ids::{Revision, StreamName};
+use crate::position::Position;
 
 /// The state of the stream that a writer expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

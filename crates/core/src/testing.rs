@@ -26,7 +26,7 @@ mod scripted;
 use std::fmt::Debug;
 
 pub use self::scripted::{Call, ScriptedStore};
-use crate::Aggregate;
+use crate::aggregate::Aggregate;
 
 /// An aggregate with a history.
 pub fn given<A: Aggregate>(history: impl IntoIterator<Item = A::Event>) -> Given<A> {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
-use crate::StartError;
 use crate::cache::Cache;
 use crate::data::DataDir;
+use crate::error::StartError;
 use crate::maven;
 use crate::port;
 use crate::probe::Probe;

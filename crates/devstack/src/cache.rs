@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::unistd::Uid;
 
-use crate::StartError;
+use crate::error::StartError;
 
 /// The cache of a user: directories that appear complete or not at all.
 #[derive(Debug, Clone)]

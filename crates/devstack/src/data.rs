@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::sys::signal;
 use nix::unistd::{Pid, Uid};
 
-use crate::{Data, StartError};
+use crate::error::StartError;
+use crate::options::Data;
 
 /// The locked directory of the parts.
 ///

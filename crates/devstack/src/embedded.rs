@@ -9,7 +9,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::{StartError, port};
+use crate::error::StartError;
+use crate::port;
 
 pub(crate) type Serving = Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
 pub(crate) type Starting = Pin<Box<dyn Future<Output = Result<Serving, StartError>> + Send>>;

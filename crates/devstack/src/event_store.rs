@@ -7,8 +7,8 @@ use aqueduct_devstore::{Handle, Options, StartError as StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
-use crate::StartError;
 use crate::embedded::{Embedded, Serving};
+use crate::error::StartError;
 
 pub(crate) const PART: &str = "event store";
 

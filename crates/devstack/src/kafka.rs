@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 
-use crate::StartError;
 use crate::cache::Cache;
 use crate::data::DataDir;
+use crate::error::StartError;
 use crate::maven::{self, Artifact};
 use crate::port;
 use crate::probe::Probe;

@@ -1,9 +1,15 @@
 use std::path::PathBuf;
 
+use crate::apicurio;
 use crate::cache::Cache;
 use crate::error::{Missing, StartError};
+use crate::event_store;
+use crate::kafka;
 use crate::options::{Data, Options, Part};
-use crate::{apicurio, event_store, kafka, port, postgres, registry, tools};
+use crate::port;
+use crate::postgres;
+use crate::registry;
+use crate::tools;
 
 /// The prerequisites of the parts, checked before anything is started.
 #[derive(Debug)]

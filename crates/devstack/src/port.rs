@@ -1,6 +1,6 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use crate::StartError;
+use crate::error::StartError;
 
 /// A loopback port for `part`: the configured one, or a free one.
 ///

@@ -9,9 +9,9 @@ use nix::sys::signal::Signal;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor};
 
-use crate::StartError;
 use crate::cache::Cache;
 use crate::data::DataDir;
+use crate::error::StartError;
 use crate::port;
 use crate::probe::Probe;
 use crate::process::{Conditions, RunAs};

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::StartError;
 use crate::embedded::{Embedded, Serving};
+use crate::error::StartError;
 
 mod answer;
 mod api;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tokio::sync::Mutex;
 
+use crate::error::{EndedError, StartError};
 use crate::probe::Probe;
 use crate::process::{Child, Conditions, tail};
-use crate::{EndedError, StartError};
 
 /// A started part: a child process that can be stopped, killed and restarted on the same port and data, for tests of
 /// faults. These operations are serialized: a second caller waits for the first.

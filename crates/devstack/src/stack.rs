@@ -2,15 +2,19 @@ use std::path::Path;
 
 use sqlx::ConnectOptions;
 
+use crate::apicurio;
 use crate::cache::Cache;
 use crate::data::DataDir;
 use crate::embedded::Embedded;
 use crate::error::{EndedError, PartError, StartError};
+use crate::event_store;
+use crate::kafka;
 use crate::options::{Options, Part};
 use crate::plan::Plan;
+use crate::postgres;
+use crate::registry;
 use crate::server::Server;
 use crate::slot::Slot;
-use crate::{apicurio, event_store, kafka, postgres, registry};
 
 /// The running parts. [`shutdown`](Self::shutdown) stops them in order; dropping the stack kills them.
 ///

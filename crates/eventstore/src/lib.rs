@@ -51,6 +51,7 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(feature = "bench")]
 pub mod bench;
 mod connection;
 mod connection_string;
@@ -61,6 +62,7 @@ mod nodelay;
 mod options;
 mod peers;
 mod pool;
+mod shared;
 mod store;
 mod subscription;
 mod unending;

@@ -14,14 +14,15 @@ use tokio::time::{Instant, timeout};
 
 use crate::connection::Connection;
 use crate::error::{Operation, is_consumer_too_slow};
+use crate::event;
+use crate::metrics;
 use crate::pool::Lease;
-use crate::store::Inner;
+use crate::shared::Shared;
 use crate::unending::{Guarded, Unwound};
-use crate::{event, metrics};
 
 /// Spawns its task at the first poll.
 pub(crate) fn stream(
-    store: Arc<Inner>,
+    store: Arc<Shared>,
     after: Option<Position>,
 ) -> BoxStream<'static, Result<AllItem, StoreError>> {
     stream::once(async move {
@@ -34,7 +35,7 @@ pub(crate) fn stream(
 }
 
 struct Task {
-    store: Arc<Inner>,
+    store: Arc<Shared>,
     items: mpsc::Sender<Result<AllItem, StoreError>>,
     progress: Progress,
 }

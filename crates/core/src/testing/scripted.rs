@@ -5,10 +5,11 @@ use std::fmt;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 
-use crate::{
-    AllItem, AppendError, Appended, ErrorKind, EventStore, ExpectedRevision, NewEvent, Position,
-    RecordedEvent, Revision, StoreError, StreamName,
-};
+use crate::envelope::{NewEvent, RecordedEvent};
+use crate::error::ErrorKind;
+use crate::ids::{Revision, StreamName};
+use crate::position::Position;
+use crate::store::{AllItem, AppendError, Appended, EventStore, ExpectedRevision, StoreError};
 
 /// A call to an event store, as a script sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{JARS, java_arguments, properties};
-use crate::StartError;
 use crate::cache::Cache;
+use crate::error::StartError;
 use crate::maven;
 use crate::process::Conditions;
 

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use lzma_rust2::XzReader;
 
-use crate::StartError;
 use crate::cache::Cache;
 use crate::error::Missing;
+use crate::error::StartError;
 use crate::maven;
 use crate::options::PostgresFrom;
 use crate::tools;

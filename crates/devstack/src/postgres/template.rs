@@ -12,8 +12,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{OWNER, by_descriptor};
-use crate::StartError;
 use crate::cache::Cache;
+use crate::error::StartError;
 use crate::maven;
 use crate::process::{Conditions, RunAs};
 

@@ -3,8 +3,8 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid, User};
 
-use crate::StartError;
 use crate::error::Missing;
+use crate::error::StartError;
 use crate::process::RunAs;
 
 /// The user that Postgres runs as: it refuses root, so another user if this process is root, else `None`.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compatibility::Level;
 use super::schemas::Sent;
-use crate::StartError;
+use crate::error::StartError;
 
 /// One change of the registry: a line of its file.
 #[derive(Debug, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use super::answer::Refusal;
 use super::compatibility::Level;
 use super::journal::{Change, Journal};
 use super::schemas::{Identity, Sent};
-use crate::StartError;
+use crate::error::StartError;
 
 /// Subjects, versions and schemas. A schema has the same id in all subjects.
 #[derive(Debug)]
