@@ -1,4 +1,4 @@
-//! May this append be written? The rules of expected revisions and of repeated appends.
+//! The rules of expected revisions and of duplicate appends.
 
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ impl Expected {
         }
     }
 
-    /// Whether more was written to a stream than the writer knows of: then it may be a repetition.
+    /// Whether more was written to a stream than the writer knows of: then it may be a duplicate.
     pub(crate) fn is_behind(self, head: &Head) -> bool {
         self.events_before().is_some_and(|before| before < head.events())
     }
@@ -61,10 +61,10 @@ impl Head {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Write, and open the stream again if it was soft-deleted.
+    /// Write, and reopen the stream if it was soft-deleted.
     Write,
     /// All of it was written before, up to this revision.
-    Repetition {
+    Duplicate {
         last: u64,
     },
     WrongVersion,
@@ -74,7 +74,7 @@ pub(crate) enum Decision {
 /// Decides about an append of events with these ids.
 ///
 /// `exists` says whether the stream has events or metadata; `id_at` gives the id of its event at a
-/// revision and is asked only where a repetition is possible.
+/// revision and is asked only where a duplicate is possible.
 pub(crate) fn decide<E>(
     stream: &str,
     head: &Head,
@@ -114,12 +114,12 @@ pub(crate) fn decide<E>(
     }
     Ok(match ids.len() as u64 {
         0 => Decision::WrongVersion,
-        count => Decision::Repetition { last: before + count - 1 },
+        count => Decision::Duplicate { last: before + count - 1 },
     })
 }
 
-/// Without a revision to go by, a repetition is one if the server remembers every id. A new id after
-/// known ones is neither a repetition nor a new append.
+/// Without a revision to go by, a duplicate is one if the server remembers every id. A new id after
+/// known ones is neither a duplicate nor a new append.
 fn by_recent_ids(stream: &str, ids: &[Uuid], recent: &RecentIds) -> Decision {
     let mut last = None;
     for id in ids {
@@ -129,7 +129,7 @@ fn by_recent_ids(stream: &str, ids: &[Uuid], recent: &RecentIds) -> Decision {
             (None, Some(_)) => return Decision::WrongVersion,
         }
     }
-    last.map_or(Decision::Write, |last| Decision::Repetition { last })
+    last.map_or(Decision::Write, |last| Decision::Duplicate { last })
 }
 
 #[cfg(test)]
@@ -168,17 +168,17 @@ mod tests {
     #[test]
     fn a_known_revision_needs_no_memory() {
         assert_eq!(decide_on(Expected::Revision(2), &[], &[10]), Decision::Write);
-        assert_eq!(decide_on(Expected::Revision(0), &[], &[11, 12]), Decision::Repetition { last: 2 });
-        assert_eq!(decide_on(Expected::NoStream, &[], &[10]), Decision::Repetition { last: 0 });
+        assert_eq!(decide_on(Expected::Revision(0), &[], &[11, 12]), Decision::Duplicate { last: 2 });
+        assert_eq!(decide_on(Expected::NoStream, &[], &[10]), Decision::Duplicate { last: 0 });
         assert_eq!(decide_on(Expected::Revision(0), &[], &[11, 99]), Decision::WrongVersion);
         assert_eq!(decide_on(Expected::Revision(1), &[], &[12, 99]), Decision::WrongVersion);
         assert_eq!(decide_on(Expected::Revision(3), &[], &[99]), Decision::WrongVersion);
     }
 
     #[test]
-    fn without_one_only_remembered_ids_are_repetitions() {
+    fn without_one_only_remembered_ids_are_duplicates() {
         let all = [10, 11, 12];
-        assert_eq!(decide_on(Expected::Any, &all, &[10, 11]), Decision::Repetition { last: 1 });
+        assert_eq!(decide_on(Expected::Any, &all, &[10, 11]), Decision::Duplicate { last: 1 });
         assert_eq!(decide_on(Expected::Any, &[], &[10, 11]), Decision::Write);
         assert_eq!(decide_on(Expected::StreamExists, &all, &[99, 10]), Decision::Write);
         assert_eq!(decide_on(Expected::Any, &all, &[10, 99]), Decision::WrongVersion);

@@ -86,7 +86,7 @@ impl Log {
         Ok(match decision {
             Decision::Deleted => Err(Refused::Deleted),
             Decision::WrongVersion => Err(Refused::WrongVersion { current: head.last }),
-            Decision::Repetition { last } => {
+            Decision::Duplicate { last } => {
                 self.commit()?;
                 let original = reader::readable(&*self.store, stream, last, now())?;
                 Ok(Written { revision: Some(last), position: original.map(|record| record.position) })

@@ -39,7 +39,7 @@ impl StreamMetadata {
         Ok(last.first().map_or_else(Self::default, |record| Self::parse(record)))
     }
 
-    /// One value that can't be makes the whole event count for nothing, as on the real server.
+    /// One invalid value invalidates the whole event, as on the real server.
     pub(crate) fn parse(record: &Record) -> Self {
         if !record.is_json || record.is_tombstone() {
             return Self::default();
@@ -63,7 +63,7 @@ impl StreamMetadata {
         })
     }
 
-    /// Deleted, but not for good: the next append opens the stream again.
+    /// Soft-deleted: the next append reopens the stream.
     pub(crate) fn is_soft_deleted(&self) -> bool {
         self.truncate_before == Some(TOMBSTONE_REVISION)
     }
@@ -88,14 +88,14 @@ pub(crate) fn soft_delete() -> Vec<u8> {
     format!("{{\"$tb\":{TOMBSTONE_REVISION}}}").into_bytes()
 }
 
-/// `data` with the truncation point moved to `first`; nothing if it is no JSON object.
+/// `data` with the truncation point moved to `first`; `None` if it is not a JSON object.
 pub(crate) fn reopen(data: &[u8], first: u64) -> Option<Vec<u8>> {
     let mut object = object(data)?;
     object.insert("$tb".to_owned(), first.into());
     serde_json::to_vec(&object).ok()
 }
 
-/// The object at the beginning of `data`: what follows it is not looked at.
+/// The object at the beginning of `data`; the rest is ignored.
 fn object(data: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::Deserializer::from_slice(data).into_iter().next()?.ok()? {
         Value::Object(object) => Some(object),
@@ -103,7 +103,7 @@ fn object(data: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// `Some(None)` if it is missing, `None` if it is there and can't be.
+/// `Some(None)` if it is missing, `None` if it is invalid.
 fn positive(object: &Map<String, Value>, key: &str) -> Option<Option<u64>> {
     match object.get(key) {
         None => Some(None),

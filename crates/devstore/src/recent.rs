@@ -1,4 +1,4 @@
-//! The ids of recent events, by which a repeated append is recognised.
+//! The ids of recent events, which identify duplicate appends.
 
 use std::{
     collections::{HashMap, VecDeque},

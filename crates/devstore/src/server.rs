@@ -1,4 +1,4 @@
-//! Starting, serving, ending.
+//! The server's life: start, requests, shutdown.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -23,28 +23,28 @@ use crate::options::{Options, Storage};
 use crate::storage::{Durable, Memory, StorageError, Store};
 use crate::writer::{StartWriterError, Writer};
 
-/// How long calls that are not subscriptions may go on after the shutdown began.
+/// Time-out of calls in flight during a shutdown; subscriptions end at once.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The server could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The folder can't be opened: no right, not an event log, damaged, or in use by another process.
+    /// The folder can't be opened: no permission, not an event log, damaged, or in use by another process.
     #[error("can't open the event log")]
     Open(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The operating system refused something.
+    /// A system call failed.
     #[error("can't start the event store")]
     Io(#[source] io::Error),
 }
 
-/// The server ended because its storage failed. What was acknowledged is safe; whether the last,
-/// unacknowledged appends are stored is unknown until it is started again.
+/// The server ended because its storage failed. Acknowledged appends are safe; whether the last unacknowledged ones are
+/// stored is unknown until the server is restarted.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the event store stopped: its storage failed")]
 pub struct StorageFailed(#[source] Arc<dyn std::error::Error + Send + Sync>);
 
-/// A running server. Clones are cheap and all mean the same server, which runs on without them.
+/// A running server. Clones are cheap and refer to the same server, which continues without them.
 #[derive(Debug, Clone)]
 pub struct Handle {
     address: SocketAddr,
@@ -58,18 +58,18 @@ impl Handle {
         self.address
     }
 
-    /// What a client connects to: `esdb://…`, without TLS, without the half second that the `eventstore`
-    /// crate waits by default before each connection.
+    /// The connection string, `esdb://…`: without TLS, and without the half second that the `eventstore` crate sleeps by
+    /// default before each connection.
     #[must_use]
     pub fn connection_string(&self) -> String {
         format!("esdb://{}?tls=false&discoveryInterval=1", self.address)
     }
 
-    /// Waits until the server has ended and its storage is closed: the folder can be opened again.
+    /// Waits until the server has ended and its storage is closed; then the folder can be opened again.
     ///
     /// # Errors
     ///
-    /// When it ended not because it was told to, but because its storage failed.
+    /// If its storage failed.
     pub async fn stopped(&self) -> Result<(), StorageFailed> {
         let mut outcome = self.outcome.clone();
         let ended = outcome.wait_for(Option::is_some).await;
@@ -81,12 +81,12 @@ impl Handle {
 /// Starts a server on `listener`. It is ready when this returns, and ends when `shutdown` does:
 /// subscriptions end with status UNAVAILABLE at once, other calls may finish for five seconds.
 ///
-/// An append that was acknowledged is on disk (with [`Storage::Durable`]) and is seen by every read and
-/// every subscription that starts later; events are seen in the same order by all.
+/// An acknowledged append is on disk (with [`Storage::Durable`]) and visible to every later read and subscription; all
+/// see the events in the same order.
 ///
 /// # Errors
 ///
-/// When the storage can't be opened.
+/// If the storage can't be opened.
 pub async fn start(
     options: Options,
     listener: TcpListener,
@@ -176,7 +176,7 @@ impl Server {
                         // The writing thread panicked.
                         Err(error) => Arc::new(error),
                     };
-                    tracing::error!(error = &*error as &dyn std::error::Error, "the storage failed, stopping");
+                    tracing::error!(error = &*error as &dyn std::error::Error, "stopping: the storage failed");
                     break Err(StorageFailed(error));
                 }
             }
@@ -184,12 +184,12 @@ impl Server {
         drop(listener);
         stop.cancel();
         if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-            tracing::warn!("connections were still busy after {GRACE:?} and are cut off");
+            tracing::warn!("closing connections that were still busy after {GRACE:?}");
         }
         connections.shutdown().await;
         tasks.close();
         tasks.wait().await;
-        // With the router goes the last sender of changes, and with it the writing thread.
+        // The router holds the last sender of changes; without it the writing thread ends.
         drop(router);
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
@@ -207,7 +207,7 @@ fn accept(
     connections: &mut JoinSet<()>,
 ) {
     if nodelay && let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY can't be set");
+        tracing::debug!(%error, "can't set TCP_NODELAY");
     }
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // As the real server: the number of calls on a connection is not limited, or many subscriptions
@@ -218,13 +218,13 @@ fn accept(
     let connection = graceful.watch(connection);
     connections.spawn(async move {
         if let Err(error) = connection.await {
-            tracing::debug!(error = &*error, "a connection broke");
+            tracing::debug!(error = &*error, "connection failed");
         }
     });
 }
 
-/// Too many open files, mostly: waits, or the loop would spin.
+/// Usually too many open files: waits, because the loop would spin.
 async fn refused(error: &io::Error) {
-    tracing::warn!(%error, "a connection can't be accepted");
+    tracing::warn!(%error, "can't accept a connection");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }

@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes all changes that are waiting, decides about each, and makes
-//! them durable in one commit; only then are they answered.
+//! The writing thread. It takes all waiting changes, decides about each, and makes them durable in one commit; only then
+//! it responds.
 
 use std::{sync::Arc, thread::JoinHandle};
 
@@ -10,9 +10,9 @@ use crate::expected::Expected;
 use crate::log::Log;
 use crate::storage::{StorageError, Store};
 
-/// Changes that may wait; a caller beyond them waits to be let in.
+/// Capacity of the queue; further callers wait.
 const QUEUE: usize = 4096;
-/// A commit is closed when it holds this much, so that the first change in it is not kept waiting.
+/// A commit takes at most this many changes or bytes, so that its first change does not wait long.
 const COMMIT_CHANGES: usize = 1024;
 const COMMIT_BYTES: u64 = 4 << 20;
 

@@ -1,4 +1,4 @@
-//! Errors as clients of EventStoreDB know them: a status and trailers, of which `exception` names the kind.
+//! Errors in EventStoreDB's form: a status and trailers; the trailer `exception` names the kind.
 
 use tonic::{
     Code, Status,
@@ -9,7 +9,7 @@ use crate::change::Refused;
 use crate::expected::Expected;
 use crate::storage::StorageError;
 
-/// The data of one append may have this many bytes, as up to EventStoreDB 24.10.
+/// Largest append in bytes, as up to EventStoreDB 24.10.
 pub(super) const MAX_APPEND_BYTES: usize = 1 << 20;
 
 pub(super) fn invalid(message: impl Into<String>) -> Status {
@@ -65,7 +65,7 @@ pub(super) fn shutting_down() -> Status {
     Status::unavailable("the server is shutting down")
 }
 
-/// A refusal that has no answer of its own in the reply's message.
+/// A refusal that has no response message of its own.
 pub(super) fn refused(stream: &str, expected: Expected, refused: Refused) -> Status {
     match refused {
         Refused::WrongVersion { current } => wrong_expected_version(stream, expected, current),
@@ -75,9 +75,9 @@ pub(super) fn refused(stream: &str, expected: Expected, refused: Refused) -> Sta
     }
 }
 
-/// The log can't be read. The client learns that, the operator learns why.
+/// The log can't be read. The reason is logged, not sent to the client.
 pub(super) fn unreadable(error: StorageError) -> Status {
-    tracing::error!(error = &error as &dyn std::error::Error, "a read failed");
+    tracing::error!(error = &error as &dyn std::error::Error, "read failed");
     Status::internal("the event log can't be read, see the server's log")
 }
 

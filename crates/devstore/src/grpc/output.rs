@@ -1,5 +1,5 @@
-//! The answers to a Read call on their way to the client: pages, so that a long read costs one hand-over
-//! per page rather than one per event. Nothing is read ahead of the client by more than two pages.
+//! The responses of a Read call, sent in pages: a long read costs one channel send per page instead of one per event.
+//! At most two pages are read ahead of the client.
 
 use std::pin::Pin;
 
@@ -31,7 +31,7 @@ type Page = Result<Vec<ReadResp>, Status>;
 /// Why answering stopped before the end.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The client cancelled or is gone.
+    /// The client cancelled or disconnected.
     Gone,
     Failed(Status),
 }
@@ -42,10 +42,10 @@ impl From<Status> for Stop {
     }
 }
 
-/// Where the answers are put.
+/// The sending half.
 pub(super) struct Output(mpsc::Sender<Page>);
 
-/// Where the call takes them.
+/// The receiving half.
 pub(super) struct Answers(mpsc::Receiver<Page>);
 
 pub(super) fn channel() -> (Output, Answers) {
@@ -67,7 +67,7 @@ impl Output {
         let _ = self.0.send(Err(status)).await;
     }
 
-    /// Waits until the client is gone.
+    /// Waits until the client has disconnected.
     pub(super) async fn gone(&self) -> Stop {
         self.0.closed().await;
         Stop::Gone

@@ -1,7 +1,7 @@
-//! Subscriptions: what is there already, then what comes.
+//! Subscriptions: stored events, then live ones.
 //!
-//! A subscription reads the log at its client's pace, also when it is live. So a slow client is never
-//! cut off, unlike on the real server, and costs no memory. A subscription never ends with status OK:
+//! A subscription reads the log at its client's pace, also when it is live. So a slow client is never disconnected,
+//! unlike on the real server, and needs no memory. A subscription never ends with status OK:
 //! the `eventstore` crate would spin.
 
 use std::{convert::Infallible, sync::Arc};
