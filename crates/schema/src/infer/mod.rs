@@ -1,9 +1,9 @@
 //! Draft schemas from stored events.
 //!
-//! [`Evidence`] observes events and keeps bounded statistics of each event type, version and path. [`infer`] decides
+//! [`History`] reads the events of a store as the routes select and map them. Its [`Evidence`] keeps bounded statistics of each event type, version and path. [`infer`] decides
 //! from them: it makes a draft of one schema file per version, and a [`Report`] that says from how many events each
-//! decision comes. [`Check`] encodes events by the drafts and counts what does not fit. Everything here is pure and
-//! synchronous; whoever calls reads the store and the folder, and writes files.
+//! decision comes. [`Check`] encodes events by the drafts and counts what does not fit. Everything but
+//! [`write_new`] is pure and synchronous; whoever calls reads the store and the folder.
 //!
 //! The rules:
 //!
@@ -22,6 +22,7 @@ mod check;
 mod decide;
 mod draft;
 mod evidence;
+mod history;
 mod json;
 mod map_lines;
 mod report;
@@ -29,10 +30,11 @@ mod report;
 use std::collections::BTreeMap;
 
 pub use check::{Check, CheckReport, Refused};
-pub use draft::{Change, DraftFile, FileState};
+pub use draft::{Change, DraftFile, FileState, write_new};
 pub use evidence::Evidence;
+pub use history::{History, Pass};
 pub use map_lines::{MapLine, missing_map_lines};
-pub use report::{Dirt, Fact, Finding, NoRecord, Problem, Report, TypeReport, VersionReport};
+pub use report::{Dirt, Fact, Finding, NoRecord, Problem, Report, TypeReport, Unread, VersionReport};
 
 use self::decide::{TypeNames, decide};
 use self::draft::{compare, schema_text};

@@ -7,17 +7,37 @@ use serde::Serialize;
 use super::check::CheckReport;
 use super::draft::DraftFile;
 use super::evidence::{Node, Sightings, TypeEvidence};
+use super::map_lines::MapLine;
 
 /// The whole report. Its `Display` is the text for people; serialized it is that for programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The event types, by name.
     pub types: Vec<TypeReport>,
+    /// Lines that the type map lacks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub map_lines: Vec<MapLine>,
+    /// Selected events that have no name, or no valid version.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
     /// The schema files, by path.
     pub files: Vec<DraftFile>,
     /// The final check, where it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckReport>,
+}
+
+/// Events that the mappings cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// The stored event type.
+    pub stored_type: String,
+    /// `unmapped_type`, `metadata` or `versions_differ`.
+    pub reason: String,
+    /// How many events.
+    pub events: u64,
+    /// The first of them.
+    pub references: Vec<String>,
 }
 
 /// What was decided for an event type.
@@ -276,6 +296,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for event_type in &self.types {
             writeln!(f, "{event_type}")?;
+        }
+        for Unread { stored_type, reason, events: count, references } in &self.unread {
+            writeln!(f, "not read: {stored_type:?}, {reason}, {}{}", events(*count), References(references))?;
+        }
+        if !self.map_lines.is_empty() {
+            writeln!(f, "the type map lacks:")?;
+            self.map_lines.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
         }
         for file in &self.files {
             writeln!(f, "{file}")?;

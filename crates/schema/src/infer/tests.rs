@@ -47,7 +47,7 @@ fn type_report(events: &[&str]) -> TypeReport {
 }
 
 /// Loads the drafts as the relay would.
-fn loaded(report: &Report) -> crate::SchemaSet {
+pub(super) fn loaded(report: &Report) -> crate::SchemaSet {
     let folder = tempfile::tempdir().unwrap();
     for file in &report.files {
         let path = folder.path().join(&file.path);

@@ -102,6 +102,20 @@ impl Evidence {
         }
     }
 
+    /// Adds an event that was counted by [`pass_over`](Self::pass_over).
+    pub(super) fn observe_passed_over(
+        &mut self,
+        event_type: &str,
+        version: Option<u32>,
+        reference: &str,
+        data: &[u8],
+    ) {
+        self.observe(event_type, version, reference, data);
+        if let Some(kept) = self.types.get_mut(event_type) {
+            kept.passed_over = kept.passed_over.saturating_sub(1);
+        }
+    }
+
     /// How many events were observed.
     pub fn events(&self) -> u64 {
         self.events

@@ -1,0 +1,268 @@
+//! Reading history: which events are observed, under which name, and which have none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
+
+use aqueduct_core::RecordedEvent;
+use aqueduct_core::mapping::{EventMapping, EventMappingError, MappedEvent, Selector};
+
+use super::check::{Check, CheckReport};
+use super::evidence::{Evidence, Sightings};
+use super::map_lines::{MapLine, missing_map_lines};
+use super::report::{Report, Unread};
+use crate::set::SchemaSet;
+
+/// Events of each type that are observed before sampling begins.
+const SAMPLED_FROM: u64 = 1_000;
+/// Stored types and reasons that are kept for events that cannot be read.
+const MAX_UNREAD: usize = 1_000;
+/// Events outside the sample that are observed because a draft refused them.
+const MAX_REFUSED: usize = 100_000;
+
+/// Observes the events of a store as the routes select and map them.
+///
+/// Give it every event of `$all` in order, [infer](super::infer) a draft from its [evidence](Self::evidence), and
+/// read all events again in a [pass](Self::pass) that encodes them by the draft. While a pass observes events that
+/// were outside the sample, draft and check again.
+#[derive(Debug)]
+pub struct History {
+    routes: Vec<(Selector, EventMapping)>,
+    /// One in so many events of a type is observed.
+    one_in: NonZeroU64,
+    evidence: Evidence,
+    read: BTreeMap<String, u64>,
+    unread: BTreeMap<(String, String), Sightings>,
+    map_lines: BTreeSet<MapLine>,
+    refused: BTreeSet<u64>,
+}
+
+impl History {
+    /// Observes the events that these routes select, each read through the mapping of the first route that selects
+    /// it. After the first 1,000 events of a type, one in `one_in` is observed.
+    pub fn new(routes: Vec<(Selector, EventMapping)>, one_in: NonZeroU64) -> Self {
+        Self {
+            routes,
+            one_in,
+            evidence: Evidence::new(),
+            read: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            map_lines: BTreeSet::new(),
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// Reads an event. Returns whether a route selects it.
+    pub fn event(&mut self, event: &RecordedEvent) -> bool {
+        let Some((_, mapping)) = selecting(&self.routes, event) else { return false };
+        let mapped = match mapping.read(&event.event_type, &event.metadata, &event.data) {
+            Ok(mapped) => mapped,
+            Err(error) => {
+                let lines = missing_map_lines([&*event.event_type], mapping.types());
+                self.unread(event, &error, lines);
+                return true;
+            }
+        };
+        if mapped.version.is_none() {
+            self.map_lines.extend(missing_map_lines([&*event.event_type], mapping.types()));
+        }
+        let number = next(&mut self.read, &mapped.event_type);
+        if is_sampled(number, self.one_in) {
+            let reference = reference(event);
+            self.evidence.observe(&mapped.event_type, mapped.version, &reference, &event.data);
+        } else {
+            self.evidence.pass_over(&mapped.event_type);
+        }
+        true
+    }
+
+    fn unread(&mut self, event: &RecordedEvent, error: &EventMappingError, lines: Vec<MapLine>) {
+        self.map_lines.extend(lines);
+        let key = (event.event_type.clone(), error.label().to_owned());
+        let key = if self.unread.len() < MAX_UNREAD || self.unread.contains_key(&key) {
+            key
+        } else {
+            (String::new(), "other".to_owned())
+        };
+        self.unread.entry(key).or_default().add(&reference(event));
+    }
+
+    /// What was observed.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Adds to a report what concerns no drafted type: events that have no name or a bad version, and the lines that
+    /// the type map lacks.
+    pub fn complete(&self, report: &mut Report) {
+        report.map_lines = self.map_lines.iter().cloned().collect();
+        let unread = self.unread.iter().map(|((stored_type, reason), seen)| Unread {
+            stored_type: stored_type.clone(),
+            reason: reason.clone(),
+            events: seen.count,
+            references: seen.references(),
+        });
+        report.unread = unread.collect();
+    }
+
+    /// A further reading of the same events, which encodes them by the drafted schemas.
+    pub fn pass<'h>(&'h mut self, schemas: &'h SchemaSet) -> Pass<'h> {
+        Pass { history: self, check: Check::new(schemas), read: BTreeMap::new(), selected: 0, observed: 0 }
+    }
+}
+
+/// A reading that checks drafted schemas.
+#[derive(Debug)]
+pub struct Pass<'h> {
+    history: &'h mut History,
+    check: Check<'h>,
+    read: BTreeMap<String, u64>,
+    selected: u64,
+    observed: u64,
+}
+
+impl Pass<'_> {
+    /// Encodes an event, if a route selects it. One that does not fit and was outside the sample is observed.
+    pub fn event(&mut self, event: &RecordedEvent) {
+        let history = &mut *self.history;
+        let Some((_, mapping)) = selecting(&history.routes, event) else { return };
+        self.selected += 1;
+        let Ok(mapped) = mapping.read(&event.event_type, &event.metadata, &event.data) else { return };
+        let MappedEvent { event_type, version, .. } = mapped;
+        let number = next(&mut self.read, &event_type);
+        let reference = reference(event);
+        if self.check.event(&event_type, version, &reference, &event.data)
+            || is_sampled(number, history.one_in)
+        {
+            return;
+        }
+        if history.refused.len() < MAX_REFUSED && history.refused.insert(self.selected) {
+            history.evidence.observe_passed_over(&event_type, version, &reference, &event.data);
+            self.observed += 1;
+        }
+    }
+
+    /// What does not fit, and how many events were observed: if any, the draft can be widened.
+    pub fn finish(self) -> (CheckReport, u64) {
+        (self.check.report(), self.observed)
+    }
+}
+
+fn selecting<'r>(
+    routes: &'r [(Selector, EventMapping)],
+    event: &RecordedEvent,
+) -> Option<&'r (Selector, EventMapping)> {
+    routes.iter().find(|(selector, _)| selector.selects(event.stream.as_str(), &event.event_type))
+}
+
+fn reference(event: &RecordedEvent) -> String {
+    format!("{}@{}", event.revision, event.stream)
+}
+
+/// The number of the type's next event, from 0.
+fn next(read: &mut BTreeMap<String, u64>, event_type: &str) -> u64 {
+    let number = match read.get_mut(event_type) {
+        Some(number) => number,
+        None => read.entry(event_type.to_owned()).or_default(),
+    };
+    *number += 1;
+    *number - 1
+}
+
+fn is_sampled(number: u64, one_in: NonZeroU64) -> bool {
+    number < SAMPLED_FROM || number.is_multiple_of(one_in.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use aqueduct_core::mapping::{MetadataMapping, Selection, TypeMap};
+    use aqueduct_core::{Position, StreamName};
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::infer::tests::loaded;
+    use crate::infer::{FileState, infer};
+
+    fn event(number: u64, stream: &str, event_type: &str, data: &str) -> RecordedEvent {
+        RecordedEvent {
+            stream: StreamName::from(stream),
+            revision: number,
+            position: Position::at(number),
+            id: uuid::Uuid::from_u128(number.into()),
+            event_type: event_type.to_owned(),
+            data: Bytes::from(data.to_owned()),
+            metadata: Bytes::new(),
+            created: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn orders(types: TypeMap, one_in: u64) -> History {
+        let selector = Selection::of_categories(["order"]).compile().unwrap();
+        let mapping = EventMapping::new(&MetadataMapping::default(), &types).unwrap();
+        History::new(vec![(selector, mapping)], NonZeroU64::new(one_in).unwrap())
+    }
+
+    fn drafted(history: &History) -> Report {
+        let mut report = infer(history.evidence(), "orders", "acme.orders", &BTreeMap::new());
+        history.complete(&mut report);
+        report
+    }
+
+    #[test]
+    fn only_selected_events_are_read_and_missing_lines_are_told() {
+        let mut history = orders(TypeMap::default(), 1);
+        let events = [
+            event(0, "order-1", "OrderPlaced", "{}"),
+            event(0, "user-1", "UserRegistered", "{}"),
+            event(1, "order-1", "$>", "0@order-1"),
+            event(2, "order-1", "order paid", "{}"),
+            event(3, "order-1", "V1.OrderShipped", "{}"),
+        ];
+        let selected: Vec<bool> = events.iter().map(|event| history.event(event)).collect();
+        assert_eq!(selected, [true, false, false, true, true]);
+        let report = drafted(&history);
+        let lines: Vec<String> = report.map_lines.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["\"V{version}.{event}\" = \"{event}\"", "\"order paid\" = \"OrderPaid\""]);
+        let unread = &report.unread[0];
+        assert_eq!(
+            (&*unread.stored_type, &*unread.reason, unread.events),
+            ("order paid", "unmapped_type", 1)
+        );
+        assert_eq!(unread.references, ["2@order-1"]);
+        assert!(report.files.iter().all(|file| file.state == FileState::New));
+    }
+
+    /// 3,000 events, of which one in 100 is read after the first 1,000: the fields and kinds that the sample misses
+    /// are found by the pass.
+    #[test]
+    fn a_draft_of_a_sample_is_widened_until_only_dirt_is_left() {
+        let data = |number: u64| match number {
+            1_501 => r#"{"n":1,"late":true}"#.to_owned(),
+            1_601..1_700 if number % 2 == 1 => r#"{"n":true}"#.to_owned(),
+            1_901 => r#"{"n":[]}"#.to_owned(),
+            _ => format!("{{\"n\":{number}}}"),
+        };
+        let events: Vec<_> =
+            (0..3_000).map(|number| event(number, "order-1", "OrderPlaced", &data(number))).collect();
+        let mut history = orders(TypeMap::default(), 100);
+        events.iter().for_each(|event| {
+            history.event(event);
+        });
+        let mut passes = 0;
+        let report = loop {
+            let schemas = loaded(&drafted(&history));
+            let mut pass = history.pass(&schemas);
+            events.iter().for_each(|event| pass.event(event));
+            let (report, observed) = pass.finish();
+            passes += 1;
+            if observed == 0 {
+                break report;
+            }
+        };
+        assert_eq!((passes, report.events, report.refused_events()), (2, 3_000, 1), "{report}");
+        assert_eq!(report.refused[0].references, ["1901@order-1"]);
+        let dirt = &drafted(&history).types[0].dirt;
+        assert_eq!((dirt.len(), dirt[0].events), (1, 1));
+    }
+}
