@@ -1,11 +1,11 @@
-//! Waits between attempts.
+//! Delays between attempts.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-/// From 50 ms to 5 s, with jitter so that instances do not come back all at once; without end.
-pub(crate) fn waits() -> impl Iterator<Item = Duration> {
+/// From 50 ms to 5 s, without end. Jitter keeps instances from retrying all at the same time.
+pub(crate) fn delays() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(Duration::from_secs(5))

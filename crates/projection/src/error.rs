@@ -1,16 +1,17 @@
 //! Why a projection ended.
 
+use aqueduct_core::ErrorKind;
 use rdkafka::error::KafkaError;
 use sqlx::migrate::MigrateError;
 
-use crate::TableError;
-use crate::processor::BatchError;
+use crate::model::table::TableError;
+use crate::postgres::error::error_kind;
 
-/// A projection can't go on. What waiting may cure is retried and does not come here.
+/// A projection can't continue. What a retry may solve is retried and is not reported as this error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProjectionError {
-    /// An option has no sense.
+    /// An option is not valid.
     #[error("projection {projection}: option {option} {problem}")]
     Option {
         /// Name of the projection.
@@ -20,10 +21,10 @@ pub enum ProjectionError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Its table does not go with it.
+    /// The projection can't write its table.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The inbox's own tables could not be made.
+    /// The migrations of schema `aqueduct` failed.
     #[error("projection {projection}: the migrations of schema aqueduct failed")]
     Migrate {
         /// Name of the projection.
@@ -31,31 +32,32 @@ pub enum ProjectionError {
         /// The cause.
         source: MigrateError,
     },
-    /// Postgres refused a partition, its URL can't be read, or the like.
-    #[error("projection {projection}: postgres refused; check the URL, the rights and the migrations")]
+    /// Postgres refused to let the projection claim a partition, its URL is not valid, or the like.
+    #[error("projection {projection}: postgres refused; check the URL, the permissions and the migrations")]
     Postgres {
         /// Name of the projection.
         projection: &'static str,
         /// The cause.
         source: sqlx::Error,
     },
-    /// The Kafka client could not be set up.
-    #[error("projection {projection}: the kafka client could not be set up; check brokers and properties")]
+    /// The Kafka client could not be created.
+    #[error("projection {projection}: the kafka client could not be created; check brokers and properties")]
     Kafka {
         /// Name of the projection.
         projection: &'static str,
         /// The cause.
         source: KafkaError,
     },
-    /// Records were removed before they were read.
+    /// Records were deleted before they were read.
     #[error(
-        "projection {projection}: a partition's next record is not there any more ({problem}); its topic was made \
-         anew or its retention is too short. compare with the store, then move the offset by aqueduct.offsets_set"
+        "projection {projection}: the next record of a partition no longer exists ({problem}): its topic was \
+         recreated or its retention is too short; compare with the store, then move the offset with \
+         aqueduct.offsets_set"
     )]
     OffsetGone {
         /// Name of the projection.
         projection: &'static str,
-        /// What the client said.
+        /// What the client reported.
         problem: String,
     },
     /// A batch could not be applied.
@@ -72,16 +74,25 @@ impl ProjectionError {
     /// A property that the client refuses is named without its value, which may be a password.
     pub(crate) fn kafka(projection: &'static str, error: KafkaError) -> Self {
         let source = match error {
-            // librdkafka's own text shows values only of properties that have a list of them.
+            // librdkafka's own text shows values only of properties that are enumerations.
             KafkaError::ClientConfig(result, text, property, _) => {
-                KafkaError::ClientConfig(result, text, property, "(its value is not shown)".to_owned())
+                KafkaError::ClientConfig(result, text, property, "(value not shown)".to_owned())
             }
             other => other,
         };
         Self::Kafka { projection, source }
     }
 
-    pub(crate) fn batch(projection: &'static str, error: BatchError) -> Self {
-        Self::Batch { projection, source: Box::new(error) }
+    /// What to do about an error at the start: [`ErrorKind::Retry`] or [`ErrorKind::Stop`].
+    pub(crate) fn kind_at_start(&self) -> ErrorKind {
+        let source = match self {
+            Self::Migrate {
+                source: MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
+                ..
+            } => error,
+            Self::Table(TableError::Postgres { source, .. }) => source,
+            _ => return ErrorKind::Stop,
+        };
+        if error_kind(source) == ErrorKind::Retry { ErrorKind::Retry } else { ErrorKind::Stop }
     }
 }

@@ -1,17 +1,17 @@
 //! Projections: records from Kafka to Postgres, once each, with inbox, views, reactors and parked events.
 //!
-//! A projection is a [`View`] (a row is the fold of one stream's events), a [`Deltas`] (rows are sums over many
-//! streams) or a [`Reactor`] (events in, commands out). A [`Projection`] runs it on a consumer group. Each
-//! batch is one transaction in Postgres:
+//! A projection is a [`View`] (a row is the fold of one stream's events), [`Deltas`] (rows are sums over many
+//! streams) or a [`Reactor`] (events in, commands out). A [`Projection`] runs it on a consumer group. Each batch
+//! is one transaction in Postgres:
 //!
-//! 1. the partitions' offsets are moved, which is refused if they have another owner by now (the epoch);
-//! 2. the *inbox* judges each record by its revision and the one before it: next, duplicate, or after a gap;
+//! 1. the partitions' offsets are moved, which is refused if they have another owner now (the epoch);
+//! 2. the *inbox* checks each record by its revision and the previous one: next, duplicate, or after a gap;
 //! 3. what is next is folded into its rows;
-//! 4. what can't be read or applied, what comes after a gap, and all that follows in the same stream is *parked*.
+//! 4. what can't be read or applied, what follows a gap, and all later events of the same stream are *parked*.
 //!
-//! So each event counts once, in its stream's order, whatever is killed or delivered again; nothing is asked of
-//! Kafka but that it holds the records. What waiting may cure (Postgres, Kafka or the registry gone) is waited
-//! for. The inbox is SQL functions (`migrations/`), the same for a consumer in another language.
+//! So each event is applied once, in the order of its stream, whatever is killed or delivered again. Kafka only
+//! has to keep the records. Temporary errors (Postgres, Kafka or the registry unreachable) are retried. The inbox
+//! consists of SQL functions (`migrations/`), which consumers in other languages can use too.
 //!
 //! ```
 //! use aqueduct_core::domain_event;
@@ -44,7 +44,7 @@
 //!     fn fold(row: Option<Account>, event: &AccountEvent, envelope: &Envelope) -> Option<Account> {
 //!         let AccountEvent::Deposited(Deposited { amount }) = event;
 //!         let balance = row.map_or(0, |account| account.balance) + amount;
-//!         Some(Account { balance, revision: envelope.place.revision })
+//!         Some(Account { balance, revision: envelope.revision })
 //!     }
 //! }
 //!
@@ -57,44 +57,34 @@
 
 mod backoff;
 mod batch;
-mod batches;
-mod consumer;
-mod decode;
-mod deltas;
-mod envelope;
+mod causes;
 mod error;
-mod handler;
-mod headers;
 mod inbox;
-mod key;
+mod kafka;
 pub mod metrics;
+mod model;
 mod options;
-mod ownership;
-mod parked;
 mod postgres;
-mod processor;
 mod projection;
-mod react;
-mod reactor;
 mod record;
 mod status;
-mod table;
-mod trace;
-mod view;
 
-pub use batches::Batches;
-pub use decode::{DecodeError, Decoder, Payload};
-pub use deltas::Deltas;
-pub use envelope::{Envelope, Place, Previous};
+pub use batch::batches::Batches;
+pub use batch::outcome::Outcome;
 pub use error::ProjectionError;
-pub use headers::Headers;
-pub use key::Key;
+pub use model::deltas::Deltas;
+pub use model::handler::ReactError;
+pub use model::key::Key;
+pub use model::reactor::Reactor;
+pub use model::table::TableError;
+pub use model::view::View;
 pub use options::Options;
-pub use postgres::{PostgresOptions, migrate};
-pub use processor::Outcome;
-pub use projection::{Projection, registry_decoder};
-pub use reactor::{ReactError, Reactor};
+pub use postgres::migrate::migrate;
+pub use postgres::options::PostgresOptions;
+pub use postgres::query::run_query;
+pub use projection::Projection;
 pub use record::Record;
+pub use record::decode::{DecodeError, Decoder, Payload, registry_decoder};
+pub use record::envelope::{Envelope, Previous};
+pub use record::headers::Headers;
 pub use status::Status;
-pub use table::TableError;
-pub use view::View;

@@ -1,57 +1,61 @@
-//! Names of the metrics, their labels and help texts.
+//! Names, labels and help texts of the metrics.
 
 use std::time::Duration;
 
 use aqueduct_core::ErrorKind;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::Outcome;
-
-/// Counter `{projection}`: events applied, those included that the projection passes over.
+/// Counter `{projection}`: events applied, including those that the projection ignores.
 pub const EVENTS_APPLIED: &str = "aqueduct_projection_events_applied_total";
 /// Counter `{projection}`: records that were applied or parked before.
 pub const DUPLICATES: &str = "aqueduct_projection_duplicates_total";
-/// Counter `{projection}`: gaps found in streams.
+/// Counter `{projection}`: gaps detected in streams.
 pub const GAPS: &str = "aqueduct_projection_gaps_total";
-/// Counter `{projection}`: events parked, with their followers.
+/// Counter `{projection}`: events parked, including followers of the same stream.
 pub const PARKED: &str = "aqueduct_projection_parked_total";
 /// Gauge `{projection}`: events that are parked now.
 pub const PARKED_NOW: &str = "aqueduct_projection_parked_events";
-/// Counter `{projection}`: events applied without a gap being judged, because their record does not name the
-/// one before it.
-pub const UNJUDGED: &str = "aqueduct_projection_unjudged_total";
-/// Histogram `{projection}`: seconds from a batch in hand to its commit.
+/// Counter `{projection}`: events applied without a check for gaps, because the previous revision is not known.
+pub const UNCHECKED: &str = "aqueduct_projection_unchecked_total";
+/// Histogram `{projection}`: seconds from the start of a batch to its commit.
 pub const BATCH_SECONDS: &str = "aqueduct_projection_batch_seconds";
 /// Counter `{projection, kind}`: failed attempts by kind (`retry`, `park`, `stop`), and errors of the Kafka
 /// client (`kafka`).
 pub const ERRORS: &str = "aqueduct_projection_errors_total";
 /// Gauge `{projection, topic, partition}`: records up to the last stable offset that are not applied yet.
 pub const LAG_RECORDS: &str = "aqueduct_projection_lag_records";
+/// Gauge `{projection, topic, partition}`: seconds for which the claim of an assigned partition has waited; 0 once
+/// it is claimed.
+pub const CLAIM_WAIT_SECONDS: &str = "aqueduct_projection_claim_wait_seconds";
 
-/// Tells the recorder what the metrics mean.
+/// Registers the help texts with the recorder.
 pub fn describe() {
-    describe_counter!(EVENTS_APPLIED, "Events applied, those included that the projection passes over.");
+    describe_counter!(EVENTS_APPLIED, "Events applied, including those that the projection ignores.");
     describe_counter!(DUPLICATES, "Records that were applied or parked before.");
-    describe_counter!(GAPS, "Gaps found in streams.");
-    describe_counter!(PARKED, "Events parked, with their followers.");
+    describe_counter!(GAPS, "Gaps detected in streams.");
+    describe_counter!(PARKED, "Events parked, including followers of the same stream.");
     describe_gauge!(PARKED_NOW, "Events that are parked now.");
-    describe_counter!(UNJUDGED, "Events applied whose record does not name the one before it.");
-    describe_histogram!(BATCH_SECONDS, metrics::Unit::Seconds, "From a batch in hand to its commit.");
+    describe_counter!(UNCHECKED, "Events applied without a check for gaps (previous revision not known).");
+    describe_histogram!(
+        BATCH_SECONDS,
+        metrics::Unit::Seconds,
+        "Time from the start of a batch to its commit."
+    );
     describe_counter!(ERRORS, "Failed attempts by kind (retry, park, stop) and errors of the Kafka client.");
     describe_gauge!(LAG_RECORDS, "Records up to the last stable offset that are not applied yet.");
+    describe_gauge!(
+        CLAIM_WAIT_SECONDS,
+        metrics::Unit::Seconds,
+        "Time for which the claim of an assigned partition has waited for Postgres."
+    );
 }
 
-pub(crate) fn committed(projection: &'static str, outcome: &Outcome, took: Duration) {
+pub(crate) fn batch_seconds(projection: &'static str, took: Duration) {
     histogram!(BATCH_SECONDS, "projection" => projection).record(took);
-    for (name, count) in [
-        (EVENTS_APPLIED, outcome.applied),
-        (DUPLICATES, outcome.duplicates),
-        (GAPS, outcome.gaps),
-        (PARKED, outcome.parked),
-        (UNJUDGED, outcome.unjudged),
-    ] {
-        counter!(name, "projection" => projection).increment(count);
-    }
+}
+
+pub(crate) fn count(name: &'static str, projection: &'static str, count: u64) {
+    counter!(name, "projection" => projection).increment(count);
 }
 
 pub(crate) fn error(projection: &'static str, kind: ErrorKind) {
@@ -72,9 +76,17 @@ pub(crate) fn parked_now(projection: &'static str, events: i64) {
 }
 
 pub(crate) fn lag(projection: &'static str, topic: &str, partition: i32, records: i64) {
+    partition_gauge(LAG_RECORDS, projection, topic, partition, records as f64);
+}
+
+pub(crate) fn claim_wait(projection: &'static str, topic: &str, partition: i32, waited: Duration) {
+    partition_gauge(CLAIM_WAIT_SECONDS, projection, topic, partition, waited.as_secs_f64());
+}
+
+fn partition_gauge(name: &'static str, projection: &'static str, topic: &str, partition: i32, value: f64) {
     gauge!(
-        LAG_RECORDS,
+        name,
         "projection" => projection, "topic" => topic.to_owned(), "partition" => partition.to_string()
     )
-    .set(records as f64);
+    .set(value);
 }

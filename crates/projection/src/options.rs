@@ -1,13 +1,13 @@
-//! What a projection can be told.
+//! Options of a projection.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::PostgresOptions;
+use crate::postgres::options::PostgresOptions;
 
-/// Options of a projection or reactor. One set serves all of a process: each has its own consumer group,
+/// Options of a projection or reactor. All of a process can share them: each has a consumer group of its own,
 /// `<prefix>.projection.<name>`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,32 +16,30 @@ pub struct Options {
     pub postgres: PostgresOptions,
     /// Kafka's bootstrap servers, `host:port,host:port`.
     pub brokers: String,
-    /// Any property of librdkafka, for example of TLS and SASL. Those on which delivery rests can't be set.
+    /// Properties of librdkafka, for example for TLS and SASL. Those that delivery depends on can't be set.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
     /// First part of the consumer groups' names.
     #[serde(default = "default_prefix")]
     pub prefix: String,
-    /// Name of the store whose events are taken (`ce_source`); records of others are parked.
+    /// Name of the store whose events are applied (`ce_source`); records of others are parked.
     #[serde(default = "default_source")]
     pub source: String,
-    /// Generation of the read model, from 1. A new one starts at the first event, with an empty inbox.
-    #[serde(default = "default_generation")]
-    pub generation: i32,
-    /// Records in a batch, at most.
+    /// Maximum number of records in a batch.
     #[serde(default = "default_batch_size")]
     pub batch_size: usize,
-    /// Milliseconds that a batch waits for more records. With 0 it takes what is there: while one batch is
-    /// written the next one gathers, so batches grow by themselves under load.
+    /// Milliseconds for which a batch waits for more records. With 0 it takes what is available: while one batch
+    /// is written the next one accumulates, so batches grow under load.
     #[serde(default)]
     pub batch_wait_ms: u64,
-    /// Records that are read ahead, at most.
+    /// Maximum number of records that are read ahead.
     #[serde(default = "default_queue_size")]
     pub queue_size: usize,
-    /// Streams on which a reactor works at the same time.
+    /// Number of streams that a reactor handles concurrently.
     #[serde(default = "default_concurrency")]
     pub concurrency: usize,
-    /// Milliseconds after which Kafka gives the partitions of an instance that fell silent to others.
+    /// Milliseconds after which Kafka assigns the partitions of an unresponsive instance to others, and Postgres
+    /// ends its sessions.
     #[serde(default = "default_session_timeout_ms")]
     pub session_timeout_ms: u32,
 }
@@ -52,10 +50,6 @@ fn default_prefix() -> String {
 
 fn default_source() -> String {
     "aqueduct/eventstore".to_owned()
-}
-
-fn default_generation() -> i32 {
-    1
 }
 
 fn default_batch_size() -> usize {
@@ -83,7 +77,6 @@ impl Options {
             properties: BTreeMap::new(),
             prefix: default_prefix(),
             source: default_source(),
-            generation: default_generation(),
             batch_size: default_batch_size(),
             batch_wait_ms: 0,
             queue_size: default_queue_size(),
@@ -92,15 +85,16 @@ impl Options {
         }
     }
 
-    /// The consumer group of a projection. A new generation is a new group: both run until the swap.
+    /// The consumer group of a projection.
     pub fn group(&self, projection: &str) -> String {
-        match self.generation {
-            1 => format!("{}.projection.{projection}", self.prefix),
-            generation => format!("{}.projection.{projection}.{generation}", self.prefix),
-        }
+        format!("{}.projection.{projection}", self.prefix)
     }
 
     pub(crate) fn batch_wait(&self) -> Duration {
         Duration::from_millis(self.batch_wait_ms)
+    }
+
+    pub(crate) fn session_timeout(&self) -> Duration {
+        Duration::from_millis(self.session_timeout_ms.into())
     }
 }

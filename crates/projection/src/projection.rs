@@ -4,76 +4,89 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_core::ErrorKind;
-use aqueduct_schema::{RecordDecoder, Registry};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use sqlx::PgPool;
-use sqlx::migrate::MigrateError;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::describe;
-use crate::batches::Batches;
-use crate::consumer::{self, Context};
-use crate::deltas::DeltasHandler;
-use crate::handler::Handler;
+use crate::batch::batches::Batches;
+use crate::batch::context::BatchContext;
+use crate::batch::processor::{Completion, Process, Processor};
+use crate::batch::refusals::Refusals;
+use crate::batch::transaction::Transactions;
+use crate::causes::with_causes;
+use crate::error::ProjectionError;
 use crate::inbox::Inboxes;
-use crate::ownership::Ownership;
-use crate::postgres::{error_kind, migrate};
-use crate::processor::{Ending, Process, Processor};
-use crate::reactor::ReactorHandler;
-use crate::status::{Board, JOINING, Part, Status};
-use crate::view::ViewHandler;
-use crate::{Decoder, Deltas, Options, ProjectionError, Reactor, Record, TableError, View, backoff, metrics};
+use crate::inbox::ownership::Ownership;
+use crate::kafka::client::{self, Context};
+use crate::kafka::poll;
+use crate::model::deltas::{Deltas, DeltasHandler};
+use crate::model::handler::Handler;
+use crate::model::reactor::{Reactor, ReactorHandler};
+use crate::model::table::TableError;
+use crate::model::view::{View, ViewHandler};
+use crate::options::Options;
+use crate::postgres::migrate::migrate;
+use crate::record::Record;
+use crate::record::decode::Decoder;
+use crate::status::{Component, JOINING, Status, StatusReporter};
+use crate::{backoff, metrics};
 
-/// Between two sessions with Kafka, so that a fault that stays does not make it spin.
+/// Between two sessions with Kafka, so that a persistent fault does not cause a busy loop.
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
-/// How often Postgres is asked whether it answers, and how long it may take.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// The parked events are counted at each so-many-th look.
-const COUNT_PARKED_EVERY: u64 = 4;
+/// Interval of the checks whether Postgres answers, and their time-out.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
+/// The parked events are counted with every n-th ping.
+const PINGS_PER_COUNT: u64 = 4;
 
 /// A view, deltas or a reactor that is ready to run.
 ///
 /// *Delivery:* each event is applied once, whatever is killed and whatever is delivered again; a reactor's
-/// effects are made at least once. *Order:* as in the stream. *Concurrency:* any number of instances share
-/// the partitions of the topics; what one of them still does with a partition that it has lost is refused by
-/// Postgres.
+/// effects happen at least once. *Order:* as in the stream. *Concurrency:* any number of instances share the
+/// partitions of the topics; Postgres refuses what an instance still does with a partition that it has lost.
 pub struct Projection {
     name: &'static str,
     topics: &'static [&'static str],
     options: Options,
     decoder: Arc<dyn Decoder>,
-    board: Board,
-    make: Make,
+    status: StatusReporter,
+    build: Build,
 }
 
-/// Looks at the table and makes the handler with all that comes before and after it.
-type Make = Box<dyn Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn Process>, TableError>> + Send + Sync>;
+/// Checks the table and builds the processor.
+type Build = Box<dyn Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn Process>, TableError>> + Send + Sync>;
 
-pub(crate) struct Parts {
+/// What a processor is built from, apart from its handler.
+struct Parts {
     pool: PgPool,
     options: Options,
     decoder: Arc<dyn Decoder>,
     ownership: Arc<Ownership>,
-    board: Board,
+    status: StatusReporter,
     shutdown: CancellationToken,
 }
 
 impl Parts {
     fn processor<H: Handler>(self, handler: H) -> Arc<dyn Process> {
         Arc::new(Processor {
-            handler,
-            pool: self.pool,
-            timeout: self.options.postgres.timeout(),
+            context: BatchContext {
+                projection: H::NAME,
+                ownership: self.ownership,
+                status: self.status,
+                shutdown: self.shutdown,
+                concurrency: self.options.concurrency,
+            },
+            transactions: Transactions {
+                handler,
+                pool: self.pool,
+                timeout: self.options.postgres.timeout(),
+                refusals: Refusals::default(),
+            },
             decoder: self.decoder,
             source: self.options.source,
-            inboxes: Inboxes::new(H::NAME, self.options.generation),
-            ownership: self.ownership,
-            concurrency: self.options.concurrency,
-            board: self.board,
-            shutdown: self.shutdown,
+            inboxes: Inboxes::new(H::NAME),
         })
     }
 }
@@ -113,9 +126,9 @@ impl Projection {
         topics: &'static [&'static str],
         options: Options,
         decoder: Arc<dyn Decoder>,
-        make: impl Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn Process>, TableError>> + Send + Sync + 'static,
+        build: impl Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn Process>, TableError>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, topics, options, decoder, board: Board::new(), make: Box::new(make) }
+        Self { name, topics, options, decoder, status: StatusReporter::new(), build: Box::new(build) }
     }
 
     /// Name of the projection.
@@ -123,18 +136,18 @@ impl Projection {
         self.name
     }
 
-    /// What keeps it from its work.
+    /// What keeps it from working.
     pub fn status(&self) -> Status {
-        self.board.status()
+        self.status.status()
     }
 
-    /// Runs until `shutdown`: the batch at hand is finished, the group left. Faults that may pass (Postgres,
-    /// Kafka or the registry gone) are waited out; an error is one that waiting does not cure, and after a
-    /// restart the work goes on from what was committed.
+    /// Runs until `shutdown`: then the current batch is finished and the group left. Temporary errors (Postgres,
+    /// Kafka or the registry unreachable) are retried; a returned error is one that a retry does not solve. After
+    /// a restart it resumes from what was committed.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ProjectionError> {
         let result = self.run_sessions(&shutdown).await;
         if let Err(error) = &result {
-            self.board.problem(Part::Halted, format!("halted: {}", describe(error)));
+            self.status.report(Component::Halted, format!("halted: {}", with_causes(error)));
         }
         result
     }
@@ -150,81 +163,78 @@ impl Projection {
         };
         tokio::select! {
             ended = sessions => ended,
-            () = self.look_at_postgres(&batches) => Ok(()),
+            () = self.monitor_postgres(&batches) => Ok(()),
         }
     }
 
-    /// Sees whether Postgres answers, and now and then how many events are parked. Never completes.
-    async fn look_at_postgres(&self, batches: &Batches) {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for look in 0_u64.. {
-            looks.tick().await;
-            if look.is_multiple_of(COUNT_PARKED_EVERY) {
+    /// Checks at intervals whether Postgres answers and how many events are parked. Never completes.
+    async fn monitor_postgres(&self, batches: &Batches) {
+        let mut ticks = tokio::time::interval(PING_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for ping in 0_u64.. {
+            ticks.tick().await;
+            if ping.is_multiple_of(PINGS_PER_COUNT) {
                 self.count_parked(batches).await;
             }
-            match tokio::time::timeout(LOOK_EVERY, batches.look()).await {
-                Ok(Ok(())) => self.board.solved(Part::Postgres),
-                Ok(Err(error)) => {
-                    self.board.problem(Part::Postgres, format!("postgres: {}", describe(&error)))
+            let problem = match tokio::time::timeout(PING_INTERVAL, batches.ping()).await {
+                Ok(Ok(())) => {
+                    self.status.clear(Component::Postgres);
+                    continue;
                 }
-                Err(_) => self
-                    .board
-                    .problem(Part::Postgres, format!("postgres does not answer within {LOOK_EVERY:?}")),
-            }
+                Ok(Err(error)) => format!("postgres: {}", with_causes(&error)),
+                Err(_) => format!("postgres does not answer within {PING_INTERVAL:?}"),
+            };
+            self.status.report(Component::Postgres, problem);
         }
     }
 
-    /// A failure leaves the number that was shown last: the next look says what is wrong.
+    /// After a failure the gauge keeps its value: the next ping reports what is wrong.
     async fn count_parked(&self, batches: &Batches) {
-        let _ = tokio::time::timeout(LOOK_EVERY, batches.count_parked()).await;
+        let _ = tokio::time::timeout(PING_INTERVAL, batches.count_parked()).await;
     }
 
-    /// The part of the projection after Kafka, to be given records by hand: for measurements, and for tests
-    /// that need no Kafka. Makes the tables of the inbox; does not wait for a server that is not there.
+    /// The part of the projection after Kafka, to be called with records: for benchmarks, and for tests without
+    /// Kafka. Runs the migrations; does not wait for a server that is not running.
     pub async fn batches(&self) -> Result<Batches, ProjectionError> {
         self.check_options()?;
         self.open(&self.pool()?, &CancellationToken::new()).await
     }
 
-    /// Waits for Postgres, if need be. `None`: the process is to end.
+    /// Waits for Postgres if necessary. `None`: the process is shutting down.
     async fn start(&self, shutdown: &CancellationToken) -> Result<Option<Batches>, ProjectionError> {
         self.check_options()?;
         let pool = self.pool()?;
-        let mut waits = backoff::waits();
+        let mut delays = backoff::delays();
         while !shutdown.is_cancelled() {
             let error = match self.open(&pool, shutdown).await {
                 Ok(batches) => {
-                    self.board.solved(Part::Table);
+                    self.status.clear(Component::Table);
                     return Ok(Some(batches));
                 }
-                Err(error) if error.kind() == ErrorKind::Retry => error,
+                Err(error) if error.kind_at_start() == ErrorKind::Retry => error,
                 Err(error) => return Err(error),
             };
             metrics::error(self.name, ErrorKind::Retry);
-            let error = describe(&error);
-            tracing::warn!(projection = self.name, error, "not started yet, will be tried again");
-            self.board.problem(Part::Table, format!("starting: {error}"));
-            let wait = tokio::time::sleep(waits.next().unwrap_or_default());
-            shutdown.run_until_cancelled(wait).await;
+            let error = with_causes(&error);
+            tracing::warn!(projection = self.name, error, "start failed, retrying");
+            self.status.report(Component::Table, format!("starting: {error}"));
+            let delay = tokio::time::sleep(delays.next().unwrap_or_default());
+            shutdown.run_until_cancelled(delay).await;
         }
         Ok(None)
     }
 
     fn pool(&self) -> Result<PgPool, ProjectionError> {
-        let pool = self.options.postgres.pool(self.name);
+        let pool = self.options.postgres.projection_pool(self.name, self.options.session_timeout());
         pool.map_err(|source| ProjectionError::Postgres { projection: self.name, source })
     }
 
     fn check_options(&self) -> Result<(), ProjectionError> {
-        let Options { generation, batch_size, queue_size, concurrency, .. } = self.options;
-        for (option, wrong) in [
-            ("generation", generation < 1),
-            ("batch_size", batch_size < 1),
-            ("queue_size", queue_size < 1),
-            ("concurrency", concurrency < 1),
-        ] {
-            if wrong {
+        let Options { batch_size, queue_size, concurrency, .. } = self.options;
+        for (option, value) in
+            [("batch_size", batch_size), ("queue_size", queue_size), ("concurrency", concurrency)]
+        {
+            if value < 1 {
                 let problem = "must be at least 1".to_owned();
                 return Err(ProjectionError::Option { projection: self.name, option, problem });
             }
@@ -232,27 +242,27 @@ impl Projection {
         Ok(())
     }
 
-    /// Migrates and looks at the table.
+    /// Runs the migrations and checks the table.
     async fn open(&self, pool: &PgPool, shutdown: &CancellationToken) -> Result<Batches, ProjectionError> {
         let projection = self.name;
         migrate(pool).await.map_err(|source| ProjectionError::Migrate { projection, source })?;
-        let ownership = Arc::new(Ownership::new(projection, self.options.generation));
+        let ownership = Arc::new(Ownership::new(projection));
         let parts = Parts {
             pool: pool.clone(),
             options: self.options.clone(),
             decoder: Arc::clone(&self.decoder),
             ownership: Arc::clone(&ownership),
-            board: self.board.clone(),
+            status: self.status.clone(),
             shutdown: shutdown.clone(),
         };
-        let process = (self.make)(parts).await?;
-        Ok(Batches::new(projection, self.options.generation, pool.clone(), ownership, process))
+        let process = (self.build)(parts).await?;
+        Ok(Batches::new(projection, pool.clone(), ownership, process))
     }
 
     /// From joining the group to leaving it.
     async fn session(&self, batches: &Batches, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
         let projection = self.name;
-        self.board.problem(Part::Group, JOINING);
+        self.status.report(Component::Group, JOINING);
         let failure = Arc::new(Mutex::new(None));
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
@@ -263,18 +273,18 @@ impl Projection {
             ownership: Arc::clone(&batches.ownership),
             stop: stop.clone(),
             runtime: tokio::runtime::Handle::current(),
-            board: self.board.clone(),
+            status: self.status.clone(),
             brokers: self.options.brokers.clone(),
-            session_timeout: Duration::from_millis(self.options.session_timeout_ms.into()),
+            session_timeout: self.options.session_timeout(),
             unreachable: Mutex::default(),
             failure: Arc::clone(&failure),
         };
-        let consumer = consumer::join(&self.options, self.topics, context);
+        let consumer = client::join(&self.options, self.topics, context);
         let consumer = consumer.map_err(|error| ProjectionError::kafka(projection, error))?;
         let (queue, mut records) = mpsc::channel(self.options.queue_size);
-        // Blocking work of a whole session, with librdkafka's callbacks in it. It ends soon after `stop`, also
-        // when nobody waits for it any more.
-        let polling = tokio::task::spawn_blocking(move || consumer::poll(&consumer, &queue));
+        // Blocking for a whole session, including librdkafka's callbacks. It ends soon after `stop`, also if
+        // nobody awaits it.
+        let polling = tokio::task::spawn_blocking(move || poll::poll(&consumer, &queue));
         let ended = self.consume(batches, &mut records, shutdown).await;
         stop.cancel();
         drop(records);
@@ -302,10 +312,10 @@ impl Projection {
             }
             if self.options.batch_wait_ms > 0 {
                 let fill = fill(queue, &mut records, self.options.batch_size);
-                // What has come until then is the batch.
+                // The batch is what was received until then.
                 let _ = tokio::time::timeout(self.options.batch_wait(), fill).await;
             }
-            if let Ending::Committed(outcome) = batches.process(records).await?
+            if let Completion::Committed(outcome) = batches.process(records).await?
                 && outcome.parked > 0
             {
                 self.count_parked(batches).await;
@@ -319,24 +329,4 @@ impl Projection {
 
 async fn fill(queue: &mut mpsc::Receiver<Record>, records: &mut Vec<Record>, size: usize) {
     while records.len() < size && queue.recv_many(records, size - records.len()).await > 0 {}
-}
-
-/// The decoder of the records that the relay writes.
-pub fn registry_decoder(
-    options: &aqueduct_schema::RegistryOptions,
-) -> Result<Arc<dyn Decoder>, aqueduct_schema::RegistryError> {
-    Ok(Arc::new(RecordDecoder::new(Registry::new(options)?)))
-}
-
-impl ProjectionError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Migrate {
-                source: MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
-                ..
-            }
-            | Self::Table(TableError::Postgres { source: error, .. }) => error_kind(error),
-            _ => ErrorKind::Stop,
-        }
-    }
 }

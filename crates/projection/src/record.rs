@@ -1,4 +1,8 @@
-//! A record as it came from Kafka.
+//! A record from Kafka and what is read from it.
+
+pub(crate) mod decode;
+pub(crate) mod envelope;
+pub(crate) mod headers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,24 +11,24 @@ use bytes::Bytes;
 use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 
-use crate::Headers;
+use crate::record::headers::Headers;
 
 /// One record, with the epoch under which its partition was owned when it was read.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Topic it stands in.
+    /// Topic of the record.
     pub topic: Arc<str>,
-    /// Partition it stands in.
+    /// Partition of the topic.
     pub partition: i32,
-    /// Its offset there.
+    /// Offset in the partition.
     pub offset: i64,
-    /// Epoch of the ownership, see [`Batches::claim`](crate::Batches::claim).
+    /// Epoch of the partition's ownership, see [`Batches::claim`](crate::Batches::claim).
     pub epoch: i64,
-    /// Its key: the stream.
+    /// Key: the stream's name.
     pub key: Option<Bytes>,
-    /// Its value.
+    /// Value.
     pub payload: Option<Bytes>,
-    /// Its headers.
+    /// Headers.
     pub headers: Headers,
 }
 
@@ -42,7 +46,7 @@ impl Record {
     }
 }
 
-/// `shop.orders/2@17`: where an operator finds it.
+/// `shop.orders/2@17`: topic, partition and offset.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}@{}", self.topic, self.partition, self.offset)

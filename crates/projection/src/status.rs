@@ -1,4 +1,4 @@
-//! What keeps a projection from its work, for health checks.
+//! What keeps a projection from working, for health checks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use tokio::sync::watch;
 
 /// The state of a projection. Clones share it.
 ///
-/// It is ready once its table was looked at and it is a member of its consumer group, and until something is
-/// gone, is tried again or has halted it. A rebalance of the group does not make it unready, and an instance
-/// whose partitions are all elsewhere is ready: to take over.
+/// It is ready once its table was checked and it is a member of its consumer group, until a server is
+/// unreachable, something is being retried, or it has halted. A rebalance of the group does not make it unready.
+/// An instance without partitions is ready: it can take over.
 #[derive(Debug, Clone)]
 pub struct Status {
-    problems: watch::Receiver<BTreeMap<Part, String>>,
+    problems: watch::Receiver<BTreeMap<Component, String>>,
 }
 
-/// What can be in the way, each by itself.
+/// What can have a problem, independently of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
-    /// An error that waiting does not cure has ended it.
+pub(crate) enum Component {
+    /// An error that a retry does not solve has stopped it.
     Halted,
     /// The migrations and the table of the view.
     Table,
@@ -26,29 +26,29 @@ pub(crate) enum Part {
     Postgres,
     /// Whether any broker can be reached.
     Brokers,
-    /// Topics that do not exist or may not be read.
+    /// Topics that do not exist or must not be read.
     Topics,
-    /// Being a member of the consumer group, with its partitions claimed.
+    /// Membership of the consumer group, with all partitions claimed.
     Group,
-    /// The batch at hand.
+    /// The current batch.
     Batch,
 }
 
 impl Status {
-    /// What keeps the projection from being ready; `None` when nothing does.
+    /// What keeps the projection from being ready; `None` if nothing does.
     pub fn not_ready(&self) -> Option<String> {
         let problems = self.problems.borrow();
         let texts: Vec<_> = problems.values().map(String::as_str).collect();
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 
-    /// Waits for the next change; `false` once the projection has ended and none will come.
+    /// Waits for the next change; `false` once the projection has ended and there will be none.
     pub async fn changed(&mut self) -> bool {
         self.problems.changed().await.is_ok()
     }
 
-    /// Calls `show` with what [`not_ready`](Self::not_ready) says, now and at each change, until the projection
-    /// has ended.
+    /// Calls `show` with the result of [`not_ready`](Self::not_ready), now and at each change, until the
+    /// projection has ended.
     pub async fn follow(mut self, show: impl Fn(Option<String>)) {
         loop {
             show(self.not_ready());
@@ -63,30 +63,31 @@ pub(crate) const JOINING: &str = "joining the consumer group";
 
 /// The writing side of [`Status`]. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Board(Arc<watch::Sender<BTreeMap<Part, String>>>);
+pub(crate) struct StatusReporter(Arc<watch::Sender<BTreeMap<Component, String>>>);
 
-impl Board {
+impl StatusReporter {
     pub(crate) fn new() -> Self {
-        let problems = [(Part::Table, "starting"), (Part::Group, JOINING)];
-        Self(Arc::new(watch::Sender::new(problems.map(|(part, text)| (part, text.to_owned())).into())))
+        let problems = [(Component::Table, "starting"), (Component::Group, JOINING)];
+        let problems = problems.map(|(component, text)| (component, text.to_owned()));
+        Self(Arc::new(watch::Sender::new(problems.into())))
     }
 
     pub(crate) fn status(&self) -> Status {
         Status { problems: self.0.subscribe() }
     }
 
-    pub(crate) fn problem(&self, part: Part, problem: impl Into<String>) {
+    pub(crate) fn report(&self, component: Component, problem: impl Into<String>) {
         let problem = problem.into();
         self.0.send_if_modified(|problems| {
-            let changed = problems.get(&part) != Some(&problem);
+            let changed = problems.get(&component) != Some(&problem);
             if changed {
-                problems.insert(part, problem);
+                problems.insert(component, problem);
             }
             changed
         });
     }
 
-    pub(crate) fn solved(&self, part: Part) {
-        self.0.send_if_modified(|problems| problems.remove(&part).is_some());
+    pub(crate) fn clear(&self, component: Component) {
+        self.0.send_if_modified(|problems| problems.remove(&component).is_some());
     }
 }

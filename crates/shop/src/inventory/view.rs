@@ -50,7 +50,7 @@ impl View for Stock {
         };
         *column += i64::from(pieces);
         row.on_hand += change * i64::from(pieces);
-        row.revision = envelope.place.revision;
+        row.revision = envelope.revision;
         Some(row)
     }
 }

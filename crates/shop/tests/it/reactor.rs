@@ -1,5 +1,5 @@
 use aqueduct::{
-    Aggregate, Command, CommandId, CommandRequest, Commands, Envelope, ErrorKind, Place, Previous,
+    Aggregate, Command, CommandId, CommandRequest, Commands, Envelope, ErrorKind, Previous,
     ReactError, Reactor as _, Revision,
 };
 use aqueduct_shop::events::{Charge, Currency, OrderCreated, OrderLine, ReturnLine, ReturnReceived};
@@ -108,7 +108,7 @@ pub(crate) fn envelope_at(revision: Revision) -> Envelope {
     Envelope {
         source: "test".into(),
         stream: "order-1".into(),
-        place: Place { revision, subindex: 0 },
+        revision,
         previous: Previous::Unknown,
         position: 100 + revision,
         id: format!("{revision}@order-1"),

@@ -1,0 +1,53 @@
+//! Why a batch could not be applied.
+
+use std::time::Duration;
+
+use aqueduct_core::ErrorKind;
+
+use crate::batch::react::ReactorStopped;
+use crate::batch::read::ReadError;
+use crate::model::handler::ApplyError;
+use crate::postgres::error::{error_kind, is_stale_plan};
+
+/// Why a batch could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BatchError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("postgres refused a statement of the inbox")]
+    Postgres(#[from] sqlx::Error),
+    #[error("postgres did not answer within {0:?}")]
+    Timeout(Duration),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(
+        "postgres refused the rows of {streams} streams in succession for the same reason, so the table is at \
+         fault and not an event: change the table back or adapt the projection, then restart"
+    )]
+    EveryRow { streams: usize, source: ApplyError },
+    #[error(transparent)]
+    React(#[from] ReactorStopped),
+}
+
+impl BatchError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read(error) => error.source.kind,
+            Self::Postgres(error) => match error_kind(error) {
+                // The inbox's own values can't be at fault.
+                ErrorKind::Park => ErrorKind::Stop,
+                kind => kind,
+            },
+            Self::Timeout(_) => ErrorKind::Retry,
+            Self::Apply(error) => error.kind(),
+            Self::EveryRow { .. } | Self::React(_) => ErrorKind::Stop,
+        }
+    }
+
+    pub(crate) fn is_stale_plan(&self) -> bool {
+        match self {
+            Self::Postgres(error) | Self::Apply(ApplyError::Postgres(error)) => is_stale_plan(error),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A reactor's part of a batch: its effects, before the transaction that stores them as handled.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+
+use aqueduct_core::ErrorKind;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use tracing::Instrument as _;
+
+use crate::batch::context::BatchContext;
+use crate::batch::trace;
+use crate::causes::with_causes;
+use crate::inbox::entry::{Content, Entry, Fault, ReasonCode};
+use crate::inbox::verdict::Verdict;
+use crate::model::handler::{Handler, ReactError};
+use crate::record::envelope::Envelope;
+use crate::status::Component;
+use crate::{backoff, metrics};
+
+/// A reactor returned an error that stops it.
+#[derive(Debug, thiserror::Error)]
+#[error("reactor {reactor} stopped at record {record} (event {event})")]
+pub(crate) struct ReactorStopped {
+    reactor: &'static str,
+    record: String,
+    event: String,
+    source: ReactError,
+}
+
+/// What happened to the events of one stream.
+enum Reaction {
+    Done,
+    /// The event of this index must be parked; those after it were not tried.
+    Parked(usize, Fault),
+    /// The process is shutting down, or the partition has another owner.
+    Abandoned,
+}
+
+/// Reacts to the entries that will be applied: those of a stream sequentially, different streams concurrently.
+/// Entries that must be parked become invalid. False: the batch must not be committed.
+pub(crate) async fn react<H: Handler>(
+    handler: &H,
+    context: &BatchContext,
+    entries: &mut [Entry<H::Event>],
+    verdicts: &[Verdict],
+) -> Result<bool, ReactorStopped> {
+    let mut streams: BTreeMap<(i32, &str), Vec<usize>> = BTreeMap::new();
+    for (index, (entry, verdict)) in entries.iter().zip(verdicts).enumerate() {
+        if verdict.applies() && entry.event().is_some() {
+            streams.entry((entry.inbox, &entry.stream)).or_default().push(index);
+        }
+    }
+    // In the order of the topic, so that the oldest event does not wait longest.
+    let mut streams: Vec<_> = streams.into_values().collect();
+    streams.sort_unstable();
+    let reactions: Vec<_> = stream::iter(streams)
+        .map(|indices| react_in_order(handler, context, entries, indices))
+        .buffer_unordered(context.concurrency)
+        .try_collect()
+        .await?;
+    let mut all_done = true;
+    for reaction in reactions {
+        match reaction {
+            Reaction::Done => {}
+            Reaction::Parked(index, fault) => entries[index].content = Content::Invalid(fault),
+            Reaction::Abandoned => all_done = false,
+        }
+    }
+    Ok(all_done)
+}
+
+async fn react_in_order<H: Handler>(
+    handler: &H,
+    context: &BatchContext,
+    entries: &[Entry<H::Event>],
+    indices: Vec<usize>,
+) -> Result<Reaction, ReactorStopped> {
+    for index in indices {
+        let entry = &entries[index];
+        let Some((event, envelope)) = entry.event() else { continue };
+        let mut delays = backoff::delays();
+        let mut retried = false;
+        loop {
+            if context.shutdown.is_cancelled() || !context.ownership.owns(&entry.record) {
+                return Ok(Reaction::Abandoned);
+            }
+            let Err((code, error)) = attempt(handler, event, envelope).await else {
+                if retried {
+                    context.status.clear(Component::Batch);
+                }
+                break;
+            };
+            match error.kind() {
+                ErrorKind::Park => {
+                    return Ok(Reaction::Parked(index, Fault { code, reason: with_causes(&error) }));
+                }
+                ErrorKind::Retry => {
+                    retried = true;
+                    let (record, event, error) = (&entry.record, &envelope.id, with_causes(&error));
+                    let problem = format!("retrying record {record} (event {event}): {error}");
+                    context.status.report(Component::Batch, problem);
+                    tracing::warn!(projection = H::NAME, %record, event, error, "reaction failed, retrying");
+                    if !context.wait(&mut delays).await {
+                        return Ok(Reaction::Abandoned);
+                    }
+                }
+                ErrorKind::Stop => {
+                    return Err(ReactorStopped {
+                        reactor: H::NAME,
+                        record: entry.record.to_string(),
+                        event: envelope.id.clone(),
+                        source: error,
+                    });
+                }
+            }
+        }
+    }
+    Ok(Reaction::Done)
+}
+
+/// Reacts to one event, in a span that continues the event's trace. A panic parks the event.
+pub(crate) async fn attempt<H: Handler>(
+    handler: &H,
+    event: &H::Event,
+    envelope: &Envelope,
+) -> Result<(), (ReasonCode, ReactError)> {
+    let reaction = handler.react(event, envelope).instrument(trace::continued(H::NAME, envelope));
+    let failed = match AssertUnwindSafe(reaction).catch_unwind().await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => (ReasonCode::Reaction, error),
+        Err(_) => (ReasonCode::Panic, ReactError::new(ErrorKind::Park, "the reactor panicked")),
+    };
+    metrics::error(H::NAME, failed.1.kind());
+    Err(failed)
+}

@@ -1,0 +1,85 @@
+//! Reading records: headers, then payload.
+
+use std::fmt;
+
+use aqueduct_core::{DomainEvent, ErrorKind};
+
+use crate::causes::with_causes;
+use crate::inbox::entry::{Content, Fault, ReasonCode};
+use crate::record::Record;
+use crate::record::decode::{DecodeError, Decoder};
+use crate::record::envelope::Envelope;
+
+/// Reads records for a projection.
+pub(crate) struct Reader<'a> {
+    pub(crate) decoder: &'a dyn Decoder,
+    pub(crate) projection: &'static str,
+    pub(crate) source: &'a str,
+    pub(crate) ignores: &'static [&'static str],
+}
+
+/// A payload could not be decoded for a temporary reason.
+#[derive(Debug, thiserror::Error)]
+#[error("record {record} could not be decoded")]
+pub(crate) struct ReadError {
+    record: String,
+    pub(crate) source: DecodeError,
+}
+
+impl Reader<'_> {
+    /// Reads a record. Whatever is wrong with the record itself makes it invalid and is not an error.
+    pub(crate) async fn read<E: DomainEvent>(
+        &self,
+        record: &Record,
+    ) -> Result<(Option<Envelope>, Content<E>), ReadError> {
+        let envelope = match record.headers.envelope(record.key.as_deref()) {
+            Ok(envelope) => envelope,
+            Err(error) => return Ok((None, invalid(ReasonCode::Headers, error))),
+        };
+        let content = self.content(record, &envelope).await?;
+        Ok((Some(envelope), content))
+    }
+
+    async fn content<E: DomainEvent>(
+        &self,
+        record: &Record,
+        envelope: &Envelope,
+    ) -> Result<Content<E>, ReadError> {
+        let event_type = envelope.event_type();
+        if envelope.source != self.source {
+            let (theirs, ours) = (&envelope.source, self.source);
+            let problem = format_args!("it comes from source {theirs:?}, this projection reads {ours:?}");
+            return Ok(invalid(ReasonCode::Source, problem));
+        }
+        if self.ignores.contains(&event_type) {
+            return Ok(Content::Ignored);
+        }
+        if !E::EVENT_TYPES.contains(&event_type) {
+            let projection = self.projection;
+            let problem = format_args!(
+                "event type {event_type} is unknown to projection {projection}; handle it or name it in IGNORES"
+            );
+            return Ok(invalid(ReasonCode::UnknownType, problem));
+        }
+        let Some(payload) = &record.payload else {
+            return Ok(invalid(ReasonCode::Payload, "it has no payload"));
+        };
+        match self.decoder.decode(envelope, payload).await {
+            Ok(payload) => Ok(match payload.event(event_type) {
+                Ok(event) => Content::Event(event),
+                Err(problem) => {
+                    let problem = format_args!("the payload is not an event of type {event_type}: {problem}");
+                    invalid(ReasonCode::Payload, problem)
+                }
+            }),
+            Err(error) if error.kind == ErrorKind::Park => {
+                Ok(invalid(ReasonCode::Payload, with_causes(&error)))
+            }
+            Err(source) => Err(ReadError { record: record.to_string(), source }),
+        }
+    }
+}
+
+fn invalid<E>(code: ReasonCode, reason: impl fmt::Display) -> Content<E> {
+    Content::Invalid(Fault { code, reason: reason.to_string() })
+}

@@ -1,0 +1,178 @@
+//! The transaction of a batch.
+
+use std::time::Duration;
+
+use aqueduct_core::ErrorKind;
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+use crate::batch::error::BatchError;
+use crate::batch::outcome::Outcome;
+use crate::batch::refusals::{Reason, Refusals};
+use crate::causes::with_causes;
+use crate::inbox::entry::{Content, Entry, Fault};
+use crate::inbox::ownership::{OwnedPartition, Ownership, advances};
+use crate::inbox::park;
+use crate::inbox::verdict::{self, Verdict};
+use crate::metrics;
+use crate::model::handler::Handler;
+
+/// Result of one attempt that did not fail.
+pub(crate) enum Attempt {
+    Committed(Outcome),
+    /// These partitions have another owner now: nothing was committed.
+    Lost(Vec<OwnedPartition>),
+}
+
+/// The writing side of a projection.
+pub(crate) struct Transactions<H> {
+    pub(crate) handler: H,
+    pub(crate) pool: PgPool,
+    pub(crate) timeout: Duration,
+    pub(crate) refusals: Refusals,
+}
+
+impl<H: Handler> Transactions<H> {
+    /// Applies entries in one transaction. If its result is unknown, it is repeated: the inbox stores what was
+    /// applied. With `bisect`, finds the events that can't be applied and parks them.
+    pub(crate) async fn attempt(
+        &self,
+        ownership: &Ownership,
+        entries: &mut [Entry<H::Event>],
+        bisect: bool,
+    ) -> Result<Attempt, BatchError> {
+        let mut connection = self.pool.acquire().await?;
+        let attempt = self.transaction(&mut connection, ownership, entries, bisect);
+        let attempt = tokio::time::timeout(self.timeout, attempt).await;
+        let attempt = attempt.unwrap_or(Err(BatchError::Timeout(self.timeout)));
+        if let Err(error) = &attempt
+            && error.is_stale_plan()
+        {
+            connection.clear_cached_statements().await?;
+        }
+        attempt
+    }
+
+    async fn transaction(
+        &self,
+        connection: &mut PgConnection,
+        ownership: &Ownership,
+        entries: &mut [Entry<H::Event>],
+        bisect: bool,
+    ) -> Result<Attempt, BatchError> {
+        let advances = advances(entries.iter().map(|entry| &entry.record));
+        let mut transaction = connection.begin().await?;
+        let lost = ownership.advance(&mut *transaction, &advances).await?;
+        if !lost.is_empty() {
+            transaction.rollback().await?;
+            return Ok(Attempt::Lost(lost));
+        }
+        let mut outcome = Outcome::default();
+        if bisect {
+            self.bisect(&mut transaction, entries, &mut outcome).await?;
+        } else if self.apply(&mut transaction, entries, &mut outcome).await? {
+            self.refusals.accepted();
+        }
+        transaction.commit().await?;
+        ownership.committed(&advances, entries.iter().map(|entry| &entry.record));
+        Ok(Attempt::Committed(outcome))
+    }
+
+    /// True: the handler has written something.
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        entries: &[Entry<H::Event>],
+        outcome: &mut Outcome,
+    ) -> Result<bool, BatchError> {
+        let verdicts = verdict::receive(&mut *connection, entries).await?;
+        let checked = || entries.iter().zip(&verdicts);
+        let applied = checked().filter(|(_, verdict)| verdict.applies());
+        let events: Vec<_> = applied.filter_map(|(entry, _)| entry.event()).collect();
+        if !events.is_empty() {
+            self.handler.apply(&mut *connection, &events).await?;
+        }
+        for (entry, verdict) in checked() {
+            outcome.count(*verdict);
+            if verdict.parked().is_some() {
+                self.park(&mut *connection, entry, *verdict, outcome).await?;
+            }
+        }
+        Ok(!events.is_empty())
+    }
+
+    async fn park(
+        &self,
+        connection: &mut PgConnection,
+        entry: &Entry<H::Event>,
+        verdict: Verdict,
+        outcome: &mut Outcome,
+    ) -> Result<(), BatchError> {
+        if park::park(connection, entry, verdict).await? {
+            outcome.parked += 1;
+            outcome.gaps += u64::from(verdict == Verdict::Gap);
+            tracing::error!(
+                projection = H::NAME,
+                stream = entry.stream,
+                reason = park::reason(entry, verdict),
+                "event parked"
+            );
+        } else {
+            outcome.duplicates += 1;
+        }
+        Ok(())
+    }
+
+    /// Applies entries under savepoints: a range that fails is split until the entry at fault is alone. That one
+    /// is parked, and so are its followers when it is their turn. An error if the table is at fault.
+    async fn bisect(
+        &self,
+        connection: &mut PgConnection,
+        entries: &mut [Entry<H::Event>],
+        outcome: &mut Outcome,
+    ) -> Result<(), BatchError> {
+        // Start and end (exclusive) of the ranges; the last one is next.
+        let mut ranges = vec![(0, entries.len())];
+        let mut accepted = false;
+        let mut refused = Vec::new();
+        let mut last_refusal = None;
+        while let Some((start, end)) = ranges.pop() {
+            let mut savepoint = connection.begin().await?;
+            let mut part = Outcome::default();
+            match self.apply(&mut savepoint, &entries[start..end], &mut part).await {
+                Ok(has_written) => {
+                    savepoint.commit().await?;
+                    outcome.add(part);
+                    accepted |= has_written;
+                }
+                Err(BatchError::Apply(error)) if error.kind() == ErrorKind::Park => {
+                    savepoint.rollback().await?;
+                    let middle = start.midpoint(end);
+                    if middle > start {
+                        ranges.extend([(middle, end), (start, middle)]);
+                        continue;
+                    }
+                    metrics::error(H::NAME, ErrorKind::Park);
+                    entries[start].content =
+                        Content::Invalid(Fault { code: error.code(), reason: with_causes(&error) });
+                    match Reason::of(&error) {
+                        Some(reason) => refused.push((reason, entries[start].stream.clone())),
+                        // The code failed before Postgres was asked: that says nothing about the table.
+                        None => accepted = true,
+                    }
+                    last_refusal = Some(error);
+                    // Again, to be parked.
+                    ranges.push((start, end));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if accepted {
+            self.refusals.accepted();
+        } else if let Some(streams) = self.refusals.refused(refused)
+            && let Some(source) = last_refusal
+        {
+            return Err(BatchError::EveryRow { streams, source });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! A record with what was read from it.
+
+use aqueduct_core::Revision;
+
+use crate::record::Record;
+use crate::record::envelope::{Envelope, Previous};
+use crate::record::headers::lossy_text;
+
+/// A record with what was read from it: what the inbox and the handler see of it.
+pub(crate) struct Entry<E> {
+    pub(crate) record: Record,
+    /// Number of its inbox.
+    pub(crate) inbox: i32,
+    /// From the headers, or the record's key if they can't be read.
+    pub(crate) stream: String,
+    pub(crate) envelope: Option<Envelope>,
+    pub(crate) content: Content<E>,
+}
+
+/// What a record contains for this projection.
+pub(crate) enum Content<E> {
+    Event(E),
+    /// An event of a type that the projection ignores: only the inbox moves.
+    Ignored,
+    /// It can't be read or applied.
+    Invalid(Fault),
+}
+
+/// Why a record can't be applied.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) code: ReasonCode,
+    pub(crate) reason: String,
+}
+
+/// Stable names of the reasons for which an event is parked: people select by them and the runbook explains
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReasonCode {
+    /// The headers do not describe an event.
+    Headers,
+    /// The record comes from another source.
+    Source,
+    /// The projection neither handles nor ignores the event type.
+    UnknownType,
+    /// The payload can't be decoded or does not fit the event type.
+    Payload,
+    /// The projection's code panicked.
+    Panic,
+    /// Postgres refused the row.
+    Row,
+    /// The reactor refused the event.
+    Reaction,
+    /// An event before it is missing.
+    Gap,
+    /// An earlier event of its stream is parked.
+    Blocked,
+}
+
+impl ReasonCode {
+    /// As stored in `aqueduct.parked.code`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Headers => "headers",
+            Self::Source => "source",
+            Self::UnknownType => "unknown_type",
+            Self::Payload => "payload",
+            Self::Panic => "panic",
+            Self::Row => "row",
+            Self::Reaction => "reaction",
+            Self::Gap => "gap",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+impl<E> Entry<E> {
+    pub(crate) fn new(record: Record, inbox: i32, envelope: Option<Envelope>, content: Content<E>) -> Self {
+        let stream = match &envelope {
+            Some(envelope) => envelope.stream.to_string(),
+            None => lossy_text(record.key.as_deref().unwrap_or_default()),
+        };
+        Self { record, inbox, stream, envelope, content }
+    }
+
+    /// Its revision, if its headers can be read.
+    pub(crate) fn revision(&self) -> Option<Revision> {
+        self.envelope.as_ref().map(|envelope| envelope.revision)
+    }
+
+    pub(crate) fn previous(&self) -> Previous {
+        self.envelope.as_ref().map_or(Previous::Unknown, |envelope| envelope.previous)
+    }
+
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        match &self.content {
+            Content::Invalid(fault) => Some(fault),
+            Content::Event(_) | Content::Ignored => None,
+        }
+    }
+
+    /// The event and its envelope, if there is an event to apply.
+    pub(crate) fn event(&self) -> Option<(&E, &Envelope)> {
+        match (&self.content, &self.envelope) {
+            (Content::Event(event), Some(envelope)) => Some((event, envelope)),
+            _ => None,
+        }
+    }
+}
+
+/// Revisions are read from headers as signed numbers, so they fit.
+pub(crate) fn revision_number(revision: Revision) -> i64 {
+    revision.cast_signed()
+}
+
+/// The previous revision as the SQL functions take it: -1 for none, null for unknown.
+pub(crate) fn previous_number(previous: Previous) -> Option<i64> {
+    match previous {
+        Previous::None => Some(-1),
+        Previous::At(revision) => Some(revision_number(revision)),
+        Previous::Unknown => None,
+    }
+}

@@ -1,0 +1,193 @@
+//! Which partitions this instance owns, and under which epoch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use sqlx::{Executor, PgPool, Postgres};
+
+use crate::inbox::GENERATION;
+use crate::record::Record;
+
+/// The partitions that an instance owns. Kafka's group decides who may read a partition, Postgres who may write
+/// its offset. A partition is *claimed* in Postgres when Kafka assigns it: that raises its epoch and returns the
+/// offset to resume at. A batch commits only if the epochs of its records are still the current ones.
+#[derive(Debug)]
+pub(crate) struct Ownership {
+    projection: &'static str,
+    /// Shown in `aqueduct.offsets`, for people.
+    owner: String,
+    owned: Mutex<BTreeMap<(Arc<str>, i32), Owned>>,
+    /// See [`must_rejoin`](Self::must_rejoin).
+    must_rejoin: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Owned {
+    epoch: i64,
+    /// As stored in Postgres.
+    next_offset: Option<i64>,
+    /// As committed to Kafka, which only shows the lag.
+    committed_to_kafka: Option<i64>,
+    /// Records read and not yet committed.
+    in_flight: i64,
+}
+
+/// A partition and the epoch under which it is owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnedPartition {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) epoch: i64,
+}
+
+/// Next offset of a partition, as a batch leaves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Advance {
+    pub(crate) partition: OwnedPartition,
+    pub(crate) next_offset: i64,
+}
+
+impl Ownership {
+    pub(crate) fn new(projection: &'static str) -> Self {
+        let owner = uuid::Uuid::new_v4().to_string();
+        Self { projection, owner, owned: Mutex::default(), must_rejoin: AtomicBool::new(false) }
+    }
+
+    /// Claims a partition: its new epoch, and the offset to resume at (`None`: the beginning).
+    pub(crate) async fn claim(
+        &self,
+        pool: &PgPool,
+        topic: &Arc<str>,
+        partition: i32,
+    ) -> Result<(i64, Option<i64>), sqlx::Error> {
+        let (epoch, next_offset): (i64, Option<i64>) =
+            sqlx::query_as("select claimed_epoch, resume_at from aqueduct.offsets_claim($1, $2, $3, $4, $5)")
+                .bind(self.projection)
+                .bind(GENERATION)
+                .bind(&**topic)
+                .bind(partition)
+                .bind(&self.owner)
+                .fetch_one(pool)
+                .await?;
+        let owned = Owned { epoch, next_offset, committed_to_kafka: None, in_flight: 0 };
+        self.owned.lock().insert((Arc::clone(topic), partition), owned);
+        tracing::info!(projection = self.projection, %topic, partition, epoch, next_offset, "partition claimed");
+        Ok((epoch, next_offset))
+    }
+
+    /// Forgets all partitions: Kafka has revoked them.
+    pub(crate) fn clear(&self) -> Vec<(Arc<str>, i32)> {
+        std::mem::take(&mut *self.owned.lock()).into_keys().collect()
+    }
+
+    /// Counts a record that was just read as in flight. Returns its topic's shared name and its partition's
+    /// epoch; `None` if the partition is not owned.
+    pub(crate) fn received(&self, topic: &str, partition: i32) -> Option<(Arc<str>, i64)> {
+        let mut owned = self.owned.lock();
+        let ((topic, _), owned) =
+            owned.iter_mut().find(|((name, p), _)| *p == partition && **name == *topic)?;
+        owned.in_flight += 1;
+        Some((Arc::clone(topic), owned.epoch))
+    }
+
+    /// Whether the record's partition is owned under the epoch under which it was read.
+    pub(crate) fn owns(&self, record: &Record) -> bool {
+        let key = (Arc::clone(&record.topic), record.partition);
+        self.owned.lock().get(&key).is_some_and(|owned| owned.epoch == record.epoch)
+    }
+
+    /// Records read and not yet committed.
+    pub(crate) fn in_flight(&self, topic: &str, partition: i32) -> Option<i64> {
+        let owned = self.owned.lock();
+        owned
+            .iter()
+            .find(|((name, p), _)| *p == partition && **name == *topic)
+            .map(|(_, owned)| owned.in_flight)
+    }
+
+    /// Gives partitions up although Kafka has not revoked them: records that were read from them will not be
+    /// committed, so no later ones may be. That is the case when Postgres has another owner (another instance
+    /// claimed the partition while this one was considered dead, or an operator moved the offset). Claiming it
+    /// again could be wrong, if the other one is the rightful owner, so the instance rejoins the group.
+    pub(crate) fn give_up<'a>(&self, lost: impl IntoIterator<Item = &'a OwnedPartition>) {
+        let mut owned = self.owned.lock();
+        for OwnedPartition { topic, partition, epoch } in lost {
+            let key = (Arc::clone(topic), *partition);
+            if owned.get(&key).is_some_and(|owned| owned.epoch == *epoch) {
+                owned.remove(&key);
+                self.must_rejoin.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether a partition was given up since the last call.
+    pub(crate) fn must_rejoin(&self) -> bool {
+        self.must_rejoin.swap(false, Ordering::Relaxed)
+    }
+
+    /// Notes that a batch was committed.
+    pub(crate) fn committed<'a>(&self, advances: &[Advance], records: impl IntoIterator<Item = &'a Record>) {
+        let mut owned = self.owned.lock();
+        for Record { topic, partition, epoch, .. } in records {
+            let owned = owned.get_mut(&(Arc::clone(topic), *partition));
+            if let Some(owned) = owned.filter(|owned| owned.epoch == *epoch) {
+                owned.in_flight -= 1;
+            }
+        }
+        for Advance { partition: OwnedPartition { topic, partition, epoch }, next_offset } in advances {
+            let owned = owned.get_mut(&(Arc::clone(topic), *partition));
+            if let Some(owned) = owned.filter(|owned| owned.epoch == *epoch) {
+                owned.next_offset = Some(*next_offset);
+            }
+        }
+    }
+
+    /// Offsets that have not been committed to Kafka yet; marks them as committed.
+    pub(crate) fn take_uncommitted(&self) -> Vec<(Arc<str>, i32, i64)> {
+        let mut changed = Vec::new();
+        for ((topic, partition), owned) in &mut *self.owned.lock() {
+            let next_offset = owned.next_offset.filter(|next| owned.committed_to_kafka != Some(*next));
+            if let Some(next_offset) = next_offset {
+                owned.committed_to_kafka = Some(next_offset);
+                changed.push((Arc::clone(topic), *partition, next_offset));
+            }
+        }
+        changed
+    }
+
+    /// First statement of a batch's transaction. Returns the partitions that have another owner now; if there
+    /// are any, the transaction must be rolled back.
+    pub(crate) async fn advance(
+        &self,
+        executor: impl Executor<'_, Database = Postgres>,
+        advances: &[Advance],
+    ) -> Result<Vec<OwnedPartition>, sqlx::Error> {
+        let partitions = || advances.iter().map(|advance| &advance.partition);
+        let lost: Vec<i64> = sqlx::query_scalar("select aqueduct.offsets_advance($1, $2, $3, $4, $5, $6)")
+            .bind(self.projection)
+            .bind(GENERATION)
+            .bind(partitions().map(|owned| &*owned.topic).collect::<Vec<_>>())
+            .bind(partitions().map(|owned| owned.partition).collect::<Vec<_>>())
+            .bind(partitions().map(|owned| owned.epoch).collect::<Vec<_>>())
+            .bind(advances.iter().map(|advance| advance.next_offset).collect::<Vec<_>>())
+            .fetch_one(executor)
+            .await?;
+        let lost = lost.into_iter().filter_map(|ordinal| usize::try_from(ordinal - 1).ok());
+        Ok(lost.filter_map(|index| advances.get(index)).map(|lost| lost.partition.clone()).collect())
+    }
+}
+
+/// What a batch of records, in the order in which they were read, moves the offsets to.
+pub(crate) fn advances<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<Advance> {
+    let mut next = BTreeMap::new();
+    for record in records {
+        next.insert((Arc::clone(&record.topic), record.partition), (record.epoch, record.offset + 1));
+    }
+    let advance = |((topic, partition), (epoch, next_offset))| Advance {
+        partition: OwnedPartition { topic, partition, epoch },
+        next_offset,
+    };
+    next.into_iter().map(advance).collect()
+}

@@ -1,0 +1,68 @@
+//! Parking events that can't be applied.
+
+use sqlx::types::Json;
+use sqlx::{Executor, Postgres};
+
+use crate::inbox::entry::{Entry, ReasonCode, revision_number};
+use crate::inbox::verdict::Verdict;
+use crate::record::envelope::Previous;
+
+/// Parks an entry with this transaction, if its verdict says so. False: it is parked already, or its verdict
+/// does not park it.
+pub(crate) async fn park<E>(
+    executor: impl Executor<'_, Database = Postgres>,
+    entry: &Entry<E>,
+    verdict: Verdict,
+) -> Result<bool, sqlx::Error> {
+    let Some(parked_as) = verdict.parked() else { return Ok(false) };
+    let record = &entry.record;
+    sqlx::query_scalar("select aqueduct.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+        .bind(entry.inbox)
+        .bind(&entry.stream)
+        .bind(entry.revision().map(revision_number))
+        .bind(parked_as)
+        .bind(code(entry, verdict).as_str())
+        .bind(storable(&reason(entry, verdict)))
+        .bind(entry.envelope.as_ref().map(|envelope| envelope.event_type()))
+        .bind(record.partition)
+        .bind(record.offset)
+        .bind(record.key.as_deref())
+        .bind(record.payload.as_deref())
+        .bind(Json(record.headers.to_json()))
+        .fetch_one(executor)
+        .await
+}
+
+fn code<E>(entry: &Entry<E>, verdict: Verdict) -> ReasonCode {
+    match (verdict, entry.fault()) {
+        (Verdict::Invalid, Some(fault)) => fault.code,
+        (Verdict::Gap, _) => ReasonCode::Gap,
+        _ => ReasonCode::Blocked,
+    }
+}
+
+/// Postgres' text can't contain NUL, and an error may quote the event.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// Why an entry is parked, for people.
+pub(crate) fn reason<E>(entry: &Entry<E>, verdict: Verdict) -> String {
+    let record = &entry.record;
+    match (verdict, entry.fault()) {
+        (Verdict::Invalid, Some(fault)) => format!("{record}: {}", fault.reason),
+        (Verdict::Gap, _) => format!("{record}: {}", gap(entry.previous())),
+        _ => format!("{record}: an earlier event of the stream is parked"),
+    }
+}
+
+pub(crate) fn gap(previous: Previous) -> String {
+    match previous {
+        Previous::At(revision) => {
+            format!("gap: revision {revision}, which precedes it, is not the last applied one")
+        }
+        Previous::None | Previous::Unknown => {
+            "gap: it is marked as the first record of its stream, but others were applied".to_owned()
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the inbox says about records.
+
+use sqlx::{Executor, Postgres};
+
+use crate::inbox::entry::{Entry, previous_number, revision_number};
+
+/// What to do with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Next of its stream.
+    Apply,
+    /// After what was applied, but its previous revision is not known: applied.
+    Unchecked,
+    /// Applied before.
+    Duplicate,
+    /// An event before it is missing.
+    Gap,
+    /// It can't be read or applied.
+    Invalid,
+    /// An earlier event of its stream is parked.
+    Blocked,
+}
+
+impl Verdict {
+    fn parse(verdict: &str) -> Result<Self, sqlx::Error> {
+        Ok(match verdict {
+            "apply" => Self::Apply,
+            "unchecked" => Self::Unchecked,
+            "duplicate" => Self::Duplicate,
+            "gap" => Self::Gap,
+            "invalid" => Self::Invalid,
+            "blocked" => Self::Blocked,
+            other => {
+                return Err(sqlx::Error::Decode(format!("the inbox returned verdict {other:?}").into()));
+            }
+        })
+    }
+
+    pub(crate) fn applies(self) -> bool {
+        matches!(self, Self::Apply | Self::Unchecked)
+    }
+
+    /// The verdict in `aqueduct.parked`, if the record is parked.
+    pub(crate) fn parked(self) -> Option<&'static str> {
+        match self {
+            Self::Gap => Some("gap"),
+            Self::Invalid => Some("invalid"),
+            Self::Blocked => Some("blocked"),
+            Self::Apply | Self::Unchecked | Self::Duplicate => None,
+        }
+    }
+}
+
+/// Checks records without changing anything.
+pub(crate) async fn check<E>(
+    executor: impl Executor<'_, Database = Postgres>,
+    entries: &[Entry<E>],
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    const CHECK: &str = "select coalesce(array_agg(verdict order by ordinal), '{}') \
+                         from aqueduct.inbox_check($1, $2, $3, $4, $5)";
+    verdicts(executor, CHECK, entries).await
+}
+
+/// Checks records and stores what is applied with this transaction.
+pub(crate) async fn receive<E>(
+    executor: impl Executor<'_, Database = Postgres>,
+    entries: &[Entry<E>],
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    verdicts(executor, "select aqueduct.inbox_receive($1, $2, $3, $4, $5)", entries).await
+}
+
+async fn verdicts<E>(
+    executor: impl Executor<'_, Database = Postgres>,
+    statement: &'static str,
+    entries: &[Entry<E>],
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    let verdicts: Vec<String> = sqlx::query_scalar(statement)
+        .bind(entries.iter().map(|entry| entry.inbox).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.stream.as_str()).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.revision().map(revision_number)).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| previous_number(entry.previous())).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.fault().is_some()).collect::<Vec<_>>())
+        .fetch_one(executor)
+        .await?;
+    verdicts.iter().map(|verdict| Verdict::parse(verdict)).collect()
+}

@@ -1,0 +1,6 @@
+//! The Kafka side: a thread of its own that polls, claims partitions and forwards records.
+
+pub(crate) mod claim;
+pub(crate) mod client;
+pub(crate) mod poll;
+pub(crate) mod topics;

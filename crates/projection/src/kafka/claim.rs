@@ -1,0 +1,96 @@
+//! Claiming the partitions that Kafka assigns.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aqueduct_core::ErrorKind;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::causes::with_causes;
+use crate::error::ProjectionError;
+use crate::kafka::client::Context;
+use crate::postgres::error::error_kind;
+use crate::status::Component;
+use crate::{backoff, metrics};
+
+/// A claim normally takes a few milliseconds: one that takes this long is reported.
+const REPORT_AFTER: Duration = Duration::from_secs(1);
+
+impl Context {
+    /// Claims the partitions and sets their offsets. False: the thread must end.
+    pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> bool {
+        let wanted: Vec<(Arc<str>, i32)> =
+            partitions.elements().iter().map(|wanted| (wanted.topic().into(), wanted.partition())).collect();
+        for (topic, partition) in wanted {
+            let started = Instant::now();
+            let claimed = self.claim_one(&topic, partition, started);
+            metrics::claim_wait(self.projection, &topic, partition, Duration::ZERO);
+            let Some(next) = claimed else { return false };
+            let offset = next.map_or(Offset::Beginning, Offset::Offset);
+            // In place: the list belongs to the event.
+            if let Err(source) = partitions.set_partition_offset(&topic, partition, offset) {
+                self.fail(ProjectionError::Kafka { projection: self.projection, source });
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Retries until Postgres answers. A thread of librdkafka sends heartbeats meanwhile.
+    fn claim_one(&self, topic: &Arc<str>, partition: i32, started: Instant) -> Option<Option<i64>> {
+        let mut delays = backoff::delays();
+        while !self.stop.is_cancelled() {
+            let claim = async {
+                let claim = self.ownership.claim(&self.pool, topic, partition);
+                tokio::time::timeout(self.timeout, claim).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            };
+            let claim = async {
+                tokio::select! {
+                    claimed = claim => claimed,
+                    never = self.report_wait(topic, partition, started) => match never {},
+                }
+            };
+            match self.runtime.block_on(self.stop.run_until_cancelled(claim))? {
+                Ok((_, next)) => return Some(next),
+                Err(error) if error_kind(&error) == ErrorKind::Retry => {
+                    metrics::error(self.projection, ErrorKind::Retry);
+                    let error = with_causes(&error);
+                    let problem =
+                        format!("postgres: partition {partition} of {topic} is not claimed: {error}");
+                    self.status.report(Component::Group, problem);
+                    tracing::warn!(
+                        projection = self.projection, %topic, partition, error,
+                        "partition not claimed, retrying"
+                    );
+                    let delay = async { tokio::time::sleep(delays.next().unwrap_or_default()).await };
+                    self.runtime.block_on(self.stop.run_until_cancelled(delay))?;
+                }
+                Err(source) => {
+                    self.fail(ProjectionError::Postgres { projection: self.projection, source });
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Reports that a claim waits: the partition's former owner has a transaction open.
+    async fn report_wait(&self, topic: &str, partition: i32, started: Instant) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(REPORT_AFTER).await;
+            let waited = started.elapsed();
+            metrics::claim_wait(self.projection, topic, partition, waited);
+            let problem = format!(
+                "postgres: the claim of partition {partition} of {topic} waits for a transaction of its former owner"
+            );
+            self.status.report(Component::Group, problem);
+            tracing::warn!(
+                projection = self.projection,
+                topic,
+                partition,
+                ?waited,
+                "claim waits for a transaction of the partition's former owner"
+            );
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The thread that polls Kafka.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Message as _, TopicPartitionList};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::error::ProjectionError;
+use crate::kafka::client::{Consumer, Context, commit_offsets};
+use crate::kafka::topics::TopicCheck;
+use crate::metrics;
+use crate::record::Record;
+
+/// Time-out of a poll: how late the thread can notice that it must end.
+const POLL: Duration = Duration::from_millis(100);
+/// How long the thread waits for room in the queue before it pauses the partitions. A pause discards what
+/// librdkafka has fetched ahead, so it is for an outage of Postgres, not for each time the queue is full.
+const PAUSE_AFTER: Duration = Duration::from_secs(5);
+/// How often offsets are committed to Kafka.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Polls until it is stopped or can't continue, then leaves the group. Runs in a thread of its own: a consumer
+/// that does not poll is removed from its group.
+pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
+    let context = consumer.context();
+    let mut waiting = VecDeque::new();
+    let mut full_since = None;
+    let mut is_paused = false;
+    let mut committed = Instant::now();
+    let mut topics = TopicCheck::default();
+    while !context.stop.is_cancelled() && !queue.is_closed() {
+        if committed.elapsed() >= COMMIT_INTERVAL {
+            commit_offsets(consumer, &context.ownership, CommitMode::Async);
+            committed = Instant::now();
+        }
+        topics.run_if_due(consumer);
+        forward(queue, &mut waiting);
+        if waiting.is_empty() {
+            full_since = None;
+            if std::mem::take(&mut is_paused) {
+                change_assignment(consumer, Consumer::resume);
+            }
+        } else if full_since.get_or_insert_with(Instant::now).elapsed() < PAUSE_AFTER {
+            let room = async { tokio::time::timeout(POLL, queue.reserve()).await.map(drop) };
+            // The next iteration checks whether there is room.
+            let _ = context.runtime.block_on(room);
+            continue;
+        } else {
+            // In each iteration: partitions that were assigned meanwhile are not paused.
+            change_assignment(consumer, Consumer::pause);
+            is_paused = true;
+        }
+        match consumer.poll(POLL) {
+            None => {}
+            Some(Ok(message)) => {
+                let owned = context.ownership.received(message.topic(), message.partition());
+                if let Some((topic, epoch)) = owned {
+                    waiting.push_back(Record::copy(&message, &topic, epoch));
+                }
+            }
+            Some(Err(error)) if is_usable_after(context, &error) => {}
+            Some(Err(_)) => break,
+        }
+    }
+    commit_offsets(consumer, &context.ownership, CommitMode::Sync);
+    context.ownership.clear();
+    consumer.unsubscribe();
+}
+
+fn forward(queue: &Sender<Record>, waiting: &mut VecDeque<Record>) {
+    while let Some(record) = waiting.pop_front() {
+        match queue.try_send(record) {
+            Ok(()) => {}
+            Err(TrySendError::Full(record)) => return waiting.push_front(record),
+            Err(TrySendError::Closed(_)) => return,
+        }
+    }
+}
+
+fn change_assignment(
+    consumer: &Consumer,
+    change: fn(&Consumer, &TopicPartitionList) -> Result<(), KafkaError>,
+) {
+    if let Err(error) = consumer.assignment().and_then(|partitions| change(consumer, &partitions)) {
+        tracing::warn!(%error, "partitions could not be paused or resumed");
+    }
+}
+
+/// Whether the client can be used after an error.
+fn is_usable_after(context: &Context, error: &KafkaError) -> bool {
+    metrics::kafka_error(context.projection);
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+        let problem = error.to_string();
+        context.fail(ProjectionError::OffsetGone { projection: context.projection, problem });
+        return false;
+    }
+    tracing::warn!(projection = context.projection, %error, "kafka client error");
+    // After a fatal error the next session creates a new client.
+    !matches!(error, KafkaError::MessageConsumptionFatal(_))
+}

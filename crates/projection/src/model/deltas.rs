@@ -1,0 +1,106 @@
+//! Read models that are sums over many streams.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use aqueduct_core::DomainEvent;
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+use crate::model::handler::{ApplyError, Handler, guarded};
+use crate::model::table::{Table, TableError};
+use crate::record::envelope::Envelope;
+
+/// A read model whose rows are fed by many streams: each event adds to some rows, `x = x + delta`.
+///
+/// The deltas of a batch are summed by key and written with one statement, in key order and in one transaction
+/// with the inbox and the offsets. Addition commutes, so any number of instances can write the same rows without
+/// losing an update. What is not a sum belongs in a [`View`](crate::View).
+pub trait Deltas: Send + Sync + 'static {
+    /// Name of the projection, see [`View::NAME`](crate::View::NAME).
+    const NAME: &'static str;
+    /// Topics to read, at least one.
+    const TOPICS: &'static [&'static str];
+    /// Table to keep, `schema.table` in lower case; the application's migrations create it.
+    const TABLE: &'static str;
+    /// Columns of the table's primary key (or of another unique index).
+    const KEY: &'static [&'static str];
+    /// Numeric columns that are added to. A row is created by its first delta; a sum that the delta leaves out
+    /// counts as zero.
+    const SUMS: &'static [&'static str];
+    /// Event types on the topics that are ignored.
+    const IGNORES: &'static [&'static str] = &[];
+    /// The events it handles, see [`aqueduct_core::domain_event!`].
+    type Event: DomainEvent;
+    /// A delta: serialises to a JSON object with the columns of [`KEY`](Self::KEY) and [`SUMS`](Self::SUMS).
+    /// Decimals as strings are exact.
+    type Row: Serialize + Send + Sync;
+
+    /// What an event adds; empty if it adds nothing. Pure like [`View::fold`](crate::View::fold).
+    fn deltas(event: &Self::Event, envelope: &Envelope) -> Vec<Self::Row>;
+}
+
+/// Writes deltas to their table.
+pub(crate) struct DeltasHandler<D> {
+    table: Table,
+    add: Arc<str>,
+    deltas: PhantomData<fn() -> D>,
+}
+
+impl<D: Deltas> DeltasHandler<D> {
+    pub(crate) async fn new(pool: &PgPool) -> Result<Self, TableError> {
+        let table = Table::look_up(pool, D::NAME, D::TABLE, D::KEY, D::SUMS).await?;
+        let add = table.add(D::SUMS);
+        Ok(Self { table, add, deltas: PhantomData })
+    }
+}
+
+fn columns<D: Deltas>() -> impl Iterator<Item = &'static str> {
+    D::KEY.iter().chain(D::SUMS).copied()
+}
+
+#[async_trait]
+impl<D: Deltas> Handler for DeltasHandler<D> {
+    const NAME: &'static str = D::NAME;
+    const IGNORES: &'static [&'static str] = D::IGNORES;
+    const REACTS: bool = false;
+    type Event = D::Event;
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[(&D::Event, &Envelope)],
+    ) -> Result<(), ApplyError> {
+        let mut arrays: Vec<Vec<Option<String>>> = columns::<D>().map(|_| Vec::new()).collect();
+        for (event, envelope) in events {
+            for delta in guarded(|| D::deltas(event, envelope))? {
+                let row = serde_json::to_value(delta);
+                let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
+                let mut row = self.table.row_of(row, |column| columns::<D>().any(|name| name == column))?;
+                for (column, array) in columns::<D>().zip(&mut arrays) {
+                    array.push(row.remove(column).and_then(text));
+                }
+            }
+        }
+        if arrays.iter().all(Vec::is_empty) {
+            return Ok(());
+        }
+        let statement = sqlx::query(AssertSqlSafe(Arc::clone(&self.add)));
+        let added = arrays.into_iter().fold(statement, Query::bind).execute(connection).await;
+        added
+            .map_err(|error| self.table.refused(error, |column| columns::<D>().any(|name| name == column)))?;
+        Ok(())
+    }
+}
+
+/// A value as Postgres reads it from text.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    }
+}

@@ -1,0 +1,230 @@
+//! The table of a read model: its columns in Postgres, and the checks of definitions and rows against them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use sqlx::PgPool;
+use sqlx::postgres::PgDatabaseError;
+
+use crate::model::handler::ApplyError;
+use crate::model::key::Key;
+
+/// SQLSTATE `not_null_violation`.
+const NOT_NULL_VIOLATION: &str = "23502";
+
+/// A table that its projection can't write.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// A name in the projection's definition can't be used in a statement as it is.
+    #[error("projection {projection}: {name:?} is not a lower-case SQL name; use letters, digits and _")]
+    Name {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The name.
+        name: &'static str,
+    },
+    /// The table does not exist.
+    #[error("projection {projection}: table {table} does not exist; run the migrations that create it")]
+    Missing {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The table.
+        table: &'static str,
+    },
+    /// The definition, or a row, names a column that the table does not have, or that is generated, or for
+    /// deltas is neither key nor sum.
+    #[error(
+        "projection {projection}: table {table} has no column {column:?} that the projection can write; \
+         add it, or remove it from the row"
+    )]
+    NoColumn {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: String,
+    },
+    /// The table requires a value in a column that the rows do not name.
+    #[error(
+        "projection {projection}: table {table} requires a value in column {column:?}, which the projection's \
+         rows do not have; give the column a default, make it nullable, or add it to the row"
+    )]
+    Required {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: String,
+    },
+    /// A row does not serialise to a JSON object.
+    #[error("projection {projection}: a row of {table} must serialise to a JSON object")]
+    NoObject {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The table.
+        table: &'static str,
+    },
+    /// A key with too few or too many values.
+    #[error("projection {projection}: a key of {table} needs {expected} values, it has {actual}")]
+    KeyLength {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The table.
+        table: &'static str,
+        /// Number of key columns.
+        expected: usize,
+        /// Number of values.
+        actual: usize,
+    },
+    /// The columns could not be read from Postgres.
+    #[error("projection {projection}: the columns of table {table} could not be read")]
+    Postgres {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The table.
+        table: &'static str,
+        /// The cause.
+        source: sqlx::Error,
+    },
+}
+
+/// A projection's table.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    projection: &'static str,
+    pub(super) name: &'static str,
+    pub(super) key: &'static [&'static str],
+    /// Those that can be written.
+    pub(super) columns: BTreeMap<String, Column>,
+}
+
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) is_numeric: bool,
+    /// Type that text is cast to; text columns are not cast, since an explicit cast truncates what is too long.
+    pub(super) cast: Option<String>,
+}
+
+impl Table {
+    /// Reads the table's columns and checks the definition against them. All names are static text of the code
+    /// and are checked before they are used in a statement; values are always bound.
+    pub(crate) async fn look_up(
+        pool: &PgPool,
+        projection: &'static str,
+        name: &'static str,
+        key: &'static [&'static str],
+        others: &'static [&'static str],
+    ) -> Result<Self, TableError> {
+        let (schema, table) = split(name);
+        for name in [schema, table].into_iter().chain(key.iter().chain(others).copied()) {
+            if !is_plain_name(name) {
+                return Err(TableError::Name { projection, name });
+            }
+        }
+        let columns: Vec<Column> = sqlx::query_as(
+            "select c.column_name::text as name, c.data_type = 'numeric' as is_numeric, \
+                    case when t.typcategory <> 'S' then format_type(a.atttypid, a.atttypmod) end as cast \
+               from information_schema.columns c \
+               join pg_namespace n on n.nspname = c.table_schema \
+               join pg_class r on r.relnamespace = n.oid and r.relname = c.table_name \
+               join pg_attribute a on a.attrelid = r.oid and a.attname = c.column_name \
+               join pg_type t on t.oid = a.atttypid \
+              where c.table_schema = $1 and c.table_name = $2 and c.is_generated = 'NEVER'",
+        )
+        .bind(schema)
+        .bind(table)
+        .fetch_all(pool)
+        .await
+        .map_err(|source| TableError::Postgres { projection, table: name, source })?;
+        let columns: BTreeMap<_, _> =
+            columns.into_iter().map(|column| (column.name.clone(), column)).collect();
+        if columns.is_empty() {
+            return Err(TableError::Missing { projection, table: name });
+        }
+        let table = Self { projection, name, key, columns };
+        for column in key.iter().chain(others) {
+            table.check_column(column)?;
+        }
+        Ok(table)
+    }
+
+    fn check_column(&self, column: &str) -> Result<(), TableError> {
+        if self.columns.contains_key(column) { Ok(()) } else { Err(self.no_column(column)) }
+    }
+
+    fn no_column(&self, column: &str) -> TableError {
+        let column = column.to_owned();
+        TableError::NoColumn { projection: self.projection, table: self.name, column }
+    }
+
+    /// A row as JSON. An error if it has a field that is not a column: Postgres would drop it silently.
+    pub(crate) fn row(&self, row: Value) -> Result<Map<String, Value>, TableError> {
+        self.row_of(row, |column| self.columns.contains_key(column))
+    }
+
+    /// A row as JSON. An error if it has a field that is not one of the columns to be written.
+    pub(crate) fn row_of(
+        &self,
+        row: Value,
+        is_written: impl Fn(&str) -> bool,
+    ) -> Result<Map<String, Value>, TableError> {
+        let Value::Object(row) = row else {
+            return Err(TableError::NoObject { projection: self.projection, table: self.name });
+        };
+        match row.keys().find(|column| !is_written(column)) {
+            Some(column) => Err(self.no_column(column)),
+            None => Ok(row),
+        }
+    }
+
+    /// The key columns with these values.
+    pub(crate) fn key_row(&self, key: &Key) -> Result<Map<String, Value>, TableError> {
+        let (expected, actual) = (self.key.len(), key.values().len());
+        if expected != actual {
+            let (projection, table) = (self.projection, self.name);
+            return Err(TableError::KeyLength { projection, table, expected, actual });
+        }
+        let columns = self.key.iter().map(|column| (*column).to_owned());
+        Ok(columns.zip(key.values().iter().cloned()).collect())
+    }
+
+    /// The error of a write to the table. A column that is not written and must not be null fails for every row:
+    /// that is a fault of the table, not of an event.
+    pub(crate) fn refused(&self, error: sqlx::Error, is_written: impl Fn(&str) -> bool) -> ApplyError {
+        let violation =
+            error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+        let column = violation
+            .filter(|violation| violation.code() == NOT_NULL_VIOLATION && self.is_own(violation))
+            .and_then(PgDatabaseError::column)
+            .filter(|column| !is_written(column));
+        match column {
+            Some(column) => {
+                let column = column.to_owned();
+                TableError::Required { projection: self.projection, table: self.name, column }.into()
+            }
+            None => error.into(),
+        }
+    }
+
+    /// Whether the error concerns this table, not one that a trigger writes.
+    fn is_own(&self, error: &PgDatabaseError) -> bool {
+        let (schema, table) = split(self.name);
+        error.schema() == Some(schema) && error.table() == Some(table)
+    }
+}
+
+pub(super) fn split(name: &'static str) -> (&'static str, &'static str) {
+    name.split_once('.').unwrap_or(("public", name))
+}
+
+/// Lower-case letters, digits and `_`, not a digit first, within Postgres' 63 bytes.
+fn is_plain_name(name: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    name.len() <= 63
+        && name.as_bytes().first().is_some_and(|first| letter(*first))
+        && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
+}

@@ -1,0 +1,30 @@
+//! The migrations of the schema `aqueduct`.
+
+use sqlx::PgPool;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+/// A migration may rewrite a large table, and instances wait for each other's.
+const NO_TIMEOUTS: [(&str, &str); 3] =
+    [("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
+
+/// Creates the tables and functions of the schema `aqueduct`, or brings them up to date, on a connection of its
+/// own without time-outs. Any number of processes can do it at the same time.
+/// [`Projection::run`](crate::Projection::run) does it too; call it before that if the projection's own role must
+/// not create tables.
+///
+/// The history is in `aqueduct.projection_migrations`, apart from the application's own migrations.
+///
+/// # Errors
+/// Postgres can't be reached, or refuses a migration.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    let mut migrator: Migrator = sqlx::migrate!();
+    migrator.dangerous_set_table_name("aqueduct.projection_migrations");
+    migrator.create_schema("aqueduct");
+    let session = PgConnectOptions::clone(&pool.connect_options()).options(NO_TIMEOUTS);
+    let own = PgPoolOptions::new().max_connections(1).acquire_timeout(pool.options().get_acquire_timeout());
+    let own = own.connect_with(session).await?;
+    let migrated = migrator.run(&own).await;
+    own.close().await;
+    migrated
+}

@@ -1,0 +1,94 @@
+//! The port to the encoding of payloads.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use aqueduct_core::{DomainEvent, ErrorKind};
+use aqueduct_schema::{RecordDecoder, RecordValue, Registry, RegistryError, RegistryOptions};
+use async_trait::async_trait;
+use serde::de::{DeserializeSeed, Deserializer, Error as _};
+
+use crate::record::envelope::Envelope;
+
+/// Decodes payloads.
+#[async_trait]
+pub trait Decoder: Send + Sync + 'static {
+    /// Decodes one payload as far as its event type is not needed for it.
+    async fn decode<'a>(&self, envelope: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError>;
+}
+
+/// The data of an event, not deserialised yet.
+#[derive(Debug)]
+pub enum Payload<'a> {
+    /// Text in the plain JSON mapping.
+    Json(Cow<'a, [u8]>),
+    /// Avro with its schema.
+    Avro(RecordValue<'a>),
+}
+
+/// The enum lists the type but does not read it.
+const NOT_READ: &str = "its event enum lists the type but does not read it";
+
+impl Payload<'_> {
+    /// Deserialises an event of this type.
+    pub(crate) fn event<E: DomainEvent>(&self, event_type: &str) -> Result<E, String> {
+        match self {
+            Self::Json(json) => {
+                let event = E::from_json(event_type, json).ok_or(NOT_READ)?;
+                event.map_err(|error| error.to_string())
+            }
+            Self::Avro(value) => {
+                value.read(OfType(event_type, PhantomData)).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+/// Deserialises an event of the type with this name.
+struct OfType<'t, E>(&'t str, PhantomData<E>);
+
+impl<'de, E: DomainEvent> DeserializeSeed<'de> for OfType<'_, E> {
+    type Value = E;
+
+    fn deserialize<D: Deserializer<'de>>(self, data: D) -> Result<E, D::Error> {
+        E::read(self.0, data).unwrap_or_else(|| Err(D::Error::custom(NOT_READ)))
+    }
+}
+
+/// Values in the Confluent wire format.
+#[async_trait]
+impl Decoder for RecordDecoder {
+    async fn decode<'a>(&self, envelope: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError> {
+        let value = self.value(payload).await.map_err(|error| DecodeError {
+            kind: error.kind(),
+            problem: "the payload can't be decoded".to_owned(),
+            source: Some(error.into()),
+        })?;
+        if value.full_name() != envelope.full_type {
+            let (payload, header) = (value.full_name(), &envelope.full_type);
+            let problem = format!("its schema id belongs to {payload}, its header ce_type is {header}");
+            return Err(DecodeError { kind: ErrorKind::Park, problem, source: None });
+        }
+        Ok(Payload::Avro(value))
+    }
+}
+
+/// The decoder for records that the relay writes.
+pub fn registry_decoder(options: &RegistryOptions) -> Result<Arc<dyn Decoder>, RegistryError> {
+    Ok(Arc::new(RecordDecoder::new(Registry::new(options)?)))
+}
+
+/// A payload can't be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct DecodeError {
+    /// [`Retry`](ErrorKind::Retry) if the schema could not be fetched and may be available later,
+    /// [`Park`](ErrorKind::Park) if these bytes can't be read.
+    pub kind: ErrorKind,
+    /// What is wrong.
+    pub problem: String,
+    /// The cause, if there is one.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}

@@ -1,0 +1,246 @@
+//! Faults of the environment, on a real Kafka.
+
+use std::time::Duration;
+
+use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
+use aqueduct_projection::{Options, PostgresOptions, Projection, ProjectionError, Status};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::bank::{Accounts, Branches, deposited};
+use crate::support::{Database, Made, Topic, event, plain, stack};
+
+/// Options of one instance. The prefix gives each test a group of its own.
+fn options(database: &Database, brokers: &str, test: &str) -> Options {
+    let postgres = PostgresOptions { timeout_seconds: 5, ..PostgresOptions::new(&database.url) };
+    Options { prefix: test.to_owned(), session_timeout_ms: 6000, ..Options::new(postgres, brokers) }
+}
+
+fn start(projection: Projection) -> (CancellationToken, JoinHandle<Result<(), ProjectionError>>) {
+    let shutdown = CancellationToken::new();
+    (shutdown.clone(), tokio::spawn(projection.run(shutdown)))
+}
+
+async fn stop((shutdown, running): (CancellationToken, JoinHandle<Result<(), ProjectionError>>)) {
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap().unwrap();
+}
+
+/// `streams` streams, each with the events of these revisions, one after the other.
+fn history(streams: usize, revisions: std::ops::Range<i64>) -> Vec<Made> {
+    let events =
+        |revision| (0..streams).map(move |n| event(&format!("account-{n}"), revision, &deposited(1)));
+    revisions.flat_map(events).collect()
+}
+
+/// Waits until the projection reports what the test expects.
+async fn until(mut status: Status, expected: &str, is_expected: impl Fn(Option<&str>) -> bool) {
+    let waiting = async {
+        while !is_expected(status.not_ready().as_deref()) {
+            assert!(status.changed().await, "the projection has ended");
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    assert!(waited.is_ok(), "not {expected}, but {:?}", status.not_ready());
+}
+
+async fn ready(status: &Status) {
+    until(status.clone(), "ready", |problem| problem.is_none()).await;
+}
+
+async fn names(status: &Status, server: &str) {
+    until(status.clone(), server, |problem| problem.is_some_and(|problem| problem.contains(server))).await;
+}
+
+const EVENTS: &str = "select coalesce(sum(balance), 0)::bigint from bank.accounts";
+/// Accounts whose events are not just `0 1 2 …`.
+const DISORDERED: &str = "select count(*) from bank.accounts where \"order\" <> \
+    (select string_agg(n || ' ', '' order by n) from generate_series(0, balance::bigint - 1) n)";
+
+/// Attacks promises 1 to 3: with four partitions and two instances, one is killed while it works and another joins.
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_come_and_go() {
+    let database = Database::create().await;
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let topic = Topic::create("bank.1", 4).await;
+    let small = |test| Options { batch_size: 20, ..options(&database, brokers, test) };
+    let instance = || start(Projection::view::<Accounts<1>>(small("instances"), plain()));
+    topic.write(&history(40, 0..20)).await;
+    let (first, second) = (instance(), instance());
+    database.wait_until(EVENTS, |events| events > 100).await;
+    // Dropped where it stands, as a kill would: an open transaction is rolled back.
+    first.1.abort();
+    topic.write(&history(40, 20..40)).await;
+    let third = instance();
+    database.wait_for(EVENTS, 40 * 40).await;
+    assert_eq!(database.number(DISORDERED).await, 0);
+    assert_eq!(database.number("select count(*) from aqueduct.parked").await, 0);
+    stop(second).await;
+    stop(third).await;
+}
+
+/// Attacks promises 1 and 2: Postgres is killed while it is used, and restarts.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_is_killed_and_restarts() {
+    let own = StackOptions { postgres: Part::start(), ..StackOptions::none() };
+    let own = DevStack::start(own).await.unwrap();
+    let database = Database::create_on(&own).await;
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let topic = Topic::create("bank.2", 4).await;
+    let options = Options { batch_size: 20, ..options(&database, brokers, "postgres") };
+    let view = Projection::view::<Accounts<2>>(options.clone(), plain());
+    let status = view.status();
+    assert!(status.not_ready().is_some(), "not ready before it runs");
+    let view = start(view);
+    let deltas = start(Projection::deltas::<Branches<2>>(options, plain()));
+    for round in 0..3 {
+        topic.write(&history(40, round * 10..(round + 1) * 10)).await;
+        database.wait_until(EVENTS, |events| events > round * 400 + 40).await;
+        own.postgres().unwrap().kill().await;
+        own.postgres().unwrap().start().await.unwrap();
+    }
+    database.wait_for(EVENTS, 40 * 30).await;
+    database.wait_for("select sum(deposits)::bigint from bank.branches", 40 * 30).await;
+    assert_eq!(database.number(DISORDERED).await, 0);
+    assert!(!view.1.is_finished() && !deltas.1.is_finished());
+    ready(&status).await;
+    // It notices without traffic too.
+    own.postgres().unwrap().stop().await;
+    names(&status, "postgres").await;
+    own.postgres().unwrap().start().await.unwrap();
+    ready(&status).await;
+    stop(view).await;
+    stop(deltas).await;
+    own.shutdown().await;
+}
+
+/// Attacks promise 1: Kafka is killed while it is used, and restarts.
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_is_killed_and_restarts() {
+    let own = StackOptions { kafka: Part::start(), ..StackOptions::none() };
+    let own = DevStack::start(own).await.unwrap();
+    let database = Database::create().await;
+    let brokers = own.kafka_bootstrap().unwrap();
+    let topic = Topic::create_on(brokers, "bank.3", 4).await;
+    let view = Projection::view::<Accounts<3>>(options(&database, brokers, "kafka"), plain());
+    let status = view.status();
+    let view = start(view);
+    topic.write(&history(10, 0..10)).await;
+    database.wait_for(EVENTS, 100).await;
+    ready(&status).await;
+    own.kafka().unwrap().kill().await;
+    names(&status, brokers).await;
+    own.kafka().unwrap().start().await.unwrap();
+    topic.write(&history(10, 10..20)).await;
+    database.wait_for(EVENTS, 200).await;
+    ready(&status).await;
+    assert_eq!(database.number(DISORDERED).await, 0);
+    stop(view).await;
+    own.shutdown().await;
+}
+
+/// Attacks promise 2: an operator moves the offsets back under a running instance, which then reads everything
+/// again.
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_are_rolled_back() {
+    let database = Database::create().await;
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let topic = Topic::create("bank.4", 2).await;
+    topic.write(&history(10, 0..10)).await;
+    let view = start(Projection::view::<Accounts<4>>(options(&database, brokers, "offsets"), plain()));
+    database.wait_for(EVENTS, 100).await;
+    let epochs = database.number("select sum(epoch)::bigint from aqueduct.offsets").await;
+    sqlx::query(
+        "select aqueduct.offsets_set('accounts', 1, 'bank.4', partition, null) from aqueduct.offsets",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    topic.write(&history(10, 10..20)).await;
+    database.wait_for(EVENTS, 200).await;
+    database.wait_for("select sum(next_offset)::bigint from aqueduct.offsets", 200).await;
+    assert!(
+        database.number("select sum(epoch)::bigint from aqueduct.offsets").await > epochs + 2,
+        "claimed again"
+    );
+    assert_eq!(database.number(DISORDERED).await, 0);
+    stop(view).await;
+}
+
+/// Attacks promise 7: the record to resume at no longer exists, and the projection must not skip it silently.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_that_is_gone_stops_the_projection() {
+    let database = Database::create().await;
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let topic = Topic::create("bank.5", 1).await;
+    topic.write(&history(1, 0..3)).await;
+    sqlx::query("select aqueduct.offsets_claim('accounts', 1, 'bank.5', 0, 'before')")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    sqlx::query("select aqueduct.offsets_set('accounts', 1, 'bank.5', 0, 1000)")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let view = Projection::view::<Accounts<5>>(options(&database, brokers, "gone"), plain());
+    let status = view.status();
+    let (_shutdown, running) = start(view);
+    let ended = tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(ProjectionError::OffsetGone { .. })), "{ended:?}");
+    assert!(status.not_ready().is_some_and(|problem| problem.contains("halted")), "{status:?}");
+    assert_eq!(database.number("select count(*) from bank.accounts").await, 0);
+}
+
+/// Attacks promise 7: a group waits silently for a topic that does not exist; the projection reports it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_does_not_exist_is_reported_until_it_does() {
+    let database = Database::create().await;
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let view = Projection::view::<Accounts<8>>(options(&database, brokers, "missing"), plain());
+    let status = view.status();
+    let view = start(view);
+    names(&status, "bank.8").await;
+    let topic = Topic::create("bank.8", 2).await;
+    topic.write(&history(10, 0..2)).await;
+    database.wait_for(EVENTS, 20).await;
+    ready(&status).await;
+    stop(view).await;
+}
+
+/// Attacks promise 6: the client panics at a header whose name is not UTF-8, and would do so again after each
+/// restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_whose_name_is_not_utf8_parks_its_stream() {
+    let database = Database::create().await;
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let topic = Topic::create("bank.9", 1).await;
+    let mut events = history(3, 0..2);
+    events[1].unnamed_header = true;
+    topic.write(&events).await;
+    let view = start(Projection::view::<Accounts<9>>(options(&database, brokers, "unnamed"), plain()));
+    database.wait_for(EVENTS, 4).await;
+    database.wait_for("select count(*) from aqueduct.parked", 2).await;
+    let parked = "select stream || ' ' || verdict || ': ' || reason from aqueduct.parked order by \"offset\"";
+    assert_eq!(
+        database.texts(parked).await,
+        [
+            "account-1 invalid: bank.9/0@1: the names of 1 headers are not UTF-8",
+            "account-1 blocked: bank.9/0@4: an earlier event of the stream is parked"
+        ]
+    );
+    stop(view).await;
+}
+
+/// A property that the client refuses may be a password.
+#[tokio::test]
+async fn a_refused_property_is_named_without_its_value() {
+    let database = Database::create().await;
+    let mut options = options(&database, "localhost:1", "refused");
+    options.properties.insert("ssl.key.passwrod".to_owned(), "hunter2".to_owned());
+    let view = Projection::view::<Accounts<0>>(options, plain());
+    let status = view.status();
+    let error = view.run(CancellationToken::new()).await.unwrap_err();
+    for text in [format!("{error:?}"), status.not_ready().unwrap()] {
+        assert!(text.contains("ssl.key.passwrod") && !text.contains("hunter2"), "{text}");
+    }
+}

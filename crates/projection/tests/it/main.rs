@@ -1,0 +1,16 @@
+//! Projections on a real Postgres and a real Kafka. Each test of a fault names the promise it attacks: nothing is
+//! lost (1), nothing is duplicated (2), order holds (3), gaps are detected (4), a bad event does not stop the
+//! others (6), nothing is skipped silently (7).
+
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
+
+mod bank;
+mod batches;
+mod faults;
+mod inbox;
+mod observed;
+mod random;
+mod reactors;
+mod support;
+mod verdicts;
+mod wire;

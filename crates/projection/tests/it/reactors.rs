@@ -1,0 +1,161 @@
+//! Reactors: at least once, in the order of the stream, different streams concurrently.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aqueduct_core::ErrorKind;
+use aqueduct_projection::{Envelope, Options, Projection, ReactError, Reactor};
+use async_trait::async_trait;
+use tokio::sync::Barrier;
+use tokio_util::sync::CancellationToken;
+
+use crate::bank::{BankEvent, Deposited, deposited, opened};
+use crate::support::{Database, Topic, event, plain, records, stack};
+
+/// Does what the amounts say, and records the events.
+#[derive(Default)]
+pub(crate) struct Clerk {
+    seen: Mutex<Vec<String>>,
+    failures: Mutex<HashMap<String, u32>>,
+    meeting: Option<Barrier>,
+}
+
+const PARK: i64 = -1;
+const FAIL_TWICE: i64 = -2;
+const STOP: i64 = -3;
+const PANIC: i64 = -4;
+const MEET: i64 = -5;
+
+pub(crate) struct Watched(pub(crate) Arc<Clerk>);
+
+#[async_trait]
+impl Reactor for Watched {
+    const NAME: &'static str = "clerk";
+    const TOPICS: &'static [&'static str] = &["bank.6"];
+    type Event = BankEvent;
+
+    async fn react(&self, event: &BankEvent, envelope: &Envelope) -> Result<(), ReactError> {
+        let amount = match event {
+            BankEvent::Deposited(Deposited { amount }) => *amount,
+            _ => 0,
+        };
+        match amount {
+            PARK => return Err(ReactError::new(ErrorKind::Park, "on purpose")),
+            STOP => return Err(ReactError::new(ErrorKind::Stop, "on purpose")),
+            PANIC => panic!("on purpose"),
+            MEET => {
+                let meeting = self.0.meeting.as_ref().unwrap();
+                tokio::time::timeout(Duration::from_secs(30), meeting.wait()).await.unwrap();
+            }
+            FAIL_TWICE => {
+                let mut failures = self.0.failures.lock().unwrap();
+                let failed = failures.entry(envelope.id.clone()).or_default();
+                *failed += 1;
+                if *failed <= 2 {
+                    return Err(ReactError::new(ErrorKind::Retry, "not yet"));
+                }
+            }
+            _ => {}
+        }
+        self.0.seen.lock().unwrap().push(envelope.id.clone());
+        Ok(())
+    }
+}
+
+impl Clerk {
+    fn seen(&self, stream: &str) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|id| id.ends_with(&format!("@{stream}"))).cloned().collect()
+    }
+}
+
+/// Attacks promises 3 and 6: an event that fails for a while, one that can't be handled, one that panics.
+#[tokio::test]
+async fn only_the_stream_of_a_failing_event_waits() {
+    let database = Database::create().await;
+    let clerk = Arc::new(Clerk::default());
+    let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
+    let batches = projection.batches().await.unwrap();
+    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let events = [
+        event("account-slow", 0, &deposited(FAIL_TWICE)),
+        event("account-bad", 0, &deposited(PARK)),
+        event("account-panic", 0, &deposited(PANIC)),
+        event("account-good", 0, &opened("Paris")),
+        event("account-slow", 1, &deposited(1)),
+        event("account-bad", 1, &deposited(1)),
+        event("account-good", 0, &opened("Paris")),
+        event("account-good", 2, &deposited(1)),
+    ];
+    let outcome = batches.apply(records(epoch, 0, &events)).await.unwrap().unwrap();
+    assert_eq!((outcome.applied, outcome.parked, outcome.gaps, outcome.duplicates), (3, 4, 1, 1));
+    assert_eq!(clerk.seen("account-slow"), ["0@account-slow", "1@account-slow"]);
+    assert_eq!(clerk.seen("account-good"), ["0@account-good"]);
+    assert_eq!(clerk.seen("account-bad"), Vec::<String>::new());
+    let parked = database.texts("select stream || ' ' || reason from aqueduct.parked order by id").await;
+    assert_eq!(
+        parked,
+        [
+            "account-bad bank.0/0@1: on purpose",
+            "account-panic bank.0/0@2: the reactor panicked",
+            "account-bad bank.0/0@5: an earlier event of the stream is parked",
+            "account-good bank.0/0@7: gap: revision 1, which precedes it, is not the last applied one",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn different_streams_are_handled_concurrently() {
+    let database = Database::create().await;
+    let clerk = Arc::new(Clerk { meeting: Some(Barrier::new(3)), ..Clerk::default() });
+    let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
+    let batches = projection.batches().await.unwrap();
+    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    // None of the three ends before all have started.
+    let events = ["a", "b", "c"].map(|stream| event(&format!("account-{stream}"), 0, &deposited(MEET)));
+    let outcome = batches.apply(records(epoch, 0, &events)).await.unwrap().unwrap();
+    assert_eq!(outcome.applied, 3);
+}
+
+/// Attacks promise 1: the reactor stops at an event; after a restart it is delivered again, with those after it.
+#[tokio::test]
+async fn an_event_that_was_not_handled_is_delivered_again() {
+    let database = Database::create().await;
+    let events = [event("account-1", 0, &deposited(1)), event("account-1", 1, &deposited(STOP))];
+    let clerk = Arc::new(Clerk::default());
+    let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
+    let batches = projection.batches().await.unwrap();
+    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let stopped = batches.apply(records(epoch, 0, &events)).await.unwrap_err();
+    let reason = std::error::Error::source(&stopped).unwrap().to_string();
+    assert_eq!(reason, "reactor clerk stopped at record bank.0/0@1 (event 1@account-1)");
+    let (epoch, next) = batches.claim("bank.0", 0).await.unwrap();
+    assert_eq!(next, None);
+    let fixed = [events[0].clone(), event("account-1", 1, &deposited(2))];
+    batches.apply(records(epoch, 0, &fixed)).await.unwrap().unwrap();
+    // At least once: the first event was handled, but not committed.
+    assert_eq!(clerk.seen("account-1"), ["0@account-1", "0@account-1", "1@account-1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reactor_runs_on_kafka_and_stops_gracefully() {
+    let database = Database::create().await;
+    let topic = Topic::create("bank.6", 4).await;
+    let clerk = Arc::new(Clerk::default());
+    let brokers = stack().kafka_bootstrap().unwrap().to_owned();
+    let options = Options { brokers, prefix: "reactor".to_owned(), ..database.options() };
+    let projection = Projection::reactor(options, plain(), Watched(Arc::clone(&clerk)));
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(projection.run(shutdown.clone()));
+    let events = |revision| (0..20).map(move |n| event(&format!("account-{n}"), revision, &deposited(1)));
+    topic.write(&(0..5).flat_map(events).collect::<Vec<_>>()).await;
+    database.wait_for("select sum(revision + 1)::bigint from aqueduct.inbox", 100).await;
+    for stream in 0..20 {
+        let stream = format!("account-{stream}");
+        let expected: Vec<_> = (0..5).map(|revision| format!("{revision}@{stream}")).collect();
+        assert_eq!(clerk.seen(&stream), expected);
+    }
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap().unwrap();
+}
