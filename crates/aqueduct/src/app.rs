@@ -215,7 +215,12 @@ impl App {
     pub async fn migrate(&self, pool: &PgPool) -> Result<(), MigrateError> {
         aqueduct_projection::migrate(pool).await?;
         match &self.migrations {
-            Some(migrations) => migrations.run(pool, self.name).await,
+            Some(migrations) => {
+                let own = aqueduct_projection::migration_pool(pool);
+                let migrated = migrations.run(&own, self.name).await;
+                own.close().await;
+                migrated
+            }
             None => Ok(()),
         }
     }

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use aqueduct_core::{Aggregate, Codec, EventBus, EventStore};
 use aqueduct_eventstore::EventStoreDb;
-use aqueduct_projection::{Decoder, Projection, Reactor, registry_decoder};
+use aqueduct_projection::{Decoder, PostgresOptions, Projection, Reactor, registry_decoder};
 use aqueduct_schema::{LoadError, Registry, RegistryError, SchemaSet};
 use aqueduct_service::{Component, Health};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 
 use crate::configuration::Configuration;
 use crate::execute::{Command, Commands};
@@ -20,6 +19,10 @@ use crate::sections::NotConfigured;
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// How long a query waits for a connection to Postgres.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum number of connections for queries.
+const QUERY_CONNECTIONS: u32 = 10;
+/// Postgres ends what a query's session does that takes longer, see [`PostgresOptions::session`].
+const SESSION_LIMIT: Duration = Duration::from_secs(10);
 
 /// The servers of a configuration, and the schemas. Clones share the connections.
 ///
@@ -105,13 +108,17 @@ impl Connections {
         once(&self.shared.decoder, || Ok(registry_decoder(&self.configuration().registry_options()?)?))
     }
 
-    /// A pool for queries.
+    /// A pool for queries; run them with [`run_query`](crate::run_query). Its sessions have time-outs.
     pub fn postgres(&self) -> Result<PgPool, ConnectionError> {
         let configuration = self.configuration();
         once(&self.shared.postgres, || {
             let url = configuration.postgres.address(&configuration.path)?;
-            let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy(&url);
-            pool.map_err(ConnectionError::Postgres)
+            let options = PostgresOptions {
+                connections: QUERY_CONNECTIONS,
+                timeout_seconds: ACQUIRE_TIMEOUT.as_secs(),
+                ..PostgresOptions::new(url)
+            };
+            options.query_pool("aqueduct", SESSION_LIMIT).map_err(ConnectionError::Postgres)
         })
     }
 

@@ -39,7 +39,7 @@ pub use aqueduct_core::{
     StoreError, StreamName, domain_event, testing,
 };
 pub use aqueduct_projection::{
-    Decoder, Deltas, Envelope, Key, Place, Previous, Projection, ReactError, Reactor, View,
+    Decoder, Deltas, Envelope, Key, Previous, Projection, ReactError, Reactor, View, run_query,
 };
 pub use aqueduct_relay::{Relay, Route};
 pub use aqueduct_schema::{Registry, SchemaSet};

@@ -79,7 +79,7 @@ pub use model::reactor::Reactor;
 pub use model::table::TableError;
 pub use model::view::View;
 pub use options::Options;
-pub use postgres::migrate::migrate;
+pub use postgres::migrate::{migrate, migration_pool};
 pub use postgres::options::PostgresOptions;
 pub use postgres::query::run_query;
 pub use projection::Projection;

@@ -21,10 +21,16 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut migrator: Migrator = sqlx::migrate!();
     migrator.dangerous_set_table_name("aqueduct.projection_migrations");
     migrator.create_schema("aqueduct");
-    let session = PgConnectOptions::clone(&pool.connect_options()).options(NO_TIMEOUTS);
-    let own = PgPoolOptions::new().max_connections(1).acquire_timeout(pool.options().get_acquire_timeout());
-    let own = own.connect_with(session).await?;
+    let own = migration_pool(pool);
     let migrated = migrator.run(&own).await;
     own.close().await;
     migrated
+}
+
+/// A pool of one connection to the same database, without time-outs: for migrations, which may rewrite a large
+/// table. It connects when it is first used.
+pub fn migration_pool(pool: &PgPool) -> PgPool {
+    let session = PgConnectOptions::clone(&pool.connect_options()).options(NO_TIMEOUTS);
+    let own = PgPoolOptions::new().max_connections(1).acquire_timeout(pool.options().get_acquire_timeout());
+    own.connect_lazy_with(session)
 }

@@ -13,7 +13,7 @@ const MAX_ATTEMPTS: usize = 5;
 /// until the sessions end.
 ///
 /// The query must be a single statement outside of a transaction; Postgres refuses a stale plan before it
-/// executes anything, so that nothing happens twice.
+/// executes anything, so that nothing happens twice. Values that it binds are owned.
 ///
 /// ```
 /// # async fn example(pool: sqlx::PgPool) -> Result<(), sqlx::Error> {

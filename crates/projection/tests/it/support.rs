@@ -51,12 +51,18 @@ impl Database {
     }
 
     pub(crate) async fn create_on(stack: &DevStack) -> Self {
+        let database = Self::create_empty_on(stack).await;
+        migrate(&database.pool).await.unwrap();
+        sqlx::raw_sql(TABLES).execute(&database.pool).await.unwrap();
+        database
+    }
+
+    /// A database without tables.
+    pub(crate) async fn create_empty_on(stack: &DevStack) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("projection_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let url = stack.create_database(&name).await.unwrap();
         let pool = PgPool::connect(&url).await.unwrap();
-        migrate(&pool).await.unwrap();
-        sqlx::raw_sql(TABLES).execute(&pool).await.unwrap();
         Self { url, pool }
     }
 

@@ -148,7 +148,11 @@ fn request<C>(envelope: &Envelope, step: &[&str], command: C) -> CommandRequest<
     let id = CommandId::derived(&[&[StockReactor::NAME, &envelope.id], step].concat());
     CommandRequest {
         id,
-        correlation_id: envelope.correlation_id.unwrap_or(id.as_uuid()),
+        correlation_id: envelope
+            .correlation_id
+            .as_ref()
+            .and_then(|id| id.parse().ok())
+            .unwrap_or(id.as_uuid()),
         causation_id: envelope.event_id.unwrap_or(id.as_uuid()),
         traceparent: envelope.traceparent.clone(),
         fingerprint: None,

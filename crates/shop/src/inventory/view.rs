@@ -1,6 +1,6 @@
 //! The read model `shop.stock`.
 
-use aqueduct::{Envelope, Key, Revision, View};
+use aqueduct::{Envelope, Key, Revision, View, run_query};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -84,5 +84,8 @@ pub(super) async fn find(views: &PgPool, sku: &str) -> sqlx::Result<Option<Stock
     const SQL: &str = "
         SELECT sku, on_hand, received, reserved, returned, corrected, refused, revision
         FROM shop.stock WHERE sku = $1";
-    sqlx::query_as(SQL).bind(sku).fetch_optional(views).await
+    run_query(views, |connection| {
+        Box::pin(sqlx::query_as(SQL).bind(sku.to_owned()).fetch_optional(connection))
+    })
+    .await
 }

@@ -1,6 +1,6 @@
 //! The read model `shop.revenue`: money per day and country, a sum over all orders and returns.
 
-use aqueduct::{Deltas, Envelope, domain_event};
+use aqueduct::{Deltas, Envelope, domain_event, run_query};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -85,5 +85,6 @@ pub(super) async fn of_day(views: &PgPool, day: Date) -> sqlx::Result<Vec<DayRev
         SELECT day::text AS day, country, ordered::text AS ordered, returned::text AS returned,
                confirmed::text AS confirmed
         FROM shop.revenue WHERE day = $1::date ORDER BY country";
-    sqlx::query_as(SQL).bind(day.to_string()).fetch_all(views).await
+    run_query(views, |connection| Box::pin(sqlx::query_as(SQL).bind(day.to_string()).fetch_all(connection)))
+        .await
 }

@@ -1,6 +1,6 @@
 //! The read model `shop.orders`.
 
-use aqueduct::{Envelope, Key, Revision, View};
+use aqueduct::{Envelope, Key, Revision, View, run_query};
 use jiff::civil::{Date, DateTime};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -114,5 +114,8 @@ pub(super) async fn find(views: &PgPool, order_id: &str) -> sqlx::Result<Option<
         SELECT order_id, customer_id, to_char(placed_at, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS') AS placed_at,
                country, state, lines, total::text AS total, confirmed::text AS confirmed, revision
         FROM shop.orders WHERE order_id = $1";
-    sqlx::query_as(SQL).bind(order_id).fetch_optional(views).await
+    run_query(views, |connection| {
+        Box::pin(sqlx::query_as(SQL).bind(order_id.to_owned()).fetch_optional(connection))
+    })
+    .await
 }

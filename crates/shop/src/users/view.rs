@@ -1,6 +1,6 @@
 //! The read model `shop.customers`.
 
-use aqueduct::{Envelope, Key, View};
+use aqueduct::{Envelope, Key, View, run_query};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -55,5 +55,8 @@ pub(super) async fn find(views: &PgPool, user_id: &str) -> sqlx::Result<Option<C
     const SQL: &str = "
         SELECT user_id, country, to_char(registered_at, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS') AS registered_at
         FROM shop.customers WHERE user_id = $1";
-    sqlx::query_as(SQL).bind(user_id).fetch_optional(views).await
+    run_query(views, |connection| {
+        Box::pin(sqlx::query_as(SQL).bind(user_id.to_owned()).fetch_optional(connection))
+    })
+    .await
 }

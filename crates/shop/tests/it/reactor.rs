@@ -1,6 +1,6 @@
 use aqueduct::{
-    Aggregate, Command, CommandId, CommandRequest, Commands, Envelope, ErrorKind, Previous,
-    ReactError, Reactor as _, Revision,
+    Aggregate, Command, CommandId, CommandRequest, Commands, Envelope, ErrorKind, Previous, ReactError,
+    Reactor as _, Revision,
 };
 use aqueduct_shop::events::{Charge, Currency, OrderCreated, OrderLine, ReturnLine, ReturnReceived};
 use aqueduct_shop::inventory::{
@@ -103,7 +103,7 @@ async fn envelope(store: &TestStore, stream: &str) -> Envelope {
     }
 }
 
-/// The envelope of an event at this place of a stream.
+/// The envelope of an event at this revision of a stream.
 pub(crate) fn envelope_at(revision: Revision) -> Envelope {
     Envelope {
         source: "test".into(),
@@ -116,7 +116,7 @@ pub(crate) fn envelope_at(revision: Revision) -> Envelope {
         full_type: String::new(),
         time: Timestamp::UNIX_EPOCH,
         schema_version: 1,
-        correlation_id: Some(CORRELATION),
+        correlation_id: Some(CORRELATION.to_string()),
         causation_id: None,
         traceparent: Some(TRACE.into()),
     }

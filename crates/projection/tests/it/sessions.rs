@@ -1,0 +1,56 @@
+//! Sessions that the server ends when their client is frozen.
+
+use std::time::{Duration, Instant};
+
+use aqueduct_projection::{Options, PostgresOptions, Projection};
+use sqlx::{ConnectOptions as _, Executor as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::bank::{Accounts, deposited};
+use crate::support::{Database, Topic, event, plain, stack};
+
+const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Field case 17: the owner of a partition freezes with its transaction open. The next owner does not wait longer
+/// than the time-out, and reports that it waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_owner_does_not_hold_up_the_next_one() {
+    let database = Database::create().await;
+    let topic = Topic::create("bank.0", 1).await;
+    topic.write(&[event("account-1", 0, &deposited(1))]).await;
+
+    // As the frozen owner left it: its partition is locked by a batch that does not end.
+    let frozen = PostgresOptions::new(&database.url).session("frozen", SESSION_TIMEOUT).unwrap();
+    let mut frozen = frozen.connect().await.unwrap();
+    frozen
+        .execute(
+            "select aqueduct.offsets_claim('accounts', 1, 'bank.0', 0, 'frozen'); begin; \
+             select aqueduct.offsets_advance('accounts', 1, '{bank.0}', '{0}', '{1}', '{1}')",
+        )
+        .await
+        .unwrap();
+    let frozen_at = Instant::now();
+
+    let options = Options {
+        brokers: stack().kafka_bootstrap().unwrap().to_owned(),
+        prefix: "frozen".to_owned(),
+        session_timeout_ms: 6000,
+        ..database.options()
+    };
+    let projection = Projection::view::<Accounts<0>>(options, plain());
+    let mut status = projection.status();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(projection.run(shutdown.clone()));
+    let waits = async {
+        while !status.not_ready().is_some_and(|problem| problem.contains("waits for a transaction")) {
+            assert!(status.changed().await, "the projection has ended");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waits).await.unwrap();
+    database.wait_for("select coalesce(sum(balance), 0)::bigint from bank.accounts", 1).await;
+    let waited = frozen_at.elapsed();
+    assert!(waited < SESSION_TIMEOUT + Duration::from_secs(5), "{waited:?}");
+    assert!(frozen.execute("select 1").await.is_err(), "the frozen session still exists");
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap().unwrap();
+}
