@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use crate::mapping::metadata::MetadataMapping;
 use crate::mapping::selection::Selection;
 use crate::mapping::types::TypeNames;
@@ -27,14 +29,14 @@ pub fn rule_text<'a>(
         // A type that was met and has no name any more is a change too.
         let name = types.resolve(stored).map_or_else(|_| "-".to_owned(), |mapped| mapped.to_string());
         if name != *stored {
-            let _infallible = writeln!(text, "type {stored:?} {name}");
+            let _infallible = writeln!(text, "type {} {name}", Value::from(*stored));
         }
     }
     let pointers = metadata.schema_version_pointers();
     if !met.is_empty() && pointers != MetadataMapping::default().schema_version_pointers() {
         text.push_str("schema_version");
         for pointer in pointers {
-            let _infallible = write!(text, " {:?}", pointer.to_string());
+            let _infallible = write!(text, " {}", Value::from(pointer.to_string()));
         }
         text.push('\n');
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::mapping::configuration::ConfigurationError;
 use crate::mapping::glob::{self, Glob};
@@ -137,8 +138,9 @@ impl Selection {
         text.push_str("every selected event is a record\n");
         let mut list = |key: &str, values: &BTreeSet<String>, without: &BTreeSet<String>| {
             if !values.is_empty() {
-                let values: Vec<_> = values.difference(without).collect();
-                let _infallible = writeln!(text, "{key} {values:?}");
+                // As JSON, whose escapes never change; the Debug form's may.
+                let values: Value = values.difference(without).map(String::as_str).collect();
+                let _infallible = writeln!(text, "{key} {values}");
             }
         };
         let none = BTreeSet::new();

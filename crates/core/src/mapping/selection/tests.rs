@@ -115,12 +115,12 @@ fn exclusions_that_leave_nothing_are_refused() {
 #[test]
 fn what_a_selection_without_categories_covers_is_spelled_out() {
     let json = json!({
-        "event_types": ["B", "A*"], "categories": ["o"], "exclude": { "stream_prefixes": ["o-\"1"] },
+        "event_types": ["B", "A*", "é"], "categories": ["o"], "exclude": { "stream_prefixes": ["o-\"1"] },
     });
     let text = selection(json).canonical_text(&["B".to_owned()].into());
     let expected = "every selected event is a record\n\
                     categories [\"o\"]\n\
-                    event_types [\"A*\"]\n\
+                    event_types [\"A*\",\"é\"]\n\
                     exclude.stream_prefixes [\"o-\\\"1\"]\n";
     assert_eq!(text, expected);
 }

@@ -1,8 +1,4 @@
 //! What the mapping makes of 3,234 events that other libraries wrote to a real server.
-#![expect(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, not the helpers next to them"
-)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
