@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aqueduct_kafka::Cluster;
 use aqueduct_projection::PostgresOptions;
 use aqueduct_schema::RegistryOptions;
 use aqueduct_service::TelemetryOptions;
@@ -15,12 +16,11 @@ use serde::de::DeserializeOwned;
 use crate::sections::{EventStore, Http, Kafka, NotConfigured, Postgres, Projection, Registry, Schemas};
 
 /// What the relay takes from other sections.
-const ELSEWHERE: [(&str, &str); 5] = [
-    ("prefix", "kafka.prefix"),
-    ("source", "eventstore.source"),
-    ("brokers", Kafka::ADDRESS),
-    ("properties", "kafka.properties"),
-    ("replication_factor", "kafka.replication"),
+const ELSEWHERE: [(&str, &str); 4] = [
+    ("relay.prefix", "kafka.prefix"),
+    ("relay.source", "eventstore.source"),
+    ("relay.brokers", Kafka::ADDRESS),
+    ("relay.properties", "kafka.properties"),
 ];
 
 /// The whole configuration, with its secrets: it must not be printed.
@@ -40,7 +40,7 @@ pub struct Configuration {
     pub schemas: Schemas,
     /// `[http]`
     pub http: Http,
-    /// `[relay]`; [`relay_options`](Self::relay_options) adds what other sections say.
+    /// `[relay]`; [`relay_options`](Self::relay_options) adds what `[kafka]` says.
     pub relay: aqueduct_relay::Options,
     /// `[projection]`
     pub projection: Projection,
@@ -126,8 +126,8 @@ impl Configuration {
             };
             own.insert(*id, section);
         }
-        let mut sections: Sections = document.rest()?;
-        refuse_what_the_relay_is_told_elsewhere(path, &sections.relay)?;
+        let mut sections: Sections = document.rest().map_err(name_section)?;
+        refuse_replication_factor(path, &sections.relay)?;
         // Relative to the file, wherever the process runs.
         sections.schemas.directory = directory(path).join(&sections.schemas.directory);
         let Sections { eventstore, kafka, registry, postgres, schemas, http, relay, projection, telemetry } =
@@ -161,16 +161,19 @@ impl Configuration {
         section.downcast_ref::<T>().cloned().ok_or_else(not_registered)
     }
 
-    /// What the relay needs. Kafka must be configured.
-    pub fn relay_options(&self) -> Result<aqueduct_relay::Options, NotConfigured> {
-        Ok(aqueduct_relay::Options {
-            prefix: self.kafka.prefix.clone(),
-            source: self.eventstore.source.clone(),
+    /// How to reach Kafka, which must be configured, and the names to use there.
+    pub fn cluster(&self) -> Result<Cluster, NotConfigured> {
+        Ok(Cluster {
             brokers: self.kafka.address(&self.path)?,
             properties: self.kafka.properties.clone(),
-            replication_factor: self.kafka.replication,
-            ..self.relay.clone()
+            prefix: self.kafka.prefix.clone(),
+            source: self.eventstore.source.clone(),
         })
+    }
+
+    /// What the relay needs in addition to [`cluster`](Self::cluster).
+    pub fn relay_options(&self) -> aqueduct_relay::Options {
+        aqueduct_relay::Options { replication_factor: self.kafka.replication, ..self.relay.clone() }
     }
 
     /// What projections and reactors need. Kafka and Postgres must be configured.
@@ -207,25 +210,24 @@ fn directory(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 
-/// [`relay_options`](Configuration::relay_options) takes these from other sections; here they would have no effect.
-fn refuse_what_the_relay_is_told_elsewhere(
-    path: &Path,
-    relay: &aqueduct_relay::Options,
-) -> Result<(), ConfigError> {
-    let unset = aqueduct_relay::Options::default();
-    let is_set = |key: &str| match key {
-        "prefix" => relay.prefix != unset.prefix,
-        "source" => relay.source != unset.source,
-        "brokers" => relay.brokers != unset.brokers,
-        "properties" => relay.properties != unset.properties,
-        _ => relay.replication_factor != unset.replication_factor,
-    };
-    match ELSEWHERE.into_iter().find(|(key, _)| is_set(key)) {
-        None => Ok(()),
-        Some((key, elsewhere)) => Err(ConfigError::UnknownKey {
-            place: path.display().to_string(),
-            key: format!("relay.{key}"),
-            hint: format!(", did you mean `{elsewhere}`?"),
-        }),
+/// Names the section of a key that the relay takes from another one.
+fn name_section(mut error: ConfigError) -> ConfigError {
+    if let ConfigError::UnknownKey { key, hint, .. } = &mut error
+        && let Some((_, elsewhere)) = ELSEWHERE.iter().find(|(name, _)| key == name)
+    {
+        *hint = format!(", did you mean `{elsewhere}`?");
     }
+    error
+}
+
+/// [`relay_options`](Configuration::relay_options) takes it from `[kafka]`; in `[relay]` it would have no effect.
+fn refuse_replication_factor(path: &Path, relay: &aqueduct_relay::Options) -> Result<(), ConfigError> {
+    if relay.replication_factor == aqueduct_relay::Options::default().replication_factor {
+        return Ok(());
+    }
+    Err(ConfigError::UnknownKey {
+        place: path.display().to_string(),
+        key: "relay.replication_factor".to_owned(),
+        hint: ", did you mean `kafka.replication`?".to_owned(),
+    })
 }

@@ -38,6 +38,7 @@ pub use aqueduct_core::{
     EventStore, ExecuteError, MemoryStore, Metadata, NewEvent, Position, RecordedEvent, Repository, Revision,
     StoreError, StreamName, domain_event, testing,
 };
+pub use aqueduct_kafka::Cluster;
 pub use aqueduct_projection::{
     Decoder, Deltas, Envelope, Key, Previous, Projection, ReactError, Reactor, View, run_query,
 };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use aqueduct_kafka::Cluster;
 use aqueduct_service::config::variable;
 use serde::{Deserialize, Deserializer};
 
@@ -19,7 +20,7 @@ pub struct EventStore {
 
 impl Default for EventStore {
     fn default() -> Self {
-        Self { url: None, source: aqueduct_relay::Options::default().source }
+        Self { url: None, source: Cluster::default().source }
     }
 }
 
@@ -42,11 +43,10 @@ pub struct Kafka {
 
 impl Default for Kafka {
     fn default() -> Self {
-        let relay = aqueduct_relay::Options::default();
         Self {
             brokers: None,
-            prefix: relay.prefix,
-            replication: relay.replication_factor,
+            prefix: Cluster::default().prefix,
+            replication: aqueduct_relay::Options::default().replication_factor,
             properties: BTreeMap::new(),
         }
     }

@@ -1,9 +1,9 @@
 //! Membership in the consumer group through which instances share a route's lanes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use aqueduct_kafka::{BrokerWatch, Cluster, create_client, log, log_error};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -27,32 +27,25 @@ pub(crate) enum Change {
     Brokers { reachable: bool },
 }
 
-/// How long a member may be without a broker before it has to be made anew. By then the group has long gone on
-/// without it.
-pub(crate) fn patience(options: &Options) -> Duration {
-    Duration::from_millis(options.session_timeout_ms.saturating_mul(3)).max(Duration::from_secs(30))
-}
-
 /// Takes part in the group until `leave` is cancelled, then leaves it, so that others take over at once. After
 /// an error, too, the group is left, and somebody has to take part anew.
 ///
 /// Blocks: it lives on a thread of its own. The partitions of the checkpoint topic stand for the lanes;
 /// nothing is read from them here.
 ///
-/// A client that has seen no broker for as long as `patience` says is given up: it may never find one again.
-/// librdkafka forgets all brokers, also those it was configured with, when one that is just starting or
-/// stopping tells it that the cluster has none (confluentinc/librdkafka#5301, 2.12.1).
+/// A client that `watch` gives up ends with [`LaneError::Unreachable`].
 pub(crate) fn take_part(
+    cluster: &Cluster,
     options: &Options,
     route: &Route,
     changes: UnboundedSender<Change>,
     leave: &CancellationToken,
-    patience: Duration,
+    watch: BrokerWatch,
 ) -> Result<(), LaneError> {
-    let consumer: BaseConsumer<_> =
-        kafka::client(&kafka::member(options, route), Member::new(changes)).map_err(failed())?;
+    let config = kafka::member(cluster, options, route);
+    let consumer: BaseConsumer<_> = create_client(&config, Member::new(changes, watch)).map_err(failed())?;
     // Dropping the consumer revokes what it has and leaves the group.
-    serve(&consumer, options, route, leave, patience)
+    serve(&consumer, cluster, options, route, leave)
 }
 
 fn failed() -> impl FnOnce(KafkaError) -> LaneError {
@@ -61,10 +54,10 @@ fn failed() -> impl FnOnce(KafkaError) -> LaneError {
 
 fn serve(
     consumer: &BaseConsumer<Member>,
+    cluster: &Cluster,
     options: &Options,
     route: &Route,
     leave: &CancellationToken,
-    patience: Duration,
 ) -> Result<(), LaneError> {
     let topic = route.checkpoint_topic();
     consumer.subscribe(&[&topic]).map_err(failed())?;
@@ -90,12 +83,9 @@ fn serve(
         if let Some(error) = member.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(LaneError::kafka("take or give up lanes")(error));
         }
-        let unseen = member.seen.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        if unseen > patience {
-            return Err(LaneError::Unreachable {
-                brokers: options.brokers.clone(),
-                seconds: unseen.as_secs(),
-            });
+        if let Some(unseen) = member.watch.lost_for() {
+            let brokers = cluster.brokers.clone();
+            return Err(LaneError::Unreachable { brokers, seconds: unseen.as_secs() });
         }
     }
     Ok(())
@@ -103,23 +93,15 @@ fn serve(
 
 struct Member {
     changes: UnboundedSender<Change>,
-    /// What was told last.
-    reachable: AtomicBool,
-    /// When a broker was last seen, or the member began.
-    seen: Mutex<Instant>,
+    watch: BrokerWatch,
     /// Why lanes could not be taken or given up. As a member of the group it has them all the same, and nobody
     /// else will get them.
     broken: Mutex<Option<KafkaError>>,
 }
 
 impl Member {
-    fn new(changes: UnboundedSender<Change>) -> Self {
-        Self {
-            changes,
-            reachable: AtomicBool::new(true),
-            seen: Mutex::new(Instant::now()),
-            broken: Mutex::new(None),
-        }
+    fn new(changes: UnboundedSender<Change>, watch: BrokerWatch) -> Self {
+        Self { changes, watch, broken: Mutex::new(None) }
     }
 
     fn break_off(&self, error: KafkaError) {
@@ -129,20 +111,15 @@ impl Member {
 
 impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        kafka::log(level, facility, message);
+        log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        kafka::log_error(&error, reason);
+        log_error(&error, reason);
     }
 
-    /// Errors tell of a loss only where each broker was connected before, and never that one is back.
     fn stats(&self, statistics: Statistics) {
-        let reachable = statistics.brokers.values().any(|broker| broker.state == "UP");
-        if reachable {
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        }
-        if self.reachable.swap(reachable, Ordering::Relaxed) != reachable {
+        if let Some(reachable) = self.watch.observe(&statistics) {
             let _ended = self.changes.send(Change::Brokers { reachable });
         }
     }
@@ -197,16 +174,16 @@ mod tests {
     /// No condition in this test takes this long on a slow, busy machine.
     const DEADLINE: Duration = Duration::from_secs(60);
 
-    fn cluster() -> (MockCluster<'static, DefaultProducerContext>, Options, Route) {
-        let cluster = MockCluster::new(1).unwrap();
-        let mut options = Options { brokers: cluster.bootstrap_servers(), ..Options::default() };
-        options.session_timeout_ms = 6000;
+    fn cluster() -> (MockCluster<'static, DefaultProducerContext>, Cluster, Options, Route) {
+        let mock = MockCluster::new(1).unwrap();
+        let cluster = Cluster::new(mock.bootstrap_servers());
+        let options = Options { session_timeout_ms: 6000, ..Options::default() };
         let route: Route = serde_json::from_value(serde_json::json!(
             {"name": "orders", "topic": "shop.orders", "categories": ["order"]}
         ))
         .unwrap();
-        cluster.create_topic(&route.checkpoint_topic(), 1, 1).unwrap();
-        (cluster, options, route)
+        mock.create_topic(&route.checkpoint_topic(), 1, 1).unwrap();
+        (mock, cluster, options, route)
     }
 
     /// Waits for a change.
@@ -225,27 +202,29 @@ mod tests {
     /// librdkafka may have lost sight of its brokers for good, even when they are back.
     #[tokio::test]
     async fn a_member_that_sees_no_broker_ends_and_another_takes_its_place() {
-        let (cluster, options, route) = cluster();
+        let (mock, cluster, options, route) = cluster();
         let leave = CancellationToken::new();
         let _a_test_that_fails_ends = leave.clone().drop_guard();
         let join = |patience| {
-            let (options, route, leave) = (options.clone(), route.clone(), leave.clone());
+            let (cluster, options) = (cluster.clone(), options.clone());
+            let (route, leave) = (route.clone(), leave.clone());
             let (tell, changes) = unbounded_channel();
-            let member = move || take_part(&options, &route, tell, &leave, patience);
+            let watch = BrokerWatch::with_patience(patience);
+            let member = move || take_part(&cluster, &options, &route, tell, &leave, watch);
             (tokio::task::spawn_blocking(member), changes)
         };
 
         let (member, mut changes) = join(Duration::from_secs(5));
         until(&mut changes, |change| matches!(change, Change::Assigned(lanes) if *lanes == [0])).await;
-        cluster.broker_down(1).unwrap();
+        mock.broker_down(1).unwrap();
         until(&mut changes, |change| matches!(change, Change::Brokers { reachable: false })).await;
         // Its lanes are given up at once.
         drop(changes);
         let ended = tokio::time::timeout(DEADLINE, member).await.expect("an end").unwrap();
         let error = ended.unwrap_err().to_string();
-        assert!(error.contains(&options.brokers), "{error}");
+        assert!(error.contains(&cluster.brokers), "{error}");
 
-        cluster.broker_up(1).unwrap();
+        mock.broker_up(1).unwrap();
         let (member, mut changes) = join(DEADLINE);
         until(&mut changes, |change| matches!(change, Change::Assigned(lanes) if *lanes == [0])).await;
         leave.cancel();
@@ -256,18 +235,19 @@ mod tests {
     /// Otherwise the lanes would be its own for the group, and run nowhere.
     #[tokio::test]
     async fn a_member_that_cannot_take_its_lanes_leaves_the_group() {
-        let (_cluster, options, route) = cluster();
+        let (_mock, cluster, options, route) = cluster();
         let (tell, mut changes) = unbounded_channel();
         let leave = CancellationToken::new();
         let _a_test_that_fails_ends = leave.clone().drop_guard();
         let member = tokio::task::spawn_blocking(move || {
-            let config = kafka::member(&options, &route);
-            let consumer: BaseConsumer<_> = kafka::client(&config, Member::new(tell)).unwrap();
+            let config = kafka::member(&cluster, &options, &route);
+            let member = Member::new(tell, BrokerWatch::with_patience(DEADLINE));
+            let consumer: BaseConsumer<_> = create_client(&config, member).unwrap();
             // What is assigned already can't be assigned once more.
             let mut lanes = TopicPartitionList::new();
             lanes.add_partition_offset(&route.checkpoint_topic(), 0, Offset::End).unwrap();
             consumer.incremental_assign(&lanes).unwrap();
-            serve(&consumer, &options, &route, &leave, DEADLINE)
+            serve(&consumer, &cluster, &options, &route, &leave)
         });
         let nothing_assigned = async {
             while let Some(change) = changes.recv().await {

@@ -18,15 +18,16 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use aqueduct_core::EventStore;
+//! use aqueduct_kafka::Cluster;
 //! use aqueduct_relay::{Options, Relay, create_topics};
 //! use aqueduct_schema::{Registry, SchemaSet};
 //! use tokio_util::sync::CancellationToken;
 //!
-//! # async fn example(options: Options, store: Arc<dyn EventStore>, registry: Registry)
+//! # async fn example(cluster: Cluster, options: Options, store: Arc<dyn EventStore>, registry: Registry)
 //! #     -> Result<(), Box<dyn std::error::Error>> {
-//! create_topics(&options).await?;
+//! create_topics(&cluster, &options).await?;
 //! let schemas = Arc::new(SchemaSet::load("schemas")?);
-//! let relay = Relay::new(options, store, schemas, registry)?;
+//! let relay = Relay::new(cluster, options, store, schemas, registry)?;
 //! let status = relay.status(); // for the health check
 //! relay.run(CancellationToken::new()).await?;
 //! # Ok(()) }

@@ -1,50 +1,16 @@
 //! What can be configured.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use aqueduct_kafka::{Cluster, ReservedProperty};
 use serde::Deserialize;
-
-/// librdkafka properties on which the promises rest, or that follow from the options below: set by the relay.
-const RESERVED: [&str; 22] = [
-    "acks",
-    "allow.auto.create.topics",
-    "auto.offset.reset",
-    "bootstrap.servers",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "enable.partition.eof",
-    "group.id",
-    "heartbeat.interval.ms",
-    "isolation.level",
-    "linger.ms",
-    "message.max.bytes",
-    "message.timeout.ms",
-    "metadata.broker.list",
-    "partition.assignment.strategy",
-    "partitioner",
-    "queue.buffering.max.ms",
-    "request.required.acks",
-    "session.timeout.ms",
-    "transaction.timeout.ms",
-    "transactional.id",
-];
 
 /// The relay's configuration. Times are in milliseconds.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// First part of transactional ids and consumer groups. Relays that share it share the work; two systems
-    /// on one cluster need two.
-    pub prefix: String,
-    /// `ce_source` of every record: the name of the store.
-    pub source: String,
-    /// Kafka's bootstrap servers, `host:port,…`.
-    pub brokers: String,
-    /// Further librdkafka properties (TLS, SASL, …), given to every client of the relay.
-    pub properties: BTreeMap<String, String>,
     /// What goes where. Routes are independent of each other.
     pub routes: Vec<Route>,
     /// Lanes of each route: how many instances can share its work. Can't be changed once a route has a
@@ -105,10 +71,6 @@ const fn non_zero(n: usize) -> NonZeroUsize {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            prefix: "aqueduct".to_owned(),
-            source: "aqueduct/eventstore".to_owned(),
-            brokers: "localhost:9092".to_owned(),
-            properties: BTreeMap::new(),
             routes: Vec::new(),
             lanes: NonZeroU32::MIN,
             replication_factor: -1,
@@ -143,12 +105,6 @@ impl Options {
         if self.routes.is_empty() {
             return error("routes", "at least one route is needed: name, topic and categories".to_owned());
         }
-        for key in self.properties.keys() {
-            if RESERVED.contains(&key.as_str()) {
-                let problem = "set by the relay itself: remove it, and see its own options".to_owned();
-                return error(&format!("properties.{key}"), problem);
-            }
-        }
         let mut names = BTreeSet::new();
         let mut topics = BTreeSet::new();
         for (n, route) in self.routes.iter().enumerate() {
@@ -179,6 +135,10 @@ impl Options {
         Duration::from_millis(self.linger_ms)
     }
 
+    pub(crate) fn session_timeout(&self) -> Duration {
+        Duration::from_millis(self.session_timeout_ms)
+    }
+
     pub(crate) fn transaction_timeout(&self) -> Duration {
         Duration::from_millis(self.transaction_timeout_ms)
     }
@@ -194,19 +154,32 @@ impl Options {
     pub(crate) fn halt_retry(&self) -> Duration {
         Duration::from_millis(self.halt_retry_ms)
     }
+}
 
-    /// The consumer group through which instances share the lanes of a route.
-    pub fn group(&self, route: &Route) -> String {
-        format!("{}.relay.{}", self.prefix, route.name)
-    }
-
-    /// The transactional id of a lane's producer.
-    pub fn transactional_id(&self, route: &Route, lane: u32) -> String {
-        format!("{}.{}.{lane}", self.prefix, route.name)
+impl From<ReservedProperty> for OptionsError {
+    fn from(error: ReservedProperty) -> Self {
+        let problem = "set by the relay: remove it, and use its options".to_owned();
+        Self { key: format!("kafka.properties.{}", error.property), problem }
     }
 }
 
+/// Checks both, as a relay and the creation of its topics need them.
+pub(crate) fn validate(cluster: &Cluster, options: &Options) -> Result<(), OptionsError> {
+    cluster.validate()?;
+    options.validate()
+}
+
 impl Route {
+    /// The consumer group through which instances share the lanes of the route.
+    pub fn group(&self, prefix: &str) -> String {
+        format!("{prefix}.relay.{}", self.name)
+    }
+
+    /// The transactional id of a lane's producer.
+    pub fn transactional_id(&self, prefix: &str, lane: u32) -> String {
+        format!("{prefix}.{}.{lane}", self.name)
+    }
+
     /// The compacted topic that holds the route's checkpoints, one partition per lane.
     pub fn checkpoint_topic(&self) -> String {
         format!("aqueduct.checkpoint.{}", self.name)
@@ -245,8 +218,9 @@ mod tests {
         assert_eq!(with("categories", serde_json::json!(["a-b"])), "routes[1].categories");
         assert_eq!(with("partitions", 3.into()), "routes[1].partitions");
 
-        let mut reserved = options(serde_json::json!([good]));
-        reserved.properties.insert("acks".to_owned(), "1".to_owned());
-        assert_eq!(reserved.validate().unwrap_err().key, "properties.acks");
+        let mut cluster = Cluster::default();
+        cluster.properties.insert("acks".to_owned(), "1".to_owned());
+        let error = validate(&cluster, &options(serde_json::json!([good]))).unwrap_err();
+        assert_eq!(error.key, "kafka.properties.acks");
     }
 }

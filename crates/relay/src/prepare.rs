@@ -73,6 +73,8 @@ impl EventProblem {
 
 /// A lane's reading side.
 pub(crate) struct Preparer<'a> {
+    /// `ce_source` of every record.
+    pub(crate) source: &'a str,
     pub(crate) options: &'a Options,
     pub(crate) ledger: &'a Ledger,
     pub(crate) store: &'a dyn EventStore,
@@ -248,7 +250,7 @@ impl<'a> Work<'a> {
         let encoded = lane.encoder.encode(&event.event_type, version, &event.data)?;
         let previous = self.known.before(event, lane.store).await?;
         let encoding = Encoding { full_name: &encoded.full_name, schema_version: encoded.schema_version };
-        let headers = Headers::of(&lane.options.source, event, &metadata, &encoding, previous);
+        let headers = Headers::of(lane.source, event, &metadata, &encoding, previous);
 
         let key = Bytes::copy_from_slice(event.stream.as_str().as_bytes());
         let bytes = key.len() + encoded.bytes.len() + headers.bytes;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aqueduct_kafka::{Cluster, create_client, log, log_error};
 use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -79,14 +80,14 @@ fn is_fencing(code: RDKafkaErrorCode) -> bool {
 impl Pump {
     /// Connects, fences every earlier pump with this transactional id and waits until its open transaction
     /// is aborted, or its half-done commit complete. What is read under read_committed from now on is final.
-    pub fn open(options: &Options, transactional_id: &str) -> Result<Self, PumpError> {
-        Self::open_with(&kafka::producer(options, transactional_id), options.transaction_timeout())
+    pub fn open(cluster: &Cluster, options: &Options, transactional_id: &str) -> Result<Self, PumpError> {
+        Self::open_with(&kafka::producer(cluster, options, transactional_id), options.transaction_timeout())
     }
 
     fn open_with(config: &ClientConfig, timeout: Duration) -> Result<Self, PumpError> {
         let failed = Arc::new(Mutex::new(None));
         let context = Watch { failed: Arc::clone(&failed) };
-        let producer = kafka::client(config, context).map_err(|source| PumpError {
+        let producer = create_client(config, context).map_err(|source| PumpError {
             step: "create",
             fenced: false,
             source,
@@ -250,11 +251,11 @@ impl Watch {
 
 impl ClientContext for Watch {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        kafka::log(level, facility, message);
+        log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        kafka::log_error(&error, reason);
+        log_error(&error, reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.keep(error);
         }
@@ -290,8 +291,9 @@ mod tests {
     }
 
     fn pump(cluster: &MockCluster<'_, DefaultProducerContext>) -> Pump {
-        let options = Options { brokers: cluster.bootstrap_servers(), ..Options::default() };
-        Pump::open_with(&kafka::producer(&options, "aqueduct.orders.0"), TIMEOUT).unwrap()
+        let cluster = Cluster::new(cluster.bootstrap_servers());
+        Pump::open_with(&kafka::producer(&cluster, &Options::default(), "aqueduct.orders.0"), TIMEOUT)
+            .unwrap()
     }
 
     fn record() -> Record {

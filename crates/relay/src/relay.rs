@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_core::{EventStore, Position};
+use aqueduct_kafka::{BrokerWatch, Cluster};
 use aqueduct_schema::{RecordEncoder, Registry, SchemaSet};
 use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,9 +17,10 @@ use crate::checkpoint::Ledger;
 use crate::error::chain;
 use crate::group::{self, Change};
 use crate::metrics::LaneMetrics;
+use crate::options::{self, Options, OptionsError, Route};
 use crate::session::LaneContext;
 use crate::status::{Board, Status};
-use crate::{LaneError, Options, OptionsError, Route, lane};
+use crate::{LaneError, lane};
 
 const JOINING: &str = "joining the consumer group";
 /// How often the lag is measured.
@@ -28,6 +30,7 @@ const LAG_INTERVAL: Duration = Duration::from_secs(5);
 ///
 /// Any number of instances may run: they share the lanes.
 pub struct Relay {
+    cluster: Arc<Cluster>,
     options: Arc<Options>,
     store: Arc<dyn EventStore>,
     schemas: Arc<SchemaSet>,
@@ -43,17 +46,18 @@ pub struct RelayError(#[source] tokio::task::JoinError);
 impl Relay {
     /// A relay that has not begun yet.
     pub fn new(
+        cluster: Cluster,
         options: Options,
         store: Arc<dyn EventStore>,
         schemas: Arc<SchemaSet>,
         registry: Registry,
     ) -> Result<Self, OptionsError> {
-        options.validate()?;
+        options::validate(&cluster, &options)?;
         let board = Board::new();
         for route in &options.routes {
             board.route(&route.name, Some(JOINING.to_owned()));
         }
-        Ok(Self { options: Arc::new(options), store, schemas, registry, board })
+        Ok(Self { cluster: Arc::new(cluster), options: Arc::new(options), store, schemas, registry, board })
     }
 
     /// What its lanes are doing.
@@ -94,11 +98,13 @@ impl Relay {
             let (tell, mut changes) = mpsc::unbounded_channel();
             let (ended, end) = oneshot::channel();
             let thread = {
-                let (options, route, leave) = (Arc::clone(&self.options), route.clone(), leave.clone());
+                let (cluster, options) = (Arc::clone(&self.cluster), Arc::clone(&self.options));
+                let (route, leave) = (route.clone(), leave.clone());
                 let name = format!("relay-{}", route.name);
                 std::thread::Builder::new().name(name).spawn(move || {
-                    let patience = group::patience(&options);
-                    let _relay_gone = ended.send(group::take_part(&options, &route, tell, &leave, patience));
+                    let watch = BrokerWatch::new(options.session_timeout());
+                    let _relay_gone =
+                        ended.send(group::take_part(&cluster, &options, &route, tell, &leave, watch));
                 })
             };
             let mut lanes = Lanes { relay: self, route, leave: &leave, running: BTreeMap::new() };
@@ -110,7 +116,7 @@ impl Relay {
                     Change::Revoked { lost, .. } => joined &= !lost,
                 }
                 let problem = match (reachable, joined) {
-                    (false, _) => Some(format!("no kafka broker of {} can be reached", self.options.brokers)),
+                    (false, _) => Some(format!("no kafka broker of {} can be reached", self.cluster.brokers)),
                     (true, false) => Some(JOINING.to_owned()),
                     (true, true) => None,
                 };
@@ -154,8 +160,9 @@ struct Lanes<'a> {
 
 impl Lanes<'_> {
     fn start(&mut self, id: u32) {
-        let Relay { options, store, schemas, registry, board } = self.relay;
+        let Relay { cluster, options, store, schemas, registry, board } = self.relay;
         let context = LaneContext {
+            cluster: Arc::clone(cluster),
             options: Arc::clone(options),
             ledger: Ledger::new(self.route.clone(), id, options.lanes.get()),
             store: Arc::clone(store),

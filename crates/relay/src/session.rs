@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use aqueduct_core::EventStore;
+use aqueduct_kafka::Cluster;
 use aqueduct_schema::RecordEncoder;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ const IDLE_CHECK: Duration = Duration::from_secs(1);
 
 /// What a lane needs to do its work.
 pub(crate) struct LaneContext {
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) options: Arc<Options>,
     pub(crate) ledger: Ledger,
     pub(crate) store: Arc<dyn EventStore>,
@@ -91,7 +93,7 @@ async fn prepare(
         },
         () = stop.cancelled() => return Ok(()),
     };
-    let LaneContext { options, ledger, store, encoder, board } = context;
+    let LaneContext { cluster, options, ledger, store, encoder, board } = context;
     let position = checkpoint.as_ref().map(|it| it.position);
     ledger.check_store(position, store.last_position().await?)?;
     board.position.send_replace(position);
@@ -102,7 +104,9 @@ async fn prepare(
         "the lane goes on after this position"
     );
     let store = store.as_ref();
-    Preparer { options, ledger, store, encoder, board }.run(checkpoint, hand_on, stop).await
+    Preparer { source: &cluster.source, options, ledger, store, encoder, board }
+        .run(checkpoint, hand_on, stop)
+        .await
 }
 
 /// The session's thread.
@@ -113,9 +117,9 @@ fn write(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
-    let LaneContext { options, ledger, .. } = context;
-    let id = options.transactional_id(&ledger.route, ledger.lane);
-    let mut pump = progress.during(|| Pump::open(options, &id))?;
+    let LaneContext { cluster, options, ledger, .. } = context;
+    let id = ledger.route.transactional_id(&cluster.prefix, ledger.lane);
+    let mut pump = progress.during(|| Pump::open(cluster, options, &id))?;
     let written = write_with(&mut pump, context, started, batches, progress, stop);
     // The end of a client may hang as well.
     progress.during(|| drop(pump));
@@ -130,9 +134,9 @@ fn write_with(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
-    let LaneContext { options, ledger, board, .. } = context;
+    let LaneContext { cluster, options, ledger, board, .. } = context;
     // Only now, when the producers before this one are fenced, is the end of a topic final.
-    let checkpoint = progress.during(|| tail::resume(options, ledger, pump))?;
+    let checkpoint = progress.during(|| tail::resume(cluster, options, ledger, pump))?;
     if started.send(checkpoint).is_err() {
         return Ok(());
     }

@@ -1,17 +1,17 @@
 //! The ends of a lane's partitions: where it has to go on, and what an earlier transaction left open there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aqueduct_kafka::{Cluster, LogContext, create_client, raw_headers};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
+use rdkafka::message::{Message as _, OwnedHeaders, OwnedMessage};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Ledger, Tail};
-use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
+use crate::kafka::{self, REQUEST_TIMEOUT};
 use crate::record::header;
 use crate::{LaneError, Options, Pump, Route};
 
@@ -22,12 +22,13 @@ const FIRST_WINDOW: i64 = 64;
 /// Reads where a lane has to go on and refuses a checkpoint that doesn't agree with its topic. To be called
 /// after the lane's producer was opened: from then on nobody else can add to what is read here.
 pub(crate) fn resume(
+    cluster: &Cluster,
     options: &Options,
     ledger: &Ledger,
     pump: &mut Pump,
 ) -> Result<Option<Checkpoint>, LaneError> {
     let route = &ledger.route;
-    let reader = Reader::new(&kafka::reader(options, route))?;
+    let reader = Reader::new(&kafka::reader(cluster, route))?;
     let checkpoints: Arc<str> = route.checkpoint_topic().into();
     let topic: Arc<str> = route.topic.as_str().into();
     reader.expect_partitions(&checkpoints, ledger.lanes)?;
@@ -44,7 +45,7 @@ pub(crate) fn resume(
     let partitions: Vec<i32> = route.partitions_of(ledger.lane, options.lanes).collect();
     let mut written: Vec<_> = partitions.iter().map(|it| (Arc::clone(&topic), *it)).collect();
     written.push((checkpoints, lane));
-    let left_open = LeftOpen { options, ledger, committed: &reader, everything: everything(options, route)? };
+    let left_open = LeftOpen { options, ledger, committed: &reader, everything: everything(cluster, route)? };
     let open = left_open.find(&written)?;
     if !open.is_empty() {
         let route = &route.name;
@@ -75,8 +76,8 @@ struct LeftOpen<'a> {
     everything: Reader,
 }
 
-fn everything(options: &Options, route: &Route) -> Result<Reader, LaneError> {
-    Reader::new(kafka::reader(options, route).set("isolation.level", "read_uncommitted"))
+fn everything(cluster: &Cluster, route: &Route) -> Result<Reader, LaneError> {
+    Reader::new(kafka::reader(cluster, route).set("isolation.level", "read_uncommitted"))
 }
 
 /// A partition, and the offset from which on it holds an open transaction.
@@ -146,9 +147,9 @@ impl LeftOpen<'_> {
 }
 
 fn position_of(topic: &str, record: &OwnedMessage) -> Result<u64, CheckpointError> {
-    // The client panics at a name that is not UTF-8. The relay writes none.
-    let find = || record.headers()?.iter().find(|header| header.key == header::POSITION)?.value;
-    let value = catch_unwind(AssertUnwindSafe(find)).ok().flatten();
+    let headers = record.headers().map(OwnedHeaders::as_borrowed);
+    let mut headers = headers.into_iter().flat_map(raw_headers);
+    let value = headers.find(|it| it.name == header::POSITION.as_bytes()).and_then(|it| it.value);
     value.and_then(|value| str::from_utf8(value).ok()?.parse().ok()).ok_or_else(|| CheckpointError::Foreign {
         topic: topic.to_owned(),
         partition: record.partition(),
@@ -169,7 +170,7 @@ struct Reader {
 
 impl Reader {
     fn new(config: &ClientConfig) -> Result<Self, LaneError> {
-        let consumer = kafka::client(config, LogContext).map_err(LaneError::kafka("create a reader"))?;
+        let consumer = create_client(config, LogContext).map_err(LaneError::kafka("create a reader"))?;
         Ok(Self { consumer })
     }
 
@@ -292,7 +293,7 @@ mod tests {
 
     use rdkafka::Timestamp;
     use rdkafka::bindings::rd_kafka_header_add;
-    use rdkafka::message::{BorrowedHeaders, OwnedHeaders};
+    use rdkafka::message::BorrowedHeaders;
 
     use super::*;
 

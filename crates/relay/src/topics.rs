@@ -1,10 +1,11 @@
 //! The topics a relay needs.
 
+use aqueduct_kafka::{Cluster, LogContext, create_client};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
-use crate::{Options, OptionsError};
+use crate::kafka::{self, REQUEST_TIMEOUT};
+use crate::options::{self, Options, OptionsError};
 
 /// Kafka's own `max.message.bytes` of a topic.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
@@ -50,10 +51,10 @@ impl TopicsError {
 /// Creates the routes' topics and checkpoint topics where they are missing, so that they take the largest
 /// record that the options allow, and checks the number of
 /// partitions of those that exist. Other settings of existing topics are left alone.
-pub async fn create_topics(options: &Options) -> Result<(), TopicsError> {
-    options.validate()?;
+pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), TopicsError> {
+    options::validate(cluster, options)?;
     let admin: AdminClient<_> =
-        kafka::client(&kafka::admin(options), LogContext).map_err(TopicsError::kafka("*"))?;
+        create_client(&cluster.config(&[]), LogContext).map_err(TopicsError::kafka("*"))?;
     let mut existing = Vec::new();
     let largest = kafka::largest_message(options);
     let largest_text = largest.to_string();

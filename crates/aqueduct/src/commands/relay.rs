@@ -12,8 +12,9 @@ pub(super) async fn run(name: &str, connections: Connections) -> Result<(), Fail
     let configuration = connections.configuration();
     // Its own status says when the store is out of reach, so the connection is not one that is watched.
     let store = Connections::new(configuration.clone()).event_store()?;
-    let (listen, options) = (configuration.http.relay, configuration.relay_options()?);
-    let relay = Relay::new(options, store, connections.schemas()?, connections.registry()?)?;
+    let (cluster, options) = (configuration.cluster()?, configuration.relay_options());
+    let listen = configuration.http.relay;
+    let relay = Relay::new(cluster, options, store, connections.schemas()?, connections.registry()?)?;
     let service = Service::new(name, connections)?;
     aqueduct_relay::metrics::describe();
     let lanes = service.health().component("lanes");

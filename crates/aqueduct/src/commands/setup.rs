@@ -32,7 +32,7 @@ pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetUp
     let contexts = !configuration.schemas.contexts.is_empty();
     let app_has_tables = !app.projections.is_empty() || !app.reactors.is_empty() || app.migrations.is_some();
     // What is not configured is reported before anything is created.
-    let relay = if routes { Some(configuration.relay_options()?) } else { None };
+    let cluster = if routes { Some(configuration.cluster()?) } else { None };
     let subjects = contexts && (routes || configuration.registry.configured().is_some());
     if subjects {
         configuration.registry_options()?;
@@ -41,8 +41,9 @@ pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetUp
     let postgres = if tables { Some(connections.postgres()?) } else { None };
 
     let topics = async {
-        let Some(options) = relay else { return Ok(Vec::new()) };
-        create_topics(&options).await?;
+        let Some(cluster) = cluster else { return Ok(Vec::new()) };
+        let options = configuration.relay_options();
+        create_topics(&cluster, &options).await?;
         Ok::<_, Failure>(options.routes.into_iter().map(|route| route.topic).collect())
     };
     let subjects = async {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_core::{AllItem, EventStore as _, Position, RecordedEvent, StoreError};
+use aqueduct_kafka::Cluster;
 use aqueduct_relay::{Options, Pump, PumpError, Record, Route};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -55,6 +56,7 @@ pub(super) fn transactions(
 /// took from the subscription until a read_committed observer had seen every record.
 pub(super) async fn run(
     surroundings: &Surroundings,
+    cluster: Cluster,
     options: Options,
     store: &Stopwatch,
     transactions: Vec<Transaction>,
@@ -63,7 +65,7 @@ pub(super) async fn run(
     let watch = surroundings.watch(&options.routes[0], records).await?;
     let (open, opened) = oneshot::channel();
     let (hand_on, batches) = mpsc::channel(1);
-    let writing = thread::spawn("bare-pump", move || write(&options, open, batches))?;
+    let writing = thread::spawn("bare-pump", move || write(&cluster, &options, open, batches))?;
     // A failure to open it is what the thread returns.
     if opened.await.is_ok() {
         read(store, transactions, hand_on).await?;
@@ -73,11 +75,12 @@ pub(super) async fn run(
 }
 
 fn write(
+    cluster: &Cluster,
     options: &Options,
     open: oneshot::Sender<()>,
     mut batches: mpsc::Receiver<Vec<Record>>,
 ) -> Result<(), PumpError> {
-    let mut pump = Pump::open(options, &options.transactional_id(&options.routes[0], 0))?;
+    let mut pump = Pump::open(cluster, options, &options.routes[0].transactional_id(&cluster.prefix, 0))?;
     let _reader_gone = open.send(());
     while let Some(batch) = batches.blocking_recv() {
         pump.transact(batch)?;

@@ -75,9 +75,10 @@ impl<'a> AgainstSql<'a> {
     ) -> Result<Self, Failure> {
         eprintln!("{}: making records", model.name);
         let mut events = history::events(&history).await?;
-        let (relay, route) = surroundings.new_route(&format!("bench-records-{}", model.category)).await?;
+        let (cluster, relay, route) =
+            surroundings.new_route(&format!("bench-records-{}", model.category)).await?;
         let store = Stopwatch::new(Arc::new(history) as Arc<dyn EventStore>);
-        surroundings.relay(relay, &store, events.len()).await?;
+        surroundings.relay(cluster, relay, &store, events.len()).await?;
         let mut written = surroundings.written(&route, events.len()).await?;
         // One record for each event, both in the order of positions.
         let of_model: Vec<_> = events.iter().map(|event| event.stream.category() == model.category).collect();

@@ -86,8 +86,8 @@ struct AgainstPump<'a> {
 impl Contest for AgainstPump<'_> {
     async fn product(&mut self, round: usize) -> Result<f64, Failure> {
         let Self { surroundings, store, events, last, .. } = self;
-        let (options, route) = surroundings.new_route(&format!("bench-relay-{round}")).await?;
-        let taken = surroundings.relay(options, store, *events).await?;
+        let (cluster, options, route) = surroundings.new_route(&format!("bench-relay-{round}")).await?;
+        let taken = surroundings.relay(cluster, options, store, *events).await?;
         self.checkpoints = surroundings.checkpoints(&route, *last).await?;
         if self.written.is_empty() {
             self.written = surroundings.written(&route, *events).await?;
@@ -97,9 +97,9 @@ impl Contest for AgainstPump<'_> {
 
     async fn bare(&mut self, round: usize) -> Result<f64, Failure> {
         let Self { surroundings, store, events, written, checkpoints, .. } = self;
-        let (options, route) = surroundings.new_route(&format!("bench-pump-{round}")).await?;
+        let (cluster, options, route) = surroundings.new_route(&format!("bench-pump-{round}")).await?;
         let transactions = bare_pump::transactions(&route, written, checkpoints);
-        let taken = bare_pump::run(surroundings, options, store, transactions).await?;
+        let taken = bare_pump::run(surroundings, cluster, options, store, transactions).await?;
         Ok(*events as f64 / taken.as_secs_f64())
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aqueduct::Configuration;
 use aqueduct_core::Position;
 use aqueduct_devstack::DevStack;
+use aqueduct_kafka::Cluster;
 use aqueduct_relay::{Checkpoint, Options, Relay, Route, create_topics, header};
 use aqueduct_schema::{Registry, RegistryOptions, SchemaSet, TopicEvents, publish};
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub(super) struct Surroundings {
     pub(super) addresses: Addresses,
     pub(super) schemas: Arc<SchemaSet>,
     pub(super) registry: RegistryOptions,
+    cluster: Cluster,
     /// As configured, without a route.
     relay: Options,
 }
@@ -42,29 +44,26 @@ impl Surroundings {
         Ok(Self {
             schemas: Arc::new(SchemaSet::load(&configuration.schemas.directory)?),
             registry: RegistryOptions::new(&addresses.registry),
-            relay: addresses.configure(configuration).relay_options()?,
+            cluster: addresses.configure(configuration).cluster()?,
+            relay: configuration.relay_options(),
             addresses,
         })
     }
 
     /// A route of this name to a new topic of this name, in one lane. It carries orders and stock.
-    pub(super) async fn new_route(&self, name: &str) -> Result<(Options, Route), Failure> {
+    pub(super) async fn new_route(&self, name: &str) -> Result<(Cluster, Options, Route), Failure> {
         let route = Route {
             name: name.to_owned(),
             topic: name.to_owned(),
             categories: ["order", "inventory"].map(str::to_owned).into(),
             partitions: PARTITIONS,
         };
-        let options = Options {
-            prefix: name.to_owned(),
-            routes: vec![route.clone()],
-            lanes: NonZeroU32::MIN,
-            ..self.relay.clone()
-        };
-        create_topics(&options).await?;
+        let cluster = Cluster { prefix: name.to_owned(), ..self.cluster.clone() };
+        let options = Options { routes: vec![route.clone()], lanes: NonZeroU32::MIN, ..self.relay.clone() };
+        create_topics(&cluster, &options).await?;
         let events = TopicEvents::of_contexts(&self.schemas, name, &["orders", "inventory"]);
         publish(&self.schemas, &Registry::new(&self.registry)?, &[events]).await?;
-        Ok((options, route))
+        Ok((cluster, options, route))
     }
 
     /// Begins to watch a route's topic, which is still empty, for so many records.
@@ -79,13 +78,14 @@ impl Surroundings {
     /// `events`. Returns how long that took from the moment the relay subscribed to the store.
     pub(super) async fn relay(
         &self,
+        cluster: Cluster,
         options: Options,
         store: &Stopwatch,
         events: usize,
     ) -> Result<Duration, Failure> {
         let watch = self.watch(&options.routes[0], events).await?;
         let registry = Registry::new(&self.registry)?;
-        let relay = Relay::new(options, store.store(), Arc::clone(&self.schemas), registry)?;
+        let relay = Relay::new(cluster, options, store.store(), Arc::clone(&self.schemas), registry)?;
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(relay.run(shutdown.clone()));
         let seen = watch.all_seen().await;

@@ -57,7 +57,7 @@ async fn instances_share_the_lanes() {
     world.options.lanes = NonZeroU32::new(2).unwrap();
     world.options.routes[0].name += ".shared";
     world.options.routes[0].topic += ".shared";
-    create_topics(&world.options).await.unwrap();
+    create_topics(&world.cluster, &world.options).await.unwrap();
     world.publish(&["Noted"]).await;
     let running = |status: &Status| {
         let lanes = [0, 1].map(|lane| status.lane(world.route(), lane) == LaneState::Running);
@@ -88,9 +88,10 @@ async fn a_fenced_relay_joins_anew() {
     world.append_notes(5, 200).await;
     world.assert_complete(200).await;
 
-    let options = world.options.clone();
-    let id = options.transactional_id(&options.routes[0], 0);
-    let usurper = tokio::task::spawn_blocking(move || Pump::open(&options, &id)).await.unwrap().unwrap();
+    let (cluster, options) = (world.cluster.clone(), world.options.clone());
+    let id = options.routes[0].transactional_id(&cluster.prefix, 0);
+    let usurper =
+        tokio::task::spawn_blocking(move || Pump::open(&cluster, &options, &id)).await.unwrap().unwrap();
     world.append_notes(5, 200).await;
 
     world.assert_complete(400).await;
@@ -103,9 +104,10 @@ async fn a_fenced_relay_joins_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zombie_is_fenced() {
     let world = World::new(shared_stack().await).await;
-    let options = world.options.clone();
-    let id = options.transactional_id(&options.routes[0], 0);
-    let mut zombie = tokio::task::spawn_blocking(move || Pump::open(&options, &id)).await.unwrap().unwrap();
+    let (cluster, options) = (world.cluster.clone(), world.options.clone());
+    let id = options.routes[0].transactional_id(&cluster.prefix, 0);
+    let mut zombie =
+        tokio::task::spawn_blocking(move || Pump::open(&cluster, &options, &id)).await.unwrap().unwrap();
     world.append_notes(5, 100).await;
     let relay = world.start();
     world.assert_complete(100).await;
@@ -165,7 +167,7 @@ async fn a_bad_event_halts_its_lane_only() {
         other.topic += ".other";
         other.categories = ["memo".to_owned()].into();
         world.options.routes.push(other.clone());
-        create_topics(&world.options).await.unwrap();
+        create_topics(&world.cluster, &world.options).await.unwrap();
         world.publish(&["Noted"]).await;
         world.append_notes(1, 2).await;
         world.append_with("note-0", event_type, data, metadata).await;
@@ -219,7 +221,7 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
     // Another route on the same topic, or the checkpoint topic lost: there is no checkpoint.
     let mut lost = world.options.clone();
     lost.routes[0].name += ".lost";
-    create_topics(&lost).await.unwrap();
+    create_topics(&world.cluster, &lost).await.unwrap();
     expect_refusal(&world, &lost, "is ahead of the checkpoint").await;
 
     // Other categories, and so another rule.
@@ -234,10 +236,10 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
 
     // The topic made anew, without its records.
     let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &world.options.brokers).create().unwrap();
+        ClientConfig::new().set("bootstrap.servers", &world.cluster.brokers).create().unwrap();
     admin.delete_topics(&[world.topic()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
     let recreated = async {
-        while create_topics(&world.options).await.is_err() {
+        while create_topics(&world.cluster, &world.options).await.is_err() {
             tokio::task::yield_now().await;
         }
     };
@@ -267,14 +269,14 @@ async fn a_missing_topic_is_waited_for() {
         })
         .await;
 
-    create_topics(&world.options).await.unwrap();
+    create_topics(&world.cluster, &world.options).await.unwrap();
     world.assert_complete(10).await;
     relay.stop().await;
 
     let mut other = world.options.clone();
     other.routes[0].partitions = NonZeroU32::new(8).unwrap();
     expect_refusal(&world, &other, "has 4 partitions, 8 are configured").await;
-    let error = create_topics(&other).await.unwrap_err().to_string();
+    let error = create_topics(&world.cluster, &other).await.unwrap_err().to_string();
     assert!(error.contains("has 4 partitions, 8 are configured"), "{error}");
 }
 
@@ -338,7 +340,7 @@ async fn a_record_too_large_for_its_topic_halts_the_lane() {
 
     world.options.routes[0].name += ".large";
     world.options.routes[0].topic += ".large";
-    create_topics(&world.options).await.unwrap();
+    create_topics(&world.cluster, &world.options).await.unwrap();
     world.publish(&["Noted"]).await;
     let relay = world.start();
     world.assert_complete(1).await;

@@ -10,7 +10,7 @@ async fn an_idle_lane_says_that_its_broker_is_gone_and_is_ready_when_it_is_back(
     let mut relay = world.start();
     relay.ready().await;
     stack.kafka().unwrap().stop().await;
-    let brokers = &world.options.brokers;
+    let brokers = &world.cluster.brokers;
     relay
         .until("kafka is missed", |status| {
             status.not_ready().values().any(|problem| problem.contains(brokers))

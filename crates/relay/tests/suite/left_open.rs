@@ -20,7 +20,7 @@ const GRAVE: &str = "from the grave";
 
 fn open_producer(world: &World, transactional_id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &world.options.brokers)
+        .set("bootstrap.servers", &world.cluster.brokers)
         .set("transactional.id", transactional_id)
         .set("linger.ms", "0")
         .create()
@@ -52,7 +52,7 @@ async fn lose_an_end(stack: &DevStack, world: &World, position: u64) {
     world.assert_complete(100).await;
     relay.stop().await;
 
-    let id = world.options.transactional_id(&world.options.routes[0], 0);
+    let id = world.options.routes[0].transactional_id(&world.cluster.prefix, 0);
     let producer = open_producer(world, &id);
     let before = coordinator_logs(stack.data_dir());
     write_open(world, &producer, position);

@@ -10,6 +10,7 @@ use aqueduct_core::{
     Revision,
 };
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
+use aqueduct_kafka::Cluster;
 use aqueduct_relay::{Options, Relay, RelayError, Status, create_topics, header};
 use aqueduct_schema::{Registry, RegistryOptions, SchemaSet, TopicEvents, publish};
 use rdkafka::config::ClientConfig;
@@ -39,6 +40,7 @@ type Relays = Arc<Mutex<Vec<Status>>>;
 
 /// A relay's surroundings, with names that no other test has.
 pub(crate) struct World {
+    pub(crate) cluster: Cluster,
     pub(crate) options: Options,
     pub(crate) store: MemoryStore,
     pub(crate) schemas: Arc<SchemaSet>,
@@ -59,8 +61,6 @@ impl World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("notes{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let options = serde_json::json!({
-            "prefix": name,
-            "brokers": stack.kafka_bootstrap().unwrap(),
             "routes": [{"name": name, "topic": format!("test.{name}"), "categories": ["note"]}],
             "replication_factor": 1,
             "session_timeout_ms": 6000,
@@ -70,9 +70,11 @@ impl World {
             "halt_retry_ms": 300,
         });
         let options: Options = serde_json::from_value(options).unwrap();
-        create_topics(&options).await.expect("topics");
+        let cluster = Cluster { prefix: name, ..Cluster::new(stack.kafka_bootstrap().unwrap()) };
+        create_topics(&cluster, &options).await.expect("topics");
         let schemas = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schemas");
         Self {
+            cluster,
             options,
             store: MemoryStore::default(),
             schemas: Arc::new(SchemaSet::load(schemas).expect("schemas")),
@@ -142,7 +144,14 @@ impl World {
     }
 
     pub(crate) fn start_on(&self, store: Arc<dyn EventStore>, options: Options) -> Running {
-        let relay = Relay::new(options, store, Arc::clone(&self.schemas), self.registry.clone()).unwrap();
+        let relay = Relay::new(
+            self.cluster.clone(),
+            options,
+            store,
+            Arc::clone(&self.schemas),
+            self.registry.clone(),
+        )
+        .unwrap();
         let (status, shutdown) = (relay.status(), CancellationToken::new());
         self.relays.lock().unwrap().push(status.clone());
         let task = tokio::spawn(relay.run(shutdown.clone()));
@@ -151,7 +160,7 @@ impl World {
 
     /// Every committed record of the topic, by partition, once there are at least `count`.
     pub(crate) fn records(&self, count: usize) -> impl Future<Output = Vec<Seen>> + use<> {
-        let (brokers, topic) = (self.options.brokers.clone(), self.topic().to_owned());
+        let (brokers, topic) = (self.cluster.brokers.clone(), self.topic().to_owned());
         let partitions = self.options.routes[0].partitions.get();
         let relays = Arc::clone(&self.relays);
         let read =
@@ -161,7 +170,7 @@ impl World {
 
     /// The checkpoints of the route's first lane, as JSON.
     pub(crate) async fn checkpoints(&self, count: usize) -> Vec<serde_json::Value> {
-        let (brokers, topic) = (self.options.brokers.clone(), self.options.routes[0].checkpoint_topic());
+        let (brokers, topic) = (self.cluster.brokers.clone(), self.options.routes[0].checkpoint_topic());
         let relays = Arc::clone(&self.relays);
         let read = tokio::task::spawn_blocking(move || read_topic(&brokers, &topic, 1, count, relays));
         read.await.unwrap().iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()

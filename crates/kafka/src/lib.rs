@@ -1,0 +1,24 @@
+//! What every Kafka client of the product shares. Private to the product; applications use the crate `aqueduct`.
+//!
+//! - [`Cluster`] says how to reach Kafka and which names to use. One value configures the relay and the
+//!   projections.
+//! - [`Cluster::config`], [`Cluster::consumer_config`] and [`Cluster::member_config`] make client configurations.
+//!   Properties on which a delivery guarantee rests can't be overridden ([`Cluster::validate`] refuses them).
+//! - [`create_client`] makes a client. Its error never contains the value of a property, which may be a password.
+//! - [`LogContext`], [`log`] and [`log_error`] forward librdkafka's log to `tracing`, target `librdkafka`.
+//! - [`BrokerWatch`] tells when a client has seen no broker for so long that it must be created again.
+//! - [`raw_headers`] reads the headers of a record whatever their names contain.
+
+mod client;
+mod cluster;
+mod headers;
+mod log;
+mod reserved;
+mod watch;
+
+pub use client::create_client;
+pub use cluster::Cluster;
+pub use headers::{RawHeader, raw_headers};
+pub use log::{LogContext, log, log_error};
+pub use reserved::ReservedProperty;
+pub use watch::BrokerWatch;
