@@ -5,7 +5,8 @@ use std::error::Error;
 use aqueduct_core::{ErrorKind, Position, StoreError};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::{CheckpointError, PumpError};
+use crate::kafka::producer::TransactionError;
+use crate::record::checkpoint::CheckpointError;
 
 /// What ends a lane's session. The lane is then built anew from its checkpoint, after a pause that
 /// [`kind`](Self::kind) decides; no such error ends the relay.
@@ -22,7 +23,7 @@ pub enum LaneError {
     },
     /// A transaction failed.
     #[error(transparent)]
-    Transaction(#[from] PumpError),
+    Transaction(#[from] TransactionError),
     /// A topic is missing or not as configured.
     #[error(
         "topic {topic} has {found} partitions, {expected} are configured: create it with \
@@ -42,7 +43,7 @@ pub enum LaneError {
          be aborted: it is none of this lane's (only the relay may write to this topic), or Kafka lost its end \
          again. Find and abort it with Kafka's kafka-transactions tool"
     )]
-    LeftOpen {
+    HangingTransaction {
         /// The topic.
         topic: String,
         /// The partition.
@@ -100,19 +101,21 @@ impl LaneError {
     /// lane halts, and looks again now and then.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Kafka { source, .. } | Self::Transaction(PumpError { source, .. }) => match refuses(source)
-            {
-                true => ErrorKind::Stop,
-                false => ErrorKind::Retry,
-            },
+            Self::Kafka { source, .. } | Self::Transaction(TransactionError { source, .. }) => {
+                match refuses(source) {
+                    true => ErrorKind::Stop,
+                    false => ErrorKind::Retry,
+                }
+            }
             Self::SubscriptionEnded
             | Self::Hung { .. }
             | Self::Unreachable { .. }
             | Self::ThreadEnded
             | Self::Panicked => ErrorKind::Retry,
-            Self::Topic { .. } | Self::LeftOpen { .. } | Self::Checkpoint(_) | Self::Disorder { .. } => {
-                ErrorKind::Stop
-            }
+            Self::Topic { .. }
+            | Self::HangingTransaction { .. }
+            | Self::Checkpoint(_)
+            | Self::Disorder { .. } => ErrorKind::Stop,
             Self::Store(error) => error.kind(),
         }
     }
@@ -127,7 +130,7 @@ impl LaneError {
         match self {
             Self::Transaction(error) if error.fenced => "fenced",
             Self::Kafka { .. } | Self::Transaction(_) | Self::Unreachable { .. } => "kafka",
-            Self::Topic { .. } | Self::LeftOpen { .. } => "topic",
+            Self::Topic { .. } | Self::HangingTransaction { .. } => "topic",
             Self::Checkpoint(_) => "checkpoint",
             Self::Store(_) | Self::Disorder { .. } | Self::SubscriptionEnded => "store",
             Self::Hung { .. } | Self::ThreadEnded | Self::Panicked => "hung",

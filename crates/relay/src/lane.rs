@@ -8,10 +8,16 @@ use aqueduct_core::ErrorKind;
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::LaneError;
-use crate::error::chain;
-use crate::session::{self, LaneContext};
+use crate::error::{LaneError, chain};
+use crate::lane::session::LaneContext;
 use crate::status::LaneState;
+
+pub(crate) mod batch;
+pub(crate) mod batcher;
+pub(crate) mod previous;
+pub(crate) mod resume;
+pub(crate) mod session;
+pub(crate) mod trace;
 
 /// A session that lasted as long as this ends a row of failures.
 const STABLE: Duration = Duration::from_secs(60);
@@ -24,7 +30,7 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
     let (route, lane) = (&context.ledger.route.name, context.ledger.lane);
     let mut pause = Duration::ZERO;
     loop {
-        context.board.set(LaneState::Starting);
+        context.reporter.set(LaneState::Starting);
         let began = Instant::now();
         // What a panic may leave half done ends with the session; the next one begins at the checkpoint.
         let session = AssertUnwindSafe(session::run(&context, &stop)).catch_unwind();
@@ -33,7 +39,7 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
             break;
         }
         let Err(error) = result else { continue };
-        context.board.metrics.error(error.label());
+        context.reporter.metrics.error(error.label());
         let problem = chain(&error);
         if error.is_fenced() {
             tracing::warn!(route, lane, problem, "another instance has taken the lane over: joining anew");
@@ -46,16 +52,16 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
         if error.kind() == ErrorKind::Retry {
             pause = (pause * 2).clamp(options.retry(), options.halt_retry());
             tracing::warn!(route, lane, problem, ?pause, "the lane starts again from its checkpoint");
-            context.board.set(LaneState::Retrying { problem });
+            context.reporter.set(LaneState::Retrying { problem });
         } else {
             pause = options.halt_retry();
             tracing::error!(route, lane, problem, "the lane is halted");
-            context.board.set(LaneState::Halted { problem });
+            context.reporter.set(LaneState::Halted { problem });
         }
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(pause) => {}
         }
     }
-    context.board.set(LaneState::Elsewhere);
+    context.reporter.set(LaneState::Elsewhere);
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Route`] says which categories of streams go to which topic. Its work is divided into lanes: a stream
 //! belongs to one lane, a lane writes to its own partitions only. Each lane reads `$all` from its
-//! [`Checkpoint`] on, makes one record of each event of its streams (key = stream, headers: see [`header`]),
+//! checkpoint on, makes one record of each event of its streams (key = stream, headers: see [`header`]),
 //! and writes batch after batch, each with the checkpoint that follows from it in one Kafka transaction.
 //! Instances share the lanes through a consumer group.
 //!
@@ -33,32 +33,28 @@
 //! # Ok(()) }
 //! ```
 
-mod batch;
-mod checkpoint;
 mod error;
-mod group;
 mod kafka;
 mod lane;
+mod lane_id;
 pub mod metrics;
 mod options;
-mod partition;
-mod prepare;
-mod previous;
-mod pump;
 mod record;
 mod relay;
-mod session;
 mod status;
-mod tail;
-mod topics;
-mod trace;
 
-pub use checkpoint::{Checkpoint, CheckpointError};
 pub use error::LaneError;
+pub use kafka::producer::TransactionError;
+pub use kafka::topics::{TopicsError, create_topics};
 pub use options::{Options, OptionsError, Route};
-pub use partition::partition_of;
-pub use pump::{Pump, PumpError, Record};
-pub use record::header;
+pub use record::checkpoint::CheckpointError;
+pub use record::headers::header;
 pub use relay::{Relay, RelayError};
 pub use status::{LaneState, Status};
-pub use topics::{TopicsError, create_topics};
+
+/// For tests and benchmarks.
+#[cfg(feature = "testing")]
+pub use {
+    kafka::producer::TransactionalProducer,
+    record::{Record, checkpoint::Checkpoint, partition::partition_of},
+};

@@ -2,7 +2,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::batch::Batch;
+use crate::lane::batch::Batch;
 
 /// Events that became records in a committed transaction. Labels `route`, `lane`.
 pub const EVENTS_RELAYED: &str = "aqueduct_relay_events_relayed_total";
@@ -17,8 +17,12 @@ pub const ERRORS: &str = "aqueduct_relay_errors_total";
 /// How far the checkpoint is behind the last event of the store, in positions (bytes of the store's log).
 /// Labels `route`, `lane`.
 pub const LAG_POSITIONS: &str = "aqueduct_relay_lag_positions";
-/// Records without a previous revision, as the stream was truncated. Label `route`.
+/// Records without a previous revision: the stream was truncated, or the search for it would read more than
+/// 10,000 events. Label `route`.
 pub const PREVIOUS_HIDDEN: &str = "aqueduct_relay_previous_revision_hidden_total";
+/// Records of other producers behind the last record of the relay's own, counted when the lane starts. Labels
+/// `route`, `lane`.
+pub const FOREIGN_RECORDS: &str = "aqueduct_relay_foreign_records";
 /// 1 for a lane of this instance that does its work, 0 for one that starts, retries or is halted. Labels
 /// `route`, `lane`.
 pub const LANE_READY: &str = "aqueduct_relay_lane_ready";
@@ -31,7 +35,14 @@ pub fn describe() {
     describe_histogram!(BATCH_SECONDS, Unit::Seconds, "first event of a batch to the end of its transaction");
     describe_counter!(ERRORS, "faults by kind");
     describe_gauge!(LAG_POSITIONS, "positions in $all from the checkpoint to the last event");
-    describe_counter!(PREVIOUS_HIDDEN, "records without previous revision, as the stream was truncated");
+    describe_counter!(
+        PREVIOUS_HIDDEN,
+        "records without a previous revision: stream truncated, or search too long"
+    );
+    describe_gauge!(
+        FOREIGN_RECORDS,
+        "records of other producers behind the relay's last, at the lane's start"
+    );
     describe_gauge!(LANE_READY, "1 if the lane does its work, 0 if it starts, retries or is halted");
 }
 
@@ -77,6 +88,10 @@ impl LaneMetrics {
 
     pub(crate) fn lag(&self, positions: u64) {
         gauge!(LAG_POSITIONS, &self.labels()).set(positions as f64);
+    }
+
+    pub(crate) fn foreign(&self, records: u64) {
+        gauge!(FOREIGN_RECORDS, &self.labels()).set(records as f64);
     }
 
     pub(crate) fn ready(&self, ready: bool) {

@@ -180,9 +180,14 @@ impl Route {
         format!("{prefix}.{}.{lane}", self.name)
     }
 
-    /// The compacted topic that holds the route's checkpoints, one partition per lane.
-    pub fn checkpoint_topic(&self) -> String {
-        format!("aqueduct.checkpoint.{}", self.name)
+    /// The compacted topic of the route's checkpoints, one partition per lane.
+    pub fn checkpoint_topic(&self, prefix: &str) -> String {
+        format!("{prefix}.checkpoint.{}", self.name)
+    }
+
+    /// The checkpoint topic of version 0.1, the same for all prefixes.
+    pub(crate) fn unprefixed_checkpoint_topic(&self) -> String {
+        self.checkpoint_topic("aqueduct")
     }
 
     /// The lane's partitions of the topic.

@@ -1,172 +1,25 @@
-//! Events as Kafka records.
+//! What the relay writes.
 
-use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 
-use aqueduct_core::{Metadata, RecordedEvent};
-use rdkafka::message::{Header, OwnedHeaders};
+use bytes::Bytes;
+use rdkafka::message::OwnedHeaders;
 
-use crate::previous::Previous;
+pub(crate) mod checkpoint;
+pub(crate) mod headers;
+pub(crate) mod partition;
 
-/// Names of the headers: CloudEvents 1.0 in Kafka's binary mode, and extensions. All values are text.
-pub mod header {
-    /// `application/avro`.
-    pub const CONTENT_TYPE: &str = "content-type";
-    /// `1.0`.
-    pub const SPEC_VERSION: &str = "ce_specversion";
-    /// `revision@stream`, unique within the source.
-    pub const ID: &str = "ce_id";
-    /// Full name of the Avro record.
-    pub const TYPE: &str = "ce_type";
-    /// Name of the store, as configured.
-    pub const SOURCE: &str = "ce_source";
-    /// The stream.
-    pub const SUBJECT: &str = "ce_subject";
-    /// When the event was decided, RFC 3339.
-    pub const TIME: &str = "ce_time";
-    /// The store's id of the event, not unique.
-    pub const EVENT_ID: &str = "ce_eventid";
-    /// Place of the event in its stream.
-    pub const REVISION: &str = "ce_revision";
-    /// Revision of the stream's record before this one, `-1` for the first; left out where it can't be known.
-    pub const PREVIOUS_REVISION: &str = "ce_previousrevision";
-    /// Place of the event in `$all`.
-    pub const POSITION: &str = "ce_position";
-    /// Version of the schema of the record's value.
-    pub const SCHEMA_VERSION: &str = "ce_schemaversion";
-    /// Shared by everything that follows from one request.
-    pub const CORRELATION_ID: &str = "ce_correlationid";
-    /// The message that the event follows from.
-    pub const CAUSATION_ID: &str = "ce_causationid";
-    /// W3C trace context of the span that appended the event.
-    pub const TRACEPARENT: &str = "traceparent";
-}
-
-/// What the encoder made of an event, as far as the headers tell of it.
-pub(crate) struct Encoding<'a> {
-    pub(crate) full_name: &'a str,
-    pub(crate) schema_version: u32,
-}
-
-/// Headers under construction.
-pub(crate) struct Headers {
-    pub(crate) headers: OwnedHeaders,
-    /// Bytes of the names and values so far.
-    pub(crate) bytes: usize,
-    scratch: String,
-}
-
-impl Headers {
-    /// The headers of an event's record.
-    pub(crate) fn of(
-        source: &str,
-        event: &RecordedEvent,
-        metadata: &Metadata,
-        encoding: &Encoding<'_>,
-        previous: Previous,
-    ) -> Self {
-        let headers = OwnedHeaders::new_with_capacity(15);
-        let mut new = Self { headers, bytes: 0, scratch: String::new() }
-            .text(header::CONTENT_TYPE, "application/avro")
-            .text(header::SPEC_VERSION, "1.0")
-            .value(header::ID, format_args!("{}@{}", event.revision, event.stream))
-            .text(header::TYPE, encoding.full_name)
-            .text(header::SOURCE, source)
-            .text(header::SUBJECT, event.stream.as_str())
-            .value(header::TIME, metadata.timestamp)
-            .value(header::EVENT_ID, event.id)
-            .value(header::REVISION, event.revision)
-            .value(header::POSITION, event.position)
-            .value(header::SCHEMA_VERSION, encoding.schema_version)
-            .value(header::CORRELATION_ID, metadata.correlation_id)
-            .value(header::CAUSATION_ID, metadata.causation_id);
-        match previous {
-            Previous::None => new = new.text(header::PREVIOUS_REVISION, "-1"),
-            Previous::Revision(revision) => new = new.value(header::PREVIOUS_REVISION, revision),
-            Previous::Hidden => {}
-        }
-        if let Some(traceparent) = &metadata.traceparent {
-            new = new.text(header::TRACEPARENT, traceparent);
-        }
-        new
-    }
-
-    fn text(mut self, key: &str, value: &str) -> Self {
-        self.bytes += key.len() + value.len();
-        self.headers = self.headers.insert(Header { key, value: Some(value) });
-        self
-    }
-
-    fn value(mut self, key: &str, value: impl Display) -> Self {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        let _infallible = write!(scratch, "{value}");
-        let mut new = self.text(key, &scratch);
-        new.scratch = scratch;
-        new
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use aqueduct_core::Position;
-    use rdkafka::message::Headers as _;
-
-    use super::*;
-
-    #[test]
-    fn a_record_carries_what_the_design_says() {
-        let metadata = serde_json::json!({
-            "schemaVersion": 1, "aggregateType": "order", "aggregateId": "42",
-            "timestamp": "2010-12-01T08:26:00.5Z",
-            "$correlationId": "00000000-0000-0000-0000-000000000001",
-            "$causationId": "00000000-0000-0000-0000-000000000002",
-            "commandId": "00000000-0000-0000-0000-000000000003",
-            "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        });
-        let event = RecordedEvent {
-            stream: "order-42".into(),
-            revision: 7,
-            position: Position::at(1234),
-            id: "00000000-0000-0000-0000-000000000004".parse().unwrap(),
-            event_type: "OrderCreated".to_owned(),
-            data: Default::default(),
-            metadata: metadata.to_string().into(),
-            created: Default::default(),
-        };
-        let metadata = event.parse_metadata().unwrap();
-        let encoding = Encoding { full_name: "shop.orders.OrderCreated", schema_version: 2 };
-        let texts = |previous| -> BTreeMap<String, String> {
-            let made = Headers::of("aqueduct/eventstore", &event, &metadata, &encoding, previous);
-            let text = |it: Header<'_, &[u8]>| {
-                (it.key.to_owned(), String::from_utf8(it.value.unwrap().to_vec()).unwrap())
-            };
-            let texts: BTreeMap<_, _> = made.headers.iter().map(text).collect();
-            assert_eq!(made.bytes, texts.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>());
-            texts
-        };
-
-        let expected = [
-            ("ce_causationid", "00000000-0000-0000-0000-000000000002"),
-            ("ce_correlationid", "00000000-0000-0000-0000-000000000001"),
-            ("ce_eventid", "00000000-0000-0000-0000-000000000004"),
-            ("ce_id", "7@order-42"),
-            ("ce_position", "1234"),
-            ("ce_previousrevision", "6"),
-            ("ce_revision", "7"),
-            ("ce_schemaversion", "2"),
-            ("ce_source", "aqueduct/eventstore"),
-            ("ce_specversion", "1.0"),
-            ("ce_subject", "order-42"),
-            ("ce_time", "2010-12-01T08:26:00.5Z"),
-            ("ce_type", "shop.orders.OrderCreated"),
-            ("content-type", "application/avro"),
-            ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-        ];
-        let expected: BTreeMap<_, _> = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        assert_eq!(texts(Previous::Revision(6)), expected);
-        assert_eq!(texts(Previous::None)["ce_previousrevision"], "-1");
-        assert!(!texts(Previous::Hidden).contains_key("ce_previousrevision"));
-    }
+/// A record to be written to Kafka.
+#[derive(Debug)]
+pub struct Record {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition. Always chosen by the caller.
+    pub partition: i32,
+    /// The key.
+    pub key: Bytes,
+    /// The value.
+    pub value: Bytes,
+    /// The headers.
+    pub headers: Option<OwnedHeaders>,
 }

@@ -13,14 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::Ledger;
-use crate::error::chain;
-use crate::group::{self, Change};
+use crate::error::{LaneError, chain};
+use crate::kafka::group::{self, Change};
+use crate::lane;
+use crate::lane::session::LaneContext;
 use crate::metrics::LaneMetrics;
 use crate::options::{self, Options, OptionsError, Route};
-use crate::session::LaneContext;
-use crate::status::{Board, Status};
-use crate::{LaneError, lane};
+use crate::record::checkpoint::Ledger;
+use crate::status::{Status, StatusReporter};
 
 const JOINING: &str = "joining the consumer group";
 /// How often the lag is measured.
@@ -35,7 +35,7 @@ pub struct Relay {
     store: Arc<dyn EventStore>,
     schemas: Arc<SchemaSet>,
     registry: Registry,
-    board: Board,
+    reporter: StatusReporter,
 }
 
 /// The relay ended without being told to.
@@ -53,16 +53,23 @@ impl Relay {
         registry: Registry,
     ) -> Result<Self, OptionsError> {
         options::validate(&cluster, &options)?;
-        let board = Board::new();
+        let reporter = StatusReporter::new();
         for route in &options.routes {
-            board.route(&route.name, Some(JOINING.to_owned()));
+            reporter.route(&route.name, Some(JOINING.to_owned()));
         }
-        Ok(Self { cluster: Arc::new(cluster), options: Arc::new(options), store, schemas, registry, board })
+        Ok(Self {
+            cluster: Arc::new(cluster),
+            options: Arc::new(options),
+            store,
+            schemas,
+            registry,
+            reporter,
+        })
     }
 
     /// What its lanes are doing.
     pub fn status(&self) -> Status {
-        self.board.status()
+        self.reporter.status()
     }
 
     /// Relays until `shutdown` is cancelled; then each open transaction is finished (or, if that takes too
@@ -91,7 +98,7 @@ impl Relay {
     /// Is a member of the route's group, again and again.
     async fn run_route(&self, route: &Route, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
-            self.board.route(&route.name, Some(JOINING.to_owned()));
+            self.reporter.route(&route.name, Some(JOINING.to_owned()));
             let leave = shutdown.child_token();
             // If this future is dropped, the group is left and the lanes stop.
             let _dropped = leave.clone().drop_guard();
@@ -104,7 +111,7 @@ impl Relay {
                 std::thread::Builder::new().name(name).spawn(move || {
                     let watch = BrokerWatch::new(options.session_timeout());
                     let _relay_gone =
-                        ended.send(group::take_part(&cluster, &options, &route, tell, &leave, watch));
+                        ended.send(group::run_member(&cluster, &options, &route, tell, &leave, watch));
                 })
             };
             let mut lanes = Lanes { relay: self, route, leave: &leave, running: BTreeMap::new() };
@@ -120,7 +127,7 @@ impl Relay {
                     (true, false) => Some(JOINING.to_owned()),
                     (true, true) => None,
                 };
-                self.board.route(&route.name, problem);
+                self.reporter.route(&route.name, problem);
                 match change {
                     Change::Brokers { .. } => {}
                     Change::Assigned(assigned) => assigned.into_iter().for_each(|lane| lanes.start(lane)),
@@ -141,7 +148,7 @@ impl Relay {
             let problem = chain(&error);
             LaneMetrics::new(&route.name, 0).error(error.label());
             tracing::error!(route = route.name, problem, "could not take part in the consumer group");
-            self.board.route(&route.name, Some(problem));
+            self.reporter.route(&route.name, Some(problem));
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(self.options.retry().max(Duration::from_secs(1))) => {}
@@ -160,16 +167,16 @@ struct Lanes<'a> {
 
 impl Lanes<'_> {
     fn start(&mut self, id: u32) {
-        let Relay { cluster, options, store, schemas, registry, board } = self.relay;
+        let Relay { cluster, options, store, schemas, registry, reporter } = self.relay;
         let context = LaneContext {
             cluster: Arc::clone(cluster),
             options: Arc::clone(options),
-            ledger: Ledger::new(self.route.clone(), id, options.lanes.get()),
+            ledger: Ledger::new(cluster, self.route.clone(), id, options.lanes.get()),
             store: Arc::clone(store),
             encoder: RecordEncoder::new(Arc::clone(schemas), registry.clone(), &self.route.topic),
-            board: board.lane(&self.route.name, id),
+            reporter: reporter.lane(&self.route.name, id),
         };
-        let (position, metrics) = (context.board.position.subscribe(), context.board.metrics.clone());
+        let (position, metrics) = (context.reporter.position.subscribe(), context.reporter.metrics.clone());
         let (store, stop, leave) = (Arc::clone(store), self.leave.child_token(), self.leave.clone());
         let run = {
             let stop = stop.clone();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aqueduct_core::Position;
 use tokio::sync::watch;
 
+use crate::lane_id::LaneId;
 use crate::metrics::LaneMetrics;
 
 /// What a lane is doing.
@@ -40,7 +41,7 @@ pub struct Status {
 struct Parts {
     /// Routes that are no member of their consumer group, or without a broker, and why.
     outside: BTreeMap<String, String>,
-    lanes: BTreeMap<(String, u32), LaneState>,
+    lanes: BTreeMap<LaneId, LaneState>,
 }
 
 impl Status {
@@ -48,14 +49,14 @@ impl Status {
     /// lanes are all elsewhere is ready: to take over.
     pub fn not_ready(&self) -> BTreeMap<String, String> {
         let parts = self.parts.borrow();
-        let lanes = parts.lanes.iter().filter_map(|((route, lane), state)| {
+        let lanes = parts.lanes.iter().filter_map(|(id, state)| {
             let reason = match state {
                 LaneState::Elsewhere | LaneState::Running => return None,
                 LaneState::Starting => "starting".to_owned(),
                 LaneState::Retrying { problem } => format!("retrying: {problem}"),
                 LaneState::Halted { problem } => format!("halted: {problem}"),
             };
-            Some((format!("{route}/{lane}"), reason))
+            Some((id.to_string(), reason))
         });
         parts.outside.clone().into_iter().chain(lanes).collect()
     }
@@ -63,7 +64,7 @@ impl Status {
     /// What a lane is doing.
     pub fn lane(&self, route: &str, lane: u32) -> LaneState {
         let parts = self.parts.borrow();
-        parts.lanes.get(&(route.to_owned(), lane)).cloned().unwrap_or(LaneState::Elsewhere)
+        parts.lanes.get(&LaneId::new(route, lane)).cloned().unwrap_or(LaneState::Elsewhere)
     }
 
     /// Waits for the next change; `false` once the relay has ended and none will come.
@@ -88,9 +89,9 @@ impl Status {
 
 /// The writing side of [`Status`].
 #[derive(Debug, Clone)]
-pub(crate) struct Board(Arc<watch::Sender<Parts>>);
+pub(crate) struct StatusReporter(Arc<watch::Sender<Parts>>);
 
-impl Board {
+impl StatusReporter {
     pub(crate) fn new() -> Self {
         Self(Arc::new(watch::Sender::default()))
     }
@@ -109,12 +110,11 @@ impl Board {
         });
     }
 
-    pub(crate) fn lane(&self, route: &str, lane: u32) -> LaneBoard {
-        let metrics = LaneMetrics::new(route, lane);
-        LaneBoard {
-            board: self.clone(),
-            key: (route.to_owned(), lane),
-            metrics,
+    pub(crate) fn lane(&self, route: &str, lane: u32) -> LaneReporter {
+        LaneReporter {
+            reporter: self.clone(),
+            id: LaneId::new(route, lane),
+            metrics: LaneMetrics::new(route, lane),
             position: watch::Sender::new(None),
         }
     }
@@ -122,21 +122,21 @@ impl Board {
 
 /// The writing side of one lane.
 #[derive(Debug)]
-pub(crate) struct LaneBoard {
-    board: Board,
-    key: (String, u32),
+pub(crate) struct LaneReporter {
+    reporter: StatusReporter,
+    id: LaneId,
     pub(crate) metrics: LaneMetrics,
     /// Position of the checkpoint.
     pub(crate) position: watch::Sender<Option<Position>>,
 }
 
-impl LaneBoard {
+impl LaneReporter {
     pub(crate) fn set(&self, state: LaneState) {
         self.metrics.ready(state == LaneState::Running);
-        self.board.0.send_if_modified(|parts| {
-            let changed = parts.lanes.get(&self.key) != Some(&state);
+        self.reporter.0.send_if_modified(|parts| {
+            let changed = parts.lanes.get(&self.id) != Some(&state);
             if changed {
-                parts.lanes.insert(self.key.clone(), state);
+                parts.lanes.insert(self.id.clone(), state);
             }
             changed
         });

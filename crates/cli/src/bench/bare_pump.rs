@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aqueduct_core::{AllItem, EventStore as _, Position, RecordedEvent, StoreError};
 use aqueduct_kafka::Cluster;
-use aqueduct_relay::{Options, Pump, PumpError, Record, Route};
+use aqueduct_relay::{Options, Record, Route, TransactionError, TransactionalProducer};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::sync::{mpsc, oneshot};
@@ -24,12 +24,13 @@ pub(super) struct Transaction {
 
 /// The relay's transactions, for another route: the same records, cut where it cut them, each with its checkpoint.
 pub(super) fn transactions(
+    prefix: &str,
     route: &Route,
     written: &[Written],
     checkpoints: &[(Position, bytes::Bytes)],
 ) -> Vec<Transaction> {
     let (topic, checkpoint_topic): (Arc<str>, Arc<str>) =
-        (route.topic.as_str().into(), route.checkpoint_topic().into());
+        (route.topic.as_str().into(), route.checkpoint_topic(prefix).into());
     let mut rest = written;
     let cut = |(upto, checkpoint): &(Position, bytes::Bytes)| {
         let (now, later) = rest.split_at(rest.partition_point(|record| record.position <= upto.commit));
@@ -79,11 +80,15 @@ fn write(
     options: &Options,
     open: oneshot::Sender<()>,
     mut batches: mpsc::Receiver<Vec<Record>>,
-) -> Result<(), PumpError> {
-    let mut pump = Pump::open(cluster, options, &options.routes[0].transactional_id(&cluster.prefix, 0))?;
+) -> Result<(), TransactionError> {
+    let mut producer = TransactionalProducer::open(
+        cluster,
+        options,
+        &options.routes[0].transactional_id(&cluster.prefix, 0),
+    )?;
     let _reader_gone = open.send(());
     while let Some(batch) = batches.blocking_recv() {
-        pump.transact(batch)?;
+        producer.commit_batch(batch)?;
     }
     Ok(())
 }

@@ -87,8 +87,9 @@ impl Contest for AgainstPump<'_> {
     async fn product(&mut self, round: usize) -> Result<f64, Failure> {
         let Self { surroundings, store, events, last, .. } = self;
         let (cluster, options, route) = surroundings.new_route(&format!("bench-relay-{round}")).await?;
+        let prefix = cluster.prefix.clone();
         let taken = surroundings.relay(cluster, options, store, *events).await?;
-        self.checkpoints = surroundings.checkpoints(&route, *last).await?;
+        self.checkpoints = surroundings.checkpoints(&prefix, &route, *last).await?;
         if self.written.is_empty() {
             self.written = surroundings.written(&route, *events).await?;
         }
@@ -98,7 +99,7 @@ impl Contest for AgainstPump<'_> {
     async fn bare(&mut self, round: usize) -> Result<f64, Failure> {
         let Self { surroundings, store, events, written, checkpoints, .. } = self;
         let (cluster, options, route) = surroundings.new_route(&format!("bench-pump-{round}")).await?;
-        let transactions = bare_pump::transactions(&route, written, checkpoints);
+        let transactions = bare_pump::transactions(&cluster.prefix, &route, written, checkpoints);
         let taken = bare_pump::run(surroundings, cluster, options, store, transactions).await?;
         Ok(*events as f64 / taken.as_secs_f64())
     }

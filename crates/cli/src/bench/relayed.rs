@@ -112,10 +112,11 @@ impl Surroundings {
     /// The checkpoints of a route up to the one of the store's last event: one a transaction.
     pub(super) async fn checkpoints(
         &self,
+        prefix: &str,
         route: &Route,
         last: Position,
     ) -> Result<Vec<(Position, Bytes)>, Failure> {
-        let observer = Observer::new(&self.addresses.brokers, &route.checkpoint_topic(), 1)?;
+        let observer = Observer::new(&self.addresses.brokers, &route.checkpoint_topic(prefix), 1)?;
         let reading = thread::spawn("reader", move || {
             let mut checkpoints: Vec<(Position, Bytes)> = Vec::new();
             observer.read(|message| {

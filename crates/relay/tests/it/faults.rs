@@ -8,7 +8,7 @@ use std::time::Duration;
 use aqueduct_core::ExpectedRevision::Any;
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{EventStore as _, NewEvent};
-use aqueduct_relay::{LaneState, Options, Pump, Record, Status, create_topics, header};
+use aqueduct_relay::{LaneState, Options, Record, Status, TransactionalProducer, create_topics, header};
 use bytes::Bytes;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -90,8 +90,10 @@ async fn a_fenced_relay_joins_anew() {
 
     let (cluster, options) = (world.cluster.clone(), world.options.clone());
     let id = options.routes[0].transactional_id(&cluster.prefix, 0);
-    let usurper =
-        tokio::task::spawn_blocking(move || Pump::open(&cluster, &options, &id)).await.unwrap().unwrap();
+    let usurper = tokio::task::spawn_blocking(move || TransactionalProducer::open(&cluster, &options, &id))
+        .await
+        .unwrap()
+        .unwrap();
     world.append_notes(5, 200).await;
 
     world.assert_complete(400).await;
@@ -107,7 +109,10 @@ async fn a_zombie_is_fenced() {
     let (cluster, options) = (world.cluster.clone(), world.options.clone());
     let id = options.routes[0].transactional_id(&cluster.prefix, 0);
     let mut zombie =
-        tokio::task::spawn_blocking(move || Pump::open(&cluster, &options, &id)).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || TransactionalProducer::open(&cluster, &options, &id))
+            .await
+            .unwrap()
+            .unwrap();
     world.append_notes(5, 100).await;
     let relay = world.start();
     world.assert_complete(100).await;
@@ -119,7 +124,7 @@ async fn a_zombie_is_fenced() {
         value: Bytes::from_static(b"from the grave"),
         headers: None,
     };
-    let written = tokio::task::spawn_blocking(move || zombie.transact([record])).await.unwrap();
+    let written = tokio::task::spawn_blocking(move || zombie.commit_batch([record])).await.unwrap();
 
     assert!(written.unwrap_err().fenced);
     world.append_notes(5, 100).await;
@@ -247,7 +252,7 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
     expect_refusal(&world, &world.options, "lacks what the checkpoint").await;
 }
 
-async fn expect_refusal(world: &World, options: &Options, expected: &str) {
+pub(crate) async fn expect_refusal(world: &World, options: &Options, expected: &str) {
     let mut relay = world.start_with(options.clone());
     halted(&mut relay, &options.routes[0].name, &[expected]).await;
     relay.stop().await;

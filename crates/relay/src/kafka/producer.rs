@@ -9,10 +9,12 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, OwnedHeaders};
+use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 
-use crate::{Options, kafka};
+use crate::kafka::config;
+use crate::options::Options;
+use crate::record::Record;
 
 /// Pause between two looks for delivery reports. [`BaseProducer::poll`] with a time-out waits to its end,
 /// whatever arrives (and `commit_transaction` does so with 100 ms, if anything is left to deliver).
@@ -26,32 +28,17 @@ const SETTLE: Duration = Duration::from_millis(1);
 /// An abort only spares the readers a wait: the next owner of the transactional id aborts too.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A record as it goes to Kafka.
-#[derive(Debug)]
-pub struct Record {
-    /// The topic.
-    pub topic: Arc<str>,
-    /// The partition. Always chosen by the caller.
-    pub partition: i32,
-    /// The key.
-    pub key: Bytes,
-    /// The value.
-    pub value: Bytes,
-    /// The headers.
-    pub headers: Option<OwnedHeaders>,
-}
-
 /// A transactional producer. Its calls block: it lives on a thread of its own. One transaction at a time is
 /// written, wholly or not at all.
 ///
-/// After an error the pump must be dropped. A new one with the same transactional id aborts what was left
+/// After an error the producer must be dropped. A new one with the same transactional id aborts what was left
 /// open and fences the old one, and its owner reads back how far it got: that is right whatever became of the
 /// failed transaction, and the only thing that is right where a commit's outcome is unknown.
 ///
 /// That no broker can be reached any more is such an error too, even between transactions. A broker that
 /// comes back may have lost the end of a transaction that it had acknowledged (see
-/// [`abort_left_open`](Self::abort_left_open)), and only at the start of a pump can that be seen.
-pub struct Pump {
+/// [`abort_hanging`](Self::abort_hanging)), and only at the start of a producer can that be seen.
+pub struct TransactionalProducer {
     producer: BaseProducer<Watch>,
     /// Longest wait for a commit.
     timeout: Duration,
@@ -62,7 +49,7 @@ pub struct Pump {
 /// A transaction that was not written, or, where [`step`](Self::step) is `commit`, may have been.
 #[derive(Debug, thiserror::Error)]
 #[error("kafka transaction: {step} failed")]
-pub struct PumpError {
+pub struct TransactionError {
     /// What was being done: `create`, `init`, `begin`, `send`, `deliver`, `commit`, `abort`, `wait`.
     pub step: &'static str,
     /// Whether another producer with the same transactional id has taken over.
@@ -77,31 +64,35 @@ fn is_fencing(code: RDKafkaErrorCode) -> bool {
     matches!(code, Fenced | ProducerFenced | InvalidProducerEpoch)
 }
 
-impl Pump {
-    /// Connects, fences every earlier pump with this transactional id and waits until its open transaction
+impl TransactionalProducer {
+    /// Connects, fences every earlier producer with this transactional id and waits until its open transaction
     /// is aborted, or its half-done commit complete. What is read under read_committed from now on is final.
-    pub fn open(cluster: &Cluster, options: &Options, transactional_id: &str) -> Result<Self, PumpError> {
-        Self::open_with(&kafka::producer(cluster, options, transactional_id), options.transaction_timeout())
+    pub fn open(
+        cluster: &Cluster,
+        options: &Options,
+        transactional_id: &str,
+    ) -> Result<Self, TransactionError> {
+        Self::open_with(&config::producer(cluster, options, transactional_id), options.transaction_timeout())
     }
 
-    fn open_with(config: &ClientConfig, timeout: Duration) -> Result<Self, PumpError> {
+    fn open_with(settings: &ClientConfig, timeout: Duration) -> Result<Self, TransactionError> {
         let failed = Arc::new(Mutex::new(None));
         let context = Watch { failed: Arc::clone(&failed) };
-        let producer = create_client(config, context).map_err(|source| PumpError {
+        let producer = create_client(settings, context).map_err(|source| TransactionError {
             step: "create",
             fenced: false,
             source,
         })?;
-        let pump = Self { producer, timeout, failed, settled_at: Instant::now() };
-        pump.producer.init_transactions(timeout).map_err(|source| pump.error("init", source))?;
+        let producer = Self { producer, timeout, failed, settled_at: Instant::now() };
+        producer.producer.init_transactions(timeout).map_err(|source| producer.error("init", source))?;
         // What went wrong before the connection stood is over.
-        pump.take_in_events();
-        pump.failure();
-        Ok(pump)
+        producer.take_in_events();
+        producer.failure();
+        Ok(producer)
     }
 
     /// Whether the brokers are still there. To be called now and then while there is nothing to write.
-    pub fn check(&self) -> Result<(), PumpError> {
+    pub fn check(&self) -> Result<(), TransactionError> {
         self.take_in_events();
         self.failure().map_or(Ok(()), |source| Err(self.error("wait", source)))
     }
@@ -121,11 +112,11 @@ impl Pump {
     /// skipped"; seen with Kafka 4.3 after the only broker was killed and took longer than its session
     /// time-out to come back). A marker ends whatever the producer id has open in the partition, so a
     /// transaction of one record per partition, aborted, ends it.
-    pub(crate) fn abort_left_open(
+    pub(crate) fn abort_hanging(
         &mut self,
         partitions: &[(Arc<str>, i32)],
         timeout: Duration,
-    ) -> Result<(), PumpError> {
+    ) -> Result<(), TransactionError> {
         let records = partitions.iter().map(|(topic, partition)| Record {
             topic: Arc::clone(topic),
             partition: *partition,
@@ -143,8 +134,11 @@ impl Pump {
 
     /// Writes all records in one transaction, each partition's in the order given. `Ok` means committed: a
     /// read_committed reader sees all of them, now and after any fault of this process. After an error see
-    /// [`Pump`].
-    pub fn transact(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), PumpError> {
+    /// [`TransactionalProducer`].
+    pub fn commit_batch(
+        &mut self,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Result<(), TransactionError> {
         self.begin()?;
         if let Err((step, source)) = self.deliver(records) {
             let source = self.reason(source);
@@ -158,13 +152,13 @@ impl Pump {
             return Err(self.error(step, source));
         }
         // Nothing else bounds it: librdkafka asks for the commit again as long as the answer is one that may
-        // pass. What went through all the same is found by the next pump.
+        // pass. What went through all the same is found by the next producer.
         self.producer.commit_transaction(self.timeout).map_err(|source| self.error("commit", source))?;
         self.settled_at = Instant::now() + SETTLE;
         Ok(())
     }
 
-    fn begin(&self) -> Result<(), PumpError> {
+    fn begin(&self) -> Result<(), TransactionError> {
         self.check()?;
         std::thread::sleep(self.settled_at.saturating_duration_since(Instant::now()));
         self.producer.begin_transaction().map_err(|source| self.error("begin", source))
@@ -226,7 +220,7 @@ impl Pump {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn error(&self, step: &'static str, source: KafkaError) -> PumpError {
+    fn error(&self, step: &'static str, source: KafkaError) -> TransactionError {
         let code = match &source {
             KafkaError::Transaction(error) => Some(error.code()),
             other => other.rdkafka_error_code(),
@@ -234,7 +228,7 @@ impl Pump {
         // The call's own error may only be a consequence ("purged") of the fatal one.
         let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
         let fenced = code.into_iter().chain(fatal).any(is_fencing);
-        PumpError { step, fenced, source }
+        TransactionError { step, fenced, source }
     }
 }
 
@@ -280,7 +274,7 @@ mod tests {
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
-    use crate::LaneError;
+    use crate::error::LaneError;
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -290,10 +284,13 @@ mod tests {
         cluster
     }
 
-    fn pump(cluster: &MockCluster<'_, DefaultProducerContext>) -> Pump {
+    fn producer(cluster: &MockCluster<'_, DefaultProducerContext>) -> TransactionalProducer {
         let cluster = Cluster::new(cluster.bootstrap_servers());
-        Pump::open_with(&kafka::producer(&cluster, &Options::default(), "aqueduct.orders.0"), TIMEOUT)
-            .unwrap()
+        TransactionalProducer::open_with(
+            &config::producer(&cluster, &Options::default(), "aqueduct.orders.0"),
+            TIMEOUT,
+        )
+        .unwrap()
     }
 
     fn record() -> Record {
@@ -304,13 +301,13 @@ mod tests {
     #[test]
     fn a_commit_that_kafka_puts_off_for_ever_ends() {
         let cluster = cluster();
-        let mut pump = pump(&cluster);
-        pump.transact([record()]).unwrap();
+        let mut producer = producer(&cluster);
+        producer.commit_batch([record()]).unwrap();
         let later = RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
         cluster.request_errors(RDKafkaApiKey::EndTxn, &[later; 10_000]);
         let (ended, end) = std::sync::mpsc::channel();
         // A thread of its own, so that a commit without an end fails the test.
-        std::thread::spawn(move || ended.send(pump.transact([record()])));
+        std::thread::spawn(move || ended.send(producer.commit_batch([record()])));
         let error = end.recv_timeout(TIMEOUT * 12).expect("an end").unwrap_err();
         assert_eq!(error.step, "commit");
         assert_eq!(LaneError::from(error).kind(), ErrorKind::Retry);
@@ -319,10 +316,10 @@ mod tests {
     #[test]
     fn a_transaction_that_is_refused_as_a_whole_says_why() {
         let cluster = cluster();
-        let mut pump = pump(&cluster);
+        let mut producer = producer(&cluster);
         let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         cluster.request_errors(RDKafkaApiKey::AddPartitionsToTxn, &[refused]);
-        let error = pump.transact([record()]).unwrap_err();
+        let error = producer.commit_batch([record()]).unwrap_err();
         let code = error.source.rdkafka_error_code();
         assert_eq!(code, Some(RDKafkaErrorCode::TopicAuthorizationFailed), "{error:?}");
         assert_eq!(LaneError::from(error).kind(), ErrorKind::Stop);

@@ -6,8 +6,8 @@ use aqueduct_core::Position;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use crate::pump::Record;
-use crate::trace::BatchSpan;
+use crate::lane::trace::BatchSpan;
+use crate::record::Record;
 
 /// Records of which everything is decided, with the checkpoint that goes with them.
 #[derive(Debug, Default)]
@@ -28,6 +28,10 @@ pub(crate) struct Batch {
     pub(crate) opened: Option<(Instant, BatchSpan)>,
 }
 
-/// A batch on its way to its transaction. The permit is held until that is over: there is one at a time, so what
-/// comes meanwhile fills the next, and their channel needs no bound.
-pub(crate) type HandedOn = (Batch, OwnedSemaphorePermit);
+/// A batch on its way to its transaction.
+pub(crate) struct SealedBatch {
+    pub(crate) batch: Batch,
+    /// Held until the transaction has ended: there is one at a time, so that what arrives meanwhile fills the next
+    /// batch, and their channel needs no bound.
+    pub(crate) turn: OwnedSemaphorePermit,
+}

@@ -15,16 +15,16 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{Batch, HandedOn};
-use crate::checkpoint::{self, Checkpoint, Ledger};
-use crate::error::chain;
-use crate::partition::partition_of;
-use crate::previous::{KnownStreams, Previous};
-use crate::pump::Record;
-use crate::record::{Encoding, Headers};
-use crate::status::{LaneBoard, LaneState};
-use crate::trace::BatchSpan;
-use crate::{LaneError, Options};
+use crate::error::{LaneError, chain};
+use crate::lane::batch::{Batch, SealedBatch};
+use crate::lane::previous::{KnownStreams, Previous};
+use crate::lane::trace::BatchSpan;
+use crate::options::Options;
+use crate::record::Record;
+use crate::record::checkpoint::{Checkpoint, Ledger};
+use crate::record::headers::{Encoding, Headers};
+use crate::record::partition::partition_of;
+use crate::status::{LaneReporter, LaneState};
 
 /// An event that does not become a record. The lane waits at it: what comes after it may belong to the same
 /// stream.
@@ -72,43 +72,43 @@ impl EventProblem {
 }
 
 /// A lane's reading side.
-pub(crate) struct Preparer<'a> {
+pub(crate) struct LaneReader<'a> {
     /// `ce_source` of every record.
     pub(crate) source: &'a str,
     pub(crate) options: &'a Options,
     pub(crate) ledger: &'a Ledger,
     pub(crate) store: &'a dyn EventStore,
     pub(crate) encoder: &'a RecordEncoder,
-    pub(crate) board: &'a LaneBoard,
+    pub(crate) reporter: &'a LaneReporter,
 }
 
-impl Preparer<'_> {
+impl LaneReader<'_> {
     /// Reads the store from the checkpoint on and hands on batches, until `stop` is cancelled or nobody takes
     /// them any more. While one batch is in its transaction the next one fills.
     pub(crate) async fn run(
         &self,
         checkpoint: Option<Checkpoint>,
-        batches: mpsc::Sender<HandedOn>,
+        batches: mpsc::Sender<SealedBatch>,
         stop: &CancellationToken,
     ) -> Result<(), LaneError> {
-        let mut work = Work::new(self, checkpoint);
+        let mut batcher = Batcher::new(self, checkpoint);
         let turns = Arc::new(Semaphore::new(1));
-        let mut events = self.store.subscribe_all(work.received);
-        self.board.set(LaneState::Running);
+        let mut events = self.store.subscribe_all(batcher.received);
+        self.reporter.set(LaneState::Running);
         loop {
-            let due_at = work.due_at();
+            let due_at = batcher.due_at();
             let due = due_at.is_some_and(|at| at <= Instant::now());
             // A full batch takes no more, and a lane that only passes others' events stops for a checkpoint.
-            let urgent = work.is_full() || (due && work.batch.events == 0);
-            let retry_at = work.stuck.as_ref().map(|stuck| stuck.again);
+            let urgent = batcher.is_full() || (due && batcher.batch.events == 0);
+            let retry_at = batcher.blocked.as_ref().map(|blocked| blocked.again);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                () = until(retry_at), if retry_at.is_some() => work.retry().await,
-                event = next(&mut events), if !urgent && retry_at.is_none() => work.take(event?).await?,
+                () = until(retry_at), if retry_at.is_some() => batcher.retry().await,
+                event = next(&mut events), if !urgent && retry_at.is_none() => batcher.take(event?).await?,
                 turn = Arc::clone(&turns).acquire_owned(), if urgent || due => {
                     let Ok(turn) = turn else { return Ok(()) };
-                    if batches.send((work.hand_on(), turn)).is_err() {
+                    if batches.send(SealedBatch { batch: batcher.seal(), turn }).is_err() {
                         // The thread that takes them has ended, and says why.
                         return Ok(());
                     }
@@ -139,47 +139,45 @@ async fn until(instant: Option<Instant>) {
 }
 
 /// What a lane's reading side has in hand.
-struct Work<'a> {
-    lane: &'a Preparer<'a>,
+struct Batcher<'a> {
+    lane: &'a LaneReader<'a>,
     topic: Arc<str>,
-    checkpoint_topic: Arc<str>,
     known: KnownStreams,
-    met: BTreeMap<String, BTreeSet<u32>>,
+    seen_versions: BTreeMap<String, BTreeSet<u32>>,
     /// The last record written to each partition.
     last: BTreeMap<i32, u64>,
     /// Position of the last event dealt with.
     received: Option<Position>,
     /// Position of the last checkpoint handed on, and when that was.
-    handed_on: Option<Position>,
-    handed_on_at: Instant,
+    sealed: Option<Position>,
+    sealed_at: Instant,
     batch: Batch,
-    stuck: Option<Stuck>,
+    blocked: Option<BlockedEvent>,
 }
 
 /// An event at which the lane waits.
-struct Stuck {
+struct BlockedEvent {
     event: RecordedEvent,
     pause: Duration,
     again: Instant,
 }
 
-impl<'a> Work<'a> {
-    fn new(lane: &'a Preparer<'a>, checkpoint: Option<Checkpoint>) -> Self {
+impl<'a> Batcher<'a> {
+    fn new(lane: &'a LaneReader<'a>, checkpoint: Option<Checkpoint>) -> Self {
         let route = &lane.ledger.route;
         let received = checkpoint.as_ref().map(|it| it.position);
-        let (met, last) = checkpoint.map(|it| (it.met, it.last)).unwrap_or_default();
+        let (seen_versions, last) = checkpoint.map(|it| (it.seen_versions, it.last)).unwrap_or_default();
         Self {
             lane,
             topic: route.topic.as_str().into(),
-            checkpoint_topic: route.checkpoint_topic().into(),
             known: KnownStreams::new(lane.options.known_streams),
-            met,
+            seen_versions,
             last,
             received,
-            handed_on: received,
-            handed_on_at: Instant::now(),
+            sealed: received,
+            sealed_at: Instant::now(),
             batch: Batch::default(),
-            stuck: None,
+            blocked: None,
         }
     }
 
@@ -192,11 +190,11 @@ impl<'a> Work<'a> {
     /// When the batch is to be handed on, if there is anything to tell.
     fn due_at(&self) -> Option<Instant> {
         if let Some((opened, _)) = &self.batch.opened {
-            // Nothing is added to it while the lane is stuck.
-            let wait = if self.stuck.is_some() { Duration::ZERO } else { self.lane.options.linger() };
+            // Nothing is added to it while the lane is blocked.
+            let wait = if self.blocked.is_some() { Duration::ZERO } else { self.lane.options.linger() };
             Some(*opened + wait)
-        } else if self.received > self.handed_on {
-            Some(self.handed_on_at + self.lane.options.idle_checkpoint())
+        } else if self.received > self.sealed {
+            Some(self.sealed_at + self.lane.options.idle_checkpoint())
         } else {
             None
         }
@@ -216,15 +214,15 @@ impl<'a> Work<'a> {
     }
 
     async fn retry(&mut self) {
-        if let Some(stuck) = self.stuck.take() {
-            self.decide(stuck.event, stuck.pause).await;
+        if let Some(blocked) = self.blocked.take() {
+            self.decide(blocked.event, blocked.pause).await;
         }
     }
 
     fn is_ours(&self, event: &RecordedEvent) -> bool {
         let (stream, ledger) = (&event.stream, self.lane.ledger);
         !stream.is_system()
-            && !event.event_type.starts_with('$')
+            && is_record_type(&event.event_type)
             && ledger.route.categories.contains(stream.category())
             && partition_of(stream.as_str(), ledger.lanes) == ledger.lane
     }
@@ -234,10 +232,10 @@ impl<'a> Work<'a> {
             Ok(()) => {
                 self.received = Some(event.position);
                 if pause > Duration::ZERO {
-                    self.lane.board.set(LaneState::Running);
+                    self.lane.reporter.set(LaneState::Running);
                 }
             }
-            Err(problem) => self.stick(event, problem, pause),
+            Err(problem) => self.block(event, problem, pause),
         }
     }
 
@@ -248,7 +246,7 @@ impl<'a> Work<'a> {
         let version = metadata.schema_version;
         lane.encoder.prepare([event.event_type.as_str()]).await?;
         let encoded = lane.encoder.encode(&event.event_type, version, &event.data)?;
-        let previous = self.known.before(event, lane.store).await?;
+        let previous = self.known.before(event, lane.store, is_record_type).await?;
         let encoding = Encoding { full_name: &encoded.full_name, schema_version: encoded.schema_version };
         let headers = Headers::of(lane.source, event, &metadata, &encoding, previous);
 
@@ -281,19 +279,19 @@ impl<'a> Work<'a> {
         }
         self.known.passed(event);
         self.last.insert(partition, event.position.commit);
-        match self.met.get_mut(&event.event_type) {
+        match self.seen_versions.get_mut(&event.event_type) {
             Some(versions) if versions.contains(&version) => {}
             _ => {
-                self.met.entry(event.event_type.clone()).or_default().insert(version);
+                self.seen_versions.entry(event.event_type.clone()).or_default().insert(version);
             }
         }
         Ok(())
     }
 
     /// Waits at an event. What was prepared before it goes on its way.
-    fn stick(&mut self, event: RecordedEvent, problem: EventProblem, pause: Duration) {
+    fn block(&mut self, event: RecordedEvent, problem: EventProblem, pause: Duration) {
         let options = self.lane.options;
-        self.lane.board.metrics.error(problem.label());
+        self.lane.reporter.metrics.error(problem.label());
         let passes = problem.kind() == ErrorKind::Retry;
         let error = EventError {
             reference: event.reference(),
@@ -304,31 +302,33 @@ impl<'a> Work<'a> {
         let (route, lane) = (&self.lane.ledger.route.name, self.lane.ledger.lane);
         let pause = if passes {
             tracing::warn!(route, lane, problem, "the lane waits");
-            self.lane.board.set(LaneState::Retrying { problem });
+            self.lane.reporter.set(LaneState::Retrying { problem });
             (pause * 2).clamp(options.retry(), options.halt_retry())
         } else {
             tracing::error!(route, lane, problem, "the lane is halted");
-            self.lane.board.set(LaneState::Halted { problem });
+            self.lane.reporter.set(LaneState::Halted { problem });
             options.halt_retry()
         };
-        self.stuck = Some(Stuck { event, pause, again: Instant::now() + pause });
+        self.blocked = Some(BlockedEvent { event, pause, again: Instant::now() + pause });
     }
 
     /// The batch, complete with its checkpoint.
-    fn hand_on(&mut self) -> Batch {
+    fn seal(&mut self) -> Batch {
         let ledger = self.lane.ledger;
         let mut batch = std::mem::take(&mut self.batch);
         if let Some(position) = self.received {
-            let value = ledger.at(position, &self.met, &self.last).to_json();
-            let key = Bytes::from_static(checkpoint::KEY.as_bytes());
-            let topic = Arc::clone(&self.checkpoint_topic);
-            batch.records.push(Record { topic, partition: ledger.lane as i32, key, value, headers: None });
+            batch.records.push(ledger.record(ledger.at(position, &self.seen_versions, &self.last)));
         }
         batch.position = self.received;
-        self.handed_on = self.received;
-        self.handed_on_at = Instant::now();
+        self.sealed = self.received;
+        self.sealed_at = Instant::now();
         batch
     }
+}
+
+/// Links and system events never become records.
+fn is_record_type(event_type: &str) -> bool {
+    !event_type.starts_with('$')
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, event_type: &str) {

@@ -1,19 +1,26 @@
 //! How far a lane got, and whether that agrees with what its topic holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use aqueduct_core::Position;
+use aqueduct_kafka::Cluster;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::Route;
+use crate::options::Route;
+use crate::record::Record;
 
 /// Key of every checkpoint record.
 pub(crate) const KEY: &str = "checkpoint";
 
 /// Version of the JSON below. Part of what is stored: a later form takes the next number.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// Versions that are read. In version 1 a position was the commit position alone.
+const READABLE: RangeInclusive<u32> = 1..=VERSION;
 
 /// How far a lane got. Written as JSON to the lane's partition of the route's checkpoint topic, in the same
 /// transaction as the records it speaks of; the last one counts.
@@ -34,8 +41,9 @@ pub struct Checkpoint {
     pub partitions: u32,
     /// Fingerprint of [what the route makes of the events](rule).
     pub rule: String,
-    /// Event types of which records were made, with the stored versions met.
-    pub met: BTreeMap<String, BTreeSet<u32>>,
+    /// Event types of which records were made, with the stored versions seen.
+    #[serde(rename = "met")]
+    pub seen_versions: BTreeMap<String, BTreeSet<u32>>,
     /// The last record that the lane wrote to each of its partitions: its `ce_position`, a commit position.
     pub last: BTreeMap<i32, u64>,
 }
@@ -64,9 +72,9 @@ pub(crate) fn rule(route: &Route) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tail {
     pub(crate) partition: i32,
-    /// Offset after the last one; above 0 in a partition that held records once.
-    pub(crate) end: i64,
-    /// `ce_position` of the last record.
+    /// The first offset; above 0 where retention has removed records.
+    pub(crate) start: i64,
+    /// `ce_position` of the last record that the relay wrote.
     pub(crate) position: Option<u64>,
 }
 
@@ -179,19 +187,6 @@ pub enum CheckpointError {
         /// Position of the store's last event.
         store: Option<Position>,
     },
-    /// A record in the topic is not one of the relay's.
-    #[error(
-        "the last record of topic {topic}, partition {partition} (offset {offset}) has no ce_position: only \
-         the relay may write to this topic"
-    )]
-    Foreign {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// Offset of the record.
-        offset: i64,
-    },
 }
 
 /// What a lane must know to read and write its checkpoints.
@@ -200,20 +195,23 @@ pub(crate) struct Ledger {
     pub(crate) route: Route,
     pub(crate) lane: u32,
     pub(crate) lanes: u32,
+    /// `ce_source` of the records.
+    pub(crate) source: String,
+    pub(crate) checkpoint_topic: String,
     rule: String,
 }
 
 impl Ledger {
-    pub(crate) fn new(route: Route, lane: u32, lanes: u32) -> Self {
-        let rule = rule(&route);
-        Self { route, lane, lanes, rule }
+    pub(crate) fn new(cluster: &Cluster, route: Route, lane: u32, lanes: u32) -> Self {
+        let (rule, checkpoint_topic) = (rule(&route), route.checkpoint_topic(&cluster.prefix));
+        Self { route, lane, lanes, source: cluster.source.clone(), checkpoint_topic, rule }
     }
 
     /// A checkpoint to be written.
     pub(crate) fn at(
         &self,
         position: Position,
-        met: &BTreeMap<String, BTreeSet<u32>>,
+        seen_versions: &BTreeMap<String, BTreeSet<u32>>,
         last: &BTreeMap<i32, u64>,
     ) -> Checkpoint {
         Checkpoint {
@@ -224,8 +222,21 @@ impl Ledger {
             lanes: self.lanes,
             partitions: self.route.partitions.get(),
             rule: self.rule.clone(),
-            met: met.clone(),
+            seen_versions: seen_versions.clone(),
             last: last.clone(),
+        }
+    }
+
+    /// The record of a checkpoint.
+    pub(crate) fn record(&self, checkpoint: Checkpoint) -> Record {
+        // What was read in an earlier form is written in the present one.
+        let checkpoint = Checkpoint { version: VERSION, ..checkpoint };
+        Record {
+            topic: Arc::from(self.checkpoint_topic.as_str()),
+            partition: self.lane as i32,
+            key: Bytes::from_static(KEY.as_bytes()),
+            value: checkpoint.to_json(),
+            headers: None,
         }
     }
 
@@ -234,9 +245,10 @@ impl Ledger {
         let (route, lane) = (&self.route.name, self.lane);
         let found: Checkpoint = serde_json::from_slice(json)
             .map_err(|source| CheckpointError::Unreadable { route: route.clone(), lane, source })?;
+        let version = if READABLE.contains(&found.version) { VERSION } else { found.version };
         let partitions = self.route.partitions.get();
         let comparisons = [
-            ("version of its form", found.version.to_string(), VERSION.to_string()),
+            ("version of its form", version.to_string(), VERSION.to_string()),
             ("route name", found.route.clone(), route.clone()),
             ("lane number", found.lane.to_string(), lane.to_string()),
             ("number of lanes", found.lanes.to_string(), self.lanes.to_string()),
@@ -275,8 +287,8 @@ impl Ledger {
         for (partition, expected) in checkpoint.iter().flat_map(|it| &it.last) {
             let tail = tails.iter().find(|it| it.partition == *partition);
             let found = tail.and_then(|it| it.position);
-            // Retention may have emptied the partition; its offsets go on all the same.
-            let expired = found.is_none() && tail.is_some_and(|it| it.end > 0);
+            // Retention may have removed the record.
+            let expired = found.is_none() && tail.is_some_and(|it| it.start > 0);
             if found != Some(*expected) && !expired {
                 return Err(CheckpointError::Ahead {
                     topic: topic.clone(),
@@ -314,30 +326,57 @@ impl Ledger {
 mod tests {
     use super::*;
 
+    /// Fingerprint of a route with the category `order` only, as version 0.1 made it.
+    const RULE: &str = "sha256:18b64aefdbddc1174c32008d3642ed1ebc2344022762bbca4974b82237e138e2";
+
+    fn ledger_of(route: Route, lanes: u32) -> Ledger {
+        Ledger::new(&Cluster::default(), route, 0, lanes)
+    }
+
     fn ledger() -> Ledger {
         let route = serde_json::json!({"name": "orders", "topic": "t", "categories": ["order"]});
-        Ledger::new(serde_json::from_value(route).unwrap(), 0, 1)
+        ledger_of(serde_json::from_value(route).unwrap(), 1)
     }
 
     fn checkpoint(position: u64, last: &[(i32, u64)]) -> Checkpoint {
-        let met = BTreeMap::from([("OrderCreated".to_owned(), BTreeSet::from([1, 2]))]);
-        ledger().at(Position::at(position), &met, &last.iter().copied().collect())
+        let seen = BTreeMap::from([("OrderCreated".to_owned(), BTreeSet::from([1, 2]))]);
+        ledger().at(Position::at(position), &seen, &last.iter().copied().collect())
     }
 
-    fn tail(partition: i32, end: i64, position: Option<u64>) -> Tail {
-        Tail { partition, end, position }
+    fn tail(partition: i32, start: i64, position: Option<u64>) -> Tail {
+        Tail { partition, start, position }
     }
 
     #[test]
     fn its_json_is_what_it_was() {
         let mut written = serde_json::to_value(checkpoint(9, &[(2, 7)])).unwrap();
-        let rule = written["rule"].take();
-        assert!(rule.as_str().unwrap().starts_with("sha256:"));
         let expected = serde_json::json!({
-            "version": 1, "position": 9, "route": "orders", "lane": 0, "lanes": 1, "partitions": 4,
-            "rule": null, "met": {"OrderCreated": [1, 2]}, "last": {"2": 7},
+            "version": 2, "position": 9, "route": "orders", "lane": 0, "lanes": 1, "partitions": 4,
+            "rule": RULE, "met": {"OrderCreated": [1, 2]}, "last": {"2": 7},
         });
         assert_eq!(written, expected);
+
+        written["position"] = serde_json::json!({"commit": 9, "prepare": 5});
+        let read = ledger().parse(written.to_string().as_bytes()).unwrap();
+        assert_eq!(read.position, Position { commit: 9, prepare: 5 });
+    }
+
+    /// A relay of version 0.1 wrote this.
+    #[test]
+    fn version_1_is_read() {
+        let json = serde_json::json!({
+            "version": 1, "position": 9, "route": "orders", "lane": 0, "lanes": 1, "partitions": 4,
+            "rule": RULE, "met": {"OrderCreated": [1, 2]}, "last": {"2": 7},
+        });
+        let read = ledger().parse(json.to_string().as_bytes()).unwrap();
+        assert_eq!(read.position, Position::at(9));
+        let written: serde_json::Value = serde_json::from_slice(&ledger().record(read).value).unwrap();
+        assert_eq!(written["version"], 2);
+
+        let mut later = json;
+        later["version"] = 3.into();
+        let refused = ledger().parse(later.to_string().as_bytes()).unwrap_err();
+        assert!(matches!(refused, CheckpointError::Changed { what: "version of its form", .. }));
     }
 
     #[test]
@@ -347,9 +386,9 @@ mod tests {
 
         let mut route = ledger().route;
         route.categories.insert("return".to_owned());
-        let other_rule = Ledger::new(route, 0, 1).parse(&json).unwrap_err();
+        let other_rule = ledger_of(route, 1).parse(&json).unwrap_err();
         assert!(matches!(other_rule, CheckpointError::Changed { what: "set of categories", .. }));
-        let other_lanes = Ledger::new(ledger().route, 0, 2).parse(&json).unwrap_err();
+        let other_lanes = ledger_of(ledger().route, 2).parse(&json).unwrap_err();
         assert!(matches!(other_lanes, CheckpointError::Changed { what: "number of lanes", .. }));
         assert!(matches!(ledger().parse(b"{}").unwrap_err(), CheckpointError::Unreadable { .. }));
     }
@@ -359,7 +398,8 @@ mod tests {
         let check = |checkpoint: Option<&Checkpoint>, tails: &[Tail]| ledger().cross_check(checkpoint, tails);
         check(None, &[tail(0, 0, None)]).unwrap();
         check(Some(&checkpoint(9, &[])), &[tail(0, 0, None)]).unwrap();
-        check(Some(&checkpoint(9, &[(1, 7)])), &[tail(0, 5, Some(4)), tail(1, 9, Some(7))]).unwrap();
+        check(Some(&checkpoint(9, &[(1, 7)])), &[tail(0, 0, Some(4)), tail(1, 0, Some(7))]).unwrap();
+        // Retention has removed what it wrote.
         check(Some(&checkpoint(9, &[(1, 7)])), &[tail(1, 9, None)]).unwrap();
     }
 

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails the test")]
 
 mod faults;
+mod foreign;
 mod idle;
 mod left_open;
+mod prefixes;
 mod records;
 mod support;
 mod traces;

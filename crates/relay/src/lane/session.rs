@@ -11,12 +11,14 @@ use aqueduct_schema::RecordEncoder;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::HandedOn;
-use crate::checkpoint::{Checkpoint, Ledger};
-use crate::prepare::Preparer;
-use crate::pump::Pump;
-use crate::status::LaneBoard;
-use crate::{LaneError, Options, tail};
+use crate::error::LaneError;
+use crate::kafka::producer::TransactionalProducer;
+use crate::lane::batch::SealedBatch;
+use crate::lane::batcher::LaneReader;
+use crate::lane::resume::resume;
+use crate::options::Options;
+use crate::record::checkpoint::{Checkpoint, Ledger};
+use crate::status::LaneReporter;
 
 /// How long a session that is told to stop may take to finish its transaction. A thread that takes longer is
 /// abandoned: it writes nothing more, as its batches have ended, and the next owner aborts what it left open.
@@ -32,7 +34,7 @@ pub(crate) struct LaneContext {
     pub(crate) ledger: Ledger,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) encoder: RecordEncoder,
-    pub(crate) board: LaneBoard,
+    pub(crate) reporter: LaneReporter,
 }
 
 /// Takes the lane over, goes on from its checkpoint and relays until `stop` is cancelled (`Ok`) or something
@@ -42,7 +44,7 @@ pub(crate) struct LaneContext {
 /// transaction the next one fills.
 pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) -> Result<(), LaneError> {
     let (started, start) = oneshot::channel();
-    let (hand_on, batches) = mpsc::channel();
+    let (seal, batches) = mpsc::channel();
     let (ended, end) = oneshot::channel();
     let progress = Arc::new(Progress::new());
     let thread = {
@@ -65,7 +67,7 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
         biased;
         ended = &mut end => return ended,
         seconds = &mut hung => return Err(LaneError::Hung { seconds }),
-        prepared = prepare(context, start, hand_on, stop) => prepared,
+        prepared = prepare(context, start, seal, stop) => prepared,
         // Deciding may hang in a look-up; what was handed on is written all the same.
         () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => Ok(()),
     };
@@ -82,7 +84,7 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
 async fn prepare(
     context: &LaneContext,
     start: oneshot::Receiver<Option<Checkpoint>>,
-    hand_on: mpsc::Sender<HandedOn>,
+    seal: mpsc::Sender<SealedBatch>,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
     let checkpoint = tokio::select! {
@@ -93,10 +95,10 @@ async fn prepare(
         },
         () = stop.cancelled() => return Ok(()),
     };
-    let LaneContext { cluster, options, ledger, store, encoder, board } = context;
+    let LaneContext { cluster, options, ledger, store, encoder, reporter } = context;
     let position = checkpoint.as_ref().map(|it| it.position);
     ledger.check_store(position, store.last_position().await?)?;
-    board.position.send_replace(position);
+    reporter.position.send_replace(position);
     tracing::info!(
         route = ledger.route.name,
         lane = ledger.lane,
@@ -104,8 +106,8 @@ async fn prepare(
         "the lane goes on after this position"
     );
     let store = store.as_ref();
-    Preparer { source: &cluster.source, options, ledger, store, encoder, board }
-        .run(checkpoint, hand_on, stop)
+    LaneReader { source: &cluster.source, options, ledger, store, encoder, reporter }
+        .run(checkpoint, seal, stop)
         .await
 }
 
@@ -113,39 +115,39 @@ async fn prepare(
 fn write(
     context: &LaneContext,
     started: oneshot::Sender<Option<Checkpoint>>,
-    batches: mpsc::Receiver<HandedOn>,
+    batches: mpsc::Receiver<SealedBatch>,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
     let LaneContext { cluster, options, ledger, .. } = context;
     let id = ledger.route.transactional_id(&cluster.prefix, ledger.lane);
-    let mut pump = progress.during(|| Pump::open(cluster, options, &id))?;
-    let written = write_with(&mut pump, context, started, batches, progress, stop);
+    let mut producer = progress.during(|| TransactionalProducer::open(cluster, options, &id))?;
+    let written = write_with(&mut producer, context, started, batches, progress, stop);
     // The end of a client may hang as well.
-    progress.during(|| drop(pump));
+    progress.during(|| drop(producer));
     written
 }
 
 fn write_with(
-    pump: &mut Pump,
+    producer: &mut TransactionalProducer,
     context: &LaneContext,
     started: oneshot::Sender<Option<Checkpoint>>,
-    batches: mpsc::Receiver<HandedOn>,
+    batches: mpsc::Receiver<SealedBatch>,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
-    let LaneContext { cluster, options, ledger, board, .. } = context;
+    let LaneContext { cluster, options, ledger, reporter, .. } = context;
     // Only now, when the producers before this one are fenced, is the end of a topic final.
-    let checkpoint = progress.during(|| tail::resume(cluster, options, ledger, pump))?;
+    let checkpoint = progress.during(|| resume(cluster, options, ledger, &reporter.metrics, producer))?;
     if started.send(checkpoint).is_err() {
         return Ok(());
     }
     loop {
-        let (mut batch, turn) = match batches.recv_timeout(IDLE_CHECK) {
-            Ok(handed_on) => handed_on,
+        let SealedBatch { mut batch, turn } = match batches.recv_timeout(IDLE_CHECK) {
+            Ok(sealed) => sealed,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {
-                pump.check()?;
+                producer.check()?;
                 continue;
             }
         };
@@ -154,15 +156,15 @@ fn write_with(
         }
         let records = std::mem::take(&mut batch.records);
         let entered = batch.opened.as_ref().map(|(_, span)| span.enter(batch.events));
-        let written = progress.during(|| pump.transact(records));
+        let written = progress.during(|| producer.commit_batch(records));
         drop(entered);
         drop(turn);
         if let Err(error) = written {
-            board.metrics.transaction("failed");
+            reporter.metrics.transaction("failed");
             return Err(error.into());
         }
-        board.metrics.committed(&batch);
-        board.position.send_replace(batch.position);
+        reporter.metrics.committed(&batch);
+        reporter.position.send_replace(batch.position);
     }
 }
 

@@ -13,8 +13,10 @@ use rdkafka::{Offset, Statistics, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use crate::session::STOP_GRACE;
-use crate::{LaneError, Options, Route, kafka};
+use crate::error::LaneError;
+use crate::kafka::config;
+use crate::lane::session::STOP_GRACE;
+use crate::options::{Options, Route};
 
 /// A change of what this instance has to do.
 pub(crate) enum Change {
@@ -34,7 +36,7 @@ pub(crate) enum Change {
 /// nothing is read from them here.
 ///
 /// A client that `watch` gives up ends with [`LaneError::Unreachable`].
-pub(crate) fn take_part(
+pub(crate) fn run_member(
     cluster: &Cluster,
     options: &Options,
     route: &Route,
@@ -42,8 +44,8 @@ pub(crate) fn take_part(
     leave: &CancellationToken,
     watch: BrokerWatch,
 ) -> Result<(), LaneError> {
-    let config = kafka::member(cluster, options, route);
-    let consumer: BaseConsumer<_> = create_client(&config, Member::new(changes, watch)).map_err(failed())?;
+    let member = config::member(cluster, options, route);
+    let consumer: BaseConsumer<_> = create_client(&member, Member::new(changes, watch)).map_err(failed())?;
     // Dropping the consumer revokes what it has and leaves the group.
     serve(&consumer, cluster, options, route, leave)
 }
@@ -59,7 +61,7 @@ fn serve(
     route: &Route,
     leave: &CancellationToken,
 ) -> Result<(), LaneError> {
-    let topic = route.checkpoint_topic();
+    let topic = route.checkpoint_topic(&cluster.prefix);
     consumer.subscribe(&[&topic]).map_err(failed())?;
     while !leave.is_cancelled() {
         match consumer.poll(Duration::from_millis(100)) {
@@ -182,7 +184,7 @@ mod tests {
             {"name": "orders", "topic": "shop.orders", "categories": ["order"]}
         ))
         .unwrap();
-        mock.create_topic(&route.checkpoint_topic(), 1, 1).unwrap();
+        mock.create_topic(&route.checkpoint_topic(&cluster.prefix), 1, 1).unwrap();
         (mock, cluster, options, route)
     }
 
@@ -210,7 +212,7 @@ mod tests {
             let (route, leave) = (route.clone(), leave.clone());
             let (tell, changes) = unbounded_channel();
             let watch = BrokerWatch::with_patience(patience);
-            let member = move || take_part(&cluster, &options, &route, tell, &leave, watch);
+            let member = move || run_member(&cluster, &options, &route, tell, &leave, watch);
             (tokio::task::spawn_blocking(member), changes)
         };
 
@@ -240,12 +242,12 @@ mod tests {
         let leave = CancellationToken::new();
         let _a_test_that_fails_ends = leave.clone().drop_guard();
         let member = tokio::task::spawn_blocking(move || {
-            let config = kafka::member(&cluster, &options, &route);
+            let config = config::member(&cluster, &options, &route);
             let member = Member::new(tell, BrokerWatch::with_patience(DEADLINE));
             let consumer: BaseConsumer<_> = create_client(&config, member).unwrap();
             // What is assigned already can't be assigned once more.
             let mut lanes = TopicPartitionList::new();
-            lanes.add_partition_offset(&route.checkpoint_topic(), 0, Offset::End).unwrap();
+            lanes.add_partition_offset(&route.checkpoint_topic(&cluster.prefix), 0, Offset::End).unwrap();
             consumer.incremental_assign(&lanes).unwrap();
             serve(&consumer, &cluster, &options, &route, &leave)
         });

@@ -1,10 +1,12 @@
 //! The topics a relay needs.
 
+use std::time::{Duration, Instant};
+
 use aqueduct_kafka::{Cluster, LogContext, create_client};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::kafka::{self, REQUEST_TIMEOUT};
+use crate::kafka::config::{self, REQUEST_TIMEOUT};
 use crate::options::{self, Options, OptionsError};
 
 /// Kafka's own `max.message.bytes` of a topic.
@@ -56,7 +58,7 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
     let admin: AdminClient<_> =
         create_client(&cluster.config(&[]), LogContext).map_err(TopicsError::kafka("*"))?;
     let mut existing = Vec::new();
-    let largest = kafka::largest_message(options);
+    let largest = config::largest_message(options);
     let largest_text = largest.to_string();
     for route in &options.routes {
         // Records are the only copy that consumers have: nothing expires unless somebody decides so.
@@ -71,7 +73,7 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
             vec![("cleanup.policy", "compact"), ("segment.bytes", "1048576"), ("retention.ms", "-1")];
         for (topic, partitions, settings) in [
             (route.topic.clone(), route.partitions.get(), records),
-            (route.checkpoint_topic(), options.lanes.get(), checkpoints),
+            (route.checkpoint_topic(&cluster.prefix), options.lanes.get(), checkpoints),
         ] {
             let new = NewTopic {
                 name: &topic,
@@ -95,12 +97,21 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
     }
 }
 
+/// A broker that has just created the topic for somebody else may not know it yet, so no partition at all is not
+/// believed at once.
 fn check(admin: &AdminClient<LogContext>, topic: &str, expected: u32) -> Result<(), TopicsError> {
-    let metadata =
-        admin.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(TopicsError::kafka(topic))?;
-    let found = metadata.topics().iter().find(|it| it.name() == topic).map_or(0, |it| it.partitions().len());
-    match found == expected as usize {
-        true => Ok(()),
-        false => Err(TopicsError::Partitions { topic: topic.to_owned(), found, expected }),
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        let metadata =
+            admin.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(TopicsError::kafka(topic))?;
+        let found =
+            metadata.topics().iter().find(|it| it.name() == topic).map_or(0, |it| it.partitions().len());
+        if found == expected as usize {
+            return Ok(());
+        }
+        if found > 0 || Instant::now() > deadline {
+            return Err(TopicsError::Partitions { topic: topic.to_owned(), found, expected });
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -30,14 +30,15 @@ fn open_producer(world: &World, transactional_id: &str) -> BaseProducer {
 }
 
 /// Writes a record to each partition of the route and to its checkpoint topic, in a transaction that stays open.
-fn write_open(world: &World, producer: &BaseProducer, position: u64) {
+fn write_open(world: &World, producer: &BaseProducer, source: &str, position: u64) {
     producer.begin_transaction().unwrap();
-    let checkpoints = world.options.routes[0].checkpoint_topic();
+    let checkpoints = world.options.routes[0].checkpoint_topic(&world.cluster.prefix);
     let partitions = (0..4).map(|partition| (world.topic(), partition));
     for (topic, partition) in partitions.chain([(&*checkpoints, 0)]) {
         let position = position.to_string();
-        let headers =
-            OwnedHeaders::new().insert(Header { key: header::POSITION, value: Some(position.as_str()) });
+        let headers = OwnedHeaders::new()
+            .insert(Header { key: header::POSITION, value: Some(position.as_str()) })
+            .insert(Header { key: header::SOURCE, value: Some(source) });
         let record = BaseRecord::to(topic).partition(partition).key("note-0").payload(GRAVE).headers(headers);
         producer.send(record).map_err(|(error, _)| error).unwrap();
     }
@@ -55,7 +56,7 @@ async fn lose_an_end(stack: &DevStack, world: &World, position: u64) {
     let id = world.options.routes[0].transactional_id(&world.cluster.prefix, 0);
     let producer = open_producer(world, &id);
     let before = coordinator_logs(stack.data_dir());
-    write_open(world, &producer, position);
+    write_open(world, &producer, &world.cluster.source, position);
     stack.kafka().unwrap().kill().await;
     drop(producer);
     for (path, length) in before {
@@ -107,7 +108,7 @@ async fn a_torn_transaction_halts_the_lane() {
 async fn another_producers_open_transaction_halts_the_lane() {
     let world = World::new(shared_stack().await).await;
     let stranger = open_producer(&world, &format!("{}.stranger", world.topic()));
-    write_open(&world, &stranger, 1_000_000);
+    write_open(&world, &stranger, "elsewhere", 1_000_000);
     world.append_notes(20, 100).await;
     let mut relay = world.start();
     halted(&mut relay, world.route(), &["holds an open transaction", "none of this lane's"]).await;

@@ -1,0 +1,52 @@
+//! How the relay's Kafka clients are set up. The settings here carry promises; see the comments.
+
+use std::time::Duration;
+
+use aqueduct_kafka::Cluster;
+use rdkafka::ClientConfig;
+
+use crate::options::{Options, Route};
+
+/// Longest wait for an answer about metadata, offsets or a partition's end.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Largest message that a client and a topic must accept: key, value and headers, and what the record format
+/// adds.
+pub(crate) fn largest_message(options: &Options) -> usize {
+    options.max_record_bytes.get().saturating_add(4096)
+}
+
+pub(crate) fn producer(cluster: &Cluster, options: &Options, transactional_id: &str) -> ClientConfig {
+    let timeout = options.transaction_timeout_ms.to_string();
+    let mut config = cluster.config(&[]);
+    config
+        .set("transactional.id", transactional_id)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("transaction.timeout.ms", &timeout)
+        .set("message.timeout.ms", &timeout)
+        .set("message.max.bytes", largest_message(options).to_string())
+        // A batch is complete when it is sent: the linger would be paid once per transaction.
+        .set("linger.ms", "0")
+        // librdkafka's default is not Java's. The relay chooses the partition of each record; this is for
+        // whoever changes that.
+        .set("partitioner", "murmur2_random");
+    config
+}
+
+/// A consumer that is told what to read and from where. It never joins the group.
+pub(crate) fn reader(cluster: &Cluster, route: &Route) -> ClientConfig {
+    let mut config = cluster.consumer_config(&route.group(&cluster.prefix), &[]);
+    // Transaction markers take offsets: only the end-of-partition event tells that no record follows.
+    config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "10");
+    config
+}
+
+/// The member of the group through which instances share a route's lanes.
+pub(crate) fn member(cluster: &Cluster, options: &Options, route: &Route) -> ClientConfig {
+    let group = route.group(&cluster.prefix);
+    let mut config = cluster.member_config(&group, options.session_timeout(), &[]);
+    // Lanes that stay here continue while others move.
+    config.set("partition.assignment.strategy", "cooperative-sticky");
+    config
+}

@@ -1,0 +1,196 @@
+//! Reading the end of a partition.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use aqueduct_kafka::{LogContext, create_client};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Message as _, OwnedMessage};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::error::LaneError;
+use crate::kafka::config::REQUEST_TIMEOUT;
+
+/// Offsets read back from the end at first. Each transaction leaves a marker behind its records, so the last
+/// record is near; after many aborted ones, or records of other producers, it is further away.
+const FIRST_WINDOW: i64 = 64;
+const WINDOW_GROWTH: i64 = 16;
+/// Offsets read in one step at most: each step has a time-out.
+const LARGEST_WINDOW: i64 = 1 << 16;
+
+/// What a search backwards found in a partition.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    /// First offset of the partition; above 0 where retention has removed records.
+    pub(crate) start: i64,
+    /// The last record that was searched for.
+    pub(crate) record: Option<OwnedMessage>,
+    /// Other records behind it.
+    pub(crate) others: u64,
+}
+
+/// A consumer that is told what to read and from where.
+pub(crate) struct Reader {
+    consumer: BaseConsumer<LogContext>,
+}
+
+impl Reader {
+    pub(crate) fn new(config: &ClientConfig) -> Result<Self, LaneError> {
+        let consumer = create_client(config, LogContext).map_err(LaneError::kafka("create a reader"))?;
+        Ok(Self { consumer })
+    }
+
+    /// The first offset of a partition, and the one after the last that this reader may see.
+    pub(crate) fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LaneError> {
+        self.consumer
+            .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
+            .map_err(LaneError::kafka("fetch a partition's end"))
+    }
+
+    /// How many partitions a topic has, 0 if it does not exist.
+    pub(crate) fn partitions(&self, topic: &str) -> Result<usize, LaneError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
+            .map_err(LaneError::kafka("fetch a topic's metadata"))?;
+        Ok(metadata.topics().iter().find(|it| it.name() == topic).map_or(0, |it| it.partitions().len()))
+    }
+
+    pub(crate) fn expect_partitions(&self, topic: &str, expected: u32) -> Result<(), LaneError> {
+        let found = self.partitions(topic)?;
+        if found == expected as usize {
+            return Ok(());
+        }
+        Err(LaneError::Topic { topic: topic.to_owned(), found, expected })
+    }
+
+    /// The last committed record of each partition that `wanted` accepts. Reads back from the end in growing
+    /// windows, each offset once, until it is found or the partition begins.
+    pub(crate) fn last_records(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        wanted: impl Fn(&OwnedMessage) -> bool,
+    ) -> Result<BTreeMap<i32, Last>, LaneError> {
+        let mut last = BTreeMap::new();
+        let mut ends = BTreeMap::new();
+        for &partition in partitions {
+            let (start, end) = self.watermarks(topic, partition)?;
+            last.insert(partition, Last { start, ..Last::default() });
+            ends.insert(partition, end);
+        }
+        let mut window = FIRST_WINDOW;
+        loop {
+            let open = |(partition, end): (&i32, &i64)| {
+                let Last { start, record, .. } = &last[partition];
+                (record.is_none() && start < end).then(|| (*partition, (end - window).max(*start)..*end))
+            };
+            let ranges: BTreeMap<_, _> = ends.iter().filter_map(open).collect();
+            if ranges.is_empty() {
+                return Ok(last);
+            }
+            let mut behind: BTreeMap<i32, u64> = BTreeMap::new();
+            self.read(topic, &ranges, |record| {
+                let partition = record.partition();
+                if wanted(&record) {
+                    behind.insert(partition, 0);
+                    if let Some(last) = last.get_mut(&partition) {
+                        last.record = Some(record);
+                    }
+                } else {
+                    *behind.entry(partition).or_default() += 1;
+                }
+            })?;
+            for (partition, range) in ranges {
+                ends.insert(partition, range.start);
+                if let Some(last) = last.get_mut(&partition) {
+                    last.others += behind.get(&partition).copied().unwrap_or_default();
+                }
+            }
+            window = (window * WINDOW_GROWTH).min(LARGEST_WINDOW);
+        }
+    }
+
+    /// Reads the given offsets of each partition.
+    fn read(
+        &self,
+        topic: &str,
+        ranges: &BTreeMap<i32, std::ops::Range<i64>>,
+        mut take: impl FnMut(OwnedMessage),
+    ) -> Result<(), LaneError> {
+        self.assign(topic, ranges.iter().map(|(partition, range)| (*partition, range.start)))?;
+        let mut unfinished: BTreeSet<i32> = ranges.keys().copied().collect();
+        self.poll_until(|found| {
+            match found {
+                Found::Record(record) => {
+                    let partition = record.partition();
+                    let end = ranges.get(&partition).map_or(0, |range| range.end);
+                    // The last offset may be a transaction marker's, which never comes.
+                    if record.offset() >= end - 1 {
+                        unfinished.remove(&partition);
+                    }
+                    if record.offset() < end {
+                        take(record);
+                    }
+                }
+                Found::End(partition) => {
+                    unfinished.remove(&partition);
+                }
+            }
+            unfinished.is_empty().then_some(())
+        })
+    }
+
+    /// The first record of a partition from the given offset on, where there is one.
+    pub(crate) fn first_record(
+        &self,
+        topic: &str,
+        partition: i32,
+        start: i64,
+    ) -> Result<Option<OwnedMessage>, LaneError> {
+        self.assign(topic, [(partition, start)].into_iter())?;
+        self.poll_until(|found| match found {
+            Found::Record(record) => Some(Some(record)),
+            Found::End(_) => Some(None),
+        })
+    }
+
+    fn assign(&self, topic: &str, starts: impl Iterator<Item = (i32, i64)>) -> Result<(), LaneError> {
+        let mut assignment = TopicPartitionList::new();
+        for (partition, start) in starts {
+            assignment
+                .add_partition_offset(topic, partition, Offset::Offset(start))
+                .map_err(LaneError::kafka("choose an offset"))?;
+        }
+        self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
+    }
+
+    fn poll_until<T>(&self, mut enough: impl FnMut(Found) -> Option<T>) -> Result<T, LaneError> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let mut problem = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
+        while Instant::now() < deadline {
+            let found = match self.consumer.poll(Duration::from_millis(50)) {
+                Some(Ok(record)) => enough(Found::Record(record.detach())),
+                Some(Err(KafkaError::PartitionEOF(partition))) => enough(Found::End(partition)),
+                // librdkafka retries on its own; if that doesn't help, this is the reason to report.
+                Some(Err(error)) => {
+                    problem = error;
+                    None
+                }
+                None => None,
+            };
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        Err(LaneError::Kafka { doing: "read a partition's end", source: problem })
+    }
+}
+
+/// What a reader receives.
+enum Found {
+    Record(OwnedMessage),
+    /// The end of this partition.
+    End(i32),
+}

@@ -1,0 +1,99 @@
+//! Transactions whose end Kafka has lost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::message::Message as _;
+
+use crate::error::LaneError;
+use crate::kafka::config::REQUEST_TIMEOUT;
+use crate::kafka::producer::TransactionalProducer;
+use crate::kafka::reader::Reader;
+use crate::record::checkpoint::{Checkpoint, CheckpointError, Ledger};
+use crate::record::headers::own_position;
+
+/// A partition, and the offset from which on it holds an open transaction.
+pub(crate) type Open = (Arc<str>, i32, i64);
+
+/// Transactions that are open in the lane's partitions although the lane's producer has just been opened, so that
+/// none of it can be: Kafka has lost the end of one (see [`TransactionalProducer::abort_hanging`]). If they stayed, the end of the
+/// next transaction would end them too, and make visible what was aborted, or what is written again.
+pub(crate) struct HangingTransactions<'a> {
+    pub(crate) ledger: &'a Ledger,
+    /// For it a partition ends where the first open transaction begins.
+    pub(crate) committed: &'a Reader,
+    /// For it a partition ends at the last record.
+    pub(crate) uncommitted: Reader,
+}
+
+impl HangingTransactions<'_> {
+    pub(crate) fn find(&self, partitions: &[(Arc<str>, i32)]) -> Result<Vec<Open>, LaneError> {
+        let mut open = Vec::new();
+        for (topic, partition) in partitions {
+            // In this order: an end that moves in between is not taken for a difference.
+            let (_, end) = self.uncommitted.watermarks(topic, *partition)?;
+            let (_, stable) = self.committed.watermarks(topic, *partition)?;
+            if stable < end {
+                open.push((Arc::clone(topic), *partition, stable));
+            }
+        }
+        Ok(open)
+    }
+
+    /// What is open must come after the checkpoint: only then is it right to abort it and to write it again. What
+    /// another producer has open can't be aborted here.
+    pub(crate) fn expect_after(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        open: &[Open],
+    ) -> Result<(), LaneError> {
+        let topic = &self.ledger.route.topic;
+        for (_, partition, start) in open.iter().filter(|it| *it.0 == **topic) {
+            let Some(record) = self.uncommitted.first_record(topic, *partition, *start)? else { continue };
+            let (partition, offset) = (*partition, record.offset());
+            let Some(position) = own_position(&record, &self.ledger.source) else {
+                return Err(LaneError::HangingTransaction { topic: topic.clone(), partition, offset });
+            };
+            if let Some(checkpoint) = checkpoint
+                && position <= checkpoint.position.commit
+            {
+                let (topic, lane) = (topic.clone(), self.ledger.lane);
+                let checkpoint = checkpoint.position;
+                let torn = CheckpointError::Torn { topic, lane, partition, offset, position, checkpoint };
+                return Err(torn.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Aborts what is open and waits until it is.
+    pub(crate) fn abort(
+        &self,
+        open: Vec<Open>,
+        producer: &mut TransactionalProducer,
+        timeout: Duration,
+    ) -> Result<(), LaneError> {
+        if open.is_empty() {
+            return Ok(());
+        }
+        let (route, lane) = (&self.ledger.route.name, self.ledger.lane);
+        tracing::warn!(route, lane, ?open, "aborting hanging transactions");
+        let partitions: Vec<_> = open.into_iter().map(|(topic, partition, _)| (topic, partition)).collect();
+        producer.abort_hanging(&partitions, timeout)?;
+        // The broker answers before it has written the markers.
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        loop {
+            match self.find(&partitions)?.into_iter().next() {
+                None => return Ok(()),
+                Some((topic, partition, offset)) if Instant::now() > deadline => {
+                    return Err(LaneError::HangingTransaction {
+                        topic: topic.to_string(),
+                        partition,
+                        offset,
+                    });
+                }
+                Some(_) => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+}

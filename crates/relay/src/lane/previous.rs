@@ -1,0 +1,215 @@
+//! Which record of a stream came before.
+
+use std::num::NonZeroUsize;
+
+use aqueduct_core::{EventStore, RecordedEvent, Revision, StoreError, StreamName};
+use lru::LruCache;
+
+/// Events that a search backwards reads at first, and how much larger each further page is. The event below is
+/// nearly always a record.
+const FIRST_PAGE: usize = 1;
+const PAGE_GROWTH: usize = 32;
+const LARGEST_PAGE: usize = 1_000;
+
+/// Events that a search backwards reads at most.
+const MOST_EVENTS: usize = 10_000;
+
+/// The stream's record before an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Previous {
+    /// There is none: this is the stream's first.
+    None,
+    Revision(Revision),
+    /// It can't be known: the stream was truncated or deleted, or the search would read too many events.
+    Hidden,
+}
+
+/// Remembers the last relayed revision of streams, so that the store need not be asked. The answer is a function
+/// of the store and the route alone: a lane that remembers nothing gives the same.
+pub(crate) struct KnownStreams {
+    last: LruCache<StreamName, Revision>,
+}
+
+impl KnownStreams {
+    pub(crate) fn new(capacity: NonZeroUsize) -> Self {
+        Self { last: LruCache::new(capacity) }
+    }
+
+    /// The record before this event. `is_record` decides by the stored type whether an event of the stream
+    /// becomes a record: links and system events don't.
+    pub(crate) async fn before(
+        &mut self,
+        event: &RecordedEvent,
+        store: &dyn EventStore,
+        is_record: impl Fn(&str) -> bool,
+    ) -> Result<Previous, StoreError> {
+        if event.revision == 0 {
+            return Ok(Previous::None);
+        }
+        match self.last.get(&event.stream) {
+            Some(last) if *last < event.revision => Ok(Previous::Revision(*last)),
+            _ => search_back(event, store, is_record).await,
+        }
+    }
+
+    /// The event has become a record.
+    pub(crate) fn passed(&mut self, event: &RecordedEvent) {
+        match self.last.get_mut(&event.stream) {
+            Some(last) => *last = event.revision,
+            None => {
+                self.last.put(event.stream.clone(), event.revision);
+            }
+        }
+    }
+}
+
+/// Reads the stream backwards, in pages, to the event that became the previous record.
+async fn search_back(
+    event: &RecordedEvent,
+    store: &dyn EventStore,
+    is_record: impl Fn(&str) -> bool,
+) -> Result<Previous, StoreError> {
+    let (mut next, mut page, mut read) = (event.revision.checked_sub(1), FIRST_PAGE, 0);
+    while let Some(from) = next {
+        let limit = page.min(MOST_EVENTS - read);
+        if limit == 0 {
+            return Ok(Previous::Hidden);
+        }
+        let earlier = match store.read_stream_back(&event.stream, from, limit).await {
+            // Its events are still in `$all` until the store is scavenged.
+            Err(error) if error.is_stream_deleted() => return Ok(Previous::Hidden),
+            earlier => earlier?,
+        };
+        if let Some(record) = earlier.iter().find(|it| is_record(&it.event_type)) {
+            return Ok(Previous::Revision(record.revision));
+        }
+        // Truncation hides the beginning of the stream.
+        let Some(oldest) = earlier.last() else { return Ok(Previous::Hidden) };
+        next = oldest.revision.checked_sub(1);
+        read += earlier.len();
+        page = (page * PAGE_GROWTH).min(LARGEST_PAGE);
+    }
+    Ok(Previous::None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aqueduct_core::testing::{Call, ScriptedStore};
+    use aqueduct_core::{ErrorKind, ExpectedRevision, MemoryStore, NewEvent, StreamDeleted};
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    fn is_record(event_type: &str) -> bool {
+        !event_type.starts_with('$')
+    }
+
+    async fn store_with(appends: &[(&str, &str)]) -> (MemoryStore, Vec<RecordedEvent>) {
+        let store = MemoryStore::default();
+        for (stream, event_type) in appends {
+            let event = NewEvent {
+                id: Default::default(),
+                event_type: (*event_type).to_owned(),
+                data: Default::default(),
+                metadata: Default::default(),
+            };
+            store.append(&(*stream).into(), ExpectedRevision::Any, &[event]).await.unwrap();
+        }
+        let all = store.subscribe_all(None).take(appends.len());
+        let events = all.map(|item| match item.unwrap() {
+            aqueduct_core::AllItem::Event(event) => event,
+            aqueduct_core::AllItem::CaughtUp => panic!("more events were appended"),
+        });
+        let events = events.collect().await;
+        (store, events)
+    }
+
+    fn forgetful() -> KnownStreams {
+        KnownStreams::new(NonZeroUsize::MIN)
+    }
+
+    #[tokio::test]
+    async fn the_result_is_the_same_with_and_without_memory() {
+        let appends = ["a-1", "b-1", "a-1", "c-1", "a-1", "b-1"].map(|stream| (stream, "E"));
+        let (store, events) = store_with(&appends).await;
+        let expected = [None, None, Some(0), None, Some(1), Some(0)]
+            .map(|it| it.map_or(Previous::None, Previous::Revision));
+        for capacity in [1, 2, 9] {
+            let mut known = KnownStreams::new(NonZeroUsize::new(capacity).unwrap());
+            let mut found = Vec::new();
+            for event in &events {
+                found.push(known.before(event, &store, is_record).await.unwrap());
+                known.passed(event);
+            }
+            assert_eq!(found, expected, "capacity {capacity}");
+        }
+    }
+
+    /// Field case 4.
+    #[tokio::test]
+    async fn links_and_system_events_do_not_count() {
+        let appends = [("a-1", "$>"), ("a-1", "E"), ("a-1", "$>"), ("a-1", "$x"), ("a-1", "E")];
+        let (store, events) = store_with(&appends).await;
+        let first = forgetful().before(&events[1], &store, is_record).await.unwrap();
+        assert_eq!(first, Previous::None);
+
+        let mut remembering = forgetful();
+        remembering.passed(&events[1]);
+        for mut known in [forgetful(), remembering] {
+            let second = known.before(&events[4], &store, is_record).await.unwrap();
+            assert_eq!(second, Previous::Revision(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_search_reads_at_most_ten_thousand_events() {
+        let mut appends = vec![("a-1", "$>"); MOST_EVENTS + 1];
+        appends[0] = ("a-1", "E");
+        appends.push(("a-1", "E"));
+        let (memory, events) = store_with(&appends).await;
+        let reads = Arc::new(AtomicUsize::new(0));
+        let store = {
+            let reads = Arc::clone(&reads);
+            ScriptedStore::new(memory).before(move |call| {
+                reads.fetch_add(usize::from(matches!(call, Call::ReadStreamBack(_))), Ordering::Relaxed);
+                Ok(())
+            })
+        };
+        let found = forgetful().before(&events[MOST_EVENTS + 1], &store, is_record).await.unwrap();
+        assert_eq!(found, Previous::Hidden);
+        assert_eq!(reads.load(Ordering::Relaxed), 12, "1, 32, nine times 1,000 and the rest");
+
+        let mut nearer = events[MOST_EVENTS + 1].clone();
+        nearer.revision -= 1;
+        let found = forgetful().before(&nearer, &store, is_record).await.unwrap();
+        assert_eq!(found, Previous::Revision(0));
+    }
+
+    #[tokio::test]
+    async fn truncation_hides_it() {
+        let (_, mut events) = store_with(&[("a-1", "E")]).await;
+        let mut event = events.remove(0);
+        event.revision = 7;
+        let before = forgetful().before(&event, &MemoryStore::default(), is_record).await.unwrap();
+        assert_eq!(before, Previous::Hidden);
+    }
+
+    /// Its earlier events are still in `$all`, and no operator could undo the tombstone.
+    #[tokio::test]
+    async fn a_tombstone_hides_it_but_no_other_refusal_does() {
+        let (memory, events) = store_with(&[("a-1", "E"), ("a-1", "E")]).await;
+        let refusing = |call: Call<'_>, source| {
+            Err(StoreError { kind: ErrorKind::Park, source, ..call.fails("refused") })
+        };
+        let tombstone = move |call: Call<'_>| refusing(call, Some(StreamDeleted.into()));
+        let store = ScriptedStore::new(memory.clone()).before(tombstone);
+        let found = forgetful().before(&events[1], &store, is_record).await.unwrap();
+        assert_eq!(found, Previous::Hidden);
+
+        let store = ScriptedStore::new(memory).before(move |call| refusing(call, None));
+        forgetful().before(&events[1], &store, is_record).await.unwrap_err();
+    }
+}
