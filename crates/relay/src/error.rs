@@ -1,4 +1,4 @@
-//! Why a lane does not go on.
+//! Why a lane stopped.
 
 use std::error::Error;
 
@@ -76,8 +76,10 @@ pub enum LaneError {
         /// How long nothing moved.
         seconds: u64,
     },
-    /// The client of the consumer group has found no broker for so long that it is made anew.
-    #[error("no kafka broker of {brokers} could be reached for {seconds} s: joining the consumer group anew")]
+    /// The client of the consumer group has found no broker for so long that it is created again.
+    #[error(
+        "no kafka broker of {brokers} could be reached for {seconds} s: joining the consumer group again"
+    )]
     Unreachable {
         /// The bootstrap servers.
         brokers: String,
@@ -88,7 +90,7 @@ pub enum LaneError {
     #[error("the lane's thread ended unexpectedly")]
     ThreadEnded,
     /// The lane's reading side panicked.
-    #[error("the lane panicked: the message stands on the process's standard error")]
+    #[error("the lane panicked: see the message on the process's standard error")]
     Panicked,
 }
 
@@ -97,8 +99,8 @@ impl LaneError {
         move |source| Self::Kafka { doing, source }
     }
 
-    /// [`ErrorKind::Retry`]: it may pass by itself. [`ErrorKind::Stop`]: somebody has to do something; the
-    /// lane halts, and looks again now and then.
+    /// [`ErrorKind::Retry`]: it may pass without help. [`ErrorKind::Stop`]: an operator must act; the
+    /// lane halts, and retries at intervals.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Kafka { source, .. } | Self::Transaction(TransactionError { source, .. }) => {
@@ -138,7 +140,7 @@ impl LaneError {
     }
 }
 
-/// Whether Kafka refuses what it will go on refusing until somebody changes a setting or a permission. Each try
+/// Whether Kafka refuses permanently, until somebody changes a setting or a permission. Each try
 /// leaves an aborted batch in the topic, so there should be few of them.
 fn refuses(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{

@@ -42,7 +42,12 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
         context.reporter.metrics.error(error.label());
         let problem = chain(&error);
         if error.is_fenced() {
-            tracing::warn!(route, lane, problem, "another instance has taken the lane over: joining anew");
+            tracing::warn!(
+                route,
+                lane,
+                problem,
+                "another instance has taken the lane over, joining the group again"
+            );
             leave.cancel();
             break;
         }
@@ -51,11 +56,11 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
         }
         if error.kind() == ErrorKind::Retry {
             pause = (pause * 2).clamp(options.retry(), options.halt_retry());
-            tracing::warn!(route, lane, problem, ?pause, "the lane starts again from its checkpoint");
+            tracing::warn!(route, lane, problem, ?pause, "restarting lane from its checkpoint");
             context.reporter.set(LaneState::Retrying { problem });
         } else {
             pause = options.halt_retry();
-            tracing::error!(route, lane, problem, "the lane is halted");
+            tracing::error!(route, lane, problem, "lane halted");
             context.reporter.set(LaneState::Halted { problem });
         }
         tokio::select! {

@@ -6,14 +6,14 @@
 //! and writes batch after batch, each with the checkpoint that follows from it in one Kafka transaction.
 //! Instances share the lanes through a consumer group.
 //!
-//! - **Delivery.** Each event stands once in its topic for readers under `read_committed`, whatever is killed
+//! - **Delivery.** Each event is in its topic once for readers under `read_committed`, whatever is killed
 //!   on the way, as far as Kafka's transactions hold (brokers of version 4 or later, `acks=all`). The dedup of
 //!   the projections holds without that condition.
 //! - **Order.** The records of a stream are in the order of its revisions, in one partition.
 //! - **Errors.** An event that can't become a record halts its lane, and so does a checkpoint that doesn't
-//!   agree with its topic, or what Kafka will go on refusing (a permission, a size). Nothing is skipped.
+//!   agree with its topic, or what Kafka refuses permanently (a permission, a size). Nothing is skipped.
 //!   [`Status`], the log and the [metrics] name the event, the cause and what to do; once that is done the lane
-//!   goes on by itself.
+//!   resumes automatically.
 //!
 //! ```no_run
 //! use std::sync::Arc;

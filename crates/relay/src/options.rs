@@ -53,7 +53,7 @@ pub struct Route {
     pub name: String,
     /// Kafka topic.
     pub topic: String,
-    /// Categories of streams (what stands before the first dash) whose events it carries, all of them.
+    /// Categories of streams (the part before the first dash) whose events it carries, all of them.
     pub categories: BTreeSet<String>,
     /// Partitions of the topic, a multiple of the lanes. Never to be changed: streams would move.
     #[serde(default = "default_partitions")]
@@ -117,14 +117,16 @@ impl Options {
                 return error(&key("topic"), problem);
             }
             if let Some(bad) = route.categories.iter().find(|it| it.is_empty() || it.contains(['-', '$'])) {
-                let problem = format!("\"{bad}\" is no category: it stands before a stream's first dash");
+                let problem = format!(
+                    "\"{bad}\" is not a category: that is the part of a stream name before its first dash"
+                );
                 return error(&key("categories"), problem);
             }
             if route.categories.is_empty() {
                 return error(&key("categories"), "name at least one".to_owned());
             }
             if route.partitions.get() % self.lanes != 0 {
-                let problem = format!("{} is no multiple of the {} lanes", route.partitions, self.lanes);
+                let problem = format!("{} is not a multiple of the {} lanes", route.partitions, self.lanes);
                 return error(&key("partitions"), problem);
             }
         }

@@ -199,7 +199,7 @@ impl Lanes<'_> {
         }
         for (_, task) in ending {
             if let Err(error) = task.await {
-                tracing::error!(%error, route = self.route.name, "a lane broke down");
+                tracing::error!(%error, route = self.route.name, "lane task failed");
             }
         }
     }

@@ -23,8 +23,8 @@ pub enum LaneState {
         /// What is wrong.
         problem: String,
     },
-    /// Somebody has to do something: publish a schema, correct an event or the configuration. It looks again
-    /// now and then.
+    /// An operator must act: publish a schema, correct an event or the configuration. It retries
+    /// at intervals.
     Halted {
         /// What is wrong and what to do.
         problem: String,

@@ -18,21 +18,21 @@ use crate::kafka::config;
 use crate::lane::session::STOP_GRACE;
 use crate::options::{Options, Route};
 
-/// A change of what this instance has to do.
+/// A change of what this instance must do.
 pub(crate) enum Change {
     /// These lanes are ours, from now on. May be none: then others have them all.
     Assigned(Vec<u32>),
     /// These lanes must be stopped. The group waits until `done` is told, or dropped.
-    /// `lost`: the group went on without this instance, which has to join again.
+    /// `lost`: the group continued without this instance, which must join again.
     Revoked { lanes: Vec<u32>, lost: bool, done: mpsc::Sender<()> },
     /// From now on a broker can be reached, or none.
     Brokers { reachable: bool },
 }
 
 /// Takes part in the group until `leave` is cancelled, then leaves it, so that others take over at once. After
-/// an error, too, the group is left, and somebody has to take part anew.
+/// an error, too, the group is left, and the caller must join again.
 ///
-/// Blocks: it lives on a thread of its own. The partitions of the checkpoint topic stand for the lanes;
+/// Blocks: it lives on a thread of its own. The partitions of the checkpoint topic represent the lanes;
 /// nothing is read from them here.
 ///
 /// A client that `watch` gives up ends with [`LaneError::Unreachable`].
@@ -77,7 +77,7 @@ fn serve(
                     | Code::Authentication,
                 ) => return Err(failed()(error)),
                 _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => return Err(failed()(error)),
-                // From anything else the client recovers by itself.
+                // The client recovers from anything else.
                 _ => tracing::debug!(route = route.name, %error, "consumer group"),
             },
         }
@@ -201,7 +201,7 @@ mod tests {
         tokio::time::timeout(DEADLINE, wait).await.expect("the change in time");
     }
 
-    /// librdkafka may have lost sight of its brokers for good, even when they are back.
+    /// librdkafka may have lost its brokers permanently, even when they are back.
     #[tokio::test]
     async fn a_member_that_sees_no_broker_ends_and_another_takes_its_place() {
         let (mock, cluster, options, route) = cluster();
@@ -245,7 +245,7 @@ mod tests {
             let config = config::member(&cluster, &options, &route);
             let member = Member::new(tell, BrokerWatch::with_patience(DEADLINE));
             let consumer: BaseConsumer<_> = create_client(&config, member).unwrap();
-            // What is assigned already can't be assigned once more.
+            // What is assigned already can't be assigned again.
             let mut lanes = TopicPartitionList::new();
             lanes.add_partition_offset(&route.checkpoint_topic(&cluster.prefix), 0, Offset::End).unwrap();
             consumer.incremental_assign(&lanes).unwrap();
@@ -253,7 +253,7 @@ mod tests {
         });
         let nothing_assigned = async {
             while let Some(change) = changes.recv().await {
-                assert!(!matches!(change, Change::Assigned(_)), "no lane is to be started");
+                assert!(!matches!(change, Change::Assigned(_)), "no lane may be started");
             }
         };
         tokio::time::timeout(DEADLINE, nothing_assigned).await.expect("an end");

@@ -138,7 +138,7 @@ async fn until(instant: Option<Instant>) {
     }
 }
 
-/// What a lane's reading side has in hand.
+/// State of a lane's reading side.
 struct Batcher<'a> {
     lane: &'a LaneReader<'a>,
     topic: Arc<str>,
@@ -187,7 +187,7 @@ impl<'a> Batcher<'a> {
             || self.batch.bytes >= options.batch_bytes.get()
     }
 
-    /// When the batch is to be handed on, if there is anything to tell.
+    /// When the batch must be sealed, if there is anything to write.
     fn due_at(&self) -> Option<Instant> {
         if let Some((opened, _)) = &self.batch.opened {
             // Nothing is added to it while the lane is blocked.
@@ -288,7 +288,7 @@ impl<'a> Batcher<'a> {
         Ok(())
     }
 
-    /// Waits at an event. What was prepared before it goes on its way.
+    /// Waits at an event. What was prepared before it is written.
     fn block(&mut self, event: RecordedEvent, problem: EventProblem, pause: Duration) {
         let options = self.lane.options;
         self.lane.reporter.metrics.error(problem.label());
@@ -301,11 +301,11 @@ impl<'a> Batcher<'a> {
         let problem = chain(&error);
         let (route, lane) = (&self.lane.ledger.route.name, self.lane.ledger.lane);
         let pause = if passes {
-            tracing::warn!(route, lane, problem, "the lane waits");
+            tracing::warn!(route, lane, problem, "lane blocked by an event, retrying");
             self.lane.reporter.set(LaneState::Retrying { problem });
             (pause * 2).clamp(options.retry(), options.halt_retry())
         } else {
-            tracing::error!(route, lane, problem, "the lane is halted");
+            tracing::error!(route, lane, problem, "lane halted by an event");
             self.lane.reporter.set(LaneState::Halted { problem });
             options.halt_retry()
         };

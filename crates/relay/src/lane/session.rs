@@ -37,7 +37,7 @@ pub(crate) struct LaneContext {
     pub(crate) reporter: LaneReporter,
 }
 
-/// Takes the lane over, goes on from its checkpoint and relays until `stop` is cancelled (`Ok`) or something
+/// Takes the lane over, resumes at its checkpoint and relays until `stop` is cancelled (`Ok`) or something
 /// fails. When it returns, nothing of the session writes any more.
 ///
 /// Reading and deciding happens here; Kafka's blocking calls on a thread. While one batch is in its
@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
         // Deciding may hang in a look-up; what was handed on is written all the same.
         () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => Ok(()),
     };
-    // The thread has no more batches to come: it finishes the one in hand.
+    // The thread has no more batches to come: it finishes the current one.
     let written = tokio::select! {
         biased;
         ended = &mut end => ended,
@@ -103,7 +103,7 @@ async fn prepare(
         route = ledger.route.name,
         lane = ledger.lane,
         position = position.map(tracing::field::display),
-        "the lane goes on after this position"
+        "resuming lane"
     );
     let store = store.as_ref();
     LaneReader { source: &cluster.source, options, ledger, store, encoder, reporter }

@@ -25,7 +25,7 @@ impl BatchSpan {
             return;
         }
         let Some(context) = parse(traceparent) else { return };
-        // The events of one command stand together.
+        // The events of one command follow each other.
         if self.linked.as_ref() != Some(&context) {
             self.span.add_link(context.clone());
             self.linked = Some(context);
@@ -38,7 +38,7 @@ impl BatchSpan {
     }
 }
 
-/// The context in a W3C `traceparent`, `00-<trace id>-<span id>-<flags>`; what can't be read is no context.
+/// The context in a W3C `traceparent`, `00-<trace id>-<span id>-<flags>`; `None` for anything else.
 fn parse(traceparent: &str) -> Option<SpanContext> {
     let mut parts = traceparent.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

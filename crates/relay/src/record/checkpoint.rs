@@ -78,8 +78,8 @@ pub(crate) struct Tail {
     pub(crate) position: Option<u64>,
 }
 
-/// The checkpoint can't be right, or not for this configuration. The relay does not guess: going on from a
-/// wrong place doubles or loses events.
+/// The checkpoint can't be right, or not for this configuration. The relay does not guess: resuming at a
+/// wrong position duplicates or loses events.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// Not a checkpoint of this version of the relay.
@@ -116,7 +116,7 @@ pub enum CheckpointError {
     /// It would take the lane back to events that are in the topic already.
     #[error(
         "topic {topic} is ahead of the checkpoint of lane {lane}: partition {partition} ends with the event \
-         at position {tail}, the checkpoint says {checkpoint:?}; going on would write events twice. Was the \
+         at position {tail}, the checkpoint says {checkpoint:?}; resuming there would write events twice. Was the \
          checkpoint topic lost, or the end of a transaction in it (the log says so), or does another relay write to \
          this topic?"
     )]
@@ -135,8 +135,8 @@ pub enum CheckpointError {
     /// It would make the lane jump over events that are not in the topic.
     #[error(
         "topic {topic} lacks what the checkpoint of lane {lane} says was written: the event at position \
-         {expected} to partition {partition}, which ends with {found:?}; going on would leave a hole. Was \
-         the topic made anew, or did the broker lose records?"
+         {expected} to partition {partition}, which ends with {found:?}; resuming there would leave a gap. Was \
+         the topic created again, or did the broker lose records?"
     )]
     Ahead {
         /// The topic.
@@ -155,7 +155,7 @@ pub enum CheckpointError {
         "topic {topic}, partition {partition} has an open transaction from offset {offset} on that holds the \
          event at position {position}, although the checkpoint of lane {lane} is at {checkpoint}: Kafka has \
          lost the transaction's end in this partition and kept it in another. Aborting what \
-         it holds would leave a hole, and nothing but another record in it could commit it: this needs a new \
+         it holds would leave a gap, and nothing but another record in it could commit it: this needs a new \
          route with a topic of its own"
     )]
     Torn {

@@ -80,9 +80,9 @@ async fn instances_share_the_lanes() {
 }
 
 /// Promises 1 and 2: another producer takes the lane's transactional id away. The relay stops writing, joins
-/// the group anew, and goes on without loss or repetition.
+/// the group again, and continues without loss or repetition.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fenced_relay_joins_anew() {
+async fn a_fenced_relay_joins_again() {
     let world = World::new(shared_stack().await).await;
     let mut relay = world.start();
     world.append_notes(5, 200).await;
@@ -102,7 +102,7 @@ async fn a_fenced_relay_joins_anew() {
     drop(usurper);
 }
 
-/// Promise 2: an instance that was thought dead wakes up and writes. Its records never become visible.
+/// Promise 2: an instance that was taken for dead continues to write. Its records never become visible.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zombie_is_fenced() {
     let world = World::new(shared_stack().await).await;
@@ -134,7 +134,7 @@ async fn a_zombie_is_fenced() {
 }
 
 /// Promise 7: a schema that is not registered halts the lane, visibly, and nothing is skipped. Once it is
-/// published the lane goes on by itself.
+/// published the lane resumes automatically.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unregistered_schema_halts_and_heals() {
     let world = World::unpublished(shared_stack().await).await;
@@ -156,8 +156,8 @@ async fn an_unregistered_schema_halts_and_heals() {
     relay.stop().await;
 }
 
-/// Promise 7: an event that can't be relayed halts its lane and is named; what came before it stands in the
-/// topic, what comes after does not. Other routes go on.
+/// Promise 7: an event that can't be relayed halts its lane and is named; what came before it is in the
+/// topic, what comes after is not. Other routes continue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_event_halts_its_lane_only() {
     let stack = shared_stack().await;
@@ -239,7 +239,7 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
     expect_refusal(&world, &world.options, "the store ends at").await;
     world.store = store;
 
-    // The topic made anew, without its records.
+    // The topic created again, without its records.
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &world.cluster.brokers).create().unwrap();
     admin.delete_topics(&[world.topic()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
@@ -330,7 +330,7 @@ async fn a_lane_that_panics_goes_on() {
     relay.stop().await;
 }
 
-/// Promise 7: what Kafka will go on refusing halts the lane, which says so. A topic that the relay creates
+/// Promise 7: what Kafka refuses permanently halts the lane, which reports it. A topic that the relay creates
 /// takes what the options allow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_too_large_for_its_topic_halts_the_lane() {

@@ -2,7 +2,7 @@
 
 use crate::support::{World, own_stack};
 
-/// No transaction fails that could tell: the lane looks by itself.
+/// No transaction fails that could tell: the lane checks on its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_lane_says_that_its_broker_is_gone_and_is_ready_when_it_is_back() {
     let stack = own_stack().await;

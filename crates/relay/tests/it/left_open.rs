@@ -91,7 +91,7 @@ async fn what_the_broker_left_open_is_aborted() {
 }
 
 /// Promise 1: what is left open below the checkpoint belongs to a transaction that was committed elsewhere.
-/// Aborting it would lose events, so the lane halts and says so.
+/// Aborting it would lose events, so the lane halts and reports it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_torn_transaction_halts_the_lane() {
     let stack = own_stack().await;

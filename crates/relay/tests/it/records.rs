@@ -1,4 +1,4 @@
-//! What stands in the topic.
+//! The records in the topic.
 
 use std::collections::BTreeMap;
 

@@ -180,7 +180,7 @@ impl World {
         read.await.unwrap().iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
     }
 
-    /// Every event of the store stands in the topic once, each stream in order: nothing lost, nothing doubled.
+    /// Every event of the store is in the topic once, each stream in order: nothing lost, nothing doubled.
     pub(crate) async fn assert_complete(&self, count: usize) -> Vec<Seen> {
         let records = self.records(count).await;
         let mut streams: BTreeMap<&str, Vec<Revision>> = BTreeMap::new();
@@ -198,7 +198,7 @@ impl World {
         for record in &records {
             let place = (record.partition, record.offset);
             let before = places.insert((&record.key, record.revision()), place);
-            assert_eq!(before, None, "{}@{} stands at {place:?} too", record.revision(), record.key);
+            assert_eq!(before, None, "{}@{} is at {place:?} too", record.revision(), record.key);
         }
         for (stream, found) in streams {
             let stored: Vec<_> = self.stored(stream).await.iter().map(|event| event.revision).collect();
