@@ -64,6 +64,7 @@ mod kafka;
 pub mod metrics;
 mod model;
 mod options;
+pub mod parked;
 mod postgres;
 mod projection;
 mod record;

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::batches::Batches;
@@ -38,6 +38,8 @@ use crate::{backoff, metrics};
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
 /// Interval of the checks whether Postgres answers, and their time-out.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
+/// Interval of the checks for requests to replay or discard parked events.
+const STEP_INTERVAL: Duration = Duration::from_secs(1);
 /// The parked events are counted with every n-th ping.
 const PINGS_PER_COUNT: u64 = 4;
 
@@ -296,12 +298,29 @@ impl Projection {
         polled.map_err(|source| ProjectionError::Batch { projection, source: source.into() })
     }
 
+    /// Executes one step of a request for parked events. A failure is retried later.
+    async fn execute_step(&self, batches: &Batches) -> bool {
+        match batches.execute_step().await {
+            Ok(has_more) => has_more,
+            Err(error) => {
+                metrics::error(self.name, ErrorKind::Retry);
+                tracing::warn!(
+                    projection = self.name,
+                    error = with_causes(&error),
+                    "a request for parked events failed, retrying"
+                );
+                false
+            }
+        }
+    }
+
     async fn consume(
         &self,
         batches: &Batches,
         queue: &mut mpsc::Receiver<Record>,
         shutdown: &CancellationToken,
     ) -> Result<(), ProjectionError> {
+        let mut next_step = Instant::now();
         loop {
             let mut records = Vec::new();
             tokio::select! {
@@ -309,6 +328,18 @@ impl Projection {
                 received = queue.recv_many(&mut records, self.options.batch_size) => if received == 0 {
                     return Ok(());
                 },
+                () = tokio::time::sleep_until(next_step) => {}
+            }
+            // Between batches, so that neither waits for the other for long.
+            if Instant::now() >= next_step {
+                let has_more = self.execute_step(batches).await;
+                next_step = Instant::now() + if has_more { Duration::ZERO } else { STEP_INTERVAL };
+            }
+            if records.is_empty() {
+                if batches.ownership.must_rejoin() {
+                    return Ok(());
+                }
+                continue;
             }
             if self.options.batch_wait_ms > 0 {
                 let fill = fill(queue, &mut records, self.options.batch_size);

@@ -55,6 +55,14 @@ impl Batches {
         })
     }
 
+    /// Executes one step of a request to replay or discard parked events (see [`parked`](crate::parked)) of the
+    /// partitions that were claimed. False: there is nothing to do now. [`Projection::run`](crate::Projection::run)
+    /// does it in between batches.
+    pub async fn execute_step(&self) -> Result<bool, ProjectionError> {
+        let step = self.process.execute_step().await;
+        step.map_err(|error| ProjectionError::Batch { projection: self.projection, source: Box::new(error) })
+    }
+
     /// Whether Postgres answers.
     pub(crate) async fn ping(&self) -> Result<(), sqlx::Error> {
         sqlx::query("select 1").execute(&self.pool).await.map(drop)
@@ -63,7 +71,7 @@ impl Batches {
     /// Sets the gauge of parked events.
     pub(crate) async fn count_parked(&self) -> Result<(), sqlx::Error> {
         let count = sqlx::query_scalar(
-            "select count(*) from aqueduct.parked where projection = $1 and generation = $2",
+            "select count(*) from aqueduct.parked where projection = $1 and generation = $2 and state = 'parked'",
         );
         let events = count.bind(self.projection).bind(GENERATION).fetch_one(&self.pool).await?;
         metrics::parked_now(self.projection, events);

@@ -6,7 +6,7 @@ use aqueduct_core::ErrorKind;
 
 use crate::batch::react::ReactorStopped;
 use crate::batch::read::ReadError;
-use crate::model::handler::ApplyError;
+use crate::model::handler::{ApplyError, ReactError};
 use crate::postgres::error::{error_kind, is_stale_plan};
 
 /// Why a batch could not be applied.
@@ -27,6 +27,8 @@ pub(crate) enum BatchError {
     EveryRow { streams: usize, source: ApplyError },
     #[error(transparent)]
     React(#[from] ReactorStopped),
+    #[error("the reaction to a parked event failed")]
+    Reaction(#[source] ReactError),
 }
 
 impl BatchError {
@@ -41,6 +43,7 @@ impl BatchError {
             Self::Timeout(_) => ErrorKind::Retry,
             Self::Apply(error) => error.kind(),
             Self::EveryRow { .. } | Self::React(_) => ErrorKind::Stop,
+            Self::Reaction(error) => error.kind(),
         }
     }
 

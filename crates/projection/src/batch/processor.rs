@@ -37,6 +37,9 @@ pub(crate) enum Completion {
 pub(crate) trait Process: Send + Sync {
     /// Processes a batch to its end, retrying temporary errors for as long as the batch's partitions are owned.
     async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError>;
+
+    /// Executes one step of a request to replay or discard parked events. False: there is nothing to do now.
+    async fn execute_step(&self) -> Result<bool, BatchError>;
 }
 
 pub(crate) struct Processor<H> {
@@ -62,6 +65,10 @@ impl<H: Handler> Process for Processor<H> {
             }
         }
         Ok(completion)
+    }
+
+    async fn execute_step(&self) -> Result<bool, BatchError> {
+        self.execute_parked().await
     }
 }
 
@@ -109,7 +116,7 @@ impl<H: Handler> Processor<H> {
         Ok(None)
     }
 
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         record: &Record,
     ) -> Result<(i32, Option<Envelope>, Content<H::Event>), BatchError> {

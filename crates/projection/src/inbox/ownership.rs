@@ -92,6 +92,17 @@ impl Ownership {
         Some((Arc::clone(topic), owned.epoch))
     }
 
+    /// The partitions that are owned now.
+    pub(crate) fn partitions(&self) -> Vec<OwnedPartition> {
+        let owned = self.owned.lock();
+        let partition = |((topic, partition), owned): (&(Arc<str>, i32), &Owned)| OwnedPartition {
+            topic: Arc::clone(topic),
+            partition: *partition,
+            epoch: owned.epoch,
+        };
+        owned.iter().map(partition).collect()
+    }
+
     /// Whether the record's partition is owned under the epoch under which it was read.
     pub(crate) fn owns(&self, record: &Record) -> bool {
         let key = (Arc::clone(&record.topic), record.partition);

@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use sqlx::{Executor, Postgres};
 
-use crate::inbox::entry::{Entry, ReasonCode, revision_number};
+use crate::inbox::entry::{Entry, ReasonCode, previous_number, revision_number};
 use crate::inbox::verdict::Verdict;
 use crate::record::envelope::Previous;
 
@@ -16,10 +16,11 @@ pub(crate) async fn park<E>(
 ) -> Result<bool, sqlx::Error> {
     let Some(parked_as) = verdict.parked() else { return Ok(false) };
     let record = &entry.record;
-    sqlx::query_scalar("select aqueduct.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+    sqlx::query_scalar("select aqueduct.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
         .bind(entry.inbox)
         .bind(&entry.stream)
         .bind(entry.revision().map(revision_number))
+        .bind(previous_number(entry.previous()))
         .bind(parked_as)
         .bind(code(entry, verdict).as_str())
         .bind(storable(&reason(entry, verdict)))

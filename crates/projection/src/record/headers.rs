@@ -64,7 +64,6 @@ impl Headers {
         self.iter().map(header).chain(unreadable).collect()
     }
 
-    #[cfg(test)]
     /// Reads what [`to_json`](Self::to_json) wrote. `None` if it is something else.
     pub(crate) fn from_json(json: &Value) -> Option<Self> {
         let mut headers = Self::default();
@@ -102,7 +101,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[cfg(test)]
 fn from_hex(digits: &str) -> Option<Vec<u8>> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     digits.as_bytes().chunks(2).map(byte).collect()

@@ -32,8 +32,10 @@ pub(crate) const TABLES: &str = "
 ";
 
 /// Topics of the tests that run on Kafka: each has its own.
-const TOPICS: &[&str] =
-    &["bank.0", "bank.1", "bank.2", "bank.3", "bank.4", "bank.5", "bank.6", "bank.7", "bank.8", "bank.9"];
+const TOPICS: &[&str] = &[
+    "bank.0", "bank.1", "bank.2", "bank.3", "bank.4", "bank.5", "bank.6", "bank.7", "bank.8", "bank.9",
+    "bank.10",
+];
 
 /// An account, with the revisions of its events in the order in which they were applied.
 pub(crate) struct Accounts<const TOPIC: usize>;

@@ -10,6 +10,7 @@ mod faults;
 mod inbox;
 mod migration;
 mod observed;
+mod parked;
 mod random;
 mod reactors;
 mod sessions;

@@ -64,7 +64,7 @@ impl Reactor for Watched {
 }
 
 impl Clerk {
-    fn seen(&self, stream: &str) -> Vec<String> {
+    pub(crate) fn seen(&self, stream: &str) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         seen.iter().filter(|id| id.ends_with(&format!("@{stream}"))).cloned().collect()
     }

@@ -1,0 +1,232 @@
+//! Parked events: listing them, and requests to replay or discard them.
+//!
+//! A request is only recorded here, durably. The owner of the stream's partition, a running projection, executes it:
+//! in each transaction it applies the next parked events of a stream in order and removes them, until none is left
+//! or one fails again. Events of the stream that arrive meanwhile are parked behind. [`progress`] shows how far it
+//! is.
+
+pub(crate) mod execute;
+pub(crate) mod steps;
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::types::PgInterval;
+
+use crate::record::headers::Headers;
+
+/// Which parked events to list, replay or discard: those that match all fields that are set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Name of the projection.
+    pub projection: Option<String>,
+    /// Topic of the record.
+    pub topic: Option<String>,
+    /// Stream of the event.
+    pub stream: Option<String>,
+    /// Revision of the event in its stream.
+    pub revision: Option<u64>,
+    /// Why it is parked: `headers`, `source`, `unknown_type`, `payload`, `panic`, `row`, `reaction`, `gap` or
+    /// `blocked`.
+    pub code: Option<String>,
+    /// Parked at least this long ago.
+    pub older_than: Option<Duration>,
+}
+
+impl Selection {
+    fn revision(&self) -> Option<i64> {
+        // No event has a revision above the signed range.
+        self.revision.map(|revision| i64::try_from(revision).unwrap_or(i64::MAX))
+    }
+
+    fn older_than(&self) -> Option<PgInterval> {
+        let age = self.older_than?;
+        let microseconds = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        Some(PgInterval { months: 0, days: 0, microseconds })
+    }
+}
+
+/// A parked event, without its payload.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ParkedEvent {
+    /// Number of the row; larger for events that were parked later.
+    pub id: i64,
+    /// Name of the projection.
+    pub projection: String,
+    /// Topic of the record.
+    pub topic: String,
+    /// Partition of the record.
+    pub partition: i32,
+    /// Offset of the record.
+    pub offset: i64,
+    /// Stream of the event.
+    pub stream: String,
+    /// Revision of the event; `None` if the record does not tell.
+    pub revision: Option<i64>,
+    /// Event type; `None` if the record does not tell.
+    pub event_type: Option<String>,
+    /// `parked` or `discarded`.
+    pub state: String,
+    /// Why it is parked, see [`Selection::code`].
+    pub code: String,
+    /// Why it is parked, for people.
+    pub reason: String,
+    /// When it was parked, as RFC 3339 text in UTC.
+    pub parked_at: String,
+}
+
+const COLUMNS: &str = "p.id, p.projection, p.topic, p.partition, p.\"offset\", p.stream, p.revision, p.event_type, \
+                       p.state, p.code, p.reason, \
+                       to_char(p.parked_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as parked_at";
+
+/// Lists parked and discarded events in the order of their ids: at most `limit` after the id `after` (0: from the
+/// beginning).
+///
+/// # Errors
+/// Postgres refuses or can't be reached.
+pub async fn list(
+    pool: &PgPool,
+    selection: &Selection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<ParkedEvent>, sqlx::Error> {
+    let query = format!(
+        "select {COLUMNS} from aqueduct.parked p \
+          where p.id > $7 and ($1::text is null or p.projection = $1) and ($2::text is null or p.topic = $2) \
+            and ($3::text is null or p.stream = $3) and ($4::bigint is null or p.revision = $4) \
+            and ($5::text is null or p.code = $5) and ($6::interval is null or p.parked_at <= now() - $6) \
+          order by p.id limit $8"
+    );
+    sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(&selection.projection)
+        .bind(&selection.topic)
+        .bind(&selection.stream)
+        .bind(selection.revision())
+        .bind(&selection.code)
+        .bind(selection.older_than())
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await
+}
+
+/// A parked event with its record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParkedRecord {
+    /// The event.
+    pub event: ParkedEvent,
+    /// Key of the record.
+    pub key: Option<Vec<u8>>,
+    /// Value of the record.
+    pub payload: Option<Vec<u8>>,
+    /// Headers of the record.
+    pub headers: Headers,
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredRecord {
+    key: Option<Vec<u8>>,
+    payload: Option<Vec<u8>>,
+    headers: serde_json::Value,
+}
+
+/// One parked event with its record; `None` if there is no row with this id.
+///
+/// # Errors
+/// Postgres refuses or can't be reached.
+pub async fn show(pool: &PgPool, id: i64) -> Result<Option<ParkedRecord>, sqlx::Error> {
+    let event = format!("select {COLUMNS} from aqueduct.parked p where p.id = $1");
+    let event = sqlx::query_as(sqlx::AssertSqlSafe(event)).bind(id).fetch_optional(pool).await?;
+    let record: Option<StoredRecord> =
+        sqlx::query_as("select key, payload, headers from aqueduct.parked where id = $1")
+            .bind(id)
+            .fetch_optional(pool)
+            .await?;
+    let (Some(event), Some(StoredRecord { key, payload, headers })) = (event, record) else {
+        return Ok(None);
+    };
+    let headers = Headers::from_json(&headers).ok_or_else(|| {
+        sqlx::Error::Decode(format!("the headers of parked event {id} can't be read").into())
+    })?;
+    Ok(Some(ParkedRecord { event, key, payload, headers }))
+}
+
+/// A recorded request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Request {
+    /// Its number; `None` if the selection matches no parked event, and nothing was recorded.
+    pub request: Option<i64>,
+    /// Number of streams with selected events.
+    pub streams: i64,
+    /// Number of selected events.
+    pub events: i64,
+}
+
+/// Requests the replay of the streams of the selected events, each from its first parked event on.
+///
+/// # Errors
+/// Postgres refuses or can't be reached.
+pub async fn replay(pool: &PgPool, selection: &Selection) -> Result<Request, sqlx::Error> {
+    request(pool, "replay", selection).await
+}
+
+/// Requests that the selected events are discarded: they are never applied, the inbox passes their revisions, and
+/// their rows stay with state `discarded`. Events behind them in their streams are then replayed.
+///
+/// # Errors
+/// Postgres refuses or can't be reached.
+pub async fn discard(pool: &PgPool, selection: &Selection) -> Result<Request, sqlx::Error> {
+    request(pool, "discard", selection).await
+}
+
+async fn request(pool: &PgPool, action: &str, selection: &Selection) -> Result<Request, sqlx::Error> {
+    sqlx::query_as("select request, streams, events from aqueduct.parked_request($1, $2, $3, $4, $5, $6, $7)")
+        .bind(action)
+        .bind(&selection.projection)
+        .bind(&selection.topic)
+        .bind(&selection.stream)
+        .bind(selection.revision())
+        .bind(&selection.code)
+        .bind(selection.older_than())
+        .fetch_one(pool)
+        .await
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow)]
+pub struct Progress {
+    /// Streams that are not done; some of them may be in work.
+    pub waiting: i64,
+    /// Of those waiting, streams that no owner has seen yet. If there are some for more than a few seconds, no
+    /// instance of their projection owns their partitions.
+    pub unseen: i64,
+    /// Streams that are done.
+    pub done: i64,
+    /// Streams at which an event failed again.
+    pub failed: i64,
+    /// Events applied.
+    pub applied: i64,
+    /// Events discarded.
+    pub discarded: i64,
+    /// Why the first of the failed streams failed.
+    pub problem: Option<String>,
+}
+
+/// How far a request is.
+///
+/// # Errors
+/// Postgres refuses or can't be reached.
+pub async fn progress(pool: &PgPool, request: i64) -> Result<Progress, sqlx::Error> {
+    sqlx::query_as(
+        "select count(*) filter (where state = 'waiting') as waiting, \
+                count(*) filter (where state = 'waiting' and touched_at is null) as unseen, \
+                count(*) filter (where state = 'done') as done, \
+                count(*) filter (where state = 'failed') as failed, \
+                coalesce(sum(applied), 0)::bigint as applied, coalesce(sum(discarded), 0)::bigint as discarded, \
+                (array_agg(problem order by stream) filter (where state = 'failed'))[1] as problem \
+           from aqueduct.parked_work where request = $1",
+    )
+    .bind(request)
+    .fetch_one(pool)
+    .await
+}
