@@ -78,6 +78,12 @@ fn digits_in_text_beside_numbers_are_numbers() {
 }
 
 #[test]
+fn digits_in_text_beside_numbers_and_another_kind_are_text() {
+    let events = [[r#"{"a":0}"#; 4], [r#"{"a":"12.50"}"#; 4], [r#"{"a":true}"#; 4]].concat();
+    assert_eq!(field(&events, "a")["type"], json!(["boolean", "long", "string"]));
+}
+
+#[test]
 fn a_leading_zero_keeps_digits_text() {
     let events = [[r#"{"a":75570}"#; 4], [r#"{"a":"0895721"}"#; 4]].concat();
     assert_eq!(field(&events, "a")["type"], json!(["long", "string"]));

@@ -23,6 +23,16 @@ pub(super) struct Conflict {
 /// Weighs the kinds at a path. `events` is how many events the type has, `limit` in how many of them a kind may
 /// conflict.
 pub(super) fn weigh(node: &Node, events: u64, limit: u64) -> Kinds {
+    let kinds = weigh_with(node, events, limit, texts_as_numbers(node, limit));
+    if kinds.texts_are_numbers && kinds.chosen.len() > 1 {
+        // In a union a branch takes only its own JSON kind, so text needs one of its own.
+        return weigh_with(node, events, limit, None);
+    }
+    kinds
+}
+
+/// `other_texts` are the few texts that are not numbers, where texts are taken as numbers.
+fn weigh_with(node: &Node, events: u64, limit: u64, other_texts: Option<Sightings>) -> Kinds {
     let mut kinds = Kinds {
         chosen: Vec::new(),
         dirt: Vec::new(),
@@ -32,7 +42,7 @@ pub(super) fn weigh(node: &Node, events: u64, limit: u64) -> Kinds {
     };
     let mut found: Vec<Conflict> =
         node.kinds().map(|kind| Conflict { kind, events: node.occurrence(kind).events.clone() }).collect();
-    if let Some(other_texts) = texts_as_numbers(node, limit) {
+    if let Some(other_texts) = other_texts {
         kinds.texts_are_numbers = true;
         kinds.numbers.merge(&node.texts.digits);
         found.retain(|conflict| conflict.kind != Kind::Text);
