@@ -165,7 +165,8 @@ impl App {
         self
     }
 
-    /// A command of the user's own. The doc comment of `A` is its help.
+    /// A command of the user's own, which replaces one of the product's of the same name. The doc comment of `A`
+    /// is its help.
     #[must_use]
     pub fn command<A, F, C>(mut self, name: &'static str, run: F) -> Self
     where

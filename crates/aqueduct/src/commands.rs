@@ -8,6 +8,7 @@ mod project;
 mod relay;
 mod schemas;
 pub(crate) mod setup;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ enum Common {
     Project,
     /// Run the reactors: from Kafka to commands
     React,
+    Verify(verify::Arguments),
     /// Work with the schemas
     #[command(subcommand)]
     Schemas(schemas::SchemasCommand),
@@ -49,11 +51,12 @@ enum OfBinary {
 }
 
 /// What the help of a command shows as an example, after the name of the binary.
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 9] = [
     ("setup", "setup --config staging.toml"),
     ("relay", "relay --config staging.toml"),
     ("project", "project --config staging.toml"),
     ("react", "react --config staging.toml"),
+    ("verify", "verify --strict"),
     ("schemas", "schemas check"),
     ("init", "init my-system"),
     ("completions", "completions bash > ~/.local/share/bash-completion/completions/aqueduct"),
@@ -104,7 +107,12 @@ impl App {
         }
         command = with_examples(Common::augment_subcommands(command), path);
         for own in &self.commands {
-            command = command.subcommand((own.arguments)(clap::Command::new(own.name)));
+            let arguments = (own.arguments)(clap::Command::new(own.name));
+            command = if command.find_subcommand(own.name).is_some() {
+                command.mut_subcommand(own.name, |_| arguments)
+            } else {
+                command.subcommand(arguments)
+            };
         }
         for app in &self.apps {
             command = command.subcommand(app.subcommands(&format!("{path} {}", app.name)));
@@ -163,6 +171,7 @@ impl App {
             Ok(Common::Relay) => relay::run(&process("relay"), connections).await?,
             Ok(Common::Project) => project::project(self, path, &process("project"), connections).await?,
             Ok(Common::React) => project::react(self, path, &process("react"), connections).await?,
+            Ok(Common::Verify(arguments)) => return verify::run(&arguments, &connections).await,
             Ok(Common::Schemas(command)) => schemas::run(&command, &connections).await?,
             Err(_) => {
                 let name = if name == SERVICE { of_command.subcommand_name().unwrap_or(name) } else { name };

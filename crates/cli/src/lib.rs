@@ -24,8 +24,7 @@ pub fn main() -> ExitCode {
         .fallback_configuration(CHECKOUT)
         .section::<Demo>("demo")
         .command("demo", demo::run)
-        .command("verify", demo::verify::run)
         .command("bench", bench::run)
-        .app(aqueduct_shop::app())
+        .app(aqueduct_shop::app().command("verify", demo::verify::run))
         .main()
 }

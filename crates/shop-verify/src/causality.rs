@@ -1,6 +1,6 @@
 //! Effects and their causes.
 
-use aqueduct_verify::Entry;
+use crate::log::Entry;
 use aqueduct_verify::{Findings, Kind, Stage};
 
 /// The effect stands after its cause and belongs to the same request.

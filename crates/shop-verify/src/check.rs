@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aqueduct_verify::{Report, check_system};
+use aqueduct_verify::{Check, Report};
 
 use crate::lines::InputError;
 use crate::options::Options;
@@ -28,7 +28,7 @@ pub async fn check(options: &Options) -> Result<Report, CheckError> {
     let (input, orders) = (options.input.clone(), options.orders);
     let begun = Instant::now();
     let shop = tokio::task::spawn_blocking(move || Shop::from_input(&input, orders)).await??;
-    let mut report = check_system(&options.check, shop).await?;
+    let mut report = Check::new(options.check.clone()).with_system(shop).run().await?;
     report.seconds = begun.elapsed().as_secs_f64();
     Ok(report)
 }

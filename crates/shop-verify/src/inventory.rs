@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::book::{Book, Correction};
 use crate::causality;
-use aqueduct_verify::{Entry, Log};
+use crate::log::{Entry, Log};
 use aqueduct_verify::{Findings, Kind, Stage};
 
 /// How a product of an order was answered.

@@ -31,6 +31,7 @@ mod expect;
 mod expected;
 mod inventory;
 mod lines;
+mod log;
 mod options;
 mod returns;
 mod rules;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use aqueduct_verify::Selection;
+
 /// Addresses and names of the shop's parts, and the input that its run was fed.
 #[derive(Clone)]
 pub struct Options {
@@ -20,32 +22,30 @@ impl Options {
         let check = aqueduct_verify::Options {
             topics: default_topics(),
             projections: default_projections(),
-            ..aqueduct_verify::Options::new(store, brokers, registry, postgres)
+            postgres: Some(postgres.to_owned()),
+            ..aqueduct_verify::Options::new(store, brokers, registry)
         };
         Self { check, input, orders: None }
     }
 }
 
-fn table(rows: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
-    rows.iter()
-        .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| (*value).to_owned()).collect()))
-        .collect()
-}
-
-pub(crate) fn default_topics() -> BTreeMap<String, Vec<String>> {
-    table(&[
+pub(crate) fn default_topics() -> BTreeMap<String, Selection> {
+    let topics: [(&str, &[&str]); 3] = [
         ("shop.users", &["user"]),
         ("shop.orders", &["order", "return"]),
         ("shop.inventory", &["inventory"]),
-    ])
+    ];
+    let selection = |categories: &[&str]| Selection::of_categories(categories.iter().copied());
+    topics.map(|(name, categories)| (name.to_owned(), selection(categories))).into()
 }
 
 pub(crate) fn default_projections() -> BTreeMap<String, Vec<String>> {
-    table(&[
-        ("customers", &["shop.users"]),
-        ("orders", &["shop.orders"]),
-        ("stock", &["shop.inventory"]),
-        ("revenue", &["shop.orders"]),
-        ("inventory", &["shop.orders"]),
-    ])
+    let projections = [
+        ("customers", "shop.users"),
+        ("orders", "shop.orders"),
+        ("stock", "shop.inventory"),
+        ("revenue", "shop.orders"),
+        ("inventory", "shop.orders"),
+    ];
+    projections.map(|(name, topic)| (name.to_owned(), vec![topic.to_owned()])).into()
 }

@@ -10,7 +10,7 @@ use crate::causality;
 use crate::expect::Expect;
 use crate::expected::{self, Answers};
 use crate::inventory::{AllAnswers, Answer};
-use aqueduct_verify::{Entry, Log};
+use crate::log::{Entry, Log};
 use aqueduct_verify::{Findings, Kind, Stage};
 
 /// Judges the streams of customers, orders and returns, given how the products of the orders were answered.

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aqueduct_verify::{Findings, Log, System, Table};
+use aqueduct_core::RecordedEvent;
+use aqueduct_verify::{Findings, System, Table};
 use serde_json::{Value, json};
 
 use crate::book::Book;
 #[cfg(test)]
 use crate::lines;
 use crate::lines::InputError;
+use crate::log::Log;
 use crate::{inventory, sales, upcast, views};
 
 /// The shop, as its input says it must be.
 #[derive(Debug)]
 pub struct Shop {
     book: Book,
+    log: Log,
     short: u64,
     rejected: u64,
 }
@@ -41,7 +44,7 @@ impl Shop {
     }
 
     fn of(book: Book) -> Self {
-        Self { book, short: 0, rejected: 0 }
+        Self { book, log: Log::default(), short: 0, rejected: 0 }
     }
 }
 
@@ -67,16 +70,22 @@ impl System for Shop {
         latest(event_type, version, data)
     }
 
-    fn judge_store(&mut self, log: &Log, findings: &mut Findings) {
-        let answers = inventory::judge(log, &self.book, findings);
-        sales::judge(log, &self.book, &answers, findings);
-        let short = answers.iter().filter(|answers| answers.values().any(|answer| !answer.reserved)).count();
-        self.short = short as u64;
-        let rejected = log.events().iter().filter(|entry| entry.event.event_type == "OrderRejected").count();
-        self.rejected = rejected as u64;
+    fn see(&mut self, event: &RecordedEvent) {
+        self.log.push(event.clone());
     }
 
-    fn tables(&self, log: &Log) -> Vec<Table> {
+    fn judge_store(&mut self, findings: &mut Findings) {
+        self.log.judge(findings);
+        let answers = inventory::judge(&self.log, &self.book, findings);
+        sales::judge(&self.log, &self.book, &answers, findings);
+        let short = answers.iter().filter(|answers| answers.values().any(|answer| !answer.reserved)).count();
+        self.short = short as u64;
+        let events = self.log.events().iter();
+        self.rejected = events.filter(|entry| entry.event.event_type == "OrderRejected").count() as u64;
+    }
+
+    fn tables(&self) -> Vec<Table> {
+        let log = &self.log;
         vec![views::customers(log), views::orders(log), views::stock(log), views::revenue(log, &self.book)]
     }
 

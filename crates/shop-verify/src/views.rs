@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::book::{Book, Money};
 use crate::expect::minor;
 use crate::inventory::StockEvent;
+use crate::log::{Entry, Log};
 use crate::shop::latest;
 use aqueduct_verify::scaled;
 use aqueduct_verify::{Cells, Table};
-use aqueduct_verify::{Entry, Log};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

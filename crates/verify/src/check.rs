@@ -1,22 +1,29 @@
-//! One check: collect a stage, judge it, go on to the next.
+//! One check: the pass over store and topics, then the inboxes and the read models.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
+use aqueduct_core::{Position, RecordedEvent};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::collect::{
-    Consumer, Database, DatabaseError, KafkaError, Registry, RegistryError, StoreReadError, read_store,
+    Consumer, Database, DatabaseError, KafkaError, Lookups, Registry, RegistryError, Servers, Store,
+    StoreReadError,
 };
 use crate::finding::{Findings, Kind};
-use crate::inbox::{self, Ends, PartitionEnd};
-use crate::log::Log;
+use crate::inbox::{self, Ahead, Ends, Expected, PartitionEnd};
+use crate::lockstep::{Lockstep, Outcome};
 use crate::options::Options;
 use crate::report::Report;
 use crate::system::System;
-use crate::topics::{Topic, TopicJudge, schema_id};
+use crate::table::Table;
+use crate::topic::Topic;
 
-/// A part could not be read, so nothing was judged.
+/// How often an inbox that is behind is read again.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// A server could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The event store.
@@ -31,114 +38,233 @@ pub enum CheckError {
     /// Postgres.
     #[error(transparent)]
     Postgres(#[from] DatabaseError),
-    /// The thread that reads the input or a topic has ended without a word.
-    #[error("a reading thread has ended by itself")]
+    /// A thread of the check panicked.
+    #[error("a thread or task of the check panicked")]
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// Reads store, topics and Postgres and compares them. Nothing may be written meanwhile: an event that is in
-/// flight between two stages counts as missing in the later one. `Err` means that a server could not be read;
-/// differences are in the report.
-pub async fn check_system(options: &Options, mut system: impl System) -> Result<Report, CheckError> {
-    let begun = Instant::now();
-    let mut findings = Findings::keeping(options.shown);
-    let ours = |category: &str| options.topics.values().flatten().any(|it| it == category);
-    let log = read_store(&options.store, ours).await?;
-    log.judge(&mut findings);
-    system.judge_store(&log, &mut findings);
+/// Called with the position in `$all` that was reached and the one at the end.
+type Progress = Box<dyn FnMut(u64, u64) + Send>;
 
-    let mut topics = Topics { ends: Ends::new(), read: Vec::new(), records: 0, upcast: 0 };
-    let mut registry = Registry::new(&options.registry);
-    for (name, categories) in &options.topics {
-        topics.judge(options, &log, &system, (name, categories), &mut registry, &mut findings).await?;
+/// A comparison of store, topics and inboxes, also of a system that is running.
+///
+/// At its start it fixes the ends of the partitions and then the end of `$all`. Every record before the first
+/// must be of an event before the second, and every event before the second must have its record, for which it
+/// waits: for [`Options::patience_seconds`] in all without any record. Inboxes are waited for in the same way.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), aqueduct_verify::CheckError> {
+/// use aqueduct_verify::{Check, Options, Selection};
+///
+/// let mut options = Options::new(
+///     "esdb://127.0.0.1:2113?tls=false",
+///     "127.0.0.1:9092",
+///     "http://127.0.0.1:8081",
+/// );
+/// options.topics.insert("bank.accounts".to_owned(), Selection::of_categories(["account"]));
+/// let report = Check::new(options).run().await?;
+/// assert!(report.has_no_faults(), "{report}");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Check {
+    options: Options,
+    system: Option<Box<dyn System + Send>>,
+    progress: Option<Progress>,
+}
+
+impl Check {
+    /// A check of any system: payloads are compared where no upcast rule was applied, that is where the record's
+    /// schema version is that of the stored event.
+    pub fn new(options: Options) -> Self {
+        Self { options, system: None, progress: None }
     }
 
-    let mut database = Database::connect(&options.postgres).await?;
-    let inbox = database.inbox().await?;
-    let applied = inbox::judge(&log, &topics.read, &options.projections, &topics.ends, &inbox, &mut findings);
-    for table in system.tables(&log) {
-        table.judge(database.table(&table).await?, &mut findings);
+    /// Adds what is known of the system: then all payloads are compared, and its own rules and read models too.
+    pub fn with_system(mut self, system: impl System + Send + 'static) -> Self {
+        self.system = Some(Box::new(system));
+        self
     }
-    database.close().await?;
 
-    Ok(Report {
-        figures: system.figures(),
-        stored: log.events().len() as u64,
-        relayed: topics.records,
+    /// Calls back with the position in `$all` that was reached and the one at the end.
+    pub fn with_progress(mut self, progress: impl FnMut(u64, u64) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Reads everything and compares it. `Err` means that a server could not be read; differences are in the
+    /// report.
+    pub async fn run(self) -> Result<Report, CheckError> {
+        let begun = Instant::now();
+        let Self { options, mut system, mut progress } = self;
+        let findings = Findings::keeping(options.shown);
+        let (servers, topics) = connect(&options).await?;
+        let pass = move |mut servers: Servers, topics: Vec<Topic>, mut findings: Findings, source: String| {
+            let end = servers.end.map_or(0, |end| end.commit);
+            let seen = |position: Position| {
+                if let Some(progress) = &mut progress {
+                    progress(position.commit, end);
+                }
+            };
+            let given = system.as_deref_mut().map(|system| system as &mut dyn System);
+            let lockstep = Lockstep::new(&mut servers, given, (&topics, &source), &mut findings);
+            let outcome = lockstep.run(seen)?;
+            if let Some(system) = &mut system {
+                system.judge_store(&mut findings);
+            }
+            let ends = ends(&outcome, &topics, &servers)?;
+            Ok::<_, CheckError>((servers, topics, findings, system, outcome, ends))
+        };
+        let source = options.source.clone();
+        let judged = tokio::task::spawn_blocking(move || pass(servers, topics, findings, source)).await??;
+        let (servers, topics, mut findings, system, outcome, ends) = judged;
+        let tables = system.as_ref().map_or_else(Vec::new, |system| system.tables());
+        let later = Later { servers, topics, ends, outcome: &outcome };
+        let applied = later_stages(&options, &tables, later, &mut findings).await?;
+        let figures = system.map_or_else(BTreeMap::new, |system| system.figures());
+        Ok(report(figures, &outcome, applied, findings, begun))
+    }
+}
+
+/// Fixes the ends: first those of the partitions, then that of the store.
+async fn connect(options: &Options) -> Result<(Servers, Vec<Topic>), CheckError> {
+    let given = options.clone();
+    let consumer = tokio::task::spawn_blocking(move || {
+        let patience = Duration::from_secs(given.patience_seconds);
+        Consumer::connect(&given.brokers, &given.properties, given.topics.keys(), patience)
+    });
+    let consumer = consumer.await??;
+    let topics = options.topics.iter().zip(consumer.partitions());
+    let topics = topics.map(|((name, selection), partitions)| Topic {
+        name: name.clone(),
+        selection: selection.clone(),
+        partitions,
+    });
+    let topics = topics.collect();
+    let registry = Registry::new(options)?;
+    let store = Store::connect(&options.store)?;
+    let end = store.end().await?;
+    let (sender, batches) = mpsc::channel(4);
+    let reader = end.map(|end| {
+        let store = store.clone();
+        tokio::spawn(async move { store.read(end, sender).await })
+    });
+    let servers = Servers {
+        runtime: Handle::current(),
+        batches,
+        reader,
+        events: VecDeque::new(),
+        end,
+        lookups: Lookups::new(store),
+        consumer,
+        registry,
+        schemas: HashMap::new(),
+    };
+    Ok((servers, topics))
+}
+
+/// Where the partitions end now.
+fn ends(outcome: &Outcome, topics: &[Topic], servers: &Servers) -> Result<Ends, CheckError> {
+    let now = servers.consumer.ends()?;
+    let end = |((topic, partition), next): ((usize, i32), i64)| {
+        let last = outcome.last.get(&(topic, partition)).copied().unwrap_or(-1);
+        ((topics[topic].name.clone(), partition), PartitionEnd { last, next })
+    };
+    Ok(now.into_iter().map(end).collect())
+}
+
+/// What the stages behind the topics are judged by.
+struct Later<'a> {
+    servers: Servers,
+    topics: Vec<Topic>,
+    ends: Ends,
+    outcome: &'a Outcome,
+}
+
+/// Judges inboxes and read models, and returns how many events each projection has applied. An inbox that is
+/// behind is read again until it is not, or until it has not moved for the patience of the options.
+async fn later_stages(
+    options: &Options,
+    tables: &[Table],
+    later: Later<'_>,
+    findings: &mut Findings,
+) -> Result<BTreeMap<String, u64>, CheckError> {
+    let Some(postgres) = &options.postgres else { return Ok(BTreeMap::new()) };
+    let patience = Duration::from_secs(options.patience_seconds);
+    let Later { mut servers, topics, ends, outcome } = later;
+    let (mut moved, mut behind) = (Instant::now(), u64::MAX);
+    loop {
+        let mut database = Database::connect(postgres).await?;
+        let mut projections = options.projections.clone();
+        if options.all_projections {
+            projections.extend(database.projections(options.topics.keys()).await?);
+        }
+        if projections.is_empty() && tables.is_empty() {
+            database.close().await?;
+            return Ok(BTreeMap::new());
+        }
+        let inbox = database.inbox().await?;
+        let mut judged = Findings::keeping(options.shown);
+        let expected =
+            Expected { streams: &outcome.streams, topics: &topics, projections: &projections, ends: &ends };
+        let (applied, all_ahead) = inbox::judge(expected, &inbox, &mut judged);
+        for ahead in all_ahead {
+            if !was_stored_since(&ahead, &mut servers, &topics).await? {
+                ahead.report(&mut judged);
+            }
+        }
+        let still_behind = judged.count(Kind::Missing);
+        if still_behind < behind {
+            (moved, behind) = (Instant::now(), still_behind);
+        }
+        if behind == 0 || moved.elapsed() >= patience {
+            findings.append(judged);
+            for table in tables {
+                table.judge(database.table(table).await?, findings);
+            }
+            database.close().await?;
+            return Ok(applied);
+        }
+        database.close().await?;
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn was_stored_since(
+    ahead: &Ahead,
+    servers: &mut Servers,
+    topics: &[Topic],
+) -> Result<bool, CheckError> {
+    let (Some(topic), Some(revision)) = (ahead.topic, ahead.revision) else { return Ok(false) };
+    let event = servers.lookups.find(&ahead.stream, revision, None).await?;
+    let selects = |event: &RecordedEvent| topics[topic].selection.selects(&event.stream, &event.event_type);
+    Ok(event.is_some_and(|event| selects(&event) && Some(event.position) > servers.end))
+}
+
+fn report(
+    figures: BTreeMap<String, serde_json::Value>,
+    outcome: &Outcome,
+    applied: BTreeMap<String, u64>,
+    findings: Findings,
+    begun: Instant,
+) -> Report {
+    Report {
+        figures,
+        stored: outcome.stored,
+        relayed: outcome.relayed,
         applied: applied.values().sum(),
         applied_by: applied,
-        upcast: topics.upcast,
+        upcast: outcome.upcast,
+        not_compared: outcome.not_compared,
         parked: findings.count(Kind::Parked),
+        skipped: findings.count(Kind::Skipped),
         missing: findings.count(Kind::Missing),
         duplicates: findings.count(Kind::Duplicate),
         out_of_order: findings.count(Kind::OutOfOrder),
         mismatches: findings.count(Kind::Mismatch),
-        system_events: log.system_events(),
-        foreign_events: log.foreign_events(),
+        system_events: outcome.system_events,
+        foreign_events: outcome.foreign_events,
         findings: findings.into_kept(),
         seconds: begun.elapsed().as_secs_f64(),
-    })
-}
-
-/// What was found in the topics so far.
-struct Topics {
-    read: Vec<Topic>,
-    ends: Ends,
-    records: u64,
-    upcast: u64,
-}
-
-impl Topics {
-    /// Reads a topic on a thread of its own and judges its records as they come.
-    async fn judge(
-        &mut self,
-        options: &Options,
-        log: &Log,
-        system: &dyn System,
-        (name, categories): (&String, &Vec<String>),
-        registry: &mut Registry,
-        findings: &mut Findings,
-    ) -> Result<(), CheckError> {
-        let (brokers, properties): (_, BTreeMap<_, _>) =
-            (options.brokers.clone(), options.properties.clone());
-        let topic = name.clone();
-        let connect = move || Consumer::connect(&brokers, &properties, &topic);
-        let consumer = tokio::task::spawn_blocking(connect).await??;
-        let topic =
-            Topic { name: name.clone(), categories: categories.clone(), partitions: consumer.partitions() };
-        let mut judge = TopicJudge::new(log, system, &topic, &options.source);
-        let (sender, mut batches) = mpsc::channel(4);
-        let reader = tokio::task::spawn_blocking(move || consumer.read(&sender));
-        let mut last = BTreeMap::new();
-        while let Some(batch) = batches.recv().await {
-            for record in &batch {
-                let id = schema_id(record);
-                if let Some(id) = id {
-                    registry.fetch(id).await?;
-                }
-                judge.see(record, registry.schema(id), findings);
-                last.insert(record.partition, record.offset);
-            }
-        }
-        for (partition, next) in (0..).zip(reader.await??) {
-            let last = last.get(&partition).copied().unwrap_or(-1);
-            self.ends.insert((name.clone(), partition), PartitionEnd { last, next });
-        }
-        judge.finish(findings);
-        self.records += judge.records;
-        self.upcast += judge.upcast;
-        self.read.push(topic);
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_database_that_is_not_there_is_named() {
-        let error = Database::connect("postgres://127.0.0.1:9/x").await.err().expect("nothing is there");
-        assert!(error.to_string().starts_with("postgres: the database can't be read"), "{error}");
     }
 }

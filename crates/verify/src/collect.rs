@@ -1,8 +1,9 @@
-//! Reading what is judged: the only modules that do I/O.
+//! Reading what is compared: the only modules that do I/O.
 
 mod kafka;
 mod postgres;
 mod registry;
+mod sources;
 mod store;
 
 pub(crate) use kafka::Consumer;
@@ -11,5 +12,6 @@ pub(crate) use postgres::Database;
 pub use postgres::DatabaseError;
 pub(crate) use registry::Registry;
 pub use registry::RegistryError;
+pub(crate) use sources::Servers;
 pub use store::StoreReadError;
-pub(crate) use store::read_store;
+pub(crate) use store::{Lookups, Store};

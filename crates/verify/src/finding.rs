@@ -1,4 +1,4 @@
-//! What the checker says.
+//! Differences between two stages.
 
 use std::fmt;
 
@@ -26,18 +26,20 @@ pub enum Kind {
     Missing,
     /// It is here more than once.
     Duplicate,
-    /// It stands before what it must follow.
+    /// It is before what it must follow.
     OutOfOrder,
     /// It is here with other content, or nothing accounts for it.
     Mismatch,
-    /// It was set aside and waits for an operator.
+    /// It was parked and waits for an operator.
     Parked,
+    /// It has no record because none can be made of it.
+    Skipped,
 }
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Where it shows.
+    /// The stage that differs.
     pub stage: Stage,
     /// What it is.
     pub kind: Kind,
@@ -61,6 +63,7 @@ impl fmt::Display for Finding {
             Kind::OutOfOrder => "out of order",
             Kind::Mismatch => "mismatch",
             Kind::Parked => "parked",
+            Kind::Skipped => "skipped",
         };
         write!(f, "{stage}: {kind}: {}: {}", self.place, self.text)
     }
@@ -70,7 +73,7 @@ impl fmt::Display for Finding {
 /// missing as a whole does not fill the memory.
 #[derive(Debug)]
 pub struct Findings {
-    counts: [u64; 5],
+    counts: [u64; 6],
     kept: Vec<Finding>,
     limit: usize,
 }
@@ -78,7 +81,7 @@ pub struct Findings {
 impl Findings {
     /// None so far; the text of the first `limit` will be kept.
     pub fn keeping(limit: usize) -> Self {
-        Self { counts: [0; 5], kept: Vec::new(), limit }
+        Self { counts: [0; 6], kept: Vec::new(), limit }
     }
 
     /// Adds one.
@@ -87,6 +90,15 @@ impl Findings {
         if self.kept.len() < self.limit {
             self.kept.push(Finding { stage, kind, place: place.to_string(), text: text.to_string() });
         }
+    }
+
+    /// Adds all of another collection.
+    pub fn append(&mut self, other: Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        let room = self.limit.saturating_sub(self.kept.len());
+        self.kept.extend(other.kept.into_iter().take(room));
     }
 
     /// How many of a kind were added.

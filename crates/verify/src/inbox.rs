@@ -1,21 +1,21 @@
 //! The dedup tables of the projections judged by the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aqueduct_core::StreamName;
+use aqueduct_core::{Revision, StreamName};
 
 use crate::finding::{Findings, Kind, Stage};
-use crate::log::Log;
-use crate::topics::Topic;
+use crate::lockstep::Streams;
+use crate::topic::Topic;
 
 /// What Postgres says about the projections.
 #[derive(Debug, Clone, Default)]
 pub struct Inbox {
     /// Last event applied of each stream.
     pub streams: Vec<InboxStream>,
-    /// Where the projections go on.
+    /// Where the projections resume.
     pub offsets: Vec<InboxOffset>,
-    /// What was set aside.
+    /// What was parked.
     pub parked: Vec<ParkedEvent>,
 }
 
@@ -45,7 +45,7 @@ pub struct InboxOffset {
     pub next: Option<i64>,
 }
 
-/// An event that was set aside.
+/// A parked event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedEvent {
     /// Name of the projection.
@@ -71,59 +71,131 @@ pub(crate) struct PartitionEnd {
 /// By topic and partition, where it ends.
 pub(crate) type Ends = HashMap<(String, i32), PartitionEnd>;
 
-/// Judges the inbox and returns how many events each projection has applied.
+/// What the projections must have applied.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    /// The streams of the store.
+    pub(crate) streams: &'a Streams,
+    /// The topics.
+    pub(crate) topics: &'a [Topic],
+    /// By projection, the topics it reads.
+    pub(crate) projections: &'a BTreeMap<String, Vec<String>>,
+    /// Where the topics end.
+    pub(crate) ends: &'a Ends,
+}
+
+/// A row that is ahead of the store as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    /// The topic, by its index, if it is one that is compared.
+    pub(crate) topic: Option<usize>,
+    /// The stream.
+    pub(crate) stream: StreamName,
+    /// What was applied, if it is a revision.
+    pub(crate) revision: Option<Revision>,
+    place: String,
+    text: String,
+}
+
+impl Ahead {
+    /// Its event was not stored since: it can't have been applied.
+    pub(crate) fn report(&self, findings: &mut Findings) {
+        findings.add(Stage::Inbox, Kind::Mismatch, &self.place, &self.text);
+    }
+}
+
+/// Judges the inbox. Returns how many events each projection has applied, and the rows that are a mismatch unless
+/// their events were stored since.
 pub(crate) fn judge(
-    log: &Log,
-    topics: &[Topic],
-    projections: &BTreeMap<String, Vec<String>>,
-    ends: &Ends,
+    expected: Expected<'_>,
     inbox: &Inbox,
     findings: &mut Findings,
-) -> BTreeMap<String, u64> {
+) -> (BTreeMap<String, u64>, Vec<Ahead>) {
+    let mut all_ahead = Vec::new();
+    let Expected { streams, topics, projections, ends } = expected;
     let mut rows: HashMap<(&str, &str, &str), i64> = HashMap::new();
     for row in &inbox.streams {
         let key = (row.projection.as_str(), row.topic.as_str(), row.stream.as_str());
         if rows.insert(key, row.revision).is_some() {
             let place = format_args!("{} {}", row.projection, row.stream);
-            findings.add(Stage::Inbox, Kind::Duplicate, place, "stands there more than once");
+            findings.add(Stage::Inbox, Kind::Duplicate, place, "is there more than once");
         }
     }
+    let parked = Parked::of(inbox);
     let mut applied = BTreeMap::new();
     for (projection, read) in projections {
         let mut count = 0;
-        for topic in topics.iter().filter(|topic| read.contains(&topic.name)) {
-            let ours = |stream: &&StreamName| topic.categories.iter().any(|it| it == stream.category());
-            for stream in log.streams().filter(ours) {
+        for (index, topic) in topics.iter().enumerate().filter(|(_, topic)| read.contains(&topic.name)) {
+            for (stream, last, events) in streams.of_topic(index) {
                 let place = format_args!("{projection} {stream}");
-                let last = log.stream(stream).map(|entry| entry.event.revision).max();
-                let last = last.map_or(-1, |last| i64::try_from(last).unwrap_or(i64::MAX));
+                let last = i64::try_from(last).unwrap_or(i64::MAX);
                 let row = rows.remove(&(projection.as_str(), topic.name.as_str(), stream.as_str()));
                 let reached = row.unwrap_or(-1);
-                if reached < last {
+                if reached < last && !parked.account_for(projection, stream, (reached, last), events) {
                     let text = format_args!("has applied up to revision {reached}, the last is {last}");
                     findings.add(Stage::Inbox, Kind::Missing, place, text);
-                } else if reached > last {
-                    let text = format_args!("has applied up to revision {reached}, the last is only {last}");
-                    findings.add(Stage::Inbox, Kind::Mismatch, place, text);
                 }
-                let revision = |revision: u64| i64::try_from(revision).unwrap_or(i64::MAX);
-                count += log.stream(stream).filter(|entry| revision(entry.event.revision) <= reached).count()
-                    as u64;
+                if reached > last {
+                    all_ahead.push(Ahead {
+                        topic: Some(index),
+                        stream: stream.clone(),
+                        revision: Revision::try_from(reached).ok(),
+                        place: place.to_string(),
+                        text: format!("has applied up to revision {reached}, the last is only {last}"),
+                    });
+                }
+                // Revisions of a stream that a topic selects in part have gaps: then this is a lower bound.
+                count += events.saturating_sub(u64::try_from(last - reached).unwrap_or(0));
             }
         }
         applied.insert(projection.clone(), count);
     }
-    let is_ours = |(projection, ..): &(&str, &str, &str)| projections.contains_key(*projection);
-    for (projection, topic, stream) in rows.into_keys().filter(is_ours) {
-        let text = format_args!("{topic} has no such stream in the store");
-        findings.add(Stage::Inbox, Kind::Mismatch, format_args!("{projection} {stream}"), text);
+    let of_projection = |(projection, ..): &(&str, &str, &str)| projections.contains_key(*projection);
+    for ((projection, name, stream), reached) in rows.into_iter().filter(|(key, _)| of_projection(key)) {
+        all_ahead.push(Ahead {
+            topic: topics.iter().position(|topic| topic.name == name),
+            stream: StreamName::from(stream),
+            revision: Revision::try_from(reached).ok(),
+            place: format!("{projection} {stream}"),
+            text: format!("{name} has no such stream in the store"),
+        });
     }
     offsets(projections, ends, inbox, findings);
     for ParkedEvent { projection, stream, revision, reason } in &inbox.parked {
         let revision = revision.map_or_else(|| "?".to_owned(), |revision| revision.to_string());
         findings.add(Stage::Inbox, Kind::Parked, format_args!("{projection} {revision}@{stream}"), reason);
     }
-    applied
+    (applied, all_ahead)
+}
+
+/// By projection and stream, the revisions that are parked.
+struct Parked<'a>(HashMap<(&'a str, &'a str), BTreeSet<i64>>);
+
+impl<'a> Parked<'a> {
+    fn of(inbox: &'a Inbox) -> Self {
+        let mut revisions: HashMap<_, BTreeSet<i64>> = HashMap::new();
+        for ParkedEvent { projection, stream, revision, .. } in &inbox.parked {
+            let of_stream = revisions.entry((projection.as_str(), stream.as_str())).or_default();
+            of_stream.extend(revision);
+        }
+        Self(revisions)
+    }
+
+    /// Whether all events between what was applied and the last are parked: an event that is parked holds back
+    /// those after it. Where a topic selects every event of the stream none may be left out.
+    fn account_for(
+        &self,
+        projection: &str,
+        stream: &StreamName,
+        (reached, last): (i64, i64),
+        events: u64,
+    ) -> bool {
+        let Some(parked) = self.0.get(&(projection, stream.as_str())) else { return false };
+        let selects_all = i64::try_from(events).is_ok_and(|events| events == last + 1);
+        let held_back = parked.range(reached + 1..=last).count();
+        parked.contains(&last)
+            && (!selects_all || i64::try_from(held_back).is_ok_and(|n| n == last - reached))
+    }
 }
 
 /// Every partition was taken up to its last record, and no further than its end: what comes there next would
@@ -139,10 +211,10 @@ fn offsets(projections: &BTreeMap<String, Vec<String>>, ends: &Ends, inbox: &Inb
             let next = rows.get(&(projection.as_str(), topic.as_str(), *partition)).copied().unwrap_or(0);
             let place = format_args!("{projection} {topic}[{partition}]");
             if next <= end.last {
-                let text = format_args!("goes on at offset {next}, the last record stands at {}", end.last);
+                let text = format_args!("resumes at offset {next}, the last record is at {}", end.last);
                 findings.add(Stage::Inbox, Kind::Missing, place, text);
             } else if next > end.next {
-                let text = format_args!("goes on at offset {next}, the partition ends at {}", end.next);
+                let text = format_args!("resumes at offset {next}, the partition ends at {}", end.next);
                 findings.add(Stage::Inbox, Kind::Mismatch, place, text);
             }
         }

@@ -4,9 +4,11 @@
 //! names what differs. It shares no code with the parts that it checks, only the layout of what they write: it
 //! uses another Avro crate and has its own partitioner.
 //!
-//! - *Collecting* ([`check_system`]) does the I/O; *judging* is pure and works on what was collected.
+//! - A [`Check`] reads the servers. The comparison itself is pure; store and topics are compared in lock step, with
+//!   memory for each stream and not for each event.
 //! - What only one system knows (latest versions of its events, rows of its read models, rules of its own) is a
-//!   [`System`].
+//!   [`System`]. Without one, payloads are compared with the stored JSON where no upcast rule was applied, and the
+//!   others are counted.
 //! - Every difference is a [`Finding`] with a [`Stage`], a [`Kind`] and the place where it is.
 
 mod check;
@@ -15,25 +17,27 @@ mod decimal;
 mod finding;
 #[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
 mod inbox;
-mod log;
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
+mod lockstep;
+mod metadata;
 #[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
 mod murmur2;
 mod options;
 mod payload;
 mod report;
+mod selection;
 mod system;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
-#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
-mod topics;
+mod topic;
 
-pub use check::{CheckError, check_system};
+pub use check::{Check, CheckError};
 pub use collect::{DatabaseError, KafkaError, RegistryError, StoreReadError};
 pub use decimal::{scaled, trimmed};
 pub use finding::{Finding, Findings, Kind, Stage};
-pub use log::{Entry, Log};
 pub use options::Options;
 pub use report::Report;
+pub use selection::{Exclusions, Selection};
 pub use system::System;
 pub use table::{Cells, Table};

@@ -15,7 +15,7 @@ use jiff::civil::{Date, DateTime, date};
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
-use self::schema::Type;
+use self::schema::{Field, Type};
 use crate::decimal::scaled;
 
 /// Where and how the datum differs from the JSON, `None` if it doesn't.
@@ -32,11 +32,13 @@ impl Comparison<'_> {
         let as_type = self.schema.resolve(as_type);
         match (as_type, json, datum) {
             (Type::Record(fields), Some(Value::Object(json)), Datum::Record(found)) => {
-                let differs = fields.iter().zip(found).find_map(|((name, as_type), (_, found))| {
-                    self.difference(as_type, json.get(name), found).map(|text| format!(".{name}{text}"))
+                let differs = fields.iter().zip(found).find_map(|(field, (_, found))| {
+                    let Field { name, as_type, default } = field;
+                    let stored = json.get(name).or(default.as_ref());
+                    self.difference(as_type, stored, found).map(|text| format!(".{name}{text}"))
                 });
                 differs.or_else(|| {
-                    let unknown = json.keys().find(|name| fields.iter().all(|(known, _)| known != *name));
+                    let unknown = json.keys().find(|name| fields.iter().all(|field| field.name != **name));
                     unknown.map(|name| format!(".{name}: is no field of the schema"))
                 })
             }
@@ -84,7 +86,7 @@ fn same(as_type: &Type, json: &Value, datum: &Datum) -> bool {
         (Type::Decimal(scale), json, Datum::Text(found)) => {
             let exact = match json {
                 Value::String(text) => scaled(text, *scale),
-                Value::Number(number) => scaled(&number.to_string(), *scale),
+                Value::Number(number) => scaled(&without_exponent(&number.to_string()), *scale),
                 _ => None,
             };
             exact.is_some() && exact == scaled(found, *scale)
@@ -104,9 +106,34 @@ fn same(as_type: &Type, json: &Value, datum: &Datum) -> bool {
     }
 }
 
+/// A number as text, written out: `1.5e3` is `1500`. What has no exponent stays as it is.
+fn without_exponent(text: &str) -> String {
+    let written_out = || {
+        let (mantissa, exponent) = text.split_once(['e', 'E'])?;
+        let exponent: i32 = exponent.parse().ok().filter(|exponent: &i32| exponent.abs() <= 64)?;
+        let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let point = i32::try_from(whole.len()).ok()? + exponent;
+        let mut digits = format!("{whole}{fraction}");
+        if point <= 0 {
+            digits.insert_str(0, &"0".repeat(usize::try_from(1 - point).ok()?));
+        }
+        let point = usize::try_from(point.max(1)).ok()?;
+        while digits.len() < point {
+            digits.push('0');
+        }
+        let (whole, fraction) = digits.split_at(point);
+        Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
+    };
+    written_out().unwrap_or_else(|| text.to_owned())
+}
+
+/// A whole number, however it is written: 1, 1.0, 1e3 and "1" are.
 fn integer(json: &Value) -> Option<i64> {
     match json {
-        Value::Number(number) => number.as_i64(),
+        Value::Number(number) => number.as_i64().or_else(|| {
+            scaled(&without_exponent(&number.to_string()), 0).and_then(|number| i64::try_from(number).ok())
+        }),
         Value::String(text) => text.parse().ok(),
         _ => None,
     }
@@ -194,6 +221,31 @@ mod tests {
         let mut other = json();
         (other["amount"], other["big"]) = (json!(255), json!(9_007_199_254_740_992_i64));
         assert_eq!(compare(&other), None);
+    }
+
+    #[test]
+    fn numbers_are_compared_by_value() {
+        let mut other = json();
+        (other["count"], other["ratio"], other["amount"]) = (json!(-3.0), json!(5e-1), json!(2.55e2));
+        (other["at"], other["big"]) =
+            (json!("1970-01-01T02:00:01.000+02:00"), json!(9_007_199_254_740_992_f64));
+        assert_eq!(compare(&other), None);
+        for (text, expected) in
+            [("1.5e3", "1500"), ("-1.5E-3", "-0.0015"), ("1e21", "1000000000000000000000"), ("1.25", "1.25")]
+        {
+            assert_eq!(without_exponent(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_value_is_null_or_its_default() {
+        let schema = r#"{"type": "record", "name": "a.B", "fields": [
+            {"name": "n", "type": ["null", "int"]}, {"name": "m", "type": "int", "default": 7}]}"#;
+        let schema = Schema::parse(schema).unwrap();
+        let compare = |json: Value, bytes: &[u8]| difference(&schema, &json, &schema.decode(bytes).unwrap());
+        assert_eq!(compare(json!({}), &[0, 14]), None);
+        assert_eq!(compare(json!({"m": null}), &[0, 14]).as_deref(), Some(".m: 7 instead of null"));
+        assert_eq!(compare(json!({}), &[2, 2, 14]).as_deref(), Some(".n: 1 instead of null"));
     }
 
     #[test]

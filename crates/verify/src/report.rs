@@ -1,4 +1,4 @@
-//! What a check comes to.
+//! The outcome of a check.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct Report {
     /// The system's own figures: for the shop `orders`, `lines` by rule, `short`, `rejected` and others.
     #[serde(flatten)]
     pub figures: BTreeMap<String, Value>,
-    /// Events of the system in the store.
+    /// Events in the store that some topic selects.
     pub stored: u64,
     /// Committed records in the topics.
     pub relayed: u64,
@@ -24,19 +24,23 @@ pub struct Report {
     pub applied_by: BTreeMap<String, u64>,
     /// Records that carry a later version than the store.
     pub upcast: u64,
-    /// Events that were set aside.
+    /// Records whose payload was not compared, because an upcast rule made it and no system is given.
+    pub not_compared: u64,
+    /// Parked events.
     pub parked: u64,
+    /// Events without a record because none can be made of them.
+    pub skipped: u64,
     /// What a stage lacks.
     pub missing: u64,
     /// What a stage has more than once.
     pub duplicates: u64,
-    /// What stands before what it must follow.
+    /// What is before what it must follow.
     pub out_of_order: u64,
     /// What has other content, or nothing accounts for.
     pub mismatches: u64,
-    /// Events of the server's own streams, left alone.
+    /// Events of the server's own streams, ignored.
     pub system_events: u64,
-    /// Events of other systems' streams, left alone.
+    /// Events of other systems' streams, ignored.
     pub foreign_events: u64,
     /// The first findings.
     pub findings: Vec<Finding>,
@@ -45,9 +49,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing was missing, doubled, out of order, different or parked.
+    /// Nothing is missing, doubled, out of order, different, parked or skipped.
     pub fn is_clean(&self) -> bool {
-        self.missing + self.duplicates + self.out_of_order + self.mismatches + self.parked == 0
+        self.has_no_faults() && self.parked + self.skipped == 0
+    }
+
+    /// Nothing is missing, doubled, out of order or different; parked and skipped events are accounted for.
+    pub fn has_no_faults(&self) -> bool {
+        self.missing + self.duplicates + self.out_of_order + self.mismatches == 0
+    }
+
+    fn total(&self) -> u64 {
+        self.missing + self.duplicates + self.out_of_order + self.mismatches + self.parked + self.skipped
     }
 }
 
@@ -67,21 +80,26 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "upcast {}, left alone: {} events of the server, {} of others",
-            self.upcast, self.system_events, self.foreign_events
+            "upcast {}, not compared {}, ignored: {} events of the server, {} of others",
+            self.upcast, self.not_compared, self.system_events, self.foreign_events
         )?;
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
         }
-        let all = self.missing + self.duplicates + self.out_of_order + self.mismatches + self.parked;
         let shown = self.findings.len() as u64;
-        if all > shown {
-            writeln!(f, "… and {} more", all - shown)?;
+        if self.total() > shown {
+            writeln!(f, "… and {} more", self.total() - shown)?;
         }
         write!(
             f,
-            "missing {}, duplicates {}, out of order {}, mismatches {}, parked {} (checked in {:.1} s)",
-            self.missing, self.duplicates, self.out_of_order, self.mismatches, self.parked, self.seconds
+            "missing {}, duplicates {}, out of order {}, mismatches {}, parked {}, skipped {} (checked in {:.1} s)",
+            self.missing,
+            self.duplicates,
+            self.out_of_order,
+            self.mismatches,
+            self.parked,
+            self.skipped,
+            self.seconds
         )
     }
 }
@@ -106,7 +124,9 @@ mod tests {
             applied: 17,
             applied_by: [("orders".to_owned(), 17)].into(),
             upcast: 1,
+            not_compared: 0,
             parked: 0,
+            skipped: 0,
             missing: 2,
             duplicates: 0,
             out_of_order: 0,
@@ -120,10 +140,10 @@ mod tests {
         let expected = "stored 10, relayed 9, applied 17\n\
             lines: fee 1, return 2\n\
             orders: 2\n\
-            upcast 1, left alone: 3 events of the server, 4 of others\n\
+            upcast 1, not compared 0, ignored: 3 events of the server, 4 of others\n\
             topics: missing: shop.orders: 1@order-1 has no record\n\
             … and 1 more\n\
-            missing 2, duplicates 0, out of order 0, mismatches 0, parked 0 (checked in 0.2 s)";
+            missing 2, duplicates 0, out of order 0, mismatches 0, parked 0, skipped 0 (checked in 0.2 s)";
         assert_eq!(report.to_string(), expected);
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["lines"]["return"], 2);

@@ -1,11 +1,11 @@
-//! What the generic comparison asks about the system that it checks.
+//! What the generic comparison asks about a system that it checks.
 
 use std::collections::BTreeMap;
 
+use aqueduct_core::RecordedEvent;
 use serde_json::Value;
 
 use crate::finding::Findings;
-use crate::log::Log;
 use crate::table::Table;
 
 /// Knowledge about one system, plugged into the generic comparison of store, topics, inbox and read models.
@@ -17,11 +17,14 @@ pub trait System {
     /// says why there is none.
     fn latest(&self, event_type: &str, version: u32, data: Value) -> Result<(u32, Value), String>;
 
-    /// Judges the store by the input and by the system's own rules.
-    fn judge_store(&mut self, log: &Log, findings: &mut Findings);
+    /// Takes the next event of the selected streams; they come in the order of `$all`.
+    fn see(&mut self, event: &RecordedEvent);
+
+    /// Judges the store by the system's own rules, when all events were seen.
+    fn judge_store(&mut self, findings: &mut Findings);
 
     /// What the read models must hold, each with the query that reads it as text.
-    fn tables(&self, log: &Log) -> Vec<Table>;
+    fn tables(&self) -> Vec<Table>;
 
     /// Figures of its own for the report: counts by name.
     fn figures(&self) -> BTreeMap<String, Value>;

@@ -1,21 +1,23 @@
 //! Judging what a test has made up: the comparison without the servers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
-use aqueduct_core::RecordedEvent;
+use aqueduct_core::{Position, RecordedEvent, Revision, StreamName};
 
 pub use crate::inbox::{Inbox, InboxOffset, InboxStream, ParkedEvent};
+pub use crate::lockstep::Record;
 pub use crate::murmur2::partition;
-pub use crate::topics::Record;
 
+use crate::check::CheckError;
 use crate::finding::Findings;
-use crate::inbox::{self, Ends, PartitionEnd};
-use crate::log::Log;
+use crate::inbox::{self, Ends, Expected, PartitionEnd};
+use crate::lockstep::{Lockstep, Sources};
 use crate::options::Options;
 use crate::payload::Schema;
 use crate::system::System;
 use crate::table::Cells;
-use crate::topics::{Topic, TopicJudge, schema_id};
+use crate::topic::Topic;
 
 /// What a run has left at each server.
 #[derive(Debug, Clone, Default)]
@@ -34,44 +36,127 @@ pub struct Collected {
     pub rows: BTreeMap<String, Vec<Cells>>,
 }
 
+/// What a comparison has found and counted.
+#[derive(Debug)]
+pub struct Judged {
+    /// The differences.
+    pub findings: Findings,
+    /// Records whose payload was not compared.
+    pub not_compared: u64,
+    /// Records that carry a later version than the store.
+    pub upcast: u64,
+    /// Events that some topic selects.
+    pub stored: u64,
+    /// By projection, how many events it has applied.
+    pub applied: BTreeMap<String, u64>,
+}
+
 impl Collected {
     /// Compares everything with everything. The end of a partition is the marker after its last record.
     ///
     /// # Panics
     /// If a schema can't be parsed or a read model has no rows here: the test is wrong.
     #[expect(clippy::expect_used, reason = "a test that made up the wrong thing must fail")]
-    pub fn judge(&self, options: &Options, mut system: impl System) -> Findings {
+    pub fn judge(&self, options: &Options, mut system: Option<&mut dyn System>) -> Judged {
         let mut findings = Findings::keeping(options.shown);
-        let mut log = Log::default();
-        for event in &self.events {
-            log.push(event.clone(), |category| options.topics.values().flatten().any(|it| it == category));
-        }
-        log.judge(&mut findings);
-        system.judge_store(&log, &mut findings);
-
-        let schemas: BTreeMap<_, _> =
-            self.schemas.iter().map(|(id, text)| (*id, Schema::parse(text).expect("a schema"))).collect();
-        let by_id = |id: Option<u32>| match id {
-            Some(id) => schemas.get(&id).ok_or("its schema id is unknown to the registry"),
-            None => Err("its value is not in the wire format (0, schema id, Avro)"),
+        let topic = |(name, selection): (&String, &_)| Topic {
+            name: name.clone(),
+            selection: Clone::clone(selection),
+            partitions: self.partitions,
         };
-        let (mut read, mut ends) = (Vec::new(), Ends::new());
-        for (name, categories) in &options.topics {
-            let topic =
-                Topic { name: name.clone(), categories: categories.clone(), partitions: self.partitions };
-            let mut judge = TopicJudge::new(&log, &system, &topic, &options.source);
-            for record in self.records.get(name).into_iter().flatten() {
-                judge.see(record, by_id(schema_id(record)), &mut findings);
-                let end = PartitionEnd { last: record.offset, next: record.offset + 2 };
-                ends.insert((name.clone(), record.partition), end);
-            }
-            judge.finish(&mut findings);
-            read.push(topic);
+        let topics: Vec<Topic> = options.topics.iter().map(topic).collect();
+        let mut sources = Memory::new(self, &topics);
+        let given = system.as_deref_mut().map(|system| system as &mut dyn System);
+        let lockstep = Lockstep::new(&mut sources, given, (&topics, &options.source), &mut findings);
+        let outcome = lockstep.run(|_| ()).expect("nothing is read from a server");
+        if let Some(system) = &mut system {
+            system.judge_store(&mut findings);
         }
-        inbox::judge(&log, &read, &options.projections, &ends, &self.inbox, &mut findings);
-        for table in system.tables(&log) {
+        let mut ends = Ends::new();
+        for (name, records) in &self.records {
+            for record in records {
+                let none = PartitionEnd { last: -1, next: 0 };
+                let end = ends.entry((name.clone(), record.partition)).or_insert(none);
+                end.last = end.last.max(record.offset);
+                end.next = end.last + 2;
+            }
+        }
+        let projections = &options.projections;
+        let expected = Expected { streams: &outcome.streams, topics: &topics, projections, ends: &ends };
+        let (applied, all_ahead) = inbox::judge(expected, &self.inbox, &mut findings);
+        for ahead in all_ahead {
+            ahead.report(&mut findings);
+        }
+        for table in system.map_or_else(Vec::new, |system| system.tables()) {
             table.judge(self.rows.get(table.name).expect(table.name).clone(), &mut findings);
         }
-        findings
+        let (not_compared, upcast, stored) = (outcome.not_compared, outcome.upcast, outcome.stored);
+        Judged { findings, not_compared, upcast, stored, applied }
+    }
+}
+
+/// The servers of a test.
+struct Memory<'a> {
+    events: std::slice::Iter<'a, RecordedEvent>,
+    by_place: HashMap<(StreamName, Revision), &'a RecordedEvent>,
+    /// By topic and partition.
+    records: HashMap<(usize, i32), VecDeque<Record>>,
+    schemas: BTreeMap<u32, Arc<Schema>>,
+    end: Option<Position>,
+}
+
+impl<'a> Memory<'a> {
+    #[expect(clippy::expect_used, reason = "a test that made up the wrong thing must fail")]
+    fn new(collected: &'a Collected, topics: &[Topic]) -> Self {
+        let mut records: HashMap<_, VecDeque<_>> = HashMap::new();
+        for (index, topic) in topics.iter().enumerate() {
+            for record in collected.records.get(&topic.name).into_iter().flatten() {
+                records.entry((index, record.partition)).or_default().push_back(record.clone());
+            }
+        }
+        let parsed = |(id, text): (&u32, &String)| (*id, Arc::new(Schema::parse(text).expect("a schema")));
+        Self {
+            events: collected.events.iter(),
+            by_place: collected.events.iter().map(|it| ((it.stream.clone(), it.revision), it)).collect(),
+            records,
+            schemas: collected.schemas.iter().map(parsed).collect(),
+            end: collected.events.iter().map(|event| event.position).max(),
+        }
+    }
+}
+
+impl Sources for Memory<'_> {
+    fn next_event(&mut self) -> Result<Option<RecordedEvent>, CheckError> {
+        Ok(self.events.next().cloned())
+    }
+
+    fn find(
+        &mut self,
+        stream: &StreamName,
+        revision: Revision,
+        _position: Option<u64>,
+    ) -> Result<Option<RecordedEvent>, CheckError> {
+        Ok(self.by_place.get(&(stream.clone(), revision)).map(|event| (*event).clone()))
+    }
+
+    fn next_record(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        _wait: bool,
+    ) -> Result<Option<Record>, CheckError> {
+        Ok(self.records.get_mut(&(topic, partition)).and_then(VecDeque::pop_front))
+    }
+
+    fn schema(&mut self, id: u32) -> Result<Result<Arc<Schema>, String>, CheckError> {
+        Ok(self
+            .schemas
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| format!("its schema id {id} is unknown to the registry")))
+    }
+
+    fn end(&self) -> Option<Position> {
+        self.end
     }
 }

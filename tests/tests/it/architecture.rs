@@ -20,7 +20,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("devstore", &[]),
     ("devstack", &["devstore", "schema"]),
     ("service", &[]),
-    ("aqueduct", &["core", "kafka", "schema", "eventstore", "relay", "projection", "service", "devstore"]),
+    (
+        "aqueduct",
+        &["core", "kafka", "schema", "eventstore", "relay", "projection", "verify", "service", "devstore"],
+    ),
     ("shop", &["aqueduct"]),
     (
         "cli",

@@ -1,4 +1,4 @@
-//! `aqueduct verify`: compares input, store, topics and Postgres.
+//! `aqueduct shop verify`: compares input, store, topics and Postgres.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -292,7 +292,7 @@ fn store_to_topic_two_events_swapped() {
     let (records, first) = record(&mut world, "shop.orders", "0@order-1");
     let second = records.iter().position(|it| it.headers[2].1 == b"1@order-1").unwrap();
     records.swap(first, second);
-    says(&world, Stage::Topics, &["out of order", "0@order-1 stands after 1@order-1"]);
+    says(&world, Stage::Topics, &["out of order", "0@order-1 comes after 1@order-1"]);
 }
 
 #[test]
@@ -309,8 +309,8 @@ fn store_to_topic_a_record_where_it_should_not_be() {
     let cases: [(&str, Change); 8] = [
         ("1 headers have names that are not UTF-8", |it| it.unnamed_headers = 1),
         ("its key belongs to partition", |it| it.partition = (it.partition + 1) % 4),
-        ("is no event of this topic in the store", |it| it.key = Some(b"order-77".to_vec())),
-        ("ce_revision is no number", |it| it.headers.retain(|(name, _)| name != "ce_revision")),
+        ("is not an event of this topic in the store", |it| it.key = Some(b"order-77".to_vec())),
+        ("ce_revision is not a number", |it| it.headers.retain(|(name, _)| name != "ce_revision")),
         ("header ce_previousrevision is none, expected -1", |it| {
             it.headers.retain(|(name, _)| name != "ce_previousrevision");
         }),
@@ -421,7 +421,7 @@ fn topic_to_view_a_partition_not_taken_to_its_end_or_beyond_it() {
     let mut world = world();
     let row = world.inbox.offsets.iter_mut().find(|row| row.projection == "stock").unwrap();
     row.next = row.next.map(|next| next - 1);
-    says(&world, Stage::Inbox, &["missing", "stock shop.inventory[", "the last record stands at"]);
+    says(&world, Stage::Inbox, &["missing", "stock shop.inventory[", "the last record is at"]);
     let row = world.inbox.offsets.iter_mut().find(|row| row.projection == "stock").unwrap();
     // Behind the last record is the marker of its transaction; the one after it is the end.
     row.next = row.next.map(|next| next + 3);

@@ -1,30 +1,31 @@
-//! Committed records of a topic, from the first to the last.
+//! Committed records of the topics, partition by partition.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
 use rdkafka::error::KafkaError as ClientError;
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode;
-use tokio::sync::mpsc;
 
-use crate::topics::Record;
+use crate::lockstep::Record;
 
 /// How long the brokers may be silent before the check gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Records handed over at once.
-const BATCH: usize = 1_000;
+/// How long one poll of a partition waits.
+const POLL: Duration = Duration::from_millis(50);
 
 /// A topic can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {
-    /// The client's own complaint.
+    /// The client's own error.
     #[error("kafka: topic {topic} can't be read; are the brokers reachable?")]
     Client {
         /// The topic.
@@ -36,100 +37,172 @@ pub enum KafkaError {
     /// There is no such topic.
     #[error("kafka: there is no topic {0}; has the relay of its route ever run?")]
     NoTopic(String),
-    /// Nothing came, not even the end of a partition.
-    #[error("kafka: topic {topic}: nothing came for {} s and {open} partitions were not at their end", PATIENCE.as_secs())]
+    /// Nothing came, not even the end of the partition.
+    #[error("kafka: {topic}[{partition}]: no record came for {} s before its end", PATIENCE.as_secs())]
     Silent {
         /// The topic.
         topic: String,
-        /// How many partitions had not been read to their end.
-        open: usize,
+        /// The partition.
+        partition: i32,
     },
 }
 
-/// Reads one topic under read_committed. It belongs to no group and commits nothing.
+/// Reads topics under read_committed. It belongs to no group and commits nothing. All calls block.
 pub(crate) struct Consumer {
-    topic: String,
-    partitions: i32,
-    inner: BaseConsumer,
+    inner: Arc<BaseConsumer>,
+    topics: Vec<Topic>,
+    /// How long to wait behind the end for records that are still to come, in all and without any.
+    patience: Duration,
+    waited: Duration,
+}
+
+struct Topic {
+    name: String,
+    partitions: Vec<Partition>,
+}
+
+/// A partition with a queue of its own, so that the client stops fetching what is not taken.
+struct Partition {
+    queue: PartitionQueue<DefaultConsumerContext>,
+    /// The offset behind the last record when the check began.
+    end: i64,
+    next: i64,
+    /// The client has met the end of what is committed.
+    at_end: bool,
 }
 
 impl Consumer {
-    /// Connects and asks how many partitions the topic has. Blocks.
-    pub(crate) fn connect(
+    /// Connects and fixes the ends of the partitions.
+    pub(crate) fn connect<'a>(
         brokers: &str,
         properties: &BTreeMap<String, String>,
-        topic: &str,
+        topics: impl IntoIterator<Item = &'a String>,
+        patience: Duration,
     ) -> Result<Self, KafkaError> {
-        let failed = |source| KafkaError::Client { topic: topic.to_owned(), source };
-        let mut config = ClientConfig::new();
-        config.set("fetch.wait.max.ms", "10");
-        for (name, value) in properties {
-            config.set(name, value);
-        }
-        // What makes it a check comes last: no property may change it. The group's name is never used, but
-        // without one the client hands out nothing.
-        config
-            .set("bootstrap.servers", brokers)
-            .set("group.id", "aqueduct-verify")
-            .set("isolation.level", "read_committed")
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("allow.auto.create.topics", "false");
-        let inner: BaseConsumer = config.create().map_err(without_value).map_err(failed)?;
-        let metadata = inner.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
-        let partitions = found.map_or(0, |found| found.partitions().len());
-        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
-        if partitions == 0 {
-            return Err(KafkaError::NoTopic(topic.to_owned()));
-        }
-        Ok(Self { topic: topic.to_owned(), partitions, inner })
-    }
-
-    pub(crate) fn partitions(&self) -> i32 {
-        self.partitions
-    }
-
-    /// Sends every record, in the order of offsets within a partition, until each partition was at its end.
-    /// Returns by partition the offset that its next record gets. Blocks: call it on a thread of its own.
-    pub(crate) fn read(self, records: &mpsc::Sender<Vec<Record>>) -> Result<Vec<i64>, KafkaError> {
-        let failed = |source| KafkaError::Client { topic: self.topic.clone(), source };
+        let topics: Vec<&String> = topics.into_iter().collect();
+        let first = topics.first().map_or_else(String::new, |topic| (*topic).clone());
+        let config = config(brokers, properties);
+        let inner: BaseConsumer = config
+            .create()
+            .map_err(|error| KafkaError::Client { topic: first.clone(), source: without_value(error) })?;
+        let mut consumer =
+            Self { inner: Arc::new(inner), topics: Vec::new(), patience, waited: Duration::ZERO };
         let mut assignment = TopicPartitionList::new();
-        for partition in 0..self.partitions {
-            assignment.add_partition_offset(&self.topic, partition, Offset::Beginning).map_err(failed)?;
+        for topic in topics {
+            let failed = |source| KafkaError::Client { topic: topic.clone(), source };
+            let count = consumer.partition_count(topic)?;
+            for partition in 0..count {
+                assignment.add_partition_offset(topic, partition, Offset::Beginning).map_err(failed)?;
+            }
+            let partitions = (0..count).map(|partition| consumer.partition(topic, partition));
+            let partitions = partitions.collect::<Result<_, _>>()?;
+            consumer.topics.push(Topic { name: topic.clone(), partitions });
         }
-        self.inner.assign(&assignment).map_err(failed)?;
-        let mut open: HashSet<i32> = (0..self.partitions).collect();
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut heard = Instant::now();
-        while !open.is_empty() {
-            match self.inner.poll(Duration::from_millis(100)) {
+        // Only now: what comes before a partition has a queue of its own comes in the main queue.
+        consumer.inner.assign(&assignment).map_err(|source| KafkaError::Client { topic: first, source })?;
+        Ok(consumer)
+    }
+
+    fn partition_count(&self, topic: &str) -> Result<i32, KafkaError> {
+        let failed = |source| KafkaError::Client { topic: topic.to_owned(), source };
+        let metadata = self.inner.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+        match found.map_or(0, |found| found.partitions().len()) {
+            0 => Err(KafkaError::NoTopic(topic.to_owned())),
+            count => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+        }
+    }
+
+    fn partition(&self, topic: &str, partition: i32) -> Result<Partition, KafkaError> {
+        let failed = |source| KafkaError::Client { topic: topic.to_owned(), source };
+        let (_, end) = self.inner.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
+        let queue = self.inner.split_partition_queue(topic, partition);
+        let queue = queue.ok_or_else(|| KafkaError::NoTopic(topic.to_owned()))?;
+        Ok(Partition { queue, end, next: 0, at_end: false })
+    }
+
+    /// How many partitions each topic has, in the order given.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = i32> {
+        self.topics.iter().map(|topic| i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX))
+    }
+
+    /// The next record of a partition; none at the end that was fixed, or with `wait` where no record came behind
+    /// it within the patience.
+    pub(crate) fn next(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        wait: bool,
+    ) -> Result<Option<Record>, KafkaError> {
+        let Topic { name, partitions } = &mut self.topics[topic];
+        let Some(queue) = usize::try_from(partition).ok().and_then(|index| partitions.get_mut(index)) else {
+            return Ok(None);
+        };
+        let failed = |source| KafkaError::Client { topic: name.clone(), source };
+        let begun = Instant::now();
+        loop {
+            let is_behind_end = queue.at_end || queue.next >= queue.end;
+            if is_behind_end && !(wait && self.waited < self.patience) {
+                return Ok(None);
+            }
+            match queue.queue.poll(POLL) {
                 Some(Ok(message)) => {
-                    batch.push(record(&message));
-                    heard = Instant::now();
+                    let record = record(&message);
+                    queue.next = record.offset + 1;
+                    queue.at_end = false;
+                    // Only what came while waiting is progress: else each gap of a long history would wait.
+                    if is_behind_end {
+                        self.waited = Duration::ZERO;
+                    }
+                    return Ok(Some(record));
                 }
-                // Transaction markers take offsets: the end is where the client says so, not at the last
-                // record's offset.
-                Some(Err(ClientError::PartitionEOF(partition))) => {
-                    open.remove(&partition);
-                    heard = Instant::now();
-                }
+                Some(Err(ClientError::PartitionEOF(_))) => queue.at_end = true,
                 Some(Err(error)) if is_final(&error) => return Err(failed(error)),
+                Some(Err(_)) | None if is_behind_end => self.waited += POLL,
                 Some(Err(_)) | None => {}
             }
-            if batch.len() >= BATCH || open.is_empty() {
-                // A receiver that has gone has failed by itself and says why.
-                if records.blocking_send(std::mem::take(&mut batch)).is_err() {
-                    return Ok(Vec::new());
-                }
+            // Errors that concern no partition come in the main queue.
+            if let Some(Err(error)) = self.inner.poll(Duration::ZERO)
+                && is_final(&error)
+            {
+                return Err(failed(error));
             }
-            if heard.elapsed() > PATIENCE {
-                return Err(KafkaError::Silent { topic: self.topic.clone(), open: open.len() });
+            if !is_behind_end && begun.elapsed() > PATIENCE {
+                return Err(KafkaError::Silent { topic: name.clone(), partition });
             }
         }
-        let end = |partition| self.inner.fetch_watermarks(&self.topic, partition, PATIENCE);
-        (0..self.partitions).map(|partition| end(partition).map(|(_, high)| high).map_err(failed)).collect()
     }
+
+    /// By topic and partition, the offset that the next record gets now.
+    pub(crate) fn ends(&self) -> Result<BTreeMap<(usize, i32), i64>, KafkaError> {
+        let mut ends = BTreeMap::new();
+        for (index, topic) in self.topics.iter().enumerate() {
+            let failed = |source| KafkaError::Client { topic: topic.name.clone(), source };
+            for (partition, _) in (0..).zip(&topic.partitions) {
+                let watermarks = self.inner.fetch_watermarks(&topic.name, partition, PATIENCE);
+                ends.insert((index, partition), watermarks.map_err(failed)?.1);
+            }
+        }
+        Ok(ends)
+    }
+}
+
+fn config(brokers: &str, properties: &BTreeMap<String, String>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("fetch.wait.max.ms", "10").set("queued.max.messages.kbytes", "1024");
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    // What makes it a check comes last: no property may change it. The group's name is never used, but without
+    // one the client hands out nothing.
+    config
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "aqueduct-verify")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("allow.auto.create.topics", "false");
+    config
 }
 
 /// A property that the client refuses is named without its value, which may be a password.
@@ -143,7 +216,7 @@ fn without_value(error: ClientError) -> ClientError {
     }
 }
 
-/// The client reconnects by itself; it does not cure these.
+/// The client reconnects automatically; that does not cure these.
 fn is_final(error: &ClientError) -> bool {
     matches!(
         error.rdkafka_error_code(),
@@ -196,7 +269,9 @@ mod tests {
     #[test]
     fn a_refused_property_is_named_without_its_value() {
         let properties = BTreeMap::from([("ssl.key.passwrod".to_owned(), "hunter2".to_owned())]);
-        let error = Consumer::connect("127.0.0.1:9", &properties, "shop.orders").err().unwrap();
+        let error = Consumer::connect("127.0.0.1:9", &properties, [&"shop.orders".to_owned()], PATIENCE)
+            .err()
+            .unwrap();
         let text = error.source().unwrap().to_string();
         assert!(text.contains("ssl.key.passwrod") && !text.contains("hunter2"), "{text}");
         assert!(!format!("{error:?}").contains("hunter2"));

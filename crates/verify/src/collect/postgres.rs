@@ -1,5 +1,8 @@
 //! Rows of the inbox and of the read models.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use sqlx::postgres::PgRow;
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
@@ -14,6 +17,23 @@ pub struct DatabaseError {
     source: sqlx::Error,
 }
 
+/// How long a connection may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long an answer may take; the server itself ends the statement before.
+const STATEMENT: Duration = Duration::from_secs(330);
+
+/// A checker that is frozen or cut off must not hold back vacuum or a migration: the server ends its session.
+const SESSION: [(&str, &str); 7] = [
+    ("statement_timeout", "5min"),
+    ("lock_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("application_name", "aqueduct-verify"),
+];
+
 /// A connection that only reads, and sees one state of the database.
 pub(crate) struct Database(PgConnection);
 
@@ -21,7 +41,9 @@ impl Database {
     pub(crate) async fn connect(url: &str) -> Result<Self, DatabaseError> {
         let failed = |source| DatabaseError { what: "the database".to_owned(), source };
         let options: sqlx::postgres::PgConnectOptions = url.parse().map_err(failed)?;
-        let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
+        let options = options.options(SESSION).disable_statement_logging();
+        let connection = tokio::time::timeout(PATIENCE, options.connect()).await;
+        let mut connection = connection.unwrap_or_else(|_| Err(silent())).map_err(failed)?;
         sqlx::raw_sql("begin isolation level repeatable read read only")
             .execute(&mut connection)
             .await
@@ -77,6 +99,30 @@ impl Database {
         Ok(Inbox { streams, offsets, parked })
     }
 
+    /// By projection, which of these topics it has read.
+    pub(crate) async fn projections(
+        &mut self,
+        topics: impl IntoIterator<Item = &String>,
+    ) -> Result<BTreeMap<String, Vec<String>>, DatabaseError> {
+        let what = "aqueduct.offsets";
+        // A database whose tables were never created has no projections.
+        let is_there: Vec<bool> = self
+            .rows("the database", "select to_regclass('aqueduct.offsets') is not null", |row| row.try_get(0))
+            .await?;
+        let mut projections = BTreeMap::new();
+        if is_there != [true] {
+            return Ok(projections);
+        }
+        let rows = self.rows(what, "select distinct projection, topic from aqueduct.offsets", |row| {
+            Ok((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?))
+        });
+        let topics: Vec<&String> = topics.into_iter().collect();
+        for (projection, topic) in rows.await?.into_iter().filter(|(_, topic)| topics.contains(&topic)) {
+            projections.entry(projection).or_insert_with(Vec::new).push(topic);
+        }
+        Ok(projections)
+    }
+
     /// The rows of a read model as text.
     pub(crate) async fn table(&mut self, table: &Table) -> Result<Vec<Cells>, DatabaseError> {
         self.rows(table.name, table.query, |row| (0..row.len()).map(|column| row.try_get(column)).collect())
@@ -95,7 +141,23 @@ impl Database {
         read: impl Fn(&PgRow) -> Result<T, sqlx::Error>,
     ) -> Result<Vec<T>, DatabaseError> {
         let failed = |source| DatabaseError { what: what.to_owned(), source };
-        let rows = sqlx::query(query).fetch_all(&mut self.0).await.map_err(failed)?;
+        let rows = tokio::time::timeout(STATEMENT, sqlx::query(query).fetch_all(&mut self.0)).await;
+        let rows = rows.unwrap_or_else(|_| Err(silent())).map_err(failed)?;
         rows.iter().map(&read).collect::<Result<_, _>>().map_err(failed)
+    }
+}
+
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer in time"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_is_not_there_is_reported() {
+        let error = Database::connect("postgres://127.0.0.1:9/x").await.err().expect("nothing is there");
+        assert!(error.to_string().starts_with("postgres: the database can't be read"), "{error}");
     }
 }

@@ -1,24 +1,45 @@
 //! Writer's schemas from the registry, by id, over plain HTTP.
 
-use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::options::Options;
 use crate::payload::Schema;
 
 /// The registry can't be asked.
 #[derive(Debug, thiserror::Error)]
-#[error("schema registry: {url} can't be read; is it running and reachable?")]
-pub struct RegistryError {
-    url: String,
-    source: reqwest::Error,
+pub enum RegistryError {
+    /// It didn't answer, or with an error.
+    #[error("schema registry: {url} can't be read; is it running and reachable?")]
+    Read {
+        /// What was asked for.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The file of the authority that signed its certificate can't be read.
+    #[error("schema registry: the authority {path} can't be read as PEM")]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
-/// Schemas by id; each is fetched once.
+/// The registry's answers are bounded in time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The schemas of a registry.
 pub(crate) struct Registry {
     client: reqwest::Client,
     url: String,
-    schemas: HashMap<u32, Result<Schema, String>>,
+    /// Name and password.
+    user: Option<(String, Option<String>)>,
 }
 
 #[derive(Deserialize)]
@@ -27,44 +48,41 @@ struct Answer {
 }
 
 impl Registry {
-    pub(crate) fn new(url: &str) -> Self {
-        let url = url.trim_end_matches('/').to_owned();
-        let mut client = reqwest::Client::builder();
+    pub(crate) fn new(options: &Options) -> Result<Self, RegistryError> {
+        let url = options.registry.trim_end_matches('/').to_owned();
+        let mut client = reqwest::Client::builder().timeout(PATIENCE);
+        if let Some(path) = &options.registry_authority {
+            let failed = |source| RegistryError::Authority { path: path.clone(), source };
+            let pem = std::fs::read(path).map_err(failed)?;
+            let certificate = reqwest::Certificate::from_pem(&pem);
+            client =
+                client.add_root_certificate(certificate.map_err(|it| failed(std::io::Error::other(it)))?);
+        }
         if is_on_this_machine(&url) {
             // A proxy set in the environment would look for it on its own machine.
             client = client.no_proxy();
         }
-        // What can't be built so can't be built at all.
-        Self { client: client.build().unwrap_or_default(), url, schemas: HashMap::new() }
+        let failed = |source| RegistryError::Read { url: url.clone(), source };
+        let client = client.build().map_err(failed)?;
+        let user = options.registry_username.clone().map(|name| (name, options.registry_password.clone()));
+        Ok(Self { client, url, user })
     }
 
-    /// Fetches the schema unless it is there. One that the registry doesn't know, or that can't be read, is
-    /// remembered as that.
-    pub(crate) async fn fetch(&mut self, id: u32) -> Result<(), RegistryError> {
-        if self.schemas.contains_key(&id) {
-            return Ok(());
-        }
+    /// Fetches a schema. The inner error says why there is none: the registry doesn't know the id, or what it
+    /// has can't be read.
+    pub(crate) async fn schema(&self, id: u32) -> Result<Result<Schema, String>, RegistryError> {
         let url = format!("{}/schemas/ids/{id}", self.url);
-        let failed = |source| RegistryError { url: url.clone(), source };
-        let response = self.client.get(&url).send().await.map_err(failed)?;
-        let schema = if response.status() == reqwest::StatusCode::NOT_FOUND {
-            Err(format!("its schema id {id} is unknown to the registry"))
-        } else {
-            let answer: Answer = response.error_for_status().map_err(failed)?.json().await.map_err(failed)?;
-            Schema::parse(&answer.schema).map_err(|error| format!("its schema id {id}: {error}"))
-        };
-        self.schemas.insert(id, schema);
-        Ok(())
-    }
-
-    /// A schema that was fetched, or why there is none.
-    pub(crate) fn schema(&self, id: Option<u32>) -> Result<&Schema, &str> {
-        let id = id.ok_or("its value is not in the wire format (0, schema id, Avro)")?;
-        match self.schemas.get(&id) {
-            Some(Ok(schema)) => Ok(schema),
-            Some(Err(text)) => Err(text),
-            None => Err("its schema was not fetched"),
+        let failed = |source| RegistryError::Read { url: url.clone(), source };
+        let mut request = self.client.get(&url);
+        if let Some((name, password)) = &self.user {
+            request = request.basic_auth(name, password.as_ref());
         }
+        let response = request.send().await.map_err(failed)?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(Err(format!("its schema id {id} is unknown to the registry")));
+        }
+        let answer: Answer = response.error_for_status().map_err(failed)?.json().await.map_err(failed)?;
+        Ok(Schema::parse(&answer.schema).map_err(|error| format!("its schema id {id}: {error}")))
     }
 }
 
@@ -112,21 +130,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_schema_is_fetched_once_and_one_that_is_unknown_is_remembered() {
+    async fn a_schema_that_is_unknown_or_unreadable_is_told_from_a_silent_registry() {
         let good = r#"{"schema": "{\"type\": \"record\", \"name\": \"a.B\", \"fields\": []}"}"#;
         let bad = r#"{"schema": "{\"type\": \"nonsense\"}"}"#;
         let url = server(vec![("200 OK", good), ("404 Not Found", "{}"), ("200 OK", bad)]).await;
-        let mut registry = Registry::new(&url);
-        for id in [1, 2, 3, 1, 2, 3] {
-            registry.fetch(id).await.unwrap();
-        }
-        assert_eq!(registry.schema(Some(1)).unwrap().full_name(), "a.B");
-        assert_eq!(registry.schema(Some(2)).unwrap_err(), "its schema id 2 is unknown to the registry");
-        assert!(
-            registry.schema(Some(3)).unwrap_err().starts_with("its schema id 3: schema is not understood")
+        let registry = Registry::new(&Options::new("", "", &url)).unwrap();
+        assert_eq!(registry.schema(1).await.unwrap().unwrap().full_name(), "a.B");
+        assert_eq!(
+            registry.schema(2).await.unwrap().unwrap_err(),
+            "its schema id 2 is unknown to the registry"
         );
-        assert!(registry.schema(None).unwrap_err().starts_with("its value is not in the wire format"));
-        let error = registry.fetch(4).await.unwrap_err().to_string();
+        let unreadable = registry.schema(3).await.unwrap().unwrap_err();
+        assert!(unreadable.starts_with("its schema id 3: schema is not understood"), "{unreadable}");
+        let error = registry.schema(4).await.unwrap_err().to_string();
         assert_eq!(
             error,
             format!("schema registry: {url}schemas/ids/4 can't be read; is it running and reachable?")

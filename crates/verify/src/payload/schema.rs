@@ -24,12 +24,21 @@ pub(super) enum Type {
     Date,
     Timestamp(Unit),
     LocalTimestamp(Unit),
-    Record(Vec<(String, Type)>),
+    Record(Vec<Field>),
     Array(Box<Type>),
     Map(Box<Type>),
     Union(Vec<Type>),
     /// A record that was defined elsewhere in the schema.
     Named(String),
+}
+
+/// A field of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) as_type: Type,
+    /// What a missing value means.
+    pub(super) default: Option<Value>,
 }
 
 /// A schema from the registry can't be used.
@@ -131,7 +140,9 @@ fn read(json: &Value, namespace: &str, named: &mut HashMap<String, Type>) -> Res
                         for field in fields {
                             let name = field.get("name").and_then(Value::as_str);
                             let (name, inner) = name.zip(field.get("type")).ok_or_else(not_understood)?;
-                            read_fields.push((name.to_owned(), read(inner, namespace, named)?));
+                            let as_type = read(inner, namespace, named)?;
+                            let default = field.get("default").cloned();
+                            read_fields.push(Field { name: name.to_owned(), as_type, default });
                         }
                         named.insert(name, Type::Record(read_fields.clone()));
                         Ok(Type::Record(read_fields))

@@ -1,0 +1,8 @@
+//! The comparison of made-up systems of any kind.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails the test")]
+
+mod events_of_others;
+mod inboxes;
+mod planted_faults;
+mod support;
