@@ -23,6 +23,7 @@ mod connections;
 mod execute;
 pub mod metrics;
 mod migrations;
+pub mod prelude;
 pub mod sections;
 mod service;
 

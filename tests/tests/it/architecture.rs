@@ -43,7 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "shop-verify",
         ],
     ),
-    ("tests", &["core", "projection", "cli"]),
+    ("tests", &["aqueduct", "core", "projection", "cli"]),
 ];
 
 /// Crates that do I/O: the domain side must not know them.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not the helpers beside them")]
 
 mod architecture;
+mod bank;
 mod configuration;
 mod dashboard;
 mod demo;

@@ -1,0 +1,59 @@
+//! A bank: one aggregate, one read model, one service. The service reads standard input instead of HTTP requests.
+//! `Booked` is what `bank schemas generate` writes from `schemas/bank/Booked/v1.avsc`.
+use aqueduct::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Booked {
+    account: String,
+    pence: i64,
+}
+domain_event! { enum AccountEvent { Booked } }
+
+struct Book(String, i64);
+impl Command for Book {}
+#[derive(Debug, thiserror::Error)]
+#[error("the account has only {0} pence")]
+struct Overdrawn(i64);
+#[derive(Default)]
+struct Account(i64);
+impl Aggregate for Account {
+    const TYPE: &'static str = "account"; // its streams are account-<id>
+    type Command = Book;
+    type Event = AccountEvent;
+    type Error = Overdrawn;
+    fn handle(&self, Book(account, pence): &Book) -> Result<Vec<AccountEvent>, Overdrawn> {
+        let booked = Booked { account: account.clone(), pence: *pence };
+        if self.0 + pence >= 0 { Ok(vec![booked.into()]) } else { Err(Overdrawn(self.0)) }
+    }
+    fn apply(&mut self, AccountEvent::Booked(event): &AccountEvent) {
+        self.0 += event.pence;
+    }
+}
+
+impl Deltas for Booked {
+    const NAME: &'static str = "balances";
+    const TOPICS: &'static [&'static str] = &["bank.accounts"];
+    const TABLE: &'static str = "bank.balances";
+    const KEY: &'static [&'static str] = &["account"];
+    const SUMS: &'static [&'static str] = &["pence"];
+    type Event = AccountEvent;
+    type Row = Self; // is added to the row of its account
+    fn deltas(AccountEvent::Booked(event): &AccountEvent, _: &Envelope) -> Vec<Self> {
+        vec![event.clone()]
+    }
+}
+
+async fn teller(service: Service) -> Result<(), Failure> {
+    let accounts = service.connections().commands::<Account>()?;
+    while let Some(Ok(line)) = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await? {
+        let (account, pence) = line.split_once(' ').ok_or("a line is: ACCOUNT PENCE")?;
+        let command = Book(account.to_owned(), pence.parse()?);
+        accounts.execute(account, CommandRequest::new(CommandId::random(), command)).await?;
+    }
+    Ok(())
+}
+fn main() -> std::process::ExitCode {
+    let table = "create table bank.balances (account text primary key, pence bigint not null default 0)";
+    App::new("bank").migrations([(1, "balances", table)]).deltas::<Booked>().service("teller", teller).main()
+}
