@@ -50,17 +50,14 @@ enum OfBinary {
     Devstore(devstore::Arguments),
 }
 
-/// What the help of a command shows as an example, after the name of the binary.
-const EXAMPLES: [(&str, &str); 9] = [
-    ("setup", "setup --config staging.toml"),
-    ("relay", "relay --config staging.toml"),
-    ("project", "project --config staging.toml"),
-    ("react", "react --config staging.toml"),
-    ("verify", "verify --strict"),
-    ("schemas", "schemas check"),
-    ("init", "init my-system"),
-    ("completions", "completions bash > ~/.local/share/bash-completion/completions/aqueduct"),
-    ("devstore", "devstore --in-memory"),
+/// What the help of a command shows as its example, where it takes other arguments than the configuration.
+const EXAMPLES: [(&str, &str); 6] = [
+    (" init", "my-system"),
+    (" completions", "bash > completions.bash"),
+    (" devstore", "--in-memory"),
+    (" verify", "--strict"),
+    (" schemas check", ""),
+    (" schemas generate", "--output src/events.rs"),
 ];
 
 impl App {
@@ -94,18 +91,17 @@ impl App {
             .env("AQUEDUCT_CONFIG")
             .global(true)
             .value_parser(clap::value_parser!(PathBuf));
-        let command = OfBinary::augment_subcommands(self.subcommands(self.name));
+        let command = OfBinary::augment_subcommands(self.subcommands());
         with_examples(command.version(env!("CARGO_PKG_VERSION")).arg(config), self.name)
     }
 
-    /// Its commands. `path` is what is typed before them.
-    fn subcommands(&self, path: &str) -> clap::Command {
+    fn subcommands(&self) -> clap::Command {
         let mut command =
             clap::Command::new(self.name).subcommand_required(true).arg_required_else_help(true);
         if !self.about.is_empty() {
             command = command.about(self.about);
         }
-        command = with_examples(Common::augment_subcommands(command), path);
+        command = Common::augment_subcommands(command);
         for own in &self.commands {
             let arguments = (own.arguments)(clap::Command::new(own.name));
             command = if command.find_subcommand(own.name).is_some() {
@@ -115,13 +111,14 @@ impl App {
             };
         }
         for app in &self.apps {
-            command = command.subcommand(app.subcommands(&format!("{path} {}", app.name)));
+            command = command.subcommand(app.subcommands());
         }
         if !self.services.is_empty() {
             let about = "Run a service of the App";
             let mut service = clap::Command::new(SERVICE).about(about).arg_required_else_help(true);
             for (name, _) in &self.services {
-                service = service.subcommand(clap::Command::new(*name));
+                let about = format!("Run the service {name}");
+                service = service.subcommand(clap::Command::new(*name).about(about));
                 if command.find_subcommand(name).is_none() {
                     let about = format!("Short for `service {name}`");
                     command = command.subcommand(clap::Command::new(*name).about(about).hide(true));
@@ -184,14 +181,25 @@ impl App {
     }
 }
 
-fn with_examples(command: clap::Command, path: &str) -> clap::Command {
-    EXAMPLES.iter().fold(command, |command, (name, example)| {
-        if command.find_subcommand(name).is_some() {
-            command.mut_subcommand(*name, |it| it.after_help(format!("Example:\n    {path} {example}")))
-        } else {
-            command
-        }
-    })
+/// Gives each command an example. `path` is what is typed to run it.
+fn with_examples(mut command: clap::Command, path: &str) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    for name in &names {
+        let path = format!("{path} {name}");
+        command = command.mut_subcommand(name, |it| with_examples(it, &path));
+    }
+    if command.get_after_help().is_some() {
+        return command;
+    }
+    let arguments = match names.first() {
+        Some(name) => name,
+        None => EXAMPLES
+            .iter()
+            .find(|(name, _)| path.ends_with(name))
+            .map_or("--config staging.toml", |(_, arguments)| arguments),
+    };
+    let example = format!("Example:\n    {path} {arguments}");
+    command.after_help(example.trim_end().to_owned())
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
@@ -202,4 +210,59 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
         cause = error.source();
     }
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn nothing(_: Service) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn app() -> App {
+        let bank = App::new("bank").about("A bank").service("teller", nothing).service("setup", nothing);
+        App::new("test").about("A test").app(bank)
+    }
+
+    #[track_caller]
+    fn assert_helpful(command: &clap::Command, path: &str) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.starts_with(&format!("Example:\n    {path}")), "{path}: {help}");
+        assert!(command.get_about().is_some(), "{path}");
+        for subcommand in command.get_subcommands() {
+            assert_helpful(subcommand, &format!("{path} {}", subcommand.get_name()));
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_help_with_an_example() {
+        let command = app().arguments();
+        command.clone().debug_assert();
+        assert_helpful(&command, "test");
+    }
+
+    #[test]
+    fn a_service_is_a_command_unless_its_name_is_taken() {
+        let parse = |arguments: &[&str]| app().arguments().try_get_matches_from(arguments);
+        for arguments in [["test", "bank", "teller"], ["test", "bank", "setup"]] {
+            assert!(parse(&arguments).is_ok(), "{arguments:?}");
+        }
+        assert!(parse(&["test", "bank", "service", "setup"]).is_ok());
+        assert!(parse(&["test", "teller"]).is_err());
+        let command = app().arguments();
+        let setup = command.find_subcommand("bank").unwrap().find_subcommand("setup").unwrap();
+        assert!(setup.get_about().unwrap().to_string().starts_with("Publish schemas"));
+    }
+
+    #[test]
+    fn completions_know_the_commands_of_each_app() {
+        let mut script = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut app().arguments(), "test", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        assert!(
+            script.contains("test__subcmd__bank__subcmd__project") || script.contains("test__bank__project"),
+            "{script}"
+        );
+    }
 }

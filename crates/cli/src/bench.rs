@@ -29,8 +29,9 @@ use self::relayed::Surroundings;
 use self::report::{Comparison, Report};
 use crate::Failure;
 
-/// Measures the product beside the least that does the same work, on servers of its own
+/// Measure the product against the least that does the same work, on servers of its own
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n    aqueduct bench relay --rounds 9")]
 pub(crate) struct Arguments {
     /// What to measure [default: everything]
     #[arg(value_enum, value_name = "WHAT")]

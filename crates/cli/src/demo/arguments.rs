@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Runs the whole pipeline on this machine and feeds a real shop's orders through it.
+/// Run the whole pipeline on this machine and feed a real shop's orders through it
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n    aqueduct demo --orders 300 --keep")]
 pub(crate) struct Arguments {
     /// How many orders to feed: a number, or `all`
     #[arg(long, default_value_t = Orders::First(DEFAULT_ORDERS), value_name = "N|all")]
