@@ -139,3 +139,17 @@ impl Service {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Field case 19. The kernel accepts the connection, as for a process that is stopped.
+    #[tokio::test]
+    async fn a_request_to_a_process_that_does_not_answer_times_out() {
+        let frozen = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/metrics", frozen.local_addr().unwrap());
+        let answer = tokio::time::timeout(10 * ANSWER, client().get(url).send()).await;
+        assert!(answer.expect("the client has a time-out").unwrap_err().is_timeout());
+    }
+}

@@ -98,3 +98,19 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stalled_run_names_the_process_that_does_not_answer() {
+        let mut watch = Watch::new();
+        watch.moved = Instant::now().checked_sub(PATIENCE).unwrap();
+        watch.note_silent(Polled::Postgres);
+        let stalled = |watch: &mut Watch| watch.expect_movement(0).unwrap_err().to_string();
+        assert!(stalled(&mut watch).contains("\npostgres: does not answer"), "{}", stalled(&mut watch));
+        watch.answered();
+        assert!(!stalled(&mut watch).contains("postgres"), "{}", stalled(&mut watch));
+    }
+}
