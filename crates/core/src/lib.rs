@@ -52,6 +52,7 @@
 mod aggregate;
 mod bus;
 mod codec;
+mod command;
 mod envelope;
 mod error;
 mod ids;
@@ -66,12 +67,13 @@ pub mod testing;
 pub use aggregate::{Aggregate, DomainEvent};
 pub use bus::{EventBus, HandlerFailure};
 pub use codec::{Codec, CodecError, PlainCodec};
+pub use command::{CommandRequest, CommandResult, ExecuteError};
 pub use envelope::{Metadata, MetadataError, NewEvent, RecordedEvent};
 pub use error::ErrorKind;
 pub use ids::{CommandId, Revision, StreamName};
 pub use memory::MemoryStore;
 pub use position::Position;
-pub use repository::{CommandRequest, CommandResult, ExecuteError, Repository, RepositoryOptions};
+pub use repository::{Repository, RepositoryOptions};
 pub use stored_event::{UnreadableEvent, UnreadableReason};
 #[doc(hidden)]
 pub mod __private {
