@@ -7,7 +7,7 @@ use eventstore::{
 };
 use serde_json::json;
 
-use crate::running::Running;
+use crate::support::Running;
 
 fn client(server: &Running) -> Client {
     Client::new(server.handle.connection_string().parse().unwrap()).unwrap()

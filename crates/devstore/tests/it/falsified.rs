@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     player::play,
     recordings::{connect, load},
-    running::Running,
+    support::Running,
 };
 
 /// A recording with one thing wrong.

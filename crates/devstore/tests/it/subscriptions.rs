@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::{
     player::call::{Protocol, Received},
     recordings::connect,
-    running::Running,
+    support::Running,
     wire::{append, new_ids},
 };
 

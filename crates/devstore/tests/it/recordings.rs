@@ -8,7 +8,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use tonic::transport::Channel;
 
-use crate::{player::play, running::Running};
+use crate::{player::play, support::Running};
 
 /// What the server must answer alike: the measure, and deletions, which others rest on.
 const KINDS: [&[&str]; 2] =

@@ -10,7 +10,7 @@ use tokio::{
 use crate::{
     player::play,
     recordings::connect,
-    running::Running,
+    support::Running,
     wire::{append, new_ids},
 };
 

@@ -7,7 +7,7 @@ mod durability;
 mod falsified;
 mod player;
 mod recordings;
-mod running;
 mod server;
 mod subscriptions;
+mod support;
 mod wire;

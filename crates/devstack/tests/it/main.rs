@@ -8,4 +8,4 @@ mod other_process;
 mod parts;
 mod refusals;
 mod registry;
-mod wire;
+mod support;

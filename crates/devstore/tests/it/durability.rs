@@ -20,7 +20,7 @@ use tonic::transport::Endpoint;
 
 use crate::{
     recordings::connect,
-    running::Running,
+    support::Running,
     wire::{append, new_ids},
 };
 

@@ -1,6 +1,6 @@
 use aqueduct_devstack::{Data, DevStack, Options, Part, PartError, PostgresFrom};
 
-use crate::wire;
+use crate::support;
 
 const SCHEMA: &str = r#"{"type":"record","name":"Made","fields":[{"name":"n","type":"long"}]}"#;
 
@@ -10,26 +10,26 @@ async fn all_parts_serve_and_kept_data_stays() {
     let options = Options { data: Data::Kept(dir.path().join("data")), ..Options::all() };
 
     let stack = DevStack::start(options.clone()).await.unwrap();
-    wire::create_topic(stack.kafka_bootstrap().unwrap(), "kept").await;
-    wire::produce(stack.kafka_bootstrap().unwrap(), "kept", "one");
-    assert_eq!(wire::consume(stack.kafka_bootstrap().unwrap(), "kept", 1), ["one"]);
+    support::create_topic(stack.kafka_bootstrap().unwrap(), "kept").await;
+    support::produce(stack.kafka_bootstrap().unwrap(), "kept", "one");
+    assert_eq!(support::consume(stack.kafka_bootstrap().unwrap(), "kept", 1), ["one"]);
     let database = stack.create_database("kept \"name\"").await.unwrap();
-    wire::execute(&database, "create table t (n text); insert into t values ('one')").await;
-    assert_eq!(wire::query(&database, "select n from t").await, "one");
-    wire::append(stack.event_store_url().unwrap(), "one").await;
-    let other = wire::register(stack.registry_url().unwrap(), "other", "\"string\"").await;
-    let id = wire::register(stack.registry_url().unwrap(), "kept", SCHEMA).await;
+    support::execute(&database, "create table t (n text); insert into t values ('one')").await;
+    assert_eq!(support::query(&database, "select n from t").await, "one");
+    support::append(stack.event_store_url().unwrap(), "one").await;
+    let other = support::register(stack.registry_url().unwrap(), "other", "\"string\"").await;
+    let id = support::register(stack.registry_url().unwrap(), "kept", SCHEMA).await;
     assert_ne!(id, other);
     stack.shutdown().await;
 
     let stack = DevStack::start(options).await.unwrap();
-    wire::produce(stack.kafka_bootstrap().unwrap(), "kept", "two");
-    assert_eq!(wire::consume(stack.kafka_bootstrap().unwrap(), "kept", 2), ["one", "two"]);
+    support::produce(stack.kafka_bootstrap().unwrap(), "kept", "two");
+    assert_eq!(support::consume(stack.kafka_bootstrap().unwrap(), "kept", 2), ["one", "two"]);
     let url = stack.postgres_url().unwrap().replace("/aqueduct?", "/kept%20%22name%22?");
-    assert_eq!(wire::query(&url, "select n from t").await, "one");
-    wire::append(stack.event_store_url().unwrap(), "two").await;
-    assert_eq!(wire::read(stack.event_store_url().unwrap()).await, ["one", "two"]);
-    assert_eq!(wire::register(stack.registry_url().unwrap(), "elsewhere", SCHEMA).await, id);
+    assert_eq!(support::query(&url, "select n from t").await, "one");
+    support::append(stack.event_store_url().unwrap(), "two").await;
+    assert_eq!(support::read(stack.event_store_url().unwrap()).await, ["one", "two"]);
+    assert_eq!(support::register(stack.registry_url().unwrap(), "elsewhere", SCHEMA).await, id);
     stack.shutdown().await;
 }
 
@@ -39,12 +39,12 @@ async fn parts_are_killed_and_come_back_on_the_same_port_with_their_data() {
     let (kafka, postgres) = (stack.kafka().unwrap(), stack.postgres().unwrap());
     let (registry, store) = (stack.registry().unwrap(), stack.event_store().unwrap());
     let bootstrap = stack.kafka_bootstrap().unwrap();
-    wire::create_topic(bootstrap, "faults").await;
-    wire::produce(bootstrap, "faults", "one");
-    wire::execute(stack.postgres_url().unwrap(), "create table t (n text); insert into t values ('one')")
+    support::create_topic(bootstrap, "faults").await;
+    support::produce(bootstrap, "faults", "one");
+    support::execute(stack.postgres_url().unwrap(), "create table t (n text); insert into t values ('one')")
         .await;
-    wire::append(stack.event_store_url().unwrap(), "one").await;
-    let id = wire::register(stack.registry_url().unwrap(), "s", SCHEMA).await;
+    support::append(stack.event_store_url().unwrap(), "one").await;
+    let id = support::register(stack.registry_url().unwrap(), "s", SCHEMA).await;
 
     tokio::join!(kafka.kill(), postgres.kill(), registry.kill(), store.kill());
     assert!(!kafka.is_running().await && !postgres.is_running().await && !registry.is_running().await);
@@ -54,16 +54,16 @@ async fn parts_are_killed_and_come_back_on_the_same_port_with_their_data() {
     }
     tokio::try_join!(kafka.start(), postgres.start(), registry.start(), store.start()).unwrap();
 
-    assert_eq!(wire::consume(bootstrap, "faults", 1), ["one"]);
-    assert_eq!(wire::query(stack.postgres_url().unwrap(), "select n from t").await, "one");
-    assert_eq!(wire::register(stack.registry_url().unwrap(), "s", SCHEMA).await, id);
+    assert_eq!(support::consume(bootstrap, "faults", 1), ["one"]);
+    assert_eq!(support::query(stack.postgres_url().unwrap(), "select n from t").await, "one");
+    assert_eq!(support::register(stack.registry_url().unwrap(), "s", SCHEMA).await, id);
 
-    assert_eq!(wire::read(stack.event_store_url().unwrap()).await, ["one"]);
+    assert_eq!(support::read(stack.event_store_url().unwrap()).await, ["one"]);
 
     tokio::join!(postgres.stop(), registry.stop(), store.stop());
     tokio::try_join!(postgres.start(), registry.start(), store.start()).unwrap();
-    assert_eq!(wire::query(stack.postgres_url().unwrap(), "select n from t").await, "one");
-    assert_eq!(wire::read(stack.event_store_url().unwrap()).await, ["one"]);
+    assert_eq!(support::query(stack.postgres_url().unwrap(), "select n from t").await, "one");
+    assert_eq!(support::read(stack.event_store_url().unwrap()).await, ["one"]);
     let data = stack.data_dir().to_owned();
     drop(stack);
     assert!(!data.exists());
@@ -83,10 +83,10 @@ async fn a_given_part_is_used_and_not_controlled() {
 async fn postgres_through_maven_serves_beside_one_that_is_installed() {
     let options = Options { postgres: Part::start(), postgres_from: PostgresFrom::Maven, ..Options::none() };
     let stack = DevStack::start(options).await.unwrap();
-    let version = wire::query(stack.postgres_url().unwrap(), "show server_version").await;
+    let version = support::query(stack.postgres_url().unwrap(), "show server_version").await;
     assert!(version.starts_with("16."), "{version}");
     for setting in ["show fsync", "show synchronous_commit", "show full_page_writes"] {
-        assert_eq!(wire::query(stack.postgres_url().unwrap(), setting).await, "on", "{setting}");
+        assert_eq!(support::query(stack.postgres_url().unwrap(), setting).await, "on", "{setting}");
     }
     stack.shutdown().await;
 }
@@ -99,7 +99,7 @@ async fn two_at_once_share_an_empty_cache() {
     let (one, two) = tokio::try_join!(DevStack::start(options.clone()), DevStack::start(options)).unwrap();
     assert_ne!(one.postgres_url().unwrap(), two.postgres_url().unwrap());
     for stack in [one, two] {
-        wire::execute(stack.postgres_url().unwrap(), "create table t (n text)").await;
+        support::execute(stack.postgres_url().unwrap(), "create table t (n text)").await;
         stack.shutdown().await;
     }
     let entries = std::fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().file_name());
