@@ -11,4 +11,5 @@ mod kills;
 mod outages;
 mod support;
 mod traces;
+mod upgrade;
 mod watch;

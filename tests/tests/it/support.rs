@@ -66,7 +66,11 @@ impl Pipeline {
     /// Starts the servers and runs `aqueduct shop setup`. `overrides` are configuration keys such as
     /// `RELAY__LINGER_MS`.
     pub(crate) async fn start(overrides: &[(&str, &str)]) -> Self {
-        let stack = DevStack::start(Options::all()).await.unwrap();
+        Self::on(DevStack::start(Options::all()).await.unwrap(), overrides)
+    }
+
+    /// The same on servers that are running, with what is stored on them.
+    pub(crate) fn on(stack: DevStack, overrides: &[(&str, &str)]) -> Self {
         let mut environment: Vec<_> = [
             ("EVENTSTORE__URL", stack.event_store_url().unwrap()),
             ("KAFKA__BROKERS", stack.kafka_bootstrap().unwrap()),

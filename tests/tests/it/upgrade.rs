@@ -1,0 +1,112 @@
+//! What version 0.1 left behind, continued by this version. Attacks promises 1 (nothing is lost), 2 (nothing is
+//! duplicated) and 6 (parked events are kept in order).
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use aqueduct_devstack::{Data, DevStack, Options};
+use flate2::read::GzDecoder;
+use lzma_rust2::XzReader;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::support::{PATIENCE, Pipeline, ROOT, eventually};
+
+/// Customers of the forty orders.
+const CUSTOMERS: i64 = 29;
+/// Events of routed streams, of which two orders have two parked events each.
+const RELAYED: [(&str, usize); 3] = [("shop.users", 29), ("shop.orders", 87), ("shop.inventory", 722)];
+
+fn stored(file: &str) -> PathBuf {
+    Path::new(ROOT).join("tests/data/version-0.1").join(file)
+}
+
+/// The servers with what is stored on them.
+async fn servers(data: &Path) -> DevStack {
+    let archive = std::fs::File::open(stored("servers.tar.xz")).unwrap();
+    tar::Archive::new(XzReader::new(archive, true)).unpack(data).unwrap();
+    let options = Options { data: Data::Kept(data.to_owned()), ..Options::all() };
+    let stack = DevStack::start(options).await.unwrap();
+    let mut dump = String::new();
+    GzDecoder::new(std::fs::File::open(stored("postgres.sql.gz")).unwrap())
+        .read_to_string(&mut dump)
+        .unwrap();
+    let postgres = PgPool::connect(stack.postgres_url().unwrap()).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(dump)).execute(&postgres).await.unwrap();
+    stack
+}
+
+/// `ce_id` of every committed record of a topic.
+fn relayed(brokers: &str, topic: &str) -> Vec<String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "upgrade")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error")
+        .create()
+        .unwrap();
+    let mut all = TopicPartitionList::new();
+    for partition in 0..4 {
+        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    let (mut ids, mut ends) = (Vec::new(), 0);
+    while ends < 4 {
+        match consumer.poll(PATIENCE).expect("a record or the end of a partition") {
+            Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ends += 1,
+            Err(error) => panic!("{error}"),
+            Ok(record) => {
+                let id = record.headers().unwrap().iter().find(|header| header.key == "ce_id").unwrap();
+                ids.push(String::from_utf8(id.value.unwrap().to_vec()).unwrap());
+            }
+        }
+    }
+    ids
+}
+
+async fn count(postgres: &PgPool, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(postgres).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_of_version_0_1_is_continued() {
+    let data = tempfile::tempdir().unwrap();
+    let pipeline = Pipeline::on(servers(data.path()).await, &[]);
+    let users = pipeline.service("users", &["shop", "users"]).await;
+    let relay = pipeline.service("relay", &["relay"]).await;
+    let projections = pipeline.service("projections", &["project"]).await;
+
+    let registered = reqwest::Client::new()
+        .post(format!("{}/users", users.url))
+        .header("idempotency-key", "00000000-0000-4000-8000-000000000003")
+        .json(&json!({"userId": "99999", "country": "France", "registeredAt": "2010-12-04T08:26:00"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(registered.status(), 201, "{}", registered.text().await.unwrap());
+    let postgres = pipeline.postgres().await;
+    eventually("the new customer is in the table", async || {
+        let customers = count(&postgres, "select count(*) from shop.customers").await;
+        (customers == CUSTOMERS + 1).then_some(())
+    })
+    .await;
+
+    for (topic, before) in RELAYED {
+        let ids = relayed(pipeline.stack.kafka_bootstrap().unwrap(), topic);
+        let new = usize::from(topic == "shop.users");
+        assert_eq!(ids.len(), before + new, "{topic}");
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{topic} holds an event twice");
+    }
+    let parked = "select count(*) from aqueduct.parked where projection = 'orders'";
+    assert_eq!(count(&postgres, parked).await, 4);
+    assert_eq!(count(&postgres, "select count(*) from shop.orders").await, 40);
+    for service in [users, relay, projections] {
+        service.stop().await;
+    }
+}
