@@ -80,7 +80,7 @@ async fn a_data_directory_of_version_0_1_is_continued() {
     let pipeline = Pipeline::on(servers(data.path()).await, &[]);
     let users = pipeline.service("users", &["shop", "users"]).await;
     let relay = pipeline.service("relay", &["relay"]).await;
-    let projections = pipeline.service("projections", &["project"]).await;
+    let projections = pipeline.service("projections", &["shop", "project"]).await;
 
     let registered = reqwest::Client::new()
         .post(format!("{}/users", users.url))
