@@ -122,3 +122,10 @@ async fn a_line_of_the_teller_becomes_a_row() {
         assert!(process.wait(PATIENCE).await.unwrap().is_some_and(|status| status.success()));
     }
 }
+
+#[test]
+fn the_readme_shows_the_example() {
+    let example = std::fs::read_to_string(Path::new(ROOT).join("crates/aqueduct/examples/bank.rs")).unwrap();
+    let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    assert!(readme.contains(&format!("```rust,no_run\n{example}```\n")), "copy the example into the README");
+}
