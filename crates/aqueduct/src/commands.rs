@@ -4,6 +4,7 @@ pub(crate) mod completions;
 #[cfg(feature = "dev")]
 mod devstore;
 mod init;
+mod parked;
 mod project;
 mod relay;
 mod schemas;
@@ -36,6 +37,9 @@ enum Common {
     /// Run the reactors: from Kafka to commands
     React,
     Verify(verify::Arguments),
+    /// Work with the parked events of projections and reactors
+    #[command(subcommand)]
+    Parked(parked::ParkedCommand),
     /// Work with the schemas
     #[command(subcommand)]
     Schemas(schemas::SchemasCommand),
@@ -51,11 +55,15 @@ enum OfBinary {
 }
 
 /// What the help of a command shows as its example, where it takes other arguments than the configuration.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 10] = [
     (" init", "my-system"),
     (" completions", "bash > completions.bash"),
     (" devstore", "--in-memory"),
     (" verify", "--strict"),
+    (" parked list", "--projection balances"),
+    (" parked show", "17 --payload"),
+    (" parked replay", "--stream order-42"),
+    (" parked discard", "--stream order-42 --revision 7 --yes"),
     (" schemas check", ""),
     (" schemas generate", "--output src/events.rs"),
 ];
@@ -169,6 +177,7 @@ impl App {
             Ok(Common::Project) => project::project(self, path, &process("project"), connections).await?,
             Ok(Common::React) => project::react(self, path, &process("react"), connections).await?,
             Ok(Common::Verify(arguments)) => return verify::run(&arguments, &connections).await,
+            Ok(Common::Parked(command)) => return parked::run(&command, &connections).await,
             Ok(Common::Schemas(command)) => schemas::run(&command, &connections).await?,
             Err(_) => {
                 let name = if name == SERVICE { of_command.subcommand_name().unwrap_or(name) } else { name };

@@ -2,8 +2,9 @@
 //!
 //! An [`App`] is one system: its events and aggregates, its views, reactors and services. [`App::main`] makes it a
 //! binary with the commands that such a system needs: `init`, `setup`, `relay`, `project`, `react`, `schemas`,
-//! `verify`, `service`, `completions`, and with the feature `dev` also `devstore`. All read one [`Configuration`]; nothing
-//! is connected before it is read, and each command needs only the addresses and secrets that it uses.
+//! `verify`, `parked`, `service`, `completions`, and with the feature `dev` also `devstore`. All read one
+//! [`Configuration`]; nothing is connected before it is read, and each command needs only the addresses and secrets
+//! that it uses.
 //!
 //! | command | needs |
 //! |---|---|
@@ -12,6 +13,7 @@
 //! | `react` | as `project`, and what the reactors ask for |
 //! | `service` | what the service asks of its [`Connections`] |
 //! | `verify` | event store, Kafka, registry; Postgres for the inboxes |
+//! | `parked` | Postgres |
 //! | `setup` | what it creates: Kafka and the registry with routes, Postgres with projections or migrations |
 //!
 //! The parts can be used without an App: they are re-exported here by name.
