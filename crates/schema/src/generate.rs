@@ -113,8 +113,13 @@ fn field_text(layout: &Layout, record: &Record, field: &Field) -> Result<String,
     let place = || format!("field {} of {}", field.name, record.name.full);
     let mut text = doc("    ", field.doc.as_deref(), &field.name);
     let name = snake_case(&field.name);
-    if name != field.name {
-        let _ = writeln!(text, "    #[serde(rename = {:?})]", field.name);
+    let stored = field.stored_names.first().unwrap_or(&field.name);
+    if name != *stored {
+        let _ = writeln!(text, "    #[serde(rename = {stored:?})]");
+    }
+    // Records in Kafka have the name of the schema.
+    if *stored != field.name && !record.has_stored_name(&field.name) {
+        let _ = writeln!(text, "    #[serde(alias = {:?})]", field.name);
     }
     let of = rust_type(layout, &field.shape).ok_or_else(|| GenerateError::Union { place: place() })?;
     let _ = writeln!(text, "    pub {name}: {of},");

@@ -7,6 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::mapping::json::Json;
 use crate::mapping::{number, text};
 
 /// A long: a number up to 2^53, a string beyond.
@@ -45,7 +46,7 @@ macro_rules! plain {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let json = Value::deserialize(deserializer)?;
-                $read(&json).map(Self).map_err(D::Error::custom)
+                $read(&Json::from(&json)).map(Self).map_err(D::Error::custom)
             }
         }
     };

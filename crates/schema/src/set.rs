@@ -9,10 +9,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::layout::types::Layout;
+use crate::layout::types::{Layout, Names};
 use crate::limits::MAX_EVENT_BYTES;
 use crate::mapping::decode;
 use crate::mapping::encode::{Encoded, encode};
+use crate::mapping::json::Json;
+use crate::mapping::json::parse::{BYTE_ORDER_MARK, parse};
 use crate::upcast::UpcastStep;
 
 /// All event types of a folder of schema files. Immutable, cheap to share behind an [`Arc`].
@@ -77,15 +79,44 @@ impl EventSchemas {
 }
 
 /// An event of the latest version.
-pub(crate) struct Latest<'s> {
-    json: Value,
+pub(crate) struct Latest<'s, 'j> {
+    json: Source<'j>,
     pub(crate) encoded: Encoded,
+    /// Fields of the stored event that no schema has and that were left out.
+    pub(crate) dropped_fields: usize,
     layout: &'s Layout,
 }
 
-impl Latest<'_> {
-    fn into_json(self) -> Result<Value, String> {
-        canonical(self.layout, self.json, &self.encoded)
+/// What an event was encoded from.
+enum Source<'j> {
+    /// As it was stored.
+    Stored(Json<'j>),
+    /// Made by a step, with the names of Avro.
+    Upcast(Value),
+}
+
+impl Latest<'_, '_> {
+    /// Whether the event is of the latest version and in canonical form as it is stored.
+    fn is_stored_form(&self, stored: &[u8]) -> bool {
+        let unchanged = matches!(self.json, Source::Stored(_)) && self.encoded.canonical;
+        unchanged && !stored.starts_with(BYTE_ORDER_MARK)
+    }
+
+    /// Canonical JSON with the names of Avro.
+    fn into_avro_names(self) -> Result<Value, String> {
+        match self.json {
+            Source::Stored(json) if self.encoded.canonical && !self.layout.renames => Ok(json.into_value()),
+            Source::Upcast(json) if self.encoded.canonical => Ok(json),
+            _ => canonical(self.layout, &self.encoded, Names::Avro),
+        }
+    }
+
+    /// Canonical JSON with the names of stored JSON.
+    fn into_stored(self) -> Result<Value, String> {
+        match self.json {
+            Source::Upcast(json) if self.encoded.canonical && !self.layout.renames => Ok(json),
+            _ => canonical(self.layout, &self.encoded, Names::Stored),
+        }
     }
 }
 
@@ -105,13 +136,14 @@ impl SchemaSet {
     pub fn check(&self, event_type: &str, version: u32, json: Vec<u8>) -> Result<Bytes, CodecError> {
         let event = self.known(event_type, version)?;
         let known = self.known_version(event, version)?;
-        let fail = |problem: String| refused(event_type, version, problem);
-        let value = parse(&json).map_err(fail)?;
-        let encoded = encode(&known.layout, &value).map_err(|error| fail(error.to_string()))?;
-        if encoded.canonical {
+        let fail = |problem: String| codec_error(event_type, version, problem);
+        let value = parse_event(&json).map_err(fail)?;
+        let encoded =
+            encode(&known.layout, &value, Names::Stored).map_err(|error| fail(error.to_string()))?;
+        if encoded.canonical && !json.starts_with(BYTE_ORDER_MARK) {
             return Ok(json.into());
         }
-        let canonical = canonical(&known.layout, value, &encoded).map_err(fail)?;
+        let canonical = canonical(&known.layout, &encoded, Names::Stored).map_err(fail)?;
         Ok(canonical.to_string().into())
     }
 
@@ -129,37 +161,41 @@ impl SchemaSet {
         avro: &'de [u8],
     ) -> Result<T, CodecError> {
         let known = self.known_version(self.known(event_type, version)?, version)?;
-        let read = decode::read(&known.layout, avro, PhantomData);
-        read.map_err(|error| refused(event_type, version, error.to_string()))
+        let read = decode::read(&known.layout, avro, Names::Stored, PhantomData);
+        read.map_err(|error| codec_error(event_type, version, error.to_string()))
     }
 
     /// Brings an event of any version to the latest one.
-    pub(crate) fn latest(
+    pub(crate) fn latest<'j>(
         &self,
         event_type: &str,
         version: u32,
-        json: &[u8],
-    ) -> Result<Latest<'_>, CodecError> {
+        json: &'j [u8],
+    ) -> Result<Latest<'_, 'j>, CodecError> {
         let event = self.known(event_type, version)?;
         let known = self.known_version(event, version)?;
-        let fail = |problem: String| refused(event_type, version, problem);
-        let parsed = parse(json).map_err(fail)?;
-        let encoded = encode(&known.layout, &parsed).map_err(|error| fail(error.to_string()))?;
-        let mut latest = Latest { json: parsed, encoded, layout: &known.layout };
+        let fail = |problem: String| codec_error(event_type, version, problem);
+        let parsed = parse_event(json).map_err(fail)?;
+        let encoded =
+            encode(&known.layout, &parsed, Names::Stored).map_err(|error| fail(error.to_string()))?;
+        let dropped_fields = encoded.dropped_fields;
+        let mut latest =
+            Latest { json: Source::Stored(parsed), encoded, dropped_fields, layout: &known.layout };
         let mut size = json.len();
         for (next, newer) in (version + 1..).zip(&event.versions[version as usize..]) {
             let fail = |problem: String| fail(format!("upcasting to version {next}: {problem}"));
             let older = latest.layout;
-            let mut value = latest.into_json().map_err(fail)?;
+            let mut value = latest.into_avro_names().map_err(fail)?;
             if let Some(step) = &newer.step {
                 let upcast = step.run(older, &value, size);
                 value = upcast.map_err(|error| fail(error.to_string()))?;
             }
-            let encoded = encode(&newer.layout, &value).map_err(|error| fail(error.to_string()))?;
+            let encoded = encode(&newer.layout, &Json::from(&value), Names::Avro);
+            let encoded = encoded.map_err(|error| fail(error.to_string()))?;
             // A rule may have made it larger.
             size = size.max(encoded.avro.len());
             check_size(size).map_err(fail)?;
-            latest = Latest { json: value, encoded, layout: &newer.layout };
+            latest = Latest { json: Source::Upcast(value), encoded, dropped_fields, layout: &newer.layout };
         }
         Ok(latest)
     }
@@ -168,7 +204,7 @@ impl SchemaSet {
         self.event(event_type).ok_or_else(|| {
             let problem =
                 "there is no schema for this event type; event types are the names of the schema folders";
-            refused(event_type, version, problem.to_owned())
+            codec_error(event_type, version, problem.to_owned())
         })
     }
 
@@ -176,18 +212,18 @@ impl SchemaSet {
         event.version(version).ok_or_else(|| {
             let problem =
                 format!("there is no schema of this version, only of versions 1 to {}", event.latest());
-            refused(&event.event_type, version, problem)
+            codec_error(&event.event_type, version, problem)
         })
     }
 }
 
-pub(crate) fn refused(event_type: &str, version: u32, problem: String) -> CodecError {
+pub(crate) fn codec_error(event_type: &str, version: u32, problem: String) -> CodecError {
     CodecError { event_type: event_type.to_owned(), version, problem, source: None }
 }
 
-fn parse(json: &[u8]) -> Result<Value, String> {
+fn parse_event(json: &[u8]) -> Result<Json<'_>, String> {
     check_size(json.len())?;
-    serde_json::from_slice(json).map_err(|error| format!("not JSON: {error}"))
+    parse(json).map_err(|error| format!("not JSON: {error}"))
 }
 
 fn check_size(bytes: usize) -> Result<(), String> {
@@ -198,12 +234,8 @@ fn check_size(bytes: usize) -> Result<(), String> {
     }
 }
 
-fn canonical(layout: &Layout, json: Value, encoded: &Encoded) -> Result<Value, String> {
-    if encoded.canonical {
-        Ok(json)
-    } else {
-        decode::decode(layout, &encoded.avro).map_err(|error| error.to_string())
-    }
+fn canonical(layout: &Layout, encoded: &Encoded, names: Names) -> Result<Value, String> {
+    decode::decode(layout, &encoded.avro, names).map_err(|error| error.to_string())
 }
 
 impl aqueduct_core::Codec for SchemaSet {
@@ -213,29 +245,12 @@ impl aqueduct_core::Codec for SchemaSet {
     }
 
     fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
-        let event = self.known(event_type, version)?;
-        let known = self.known_version(event, version)?;
-        // What was checked when it was stored needs no second look, unless it may lack fields that a reader
-        // of the latest version counts on.
-        if version == event.latest() && !known.layout.has_defaults {
+        // Whoever wrote the event may not have checked it against the schema, so it is checked here.
+        let latest = self.latest(event_type, version, stored)?;
+        if latest.is_stored_form(stored) {
             return Ok(stored.clone());
         }
-        let json = self.latest(event_type, version, stored)?.into_json();
-        Ok(json.map_err(|problem| refused(event_type, version, problem))?.to_string().into())
-    }
-
-    fn read_foreign(
-        &self,
-        event_type: &str,
-        version: Option<u32>,
-        stored: &Bytes,
-    ) -> Result<Bytes, CodecError> {
-        let version = match version {
-            Some(version) => version,
-            None => self.known(event_type, 0)?.latest(),
-        };
-        // Nobody checked it: also what is of the latest version may need its defaults and its canonical form.
-        let json = self.latest(event_type, version, stored)?.into_json();
-        Ok(json.map_err(|problem| refused(event_type, version, problem))?.to_string().into())
+        let json = latest.into_stored();
+        Ok(json.map_err(|problem| codec_error(event_type, version, problem))?.to_string().into())
     }
 }

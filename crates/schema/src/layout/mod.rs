@@ -1,6 +1,6 @@
 //! What a schema says about JSON and bytes, in the form that encoding, decoding and upcasting walk.
 
 pub(crate) mod invalid;
-pub(crate) mod json_forms;
+pub(crate) mod json_kind;
 pub(crate) mod shape;
 pub(crate) mod types;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use crate::layout::json_forms::JsonForms;
+use crate::layout::json_kind::JsonKind;
 use crate::layout::types::TypeName;
 
 /// One type.
@@ -47,17 +45,33 @@ pub(crate) struct Enum {
     pub(crate) default: Option<String>,
 }
 
-/// Branches whose JSON forms don't overlap.
+/// Branches that are written as JSON values of different kinds.
 #[derive(Debug, Clone)]
 pub(crate) struct Union {
     pub(crate) branches: Vec<Shape>,
 }
 
 impl Union {
-    /// The branch that a value in the plain mapping belongs to.
-    pub(crate) fn branch_of(&self, json: &Value) -> Option<usize> {
-        let form = JsonForms::of(json);
-        self.branches.iter().position(|branch| branch.json_forms().overlaps(form))
+    /// Whether there are several branches besides null, so that each takes only its own kind of JSON value.
+    pub(crate) fn has_several_kinds(&self) -> bool {
+        self.branches.iter().filter(|branch| !matches!(branch, Shape::Null)).count() > 1
+    }
+
+    /// The branch for a JSON value of a kind. `special` says whether it is the text of a value that JSON numbers
+    /// cannot express, `"NaN"` for example.
+    pub(crate) fn branch_of(&self, kind: JsonKind, special: bool) -> Option<usize> {
+        let find = |test: &dyn Fn(&Shape) -> bool| self.branches.iter().position(test);
+        if kind == JsonKind::Null {
+            return find(&|branch| matches!(branch, Shape::Null));
+        }
+        if !self.has_several_kinds() {
+            return find(&|branch| !matches!(branch, Shape::Null));
+        }
+        let own = find(&|branch| branch.kind() == Some(kind));
+        own.or_else(|| {
+            let numbers = find(&|branch| matches!(branch, Shape::Float | Shape::Double));
+            numbers.filter(|_| special)
+        })
     }
 }
 
@@ -102,31 +116,40 @@ impl TimeUnit {
 }
 
 impl Shape {
-    /// The forms its values can have in the plain mapping.
-    pub(crate) fn json_forms(&self) -> JsonForms {
-        match self {
-            Self::Null => JsonForms::NULL,
-            Self::Boolean => JsonForms::BOOLEAN,
-            Self::Int => JsonForms::NUMBER,
-            // Beyond 2^53, NaN and the infinities, and every decimal: strings.
-            Self::Long | Self::Float | Self::Double | Self::Decimal(_) => {
-                JsonForms::NUMBER.and(JsonForms::STRING)
-            }
+    /// The kind of JSON value that it is written as; `None` for a union. A long beyond 2^53 and what JSON numbers
+    /// cannot express are written as strings where that leaves no doubt.
+    pub(crate) fn kind(&self) -> Option<JsonKind> {
+        Some(match self {
+            Self::Null => JsonKind::Null,
+            Self::Boolean => JsonKind::Boolean,
+            Self::Int | Self::Long | Self::Float | Self::Double => JsonKind::Number,
             Self::Bytes
             | Self::String
             | Self::Fixed(_)
             | Self::Enum(_)
+            | Self::Decimal(_)
             | Self::Uuid(_)
             | Self::Date
             | Self::TimeOfDay(_)
             | Self::Timestamp(_)
-            | Self::LocalTimestamp(_) => JsonForms::STRING,
-            Self::Array(_) => JsonForms::ARRAY,
-            Self::Map(_) | Self::Record(_) => JsonForms::OBJECT,
-            Self::Union(union) => {
-                union.branches.iter().fold(JsonForms::NONE, |forms, branch| forms.and(branch.json_forms()))
-            }
+            | Self::LocalTimestamp(_) => JsonKind::String,
+            Self::Array(_) => JsonKind::Array,
+            Self::Map(_) | Self::Record(_) => JsonKind::Object,
+            Self::Union(_) => return None,
+        })
+    }
+
+    /// Whether any text fits it.
+    pub(crate) fn is_text(&self) -> bool {
+        match self {
+            Self::String => true,
+            Self::Union(union) => union.branches.iter().any(Self::is_text),
+            _ => false,
         }
+    }
+
+    pub(crate) fn is_map_of_string(&self) -> bool {
+        matches!(self, Self::Map(values) if matches!(**values, Self::String))
     }
 
     /// What to call it in an error.

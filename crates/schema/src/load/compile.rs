@@ -7,12 +7,13 @@ use apache_avro::schema::{
     Alias, DecimalSchema, EnumSchema, FixedSchema, InnerDecimalSchema, Name, RecordSchema, Schema,
     UnionSchema, UuidSchema,
 };
-use serde_json::Value;
 
 use crate::layout::invalid::InvalidSchema;
+use crate::layout::json_kind::JsonKind;
 use crate::layout::shape::{DecimalType, Enum, Fixed, Shape, TimeUnit, Union, UuidForm};
-use crate::layout::types::{Field, Layout, Record, TypeName};
+use crate::layout::types::{Field, Layout, Record, TypeName, UnknownFields};
 use crate::limits::MAX_EVENT_BYTES;
+use crate::load::attributes;
 use crate::load::defaults::{self, RawDefault};
 use crate::mapping::decimal::MAX_PRECISION;
 
@@ -21,13 +22,18 @@ pub(crate) fn compile(schema: &Schema) -> Result<Layout, InvalidSchema> {
     let Schema::Record(event) = schema else {
         return Err(InvalidSchema::new("the schema", "is not a record: an event must be one"));
     };
-    let mut compiler = Compiler { records: Vec::new(), named: HashMap::new(), defaults: Vec::new() };
+    let mut compiler = Compiler {
+        records: Vec::new(),
+        named: HashMap::new(),
+        defaults: Vec::new(),
+        unknown_fields: UnknownFields::Error,
+    };
     compiler.record(event, None)?;
     let defaults = compiler.defaults;
     let mut layout = Layout {
         full_name: event.name.fullname(None).into(),
+        renames: compiler.records.iter().flat_map(|record| &record.fields).any(is_renamed),
         records: compiler.records,
-        has_defaults: !defaults.is_empty(),
     };
     // Only now, since a default may be of a record type that is defined further down.
     for default in &defaults {
@@ -42,6 +48,12 @@ struct Compiler {
     /// Types by full name, for references.
     named: HashMap<String, Shape>,
     defaults: Vec<RawDefault>,
+    /// What the enclosing record does with unknown fields.
+    unknown_fields: UnknownFields,
+}
+
+fn is_renamed(field: &Field) -> bool {
+    field.stored_names.as_slice() != std::slice::from_ref(&field.name)
 }
 
 impl Compiler {
@@ -50,29 +62,40 @@ impl Compiler {
         let index = self.records.len();
         self.named.insert(name.full.clone(), Shape::Record(index));
         let inner = name.full.rsplit_once('.').map(|(namespace, _)| namespace.to_owned());
+        let place = format!("record {}", name.full);
+        let unknown_fields = attributes::unknown_fields(schema, self.unknown_fields, &place)?;
+        let enclosing = std::mem::replace(&mut self.unknown_fields, unknown_fields);
         // In its place before its fields are compiled, since they may refer to it.
-        self.records.push(Record { name, doc: schema.doc.clone(), fields: Vec::new() });
+        let (doc, by_stored_name) = (schema.doc.clone(), HashMap::new());
+        self.records.push(Record { name, doc, fields: Vec::new(), unknown_fields, by_stored_name });
         let mut fields = Vec::with_capacity(schema.fields.len());
+        let mut keepers = Vec::new();
         for (position, field) in schema.fields.iter().enumerate() {
             let place = format!("field {} of {}", field.name, self.records[index].name.full);
-            let rule = match field.custom_attributes.get("upcast") {
-                None => None,
-                Some(Value::String(rule)) => Some(rule.clone()),
-                Some(_) => return Err(InvalidSchema::new(&place, "its upcast rule must be a string")),
-            };
+            let shape = self.shape(&field.schema, inner.as_deref(), &place)?;
+            let keeps_unknown = attributes::keeps_unknown(field, &shape, &place)?;
+            if keeps_unknown {
+                keepers.push(position);
+            }
             fields.push(Field {
                 name: field.name.clone(),
                 doc: field.doc.clone(),
                 aliases: field.aliases.clone(),
-                shape: self.shape(&field.schema, inner.as_deref(), &place)?,
+                stored_names: attributes::stored_names(field, &place)?,
+                keeps_unknown,
+                shape,
                 default: None,
-                rule,
+                rule: attributes::rule(field, &place)?,
             });
             if let Some(json) = &field.default {
                 self.defaults.push(RawDefault { record: index, field: position, json: json.clone() });
             }
         }
-        self.records[index].fields = fields;
+        self.unknown_fields = enclosing;
+        let record = &mut self.records[index];
+        record.by_stored_name = attributes::fields_by_stored_name(&fields, &record.name.full)?;
+        record.fields = fields;
+        attributes::check_keeper(record, &keepers)?;
         Ok(index)
     }
 
@@ -133,15 +156,8 @@ impl Compiler {
         let mut branches: Vec<Shape> = Vec::new();
         for variant in union.variants() {
             let branch = self.shape(variant, namespace, place)?;
-            let twin = branches.iter().find(|other| other.json_forms().overlaps(branch.json_forms()));
-            if let Some(twin) = twin {
-                let problem = format!(
-                    "the union's branches {} and {} can't be told apart in plain JSON; wrap one in a record, \
-                     or make two fields of them",
-                    twin.describe(),
-                    branch.describe(),
-                );
-                return Err(InvalidSchema::new(place, problem));
+            if let Some(twin) = branches.iter().find(|other| other.kind() == branch.kind()) {
+                return Err(InvalidSchema::new(place, indistinct(twin, &branch)));
             }
             branches.push(branch);
         }
@@ -208,6 +224,19 @@ impl Compiler {
         self.named.insert(name.fullname(namespace), shape.clone());
         shape
     }
+}
+
+/// What is wrong with two branches of a union that are written as JSON values of one kind.
+fn indistinct(one: &Shape, other: &Shape) -> String {
+    let kind = one.kind().map_or("the same", JsonKind::name);
+    let decimal = |shape: &&Shape| matches!(shape, Shape::Decimal(_));
+    let hint = if [one, other].iter().any(decimal) { " (a decimal is always a string there)" } else { "" };
+    format!(
+        "the union's branches {} and {} are both {kind} in JSON{hint}: wrap one in a record, or make two fields of \
+         them",
+        one.describe(),
+        other.describe(),
+    )
 }
 
 fn type_name(name: &Name, aliases: Option<&[Alias]>, namespace: Option<&str>) -> TypeName {

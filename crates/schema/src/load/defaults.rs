@@ -7,6 +7,7 @@ use crate::layout::shape::Shape;
 use crate::layout::types::{DefaultValue, Layout};
 use crate::mapping::decode;
 use crate::mapping::encode;
+use crate::mapping::json::Json;
 use crate::mapping::mismatch::Mismatch;
 use crate::mapping::{number, text, time};
 
@@ -21,7 +22,7 @@ pub(crate) fn compile(layout: &Layout, default: &RawDefault) -> Result<DefaultVa
     let record = &layout.records[default.record];
     let field = &record.fields[default.field];
     let compiled = plain(layout, &field.shape, &default.json).and_then(|json| {
-        let avro = encode::encode_part(layout, &field.shape, &json)?;
+        let avro = encode::encode_part(layout, &field.shape, &Json::from(&json))?;
         Ok(DefaultValue { json: decode::decode_part(layout, &field.shape, &avro)?, avro })
     });
     compiled.map_err(|mismatch| {
@@ -38,23 +39,28 @@ fn plain(layout: &Layout, shape: &Shape, json: &Value) -> Result<Value, Mismatch
             let bytes = latin_1(json)?;
             decode::decimal(&bytes, decimal).map(Value::from)
         }
-        Shape::Date => time::date_text(number::int(json)?).map(Value::from),
-        Shape::TimeOfDay(unit) => time::time_of_day_text(number::long(json)?, *unit).map(Value::from),
-        Shape::Timestamp(unit) => time::timestamp_text(number::long(json)?, *unit).map(Value::from),
+        Shape::Date => time::date_text(number::int(&Json::from(json))?).map(Value::from),
+        Shape::TimeOfDay(unit) => {
+            time::time_of_day_text(number::long(&Json::from(json))?, *unit).map(Value::from)
+        }
+        Shape::Timestamp(unit) => {
+            time::timestamp_text(number::long(&Json::from(json))?, *unit).map(Value::from)
+        }
         Shape::LocalTimestamp(unit) => {
-            time::local_timestamp_text(number::long(json)?, *unit).map(Value::from)
+            time::local_timestamp_text(number::long(&Json::from(json))?, *unit).map(Value::from)
         }
         Shape::Array(items) => {
-            let array = json.as_array().ok_or_else(|| Mismatch::expected("an array", json))?;
+            let array = json.as_array().ok_or_else(|| Mismatch::expected("an array", &Json::from(json)))?;
             array.iter().map(|item| plain(layout, items, item)).collect()
         }
         Shape::Map(values) => {
-            let map = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
+            let map = json.as_object().ok_or_else(|| Mismatch::expected("an object", &Json::from(json)))?;
             let entries = map.iter().map(|(key, value)| Ok((key.clone(), plain(layout, values, value)?)));
             Ok(Value::Object(entries.collect::<Result<Map<_, _>, Mismatch>>()?))
         }
         Shape::Record(index) => {
-            let object = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
+            let object =
+                json.as_object().ok_or_else(|| Mismatch::expected("an object", &Json::from(json)))?;
             let mut converted = object.clone();
             for field in &layout.records[*index].fields {
                 if let Some(value) = converted.get_mut(&field.name) {
@@ -66,7 +72,7 @@ fn plain(layout: &Layout, shape: &Shape, json: &Value) -> Result<Value, Mismatch
         Shape::Union(union) => {
             let fits = |branch: &Shape| {
                 let json = plain(layout, branch, json).ok()?;
-                encode::encode_part(layout, branch, &json).ok().map(|_| json)
+                encode::encode_part(layout, branch, &Json::from(&json)).ok().map(|_| json)
             };
             let mut fitting = union.branches.iter().filter_map(fits);
             fitting.next().ok_or_else(|| Mismatch::new("no branch of the union takes it"))
@@ -76,7 +82,9 @@ fn plain(layout: &Layout, shape: &Shape, json: &Value) -> Result<Value, Mismatch
 }
 
 fn latin_1(json: &Value) -> Result<Vec<u8>, Mismatch> {
-    let text = text::text(json, "a string with one character per byte")?;
+    let text = json
+        .as_str()
+        .ok_or_else(|| Mismatch::expected("a string with one character per byte", &Json::from(json)))?;
     let bytes = text.chars().map(|character| u8::try_from(u32::from(character)));
     bytes.collect::<Result<_, _>>().map_err(|_| Mismatch::new("a character beyond U+00FF is not a byte"))
 }

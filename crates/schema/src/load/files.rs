@@ -13,7 +13,7 @@ use crate::layout::invalid::InvalidSchema;
 use crate::layout::types::Layout;
 use crate::limits::MAX_AVRO_ALLOCATION;
 use crate::load::compile::compile;
-use crate::load::logical;
+use crate::load::{attributes, logical};
 use crate::set::{EventSchemas, SchemaSet, Version};
 use crate::upcast::{UpcastStep, environment};
 
@@ -110,10 +110,12 @@ fn load_version(
     let text = fs::read_to_string(file).map_err(|error| LoadError::caused(file, "can't be read", error))?;
     let mut json: Value = serde_json::from_str(&text)
         .map_err(|error| LoadError::caused(file, format!("not JSON: {error}"), error))?;
-    logical::check(&json).map_err(|refusal| LoadError::new(file, refusal.to_string()))?;
+    logical::check(&json)
+        .and_then(|()| attributes::check_places(&json))
+        .map_err(|invalid| LoadError::new(file, invalid.to_string()))?;
     let schema = Schema::parse(&json)
         .map_err(|error| LoadError::caused(file, format!("not an Avro schema: {error}"), error))?;
-    let layout = compile(&schema).map_err(|refusal| LoadError::new(file, refusal.to_string()))?;
+    let layout = compile(&schema).map_err(|invalid| LoadError::new(file, invalid.to_string()))?;
     let name = layout.event().name.simple();
     if name != event_type {
         return Err(LoadError::new(
@@ -125,8 +127,8 @@ fn load_version(
         Some(before) => Some(UpcastStep::new(env, &before.layout, &layout)),
         None => first_version(&layout).map(Err),
     };
-    let step = step.transpose().map_err(|refusal| LoadError::new(file, refusal.to_string()))?;
-    strip_rules(&mut json);
+    let step = step.transpose().map_err(|invalid| LoadError::new(file, invalid.to_string()))?;
+    attributes::strip(&mut json);
     Ok(Version { layout, schema: json.to_string().into(), step })
 }
 
@@ -177,26 +179,6 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, LoadError> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Takes the rules out of every record's fields: they are the product's own, no consumer needs them.
-fn strip_rules(json: &mut Value) {
-    match json {
-        Value::Array(items) => items.iter_mut().for_each(strip_rules),
-        Value::Object(object) => {
-            if let Some(Value::Array(fields)) = object.get_mut("fields") {
-                for field in fields.iter_mut().filter_map(Value::as_object_mut) {
-                    field.remove("upcast");
-                }
-            }
-            // A default is data, whatever its keys are called.
-            for (key, value) in object.iter_mut().filter(|(key, _)| *key != "default") {
-                let _ = key;
-                strip_rules(value);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// The Avro crate takes its limit once per process; whoever set one before has the say.

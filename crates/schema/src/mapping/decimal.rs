@@ -57,6 +57,46 @@ impl Decimal {
         Ok(Self { unscaled: if negative { -unscaled } else { unscaled }, scale })
     }
 
+    /// Like [`parse`](Self::parse), but with an exponent or without: `1E-07`.
+    pub(crate) fn parse_number(text: &str) -> Result<Self, DecimalError> {
+        let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return Self::parse(text) };
+        let not_a_decimal = || DecimalError::NotADecimal(text.chars().take(64).collect());
+        let mantissa = Self::parse(mantissa).map_err(|error| match error {
+            DecimalError::NotADecimal(_) => not_a_decimal(),
+            error => error,
+        })?;
+        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(not_a_decimal());
+        }
+        if mantissa.unscaled == 0 {
+            return Ok(Self { unscaled: 0, scale: 0 });
+        }
+        // An exponent that is no 32-bit number is far outside of any decimal.
+        let outside = if exponent.starts_with('-') {
+            DecimalError::TooLong(MAX_SCALE)
+        } else {
+            DecimalError::TooLarge(MAX_PRECISION)
+        };
+        let exponent: i32 = exponent.parse().map_err(|_| outside.clone())?;
+        mantissa.shift(exponent).ok_or(outside)
+    }
+
+    /// Times 10 to the power of `exponent`; `None` beyond what a decimal can hold.
+    fn shift(self, exponent: i32) -> Option<Self> {
+        let mut scale = i64::from(self.scale) - i64::from(exponent);
+        let mut unscaled = self.unscaled;
+        while scale > i64::from(MAX_SCALE) && unscaled % 10 == 0 {
+            unscaled /= 10;
+            scale -= 1;
+        }
+        if let Ok(scale) = u32::try_from(scale) {
+            return (scale <= MAX_SCALE).then_some(Self { unscaled, scale });
+        }
+        let factor = 10_i128.checked_pow(u32::try_from(-scale).ok()?)?;
+        Some(Self { unscaled: unscaled.checked_mul(factor)?, scale: 0 })
+    }
+
     /// The same number with exactly `scale` decimals.
     pub(crate) fn rescale(self, scale: u32) -> Result<Self, DecimalError> {
         let too_large = DecimalError::TooLarge(MAX_PRECISION);

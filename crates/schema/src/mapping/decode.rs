@@ -13,7 +13,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
 use crate::layout::shape::{DecimalType, Shape, UuidForm};
-use crate::layout::types::{Field, Layout};
+use crate::layout::types::{Field, Layout, Names};
 use crate::limits::{MAX_DEPTH, MAX_VALUES};
 use crate::mapping::decimal::Decimal;
 use crate::mapping::input::Input;
@@ -25,29 +25,31 @@ use crate::mapping::{number, text, time};
 pub(crate) fn read<'de, S: DeserializeSeed<'de>>(
     layout: &Layout,
     avro: &'de [u8],
+    names: Names,
     seed: S,
 ) -> Result<S::Value, Mismatch> {
-    read_part(layout, &Shape::Record(Layout::EVENT), avro, seed)
+    read_part(layout, &Shape::Record(Layout::EVENT), avro, names, seed)
 }
 
 /// An event as plain JSON in its canonical form.
-pub(crate) fn decode(layout: &Layout, avro: &[u8]) -> Result<Value, Mismatch> {
-    read(layout, avro, PhantomData)
+pub(crate) fn decode(layout: &Layout, avro: &[u8], names: Names) -> Result<Value, Mismatch> {
+    read(layout, avro, names, PhantomData)
 }
 
-/// A value of a type within `layout` as plain JSON.
+/// A value of a type within `layout` as plain JSON, with the names that fields have in Avro.
 pub(crate) fn decode_part(layout: &Layout, shape: &Shape, avro: &[u8]) -> Result<Value, Mismatch> {
-    read_part(layout, shape, avro, PhantomData)
+    read_part(layout, shape, avro, Names::Avro, PhantomData)
 }
 
 fn read_part<'de, S: DeserializeSeed<'de>>(
     layout: &Layout,
     shape: &Shape,
     avro: &'de [u8],
+    names: Names,
     seed: S,
 ) -> Result<S::Value, Mismatch> {
-    let mut walk = Walk { layout, input: Input::new(avro), values: 0, open: 0 };
-    let value = seed.deserialize(Part { walk: &mut walk, shape, depth: 0 })?;
+    let mut walk = Walk { layout, names, input: Input::new(avro), values: 0, open: 0 };
+    let value = seed.deserialize(Part { walk: &mut walk, shape, several_kinds: false, depth: 0 })?;
     if walk.open > 0 {
         return Err(Mismatch::new(
             "the reader continued after an error within a list or a record".to_owned(),
@@ -59,6 +61,7 @@ fn read_part<'de, S: DeserializeSeed<'de>>(
 
 struct Walk<'l, 'de> {
     layout: &'l Layout,
+    names: Names,
     input: Input<'de>,
     values: usize,
     /// Arrays, maps and records that were begun and not read to their ends. Where a reader gave one up, the meaning
@@ -70,6 +73,8 @@ struct Walk<'l, 'de> {
 struct Part<'w, 'l, 'de> {
     walk: &'w mut Walk<'l, 'de>,
     shape: &'l Shape,
+    /// Whether it is in a union of several kinds, where a long is always a number.
+    several_kinds: bool,
     depth: usize,
 }
 
@@ -91,6 +96,7 @@ impl<'l, 'de> Part<'_, 'l, 'de> {
         let Shape::Union(union) = self.shape else { return Ok(self) };
         self.enter()?;
         let index = self.walk.input.length()?;
+        self.several_kinds = union.has_several_kinds();
         let branch = union.branches.get(index);
         self.shape = branch.ok_or_else(|| Mismatch::new(format!("the union has no branch {index}")))?;
         Ok(self)
@@ -126,7 +132,7 @@ impl<'de> Deserializer<'de> for Part<'_, '_, 'de> {
             Shape::Boolean => visitor.visit_bool(input.boolean()?),
             Shape::Int => visit_number(visitor, input.int()?.into()),
             Shape::Long => match input.long()? {
-                number if number::is_safe(number) => visit_number(visitor, number),
+                number if number::is_safe(number) || part.several_kinds => visit_number(visitor, number),
                 number => visitor.visit_string(number.to_string()),
             },
             Shape::Float => visit_double(visitor, number::widened(f32::from_le_bytes(input.array()?))),
@@ -258,7 +264,7 @@ impl<'w, 'l, 'de> Items<'w, 'l, 'de> {
     }
 
     fn read<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
-        let part = Part { walk: &mut *self.walk, shape: self.shape, depth: self.depth };
+        let part = Part { walk: &mut *self.walk, shape: self.shape, several_kinds: false, depth: self.depth };
         let value = seed.deserialize(part)?;
         self.count += 1;
         self.block = self
@@ -322,7 +328,7 @@ struct Fields<'w, 'l, 'de> {
     depth: usize,
 }
 
-impl<'de> MapAccess<'de> for &mut Fields<'_, '_, 'de> {
+impl<'l, 'de> MapAccess<'de> for &mut Fields<'_, 'l, 'de> {
     type Error = Mismatch;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
@@ -330,14 +336,18 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, '_, 'de> {
             return Err(Mismatch::new("a name was read before the value of the one before".to_owned()));
         }
         self.field = self.fields.next();
-        self.field.map(|field| seed.deserialize(MapKey(&field.name))).transpose()
+        let names = self.walk.names;
+        // A field has at least one name.
+        let name = |field: &'l Field| field.names(names).first().map_or(field.name.as_str(), String::as_str);
+        self.field.map(|field| seed.deserialize(MapKey(name(field)))).transpose()
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
         let Some(field) = self.field.take() else {
             return Err(Mismatch::new("a value was read before its name"));
         };
-        let part = Part { walk: &mut *self.walk, shape: &field.shape, depth: self.depth };
+        let part =
+            Part { walk: &mut *self.walk, shape: &field.shape, several_kinds: false, depth: self.depth };
         seed.deserialize(part).map_err(|mismatch| mismatch.in_field(&field.name))
     }
 

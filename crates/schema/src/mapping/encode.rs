@@ -1,10 +1,9 @@
 //! Plain JSON to Avro bytes, in one walk over value and schema.
 
-use serde_json::{Map, Value};
-
-use crate::layout::shape::{DecimalType, Fixed, Shape, TimeUnit, Union, UuidForm};
-use crate::layout::types::{Layout, Record};
+use crate::layout::shape::{DecimalType, Enum, Fixed, Shape, TimeUnit, Union, UuidForm};
+use crate::layout::types::{Layout, Names, UnknownFields};
 use crate::mapping::decimal::Decimal;
+use crate::mapping::json::Json;
 use crate::mapping::mismatch::Mismatch;
 use crate::mapping::{number, text, time};
 
@@ -15,80 +14,96 @@ pub(crate) struct Encoded {
     /// Whether the JSON was already in the form that decoding the bytes would give: no default taken, each
     /// value written in its one canonical way.
     pub(crate) canonical: bool,
+    /// Fields that the schema does not have and that were left out.
+    pub(crate) dropped_fields: usize,
 }
 
 /// Checks the JSON against the event's schema and encodes it.
-pub(crate) fn encode(layout: &Layout, json: &Value) -> Result<Encoded, Mismatch> {
-    let mut encoder = Encoder { layout, avro: Vec::with_capacity(256), canonical: true };
+pub(crate) fn encode(layout: &Layout, json: &Json<'_>, names: Names) -> Result<Encoded, Mismatch> {
+    let mut encoder = Encoder::new(layout, names, Vec::with_capacity(256));
     encoder.value(&Shape::Record(Layout::EVENT), json)?;
-    Ok(Encoded { avro: encoder.avro, canonical: encoder.canonical })
+    let Encoder { avro, canonical, dropped_fields, .. } = encoder;
+    Ok(Encoded { avro, canonical, dropped_fields })
 }
 
-/// Encodes a value of a type within `layout`, of which the records it refers to must be complete.
-pub(crate) fn encode_part(layout: &Layout, shape: &Shape, json: &Value) -> Result<Vec<u8>, Mismatch> {
-    let mut encoder = Encoder { layout, avro: Vec::new(), canonical: true };
+/// Encodes a value of a type within `layout`, of which the records it refers to must be complete. Fields have
+/// their names in Avro.
+pub(crate) fn encode_part(layout: &Layout, shape: &Shape, json: &Json<'_>) -> Result<Vec<u8>, Mismatch> {
+    let mut encoder = Encoder::new(layout, Names::Avro, Vec::new());
     encoder.value(shape, json)?;
     Ok(encoder.avro)
 }
 
-struct Encoder<'l> {
-    layout: &'l Layout,
-    avro: Vec<u8>,
-    canonical: bool,
+pub(crate) struct Encoder<'l> {
+    pub(crate) layout: &'l Layout,
+    pub(crate) names: Names,
+    pub(crate) avro: Vec<u8>,
+    pub(crate) canonical: bool,
+    pub(crate) dropped_fields: usize,
+    /// What the innermost record does with unknown fields.
+    pub(crate) unknown_fields: UnknownFields,
 }
 
-impl Encoder<'_> {
-    // The depth of the recursion is bounded by that of the JSON, which its parser bounds (128).
-    fn value(&mut self, shape: &Shape, json: &Value) -> Result<(), Mismatch> {
+impl<'l> Encoder<'l> {
+    fn new(layout: &'l Layout, names: Names, avro: Vec<u8>) -> Self {
+        let unknown_fields = UnknownFields::Error;
+        Self { layout, names, avro, canonical: true, dropped_fields: 0, unknown_fields }
+    }
+
+    // The depth of the recursion is bounded by that of the JSON, which its parser bounds.
+    pub(crate) fn value(&mut self, shape: &Shape, json: &Json<'_>) -> Result<(), Mismatch> {
         match shape {
             Shape::Null => match json {
-                Value::Null => {}
+                Json::Null => {}
                 _ => return Err(Mismatch::expected("null", json)),
             },
-            Shape::Boolean => {
-                let flag = json.as_bool().ok_or_else(|| Mismatch::expected("a boolean", json))?;
-                self.avro.push(u8::from(flag));
+            Shape::Boolean => match json {
+                Json::Bool(flag) => self.avro.push(u8::from(*flag)),
+                _ => return Err(Mismatch::expected("a boolean", json)),
+            },
+            Shape::Int => {
+                let number = number::int(json)?;
+                self.canonical &= number::is_whole(json);
+                self.varint(number.into());
             }
-            Shape::Int => self.varint(number::int(json)?.into()),
             Shape::Long => {
                 let number = number::long(json)?;
-                self.canonical &= number::long_to_json(number).is_string() == json.is_string();
+                self.canonical &= number::is_canonical_long(json, number);
                 self.varint(number);
             }
             Shape::Float => {
                 let number = number::float(json)?;
-                self.canonical &= number::float_to_json(number) == *json;
+                self.canonical &= number::is_canonical_float(json, number);
                 self.avro.extend_from_slice(&number.to_le_bytes());
             }
             Shape::Double => {
                 let number = number::double(json)?;
-                self.canonical &= json.is_f64() || json.is_string();
+                self.canonical &= number::is_canonical_double(json);
                 self.avro.extend_from_slice(&number.to_le_bytes());
             }
-            Shape::Bytes => self.block(&text::bytes(json)?),
+            Shape::Bytes => {
+                let bytes = self.bytes(json)?;
+                self.block(&bytes);
+            }
             Shape::String => self.block(text::text(json, "a string")?.as_bytes()),
             Shape::Fixed(fixed) => self.fixed(fixed, json)?,
-            Shape::Enum(an_enum) => {
-                let Some(symbol) = json.as_str() else {
-                    return Err(Mismatch::expected(&format!("a symbol of {}", an_enum.name.full), json));
-                };
-                let index = an_enum.symbols.iter().position(|known| known == symbol);
-                let index = index.ok_or_else(|| {
-                    let known = an_enum.symbols.join(", ");
-                    Mismatch::new(format!("{symbol:?} is not a symbol of {} ({known})", an_enum.name.full))
-                })?;
-                self.length(index);
-            }
+            Shape::Enum(schema) => self.symbol(schema, json)?,
             Shape::Array(items) => self.array(items, json)?,
             Shape::Map(values) => self.map(values, json)?,
-            Shape::Record(index) => {
-                let object = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
-                self.record(&self.layout.records[*index], object)?;
-            }
+            Shape::Record(index) => match json {
+                Json::Object(members) => {
+                    let layout = self.layout;
+                    self.record(&layout.records[*index], members)?;
+                }
+                _ => return Err(Mismatch::expected("an object", json)),
+            },
             Shape::Union(union) => self.union(union, json)?,
             Shape::Decimal(decimal) => self.decimal(decimal, json)?,
             Shape::Uuid(form) => self.uuid(*form, json)?,
-            Shape::Date => self.varint(time::date(json)?.into()),
+            Shape::Date => {
+                self.varint(time::date(json)?.into());
+                self.canonical &= json.as_str().is_some_and(|text| text.len() == "2010-12-01".len());
+            }
             Shape::TimeOfDay(unit) => {
                 self.varint(time::time_of_day(json, *unit)?);
                 self.canonical_length(json, "08:26:00.".len(), *unit);
@@ -108,31 +123,27 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn record(&mut self, record: &Record, object: &Map<String, Value>) -> Result<(), Mismatch> {
-        let mut found = 0;
-        for field in &record.fields {
-            match (object.get(&field.name), &field.default) {
-                (Some(json), _) => {
-                    found += 1;
-                    self.value(&field.shape, json).map_err(|mismatch| mismatch.in_field(&field.name))?;
-                }
-                (None, Some(default)) => {
-                    self.canonical = false;
-                    self.avro.extend_from_slice(&default.avro);
-                }
-                (None, None) => return Err(Mismatch::new("missing").in_field(&field.name)),
-            }
-        }
-        if found == object.len() {
-            return Ok(());
-        }
-        let unknown = object.keys().find(|key| record.fields.iter().all(|field| field.name != **key));
-        let unknown = unknown.map_or("", String::as_str);
-        Err(Mismatch::new(format!("{} has no such field", record.name.full)).in_field(unknown))
+    fn symbol(&mut self, schema: &Enum, json: &Json<'_>) -> Result<(), Mismatch> {
+        let Json::String(symbol) = json else {
+            return Err(Mismatch::expected(&format!("a symbol of {}", schema.name.full), json));
+        };
+        let index = schema.symbols.iter().position(|known| known == symbol);
+        let index = index.ok_or_else(|| {
+            let (shown, known) = (text::shortened(symbol), schema.symbols.join(", "));
+            Mismatch::new(format!("{shown:?} is not a symbol of {} ({known})", schema.name.full))
+        })?;
+        self.length(index);
+        Ok(())
     }
 
-    fn array(&mut self, items: &Shape, json: &Value) -> Result<(), Mismatch> {
-        let array = json.as_array().ok_or_else(|| Mismatch::expected("an array", json))?;
+    fn array(&mut self, items: &Shape, json: &Json<'_>) -> Result<(), Mismatch> {
+        let array = match json {
+            Json::Array(array) => array,
+            json => {
+                self.canonical = false;
+                annotated_array(json).ok_or_else(|| Mismatch::expected("an array", json))?
+            }
+        };
         if !array.is_empty() {
             self.length(array.len());
             for (index, item) in array.iter().enumerate() {
@@ -143,11 +154,19 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn map(&mut self, values: &Shape, json: &Value) -> Result<(), Mismatch> {
-        let map = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
-        if !map.is_empty() {
-            self.length(map.len());
-            for (key, value) in map {
+    fn map(&mut self, values: &Shape, json: &Json<'_>) -> Result<(), Mismatch> {
+        let Json::Object(members) = json else { return Err(Mismatch::expected("an object", json)) };
+        // A type name that a serializer put among the entries fits a map of text, and no other.
+        let drops_type = self.unknown_fields == UnknownFields::Drop && !values.is_text();
+        let is_type = |key: &str, value: &Json<'_>| drops_type && key == "$type" && value.as_str().is_some();
+        let dropped = members.iter().filter(|(key, value)| is_type(key, value)).count();
+        if dropped > 0 {
+            self.dropped_fields += dropped;
+            self.canonical = false;
+        }
+        if members.len() > dropped {
+            self.length(members.len() - dropped);
+            for (key, value) in members.iter().filter(|(key, value)| !is_type(key, value)) {
                 self.block(key.as_bytes());
                 self.value(values, value).map_err(|mismatch| mismatch.in_key(key))?;
             }
@@ -156,17 +175,32 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn union(&mut self, union: &Union, json: &Value) -> Result<(), Mismatch> {
-        let Some(index) = union.branch_of(json) else {
+    fn union(&mut self, union: &Union, json: &Json<'_>) -> Result<(), Mismatch> {
+        let special = json.as_str().is_some_and(number::is_special);
+        let Some(index) = union.branch_of(json.kind(), special) else {
             let branches: Vec<_> = union.branches.iter().map(Shape::describe).collect();
             return Err(Mismatch::expected(&format!("one of {}", branches.join(", ")), json));
         };
         self.length(index);
-        self.value(&union.branches[index], json)
+        match &union.branches[index] {
+            // Text is another branch there, so every long is written as a number.
+            Shape::Long if union.has_several_kinds() => {
+                let number = number::long(json)?;
+                self.canonical &= number::is_whole(json);
+                self.varint(number);
+                Ok(())
+            }
+            branch => self.value(branch, json),
+        }
     }
 
-    fn fixed(&mut self, fixed: &Fixed, json: &Value) -> Result<(), Mismatch> {
-        let bytes = text::bytes(json)?;
+    fn bytes(&mut self, json: &Json<'_>) -> Result<Vec<u8>, Mismatch> {
+        self.canonical &= json.as_str().is_some();
+        text::bytes(json)
+    }
+
+    fn fixed(&mut self, fixed: &Fixed, json: &Json<'_>) -> Result<(), Mismatch> {
+        let bytes = self.bytes(json)?;
         if bytes.len() != fixed.size {
             let (found, name, size) = (bytes.len(), &fixed.name.full, fixed.size);
             return Err(Mismatch::new(format!("{found} bytes, but {name} has {size}")));
@@ -175,7 +209,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn decimal(&mut self, decimal: &DecimalType, json: &Value) -> Result<(), Mismatch> {
+    fn decimal(&mut self, decimal: &DecimalType, json: &Json<'_>) -> Result<(), Mismatch> {
         let number = number::decimal(json, decimal)?;
         self.canonical &= json.as_str().is_some_and(|text| is_canonical(text, number));
         let bytes = number.unscaled.to_be_bytes();
@@ -198,28 +232,31 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn uuid(&mut self, form: UuidForm, json: &Value) -> Result<(), Mismatch> {
+    fn uuid(&mut self, form: UuidForm, json: &Json<'_>) -> Result<(), Mismatch> {
         let text = text::text(json, "a UUID")?;
         let uuid = text::uuid(text)?;
         self.canonical &= !text.bytes().any(|byte| byte.is_ascii_uppercase());
         match form {
-            UuidForm::Text => self.block(uuid.hyphenated().to_string().as_bytes()),
+            UuidForm::Text => {
+                let mut buffer = uuid::Uuid::encode_buffer();
+                self.block(uuid.hyphenated().encode_lower(&mut buffer).as_bytes());
+            }
             UuidForm::Bytes => self.block(uuid.as_bytes()),
             UuidForm::Fixed => self.avro.extend_from_slice(uuid.as_bytes()),
         }
         Ok(())
     }
 
-    fn canonical_length(&mut self, json: &Value, without_decimals: usize, unit: TimeUnit) {
+    fn canonical_length(&mut self, json: &Json<'_>, without_decimals: usize, unit: TimeUnit) {
         self.canonical &= json.as_str().is_some_and(|text| text.len() == without_decimals + unit.digits());
     }
 
-    fn block(&mut self, bytes: &[u8]) {
+    pub(crate) fn block(&mut self, bytes: &[u8]) {
         self.length(bytes.len());
         self.avro.extend_from_slice(bytes);
     }
 
-    fn length(&mut self, length: usize) {
+    pub(crate) fn length(&mut self, length: usize) {
         // A length is one of what is in memory, far below 2^63.
         self.varint(length as i64);
     }
@@ -234,6 +271,21 @@ impl Encoder<'_> {
     }
 }
 
+/// Newtonsoft's array with a type name: `{"$type": …, "$values": […]}`.
+fn annotated_array<'j, 'a>(json: &'j Json<'a>) -> Option<&'j Vec<Json<'a>>> {
+    match json {
+        Json::Object(members) => match members.as_slice() {
+            [(annotation, Json::String(_)), (key, Json::Array(items))]
+                if annotation == "$type" && key == "$values" =>
+            {
+                Some(items)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Whether the text is what [`Decimal`] would write for the number, which it is known to mean.
 fn is_canonical(text: &str, number: Decimal) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -241,4 +293,5 @@ fn is_canonical(text: &str, number: Decimal) -> bool {
     fraction.len() == number.scale as usize
         && (whole.len() == 1 || !whole.starts_with('0'))
         && !(number.unscaled == 0 && text.starts_with('-'))
+        && !text.contains(['e', 'E'])
 }

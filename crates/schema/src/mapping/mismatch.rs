@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use crate::mapping::json::Json;
 
 /// A problem and the path to it, `lines[2].unitPrice`. The path is put together on the way out of the walk,
 /// so that a value that fits costs nothing.
@@ -25,17 +25,9 @@ impl Mismatch {
         Self { path: Vec::new(), problem: problem.into() }
     }
 
-    /// The JSON is not of the form that is needed.
-    pub(crate) fn expected(what: &str, json: &Value) -> Self {
-        let found = match json {
-            Value::Null => "null",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "an array",
-            Value::Object(_) => "an object",
-        };
-        Self::new(format!("expected {what}, found {found}"))
+    /// The JSON is of another kind than is needed.
+    pub(crate) fn expected(what: &str, json: &Json<'_>) -> Self {
+        Self::new(format!("expected {what}, found {}", json.kind().name()))
     }
 
     pub(crate) fn in_field(mut self, name: &str) -> Self {

@@ -3,7 +3,9 @@
 pub(crate) mod decimal;
 pub(crate) mod decode;
 pub(crate) mod encode;
+mod fields;
 mod input;
+pub(crate) mod json;
 mod map_key;
 pub(crate) mod mismatch;
 pub(crate) mod number;

@@ -9,8 +9,9 @@ use aqueduct_core::ErrorKind;
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-use crate::layout::types::Layout;
+use crate::layout::types::{Layout, Names};
 use crate::load::compile::compile;
+use crate::load::strip_attributes;
 use crate::mapping::decode;
 use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
@@ -50,7 +51,7 @@ impl<'a> RecordValue<'a> {
     /// [`to_json`](Self::to_json), but straight from the bytes. Only [`serde_json::value::RawValue`] can't be
     /// had, because there is no text.
     pub fn read<S: DeserializeSeed<'a>>(&self, seed: S) -> Result<S::Value, DecodeError> {
-        let read = decode::read(&self.layout, self.avro, seed);
+        let read = decode::read(&self.layout, self.avro, Names::Avro, seed);
         read.map_err(|mismatch| DecodeError::Payload { id: self.id, problem: mismatch.to_string() })
     }
 
@@ -96,7 +97,10 @@ impl RecordDecoder {
         }
         let text = self.registry.schema(id).await?;
         let unusable = |problem: String| DecodeError::Schema { id, problem };
-        let schema = Schema::parse_str(&text).map_err(|error| unusable(error.to_string()))?;
+        let mut json: Value = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+        // Attributes of that name are someone else's there, and of no meaning for reading Avro.
+        strip_attributes(&mut json);
+        let schema = Schema::parse(&json).map_err(|error| unusable(error.to_string()))?;
         let layout = Arc::new(compile(&schema).map_err(|refusal| unusable(refusal.to_string()))?);
         let mut layouts = self.layouts.write().unwrap_or_else(PoisonError::into_inner);
         layouts.insert(id, Arc::clone(&layout));

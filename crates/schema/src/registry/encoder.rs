@@ -10,7 +10,7 @@ use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::subject::subject;
 use crate::registry::wire::{HEADER, MAGIC};
-use crate::set::{SchemaSet, refused};
+use crate::set::{SchemaSet, codec_error};
 
 /// A record's value, ready for Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct EncodedRecord {
     pub schema_version: u32,
     /// Whether the event was stored in an older version.
     pub upcasted: bool,
+    /// How many fields of the stored event were left out because no schema has them, where the schema says
+    /// `"unknownFields": "drop"`.
+    pub dropped_fields: usize,
 }
 
 /// Makes a topic's values of stored events. Safe to share; ids are looked up once and kept.
@@ -89,21 +92,23 @@ impl RecordEncoder {
         stored_version: u32,
         json: &[u8],
     ) -> Result<EncodedRecord, CodecError> {
-        let avro = self.set.to_avro(event_type, stored_version, json)?;
+        let latest = self.set.latest(event_type, stored_version, json)?;
         let Some(Registered { id, full_name }) = self.registered(event_type) else {
             let problem = "its schema id is not known; call prepare first";
-            return Err(refused(event_type, stored_version, problem.to_owned()));
+            return Err(codec_error(event_type, stored_version, problem.to_owned()));
         };
         let schema_version = self.set.known(event_type, stored_version)?.latest();
+        let avro = &latest.encoded.avro;
         let mut bytes = Vec::with_capacity(HEADER + avro.len());
         bytes.push(MAGIC);
         bytes.extend_from_slice(&id.to_be_bytes());
-        bytes.extend_from_slice(&avro);
+        bytes.extend_from_slice(avro);
         Ok(EncodedRecord {
             bytes: bytes.into(),
             full_name,
             schema_version,
             upcasted: stored_version != schema_version,
+            dropped_fields: latest.dropped_fields,
         })
     }
 

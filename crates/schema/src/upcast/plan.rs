@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::rule::Rule;
 use crate::layout::invalid::InvalidSchema;
-use crate::layout::json_forms::JsonForms;
+use crate::layout::json_kind::JsonKind;
 use crate::layout::shape::{Enum, Shape, Union};
 use crate::layout::types::{Field, Layout};
 
@@ -21,12 +21,16 @@ pub(crate) enum Plan {
     Record(usize),
     Array(Box<Plan>),
     Map(Box<Plan>),
-    /// By the JSON form of the older branch.
-    Union(Vec<(JsonForms, Plan)>),
+    /// One for each branch of the older union.
+    Union(Union, Vec<Plan>),
     /// Removed symbols become the default.
     Enum(Arc<Enum>),
     /// A whole number to the nearest float or double.
     ToFloat,
+    /// A number that may be written as text goes into a union where text is another branch, or none.
+    ToNumber {
+        takes_text: bool,
+    },
     StringToBytes,
     BytesToString,
 }
@@ -176,8 +180,8 @@ impl Planner<'_> {
 
     fn union_plan(&mut self, old: &Union, new: &Shape, place: &str) -> Result<Plan, InvalidSchema> {
         let branches = old.branches.iter();
-        let plans = branches.map(|branch| Ok((branch.json_forms(), self.value(branch, new, place)?)));
-        Ok(Plan::Union(plans.collect::<Result<_, InvalidSchema>>()?))
+        let plans = branches.map(|branch| self.value(branch, new, place)).collect::<Result<_, _>>()?;
+        Ok(Plan::Union(old.clone(), plans))
     }
 
     /// A branch of the same type wins over one that needs a promotion.
@@ -186,7 +190,12 @@ impl Planner<'_> {
         let (first, then): (Vec<_>, Vec<_>) = new.branches.iter().partition(same);
         for branch in first.into_iter().chain(then) {
             if let Some(plan) = self.direct(old, branch, place)? {
-                return Ok(Some(plan));
+                let number = matches!(old, Shape::Long | Shape::Float | Shape::Double);
+                let takes_text = new.branches.iter().any(|other| other.kind() == Some(JsonKind::String));
+                return Ok(Some(match plan {
+                    Plan::Keep if number && new.has_several_kinds() => Plan::ToNumber { takes_text },
+                    plan => plan,
+                }));
             }
         }
         Ok(None)

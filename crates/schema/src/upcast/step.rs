@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::plan::{Plan, Plans, RecordPlan, Source, plan};
 use super::rule::{EVENT, OLD, Rule};
-use super::values::to_cel;
+use super::values::{branch_of, to_cel};
 use crate::layout::invalid::InvalidSchema;
-use crate::layout::json_forms::JsonForms;
 use crate::layout::shape::Shape;
 use crate::layout::types::Layout;
 use crate::limits::MAX_RULE_COST;
+use crate::mapping::json::Json;
 use crate::mapping::mismatch::Mismatch;
 use crate::mapping::{number, text};
 
@@ -89,7 +89,7 @@ struct Run<'r> {
 
 impl<'r> Run<'r> {
     fn record(&self, plan: &RecordPlan, old: &'r Value) -> Result<Value, Mismatch> {
-        let object = old.as_object().ok_or_else(|| Mismatch::expected("an object", old))?;
+        let object = old.as_object().ok_or_else(|| Mismatch::expected("an object", &Json::from(old)))?;
         let mut scope = self.context.new_inner_scope();
         if plan.fields.iter().any(|(_, source)| matches!(source, Source::Rule(rule) if rule.sees_old)) {
             scope.add_variable_as_val(OLD, to_cel(self.old, &Shape::Record(plan.old), old));
@@ -124,17 +124,23 @@ impl<'r> Run<'r> {
                 }
                 Ok(Value::Object(new))
             }
-            (Plan::Union(branches), _) => {
-                let form = JsonForms::of(old);
-                let branch = branches.iter().find(|(forms, _)| forms.overlaps(form));
-                self.value(branch.map_or(&Plan::Keep, |(_, plan)| plan), old)
+            (Plan::Union(union, plans), _) => {
+                let plan = branch_of(union, old).and_then(|branch| plans.get(branch));
+                self.value(plan.unwrap_or(&Plan::Keep), old)
             }
+            (Plan::ToNumber { takes_text }, Value::String(text)) => match text.parse::<i64>() {
+                Ok(number) => Ok(number.into()),
+                Err(_) if *takes_text => {
+                    Err(Mismatch::new(format!("{text} can't be told apart from text in the newer union")))
+                }
+                Err(_) => Ok(old.clone()),
+            },
             (Plan::Enum(an_enum), Value::String(symbol)) if !an_enum.symbols.contains(symbol) => {
                 Ok(an_enum.default.clone().into())
             }
-            (Plan::ToFloat, _) => Ok(number::double_to_json(number::long(old)? as f64)),
+            (Plan::ToFloat, _) => Ok(number::double_to_json(number::long(&Json::from(old))? as f64)),
             (Plan::StringToBytes, Value::String(text)) => Ok(text::bytes_text(text.as_bytes()).into()),
-            (Plan::BytesToString, _) => match String::from_utf8(text::bytes(old)?) {
+            (Plan::BytesToString, _) => match String::from_utf8(text::bytes(&Json::from(old))?) {
                 Ok(text) => Ok(text.into()),
                 Err(error) => Err(Mismatch::new(format!("bytes that are not UTF-8 text: {error}"))),
             },

@@ -10,19 +10,21 @@ use cel::common::types::{
 use cel::common::value::Val;
 use serde_json::{Map, Value};
 
-use crate::layout::shape::Shape;
+use crate::layout::json_kind::JsonKind;
+use crate::layout::shape::{Shape, Union};
 use crate::layout::types::Layout;
+use crate::mapping::json::Json;
 use crate::mapping::{number, text};
 
 /// JSON in canonical form as a rule sees it: every long is an int, also one that JSON writes as a string;
 /// bytes are bytes; what the mapping writes as a string otherwise (decimals, dates, times) is that string.
 pub(crate) fn to_cel<'v>(layout: &Layout, shape: &Shape, json: &'v Value) -> Box<dyn Val + 'v> {
     match (shape, json) {
-        (Shape::Long, json) => match number::long(json) {
+        (Shape::Long, json) => match number::long(&Json::from(json)) {
             Ok(number) => Box::new(CelInt::from(number)),
             Err(_) => Box::new(CelNull),
         },
-        (Shape::Bytes | Shape::Fixed(_), json) => match text::bytes(json) {
+        (Shape::Bytes | Shape::Fixed(_), json) => match text::bytes(&Json::from(json)) {
             Ok(bytes) => Box::new(CelBytes::from(bytes)),
             Err(_) => Box::new(CelNull),
         },
@@ -43,7 +45,7 @@ pub(crate) fn to_cel<'v>(layout: &Layout, shape: &Shape, json: &'v Value) -> Box
             });
             Box::new(CelMap::from(fields.collect::<HashMap<_, _>>()))
         }
-        (Shape::Union(union), json) => match union.branch_of(json) {
+        (Shape::Union(union), json) => match branch_of(union, json) {
             Some(branch) => to_cel(layout, &union.branches[branch], json),
             None => Box::new(CelNull),
         },
@@ -55,6 +57,11 @@ pub(crate) fn to_cel<'v>(layout: &Layout, shape: &Shape, json: &'v Value) -> Box
         (_, Value::String(text)) => Box::new(CelString::from(text.as_str())),
         _ => Box::new(CelNull),
     }
+}
+
+/// The branch of a union that a value between versions belongs to.
+pub(crate) fn branch_of(union: &Union, json: &Value) -> Option<usize> {
+    union.branch_of(JsonKind::of(json), json.as_str().is_some_and(number::is_special))
 }
 
 /// The result of a rule in JSON. An error names the value that has no JSON form.

@@ -5,8 +5,10 @@
 mod bad_schemas;
 #[expect(unreachable_pub, reason = "generated for crates that export it")]
 mod every_type;
+mod found_json;
 
 mod generated;
+mod histories;
 mod registry;
 mod resolution;
 mod shop_events;

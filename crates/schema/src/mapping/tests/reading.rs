@@ -11,10 +11,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::round_trip::event_and_value;
-use crate::layout::types::Layout;
+use crate::layout::types::{Layout, Names};
 use crate::load::compile::compile;
 use crate::mapping::decode::read;
 use crate::mapping::encode::encode;
+use crate::mapping::json::Json;
 
 fn layout(schema: &Value) -> Layout {
     compile(&Schema::parse(schema).unwrap()).unwrap()
@@ -40,8 +41,8 @@ proptest! {
     #[test]
     fn what_serde_is_shown_is_the_canonical_json((schema, (json, _)) in event_and_value()) {
         let layout = layout(&schema);
-        let avro = encode(&layout, &json).unwrap_or_else(|error| panic!("{error}")).avro;
-        let read: Any = read(&layout, &avro, PhantomData).unwrap_or_else(|error| panic!("{error}"));
+        let avro = encode(&layout, &Json::from(&json), Names::Stored).unwrap_or_else(|error| panic!("{error}")).avro;
+        let read: Any = read(&layout, &avro, Names::Stored, PhantomData).unwrap_or_else(|error| panic!("{error}"));
         prop_assert_eq!(read, serde_json::from_value(json).unwrap());
     }
 }
@@ -68,9 +69,10 @@ fn both<T: DeserializeOwned>(avro_type: Value, x: Value) -> (Option<T>, Result<T
     let schema = json!({"type": "record", "name": "Event", "fields": [{"name": "x", "type": avro_type}]});
     let layout = layout(&schema);
     let json = json!({ "x": x });
-    let avro = encode(&layout, &json).unwrap_or_else(|error| panic!("{error}")).avro;
+    let avro =
+        encode(&layout, &Json::from(&json), Names::Stored).unwrap_or_else(|error| panic!("{error}")).avro;
     let from_json = serde_json::from_str(&json.to_string()).ok().map(|Event { x }| x);
-    let from_avro: Result<Event<T>, _> = read(&layout, &avro, PhantomData);
+    let from_avro: Result<Event<T>, _> = read(&layout, &avro, Names::Stored, PhantomData);
     (from_json, from_avro.map(|Event { x }| x).map_err(|mismatch| mismatch.to_string()))
 }
 
