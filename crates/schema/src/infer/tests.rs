@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+mod fits;
 mod histories;
 
 use super::*;

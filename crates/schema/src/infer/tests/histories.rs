@@ -185,3 +185,23 @@ fn what_is_always_present_is_required() {
     }
     assert!(required > 60, "{required} fields are required");
 }
+
+/// What is no JSON object parks, and nothing else: the drafts take every value that the libraries wrote.
+#[test]
+fn every_event_that_is_an_object_fits_its_draft() {
+    for (name, no_objects) in [("node", 80), ("dotnet", 0)] {
+        let events = history(name);
+        let mapping = mapping(&events);
+        let schemas = super::loaded(&draft(name));
+        let mut check = Check::new(&schemas);
+        let mut refused = 0;
+        for event in &events {
+            let mapped = mapping.read(&event.event_type, &event.metadata, &event.data).unwrap();
+            let fits = check.event(&mapped.event_type, mapped.version, &event.reference, &event.data);
+            let is_object = serde_json::from_slice::<Value>(&event.data).is_ok_and(|data| data.is_object());
+            assert!(fits || !is_object, "{}: {}", event.reference, check.report());
+            refused += usize::from(!fits);
+        }
+        assert_eq!(refused, no_objects, "{name}");
+    }
+}
