@@ -159,14 +159,15 @@ impl<'l> Encoder<'l> {
         // A type name that a serializer put among the entries fits a map of text, and no other.
         let drops_type = self.unknown_fields == UnknownFields::Drop && !values.is_text();
         let is_type = |key: &str, value: &Json<'_>| drops_type && key == "$type" && value.as_str().is_some();
-        let dropped = members.iter().filter(|(key, value)| is_type(key, value)).count();
-        if dropped > 0 {
-            self.dropped_fields += dropped;
-            self.canonical = false;
-        }
-        if members.len() > dropped {
-            self.length(members.len() - dropped);
-            for (key, value) in members.iter().filter(|(key, value)| !is_type(key, value)) {
+        let mut entries: Vec<_> = members.iter().filter(|(key, value)| !is_type(key, value)).collect();
+        // Equal maps have equal bytes, whatever the order in the text.
+        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let dropped = members.len() - entries.len();
+        self.dropped_fields += dropped;
+        self.canonical &= dropped == 0;
+        if !entries.is_empty() {
+            self.length(entries.len());
+            for (key, value) in entries {
                 self.block(key.as_bytes());
                 self.value(values, value).map_err(|mismatch| mismatch.in_key(key))?;
             }
@@ -210,6 +211,11 @@ impl<'l> Encoder<'l> {
     }
 
     fn decimal(&mut self, decimal: &DecimalType, json: &Json<'_>) -> Result<(), Mismatch> {
+        // Between versions decimals are strings, so this is a double that a rule calculated.
+        if self.names == Names::Avro && matches!(json, Json::Number(number) if number.is_float()) {
+            let problem = "a decimal with a fraction must be a string: a double is not exact";
+            return Err(Mismatch::new(problem.to_owned()));
+        }
         let number = number::decimal(json, decimal)?;
         self.canonical &= json.as_str().is_some_and(|text| is_canonical(text, number));
         let bytes = number.unscaled.to_be_bytes();

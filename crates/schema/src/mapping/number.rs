@@ -16,16 +16,16 @@ const MAX_SAFE: i64 = (1 << 53) - 1;
 
 /// A 32-bit integer from any exact form of one.
 pub(crate) fn int(json: &Json<'_>) -> Result<i32, Mismatch> {
-    let number = whole(json, "a whole number of 32 bits")?;
+    let number = whole(json, 32, "a whole number of 32 bits")?;
     i32::try_from(number).map_err(|_| Mismatch::new(format!("{number} does not fit an int (32 bits)")))
 }
 
 /// A 64-bit integer from any exact form of one.
 pub(crate) fn long(json: &Json<'_>) -> Result<i64, Mismatch> {
-    whole(json, "a whole number of 64 bits, or a string that holds one")
+    whole(json, 64, "a whole number of 64 bits, or a string that holds one")
 }
 
-fn whole(json: &Json<'_>, what: &str) -> Result<i64, Mismatch> {
+fn whole(json: &Json<'_>, bits: u32, what: &str) -> Result<i64, Mismatch> {
     let text: Cow<'_, str> = match json {
         Json::Number(Number::Whole(number)) => return Ok(*number),
         Json::Number(number) => number.text(),
@@ -36,7 +36,8 @@ fn whole(json: &Json<'_>, what: &str) -> Result<i64, Mismatch> {
     let parsed = Some(&text).filter(|text| is_number(text)).map(|text| Decimal::parse_number(text));
     let scaled = parsed.and_then(Result::ok).and_then(|number| number.rescale(0).ok());
     let number = scaled.and_then(|number| i64::try_from(number.unscaled).ok());
-    number.ok_or_else(|| Mismatch::new(format!("{:?} is not a whole number of 64 bits", shortened(&text))))
+    number
+        .ok_or_else(|| Mismatch::new(format!("{:?} is not a whole number of {bits} bits", shortened(&text))))
 }
 
 /// Whether it is written as a plain whole number, without a fraction or an exponent.

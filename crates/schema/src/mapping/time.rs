@@ -17,7 +17,7 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 /// Days since 1970-01-01.
 pub(crate) fn date(json: &Json<'_>) -> Result<i32, Mismatch> {
     let date = match json {
-        Json::Array(parts) => DateParts::of(parts)?.date()?,
+        Json::Array(parts) => DateParts::of(parts)?.only_date()?,
         json => {
             let text = text(json, "a date")?;
             let day = text.get(..10).filter(|day| plain_date(day) && is_midnight(&text[10..]));
@@ -172,6 +172,10 @@ impl DateParts {
     fn part<T: TryFrom<i32> + Default>(&self, position: usize) -> Result<T, Mismatch> {
         let part = self.0.get(position).copied();
         part.map_or(Ok(T::default()), |part| T::try_from(part).map_err(|_| self.refused()))
+    }
+
+    fn only_date(&self) -> Result<Date, Mismatch> {
+        if self.0.len() == 3 { self.date() } else { Err(self.refused()) }
     }
 
     fn date(&self) -> Result<Date, Mismatch> {

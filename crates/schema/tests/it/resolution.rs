@@ -173,10 +173,7 @@ fn a_rule_that_fails_or_returns_a_value_of_another_type_names_its_field() {
         upcast(&versions, json!({"x": "a"})).unwrap_err()
     };
     let step = "event type Happened, version 1: upcasting to version 2: y: ";
-    assert_eq!(
-        to(json!("int"), "old.x"),
-        format!("{step}expected a whole number of 32 bits, found a string")
-    );
+    assert_eq!(to(json!("int"), "old.x"), format!("{step}\"a\" is not a whole number of 32 bits"));
     assert!(to(json!("int"), "old.z").starts_with(&format!("{step}its upcast rule failed: No such key: z")));
     assert!(
         to(json!("int"), "1 / 0").starts_with(&format!("{step}its upcast rule failed: Division by zero"))
@@ -210,7 +207,7 @@ fn limits_of_size_and_depth() {
     assert!(refused.contains("16777224 bytes, more than the 16777216 that an event may have"), "{refused}");
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
     let refused = set.check("Happened", 1, deep.into_bytes()).unwrap_err().to_string();
-    assert!(refused.contains("not JSON: recursion limit exceeded"), "{refused}");
+    assert!(refused.contains("not JSON: nested 128 levels deep or deeper"), "{refused}");
     // A list of a thousand million nulls takes six bytes, and must not take the memory.
     let set = versions(&[field("x", json!({"type": "array", "items": "null"}))]).unwrap();
     let refused =
@@ -236,7 +233,7 @@ fn the_deepest_event_does_not_end_the_process() {
     let avro = set.to_avro("Happened", 1, &stored).unwrap();
     assert_eq!(set.from_avro::<Value>("Happened", 2, &avro).unwrap().to_string().as_bytes(), latest);
     let refused = set.check("Happened", 1, event(126)).unwrap_err().to_string();
-    assert!(refused.contains("recursion limit exceeded"), "{refused}");
+    assert!(refused.contains("not JSON: nested 128 levels deep or deeper"), "{refused}");
 
     let deeper = vec![2; 1_000_000];
     let refused = set.from_avro::<Value>("Happened", 1, &deeper).unwrap_err().to_string();

@@ -91,10 +91,10 @@ fn what_does_not_fit_is_refused_with_the_fields_path() {
     let refuse = |event_type: &str, json: Value| {
         shop().encode(event_type, json.to_string().into_bytes()).unwrap_err().to_string()
     };
-    let line = json!([{"sku": "A", "description": "", "quantity": "3", "unitPrice": "1"}]);
+    let line = json!([{"sku": "A", "description": "", "quantity": "3.5", "unitPrice": "1"}]);
     let error = shop().check("OrderCreated", 1, order(line, json!([])).to_string().into_bytes());
-    let in_line = "event type OrderCreated, version 1: lines[0].quantity: expected a whole number of 32 bits, \
-                   found a string";
+    let in_line = "event type OrderCreated, version 1: lines[0].quantity: \"3.5\" is not a whole number \
+                   of 32 bits";
     assert_eq!(error.unwrap_err().to_string(), in_line);
     assert_eq!(
         refuse("StockReceived", json!({"sku": "A", "quantity": 1})),
