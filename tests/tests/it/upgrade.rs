@@ -58,7 +58,7 @@ fn relayed(brokers: &str, topic: &str) -> Vec<String> {
     consumer.assign(&all).unwrap();
     let (mut ids, mut ends) = (Vec::new(), 0);
     while ends < 4 {
-        match consumer.poll(PATIENCE).expect("a record or the end of a partition") {
+        match consumer.poll(PATIENCE).unwrap() {
             Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ends += 1,
             Err(error) => panic!("{error}"),
             Ok(record) => {
