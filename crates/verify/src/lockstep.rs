@@ -6,8 +6,8 @@
 //! event up in the store.
 //!
 //! Memory: about 250 bytes and its name for each stream, per topic that may select it; 16 bytes for each run of
-//! consecutive events of a stream that have no record; for each partition 256 records and what the Kafka client
-//! has fetched ahead (1 MiB). Nothing is kept for an event that has its record.
+//! consecutive events of a stream that have no record; for each partition 256 records (at most 4 MiB and one
+//! record) and what the Kafka client has fetched ahead (1 MiB); about 6 MiB of events read ahead. Nothing is kept for an event that has its record.
 
 mod compare;
 mod engine;

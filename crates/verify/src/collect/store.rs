@@ -14,6 +14,9 @@ use tokio::sync::mpsc;
 /// Events handed over at once.
 const BATCH: usize = 500;
 
+/// A batch that has this many bytes is handed over before it has all its events.
+const BATCH_BYTES: usize = 1 << 20;
+
 /// Events of a stream that are read at once when one of them is looked up.
 const PAGE: u64 = 256;
 
@@ -86,7 +89,7 @@ impl Store {
     ) -> Result<(), StoreReadError> {
         let options = ReadAllOptions::default().position(StreamPosition::Start).forwards();
         let mut stream = bounded("$all", self.client.read_all(&options)).await?;
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut bytes) = (Vec::with_capacity(BATCH), 0);
         loop {
             let event = bounded("$all", stream.next()).await?;
             // Links are not followed: what is in $all is the event itself.
@@ -96,8 +99,12 @@ impl Store {
                 Some(None) => false,
                 None => true,
             };
-            batch.extend(event.flatten().filter(|event| event.position <= end));
-            if batch.len() >= BATCH || is_last {
+            if let Some(event) = event.flatten().filter(|event| event.position <= end) {
+                bytes += event.data.len() + event.metadata.len();
+                batch.push(event);
+            }
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES || is_last {
+                bytes = 0;
                 // A receiver that is gone has failed and says why.
                 if events.send(std::mem::take(&mut batch)).await.is_err() || is_last {
                     return Ok(());
