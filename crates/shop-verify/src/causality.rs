@@ -3,11 +3,11 @@
 use crate::log::Entry;
 use aqueduct_verify::{Findings, Kind, Stage};
 
-/// The effect stands after its cause and belongs to the same request.
+/// The effect comes after its cause and belongs to the same request.
 pub(crate) fn judge(cause: &Entry, effect: &Entry, findings: &mut Findings) {
     let place = format!("{} {}", effect.event.reference(), effect.event.event_type);
     if cause.event.position > effect.event.position {
-        let text = format_args!("stands before {}, from which it follows", cause.event.reference());
+        let text = format_args!("comes before {}, from which it follows", cause.event.reference());
         findings.add(Stage::Store, Kind::OutOfOrder, &place, text);
     }
     let request = |entry: &Entry| entry.metadata.as_ref().map(|metadata| metadata.correlation_id);

@@ -64,7 +64,7 @@ fn first_field(line: &[u8]) -> Option<(Field<'_>, Option<&[u8]>)> {
             None => break,
         }
     }
-    // What stands after the closing quote belongs to the field.
+    // What comes after the closing quote belongs to the field.
     let (appendix, others) = until_comma(rest);
     field.extend(appendix);
     Some((field.into(), others))

@@ -1,4 +1,4 @@
-//! What the JSON of an event must say, compared typed: amounts as exact numbers, all else as it stands.
+//! What the JSON of an event must say, compared typed: amounts as exact numbers, everything else as it is.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ impl Expect {
                 });
                 wrong.or_else(|| {
                     let unknown = found.keys().find(|name| expected.iter().all(|(known, _)| known != name));
-                    unknown.map(|name| format!(".{name}: is no field of this version"))
+                    unknown.map(|name| format!(".{name}: is not a field of this version"))
                 })
             }
             (Self::Record(_), _) => differs("a record"),
@@ -150,7 +150,7 @@ mod tests {
             ("/total", json!("255.001"), ".total: expected 255, found \"255.001\""),
             ("/lines", json!([]), ".lines: expected 1 entries, found 0"),
             ("/lines/0/price", json!("2.56"), ".lines[0].price: expected 2.55, found \"2.56\""),
-            ("/lines/0", json!({"price": "2.55", "x": 1}), ".lines[0].x: is no field of this version"),
+            ("/lines/0", json!({"price": "2.55", "x": 1}), ".lines[0].x: is not a field of this version"),
             ("/reserved/0/quantity", json!(3), ".reserved[B].quantity: expected 2, found 3"),
             ("/reserved/0/sku", json!("A"), ".reserved[A].quantity: expected 1, found 2"),
             (

@@ -1,4 +1,4 @@
-//! The events that must stand in the store for what the input says.
+//! The events that the store must contain for the input.
 
 use std::collections::BTreeMap;
 

@@ -76,7 +76,7 @@ impl StockEvent {
             "StockRefused" => json(entry).map(Self::Refused),
             "StockReturned" => json(entry).map(Self::Returned),
             "StockCorrected" => json(entry).map(Self::Corrected),
-            other => Err(format!("{other} is no event of a product")),
+            other => Err(format!("{other} is not an event of a product")),
         }
     }
 

@@ -117,7 +117,7 @@ pub(crate) fn read(mut input: impl BufRead, path: &Path) -> Result<Vec<Entry>, I
 }
 
 fn is_header(line: &[u8]) -> bool {
-    // A byte order mark may stand before it.
+    // A byte order mark may come before it.
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     fields(line).is_some_and(|fields| fields == COLUMNS.map(str::as_bytes))
 }

@@ -56,7 +56,7 @@ impl Rule {
     }
 }
 
-/// What a code stands for.
+/// What a code means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Code {
     Product,

@@ -49,7 +49,7 @@ impl Judge<'_> {
             if entry.event.event_type != event_type {
                 self.add(Kind::Mismatch, entry, "has no place in this stream");
             } else if seen {
-                self.add(Kind::Duplicate, entry, "stands in this stream already");
+                self.add(Kind::Duplicate, entry, "is in this stream already");
             } else {
                 seen = true;
                 self.content(entry, 1, expected);
@@ -73,7 +73,7 @@ impl Judge<'_> {
                     self.add(Kind::Mismatch, entry, text);
                 }
             }
-            Err(error) => self.add(Kind::Mismatch, entry, format_args!("is no JSON: {error}")),
+            Err(error) => self.add(Kind::Mismatch, entry, format_args!("is not JSON: {error}")),
         }
     }
 
@@ -94,7 +94,7 @@ impl Judge<'_> {
             if repeated {
                 self.add(Kind::Duplicate, entry, "was said in this stream before");
             } else if !created {
-                self.add(Kind::OutOfOrder, entry, "stands before OrderCreated");
+                self.add(Kind::OutOfOrder, entry, "comes before OrderCreated");
             }
             match event_type {
                 "OrderCreated" if order.old => self.content(entry, 1, &expected::order_created_v1(order)),
@@ -102,7 +102,7 @@ impl Judge<'_> {
                 "OrderCancelled" => self.cancelled(entry, order),
                 _ => {
                     if cancelled {
-                        self.add(Kind::OutOfOrder, entry, "stands after OrderCancelled");
+                        self.add(Kind::OutOfOrder, entry, "comes after OrderCancelled");
                     }
                     self.end(entry, order, answers);
                 }

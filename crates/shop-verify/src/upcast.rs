@@ -30,7 +30,7 @@ pub(crate) fn order_created(old: &Value) -> Result<Value, String> {
 fn items(old: &Value) -> Result<(Vec<Value>, Money), String> {
     let (mut items, mut sum) = (Vec::new(), 0);
     for item in old.as_array().ok_or("lines or charges are no list")? {
-        let mut item: Map<String, Value> = item.as_object().ok_or("a line is no record")?.clone();
+        let mut item: Map<String, Value> = item.as_object().ok_or("a line is not a record")?.clone();
         let pounds = item.get("unitPrice").and_then(Value::as_str);
         // A price of 10^-5 pounds is a thousandth of a penny: the same number at three places.
         let price = pounds.and_then(|text| scaled(text, PRICE_PLACES)).ok_or_else(|| name_of("unitPrice"))?;

@@ -12,12 +12,12 @@ use crate::collect::{
     StoreReadError,
 };
 use crate::finding::{Findings, Kind};
-use crate::inbox::{self, Ahead, Ends, Expected, PartitionEnd};
+use crate::inbox::{self, Ahead, Expected, Inbox, Offsets};
 use crate::lockstep::{Lockstep, Outcome};
 use crate::options::Options;
 use crate::report::Report;
 use crate::system::System;
-use crate::table::Table;
+use crate::table::{Cells, Table};
 use crate::topic::Topic;
 
 /// How often an inbox that is behind is read again.
@@ -112,14 +112,13 @@ impl Check {
             if let Some(system) = &mut system {
                 system.judge_store(&mut findings);
             }
-            let ends = ends(&outcome, &topics, &servers)?;
-            Ok::<_, CheckError>((servers, topics, findings, system, outcome, ends))
+            Ok::<_, CheckError>((servers, topics, findings, system, outcome))
         };
         let source = options.source.clone();
         let judged = tokio::task::spawn_blocking(move || pass(servers, topics, findings, source)).await??;
-        let (servers, topics, mut findings, system, outcome, ends) = judged;
+        let (servers, topics, mut findings, system, outcome) = judged;
         let tables = system.as_ref().map_or_else(Vec::new, |system| system.tables());
-        let later = Later { servers, topics, ends, outcome: &outcome };
+        let later = Later { servers, topics, outcome: &outcome };
         let applied = later_stages(&options, &tables, later, &mut findings).await?;
         let figures = system.map_or_else(BTreeMap::new, |system| system.figures());
         Ok(report(figures, &outcome, applied, findings, begun))
@@ -163,26 +162,33 @@ async fn connect(options: &Options) -> Result<(Servers, Vec<Topic>), CheckError>
     Ok((servers, topics))
 }
 
-/// Where the partitions end now.
-fn ends(outcome: &Outcome, topics: &[Topic], servers: &Servers) -> Result<Ends, CheckError> {
-    let now = servers.consumer.ends()?;
-    let end = |((topic, partition), next): ((usize, i32), i64)| {
-        let last = outcome.last.get(&(topic, partition)).copied().unwrap_or(-1);
-        ((topics[topic].name.clone(), partition), PartitionEnd { last, next })
+/// The offsets by the name of their topic.
+fn by_name(topics: &[Topic], offsets: &BTreeMap<(usize, i32), i64>) -> Offsets {
+    let named = |(&(topic, partition), &offset): (&(usize, i32), &i64)| {
+        ((topics[topic].name.clone(), partition), offset)
     };
-    Ok(now.into_iter().map(end).collect())
+    offsets.iter().map(named).collect()
 }
 
 /// What the stages behind the topics are judged by.
 struct Later<'a> {
     servers: Servers,
     topics: Vec<Topic>,
-    ends: Ends,
     outcome: &'a Outcome,
 }
 
-/// Judges inboxes and read models, and returns how many events each projection has applied. An inbox that is
-/// behind is read again until it is not, or until it has not moved for the patience of the options.
+/// Inbox and read models as one transaction saw them, and what the inbox was found to be.
+struct Snapshot {
+    inbox: Inbox,
+    projections: BTreeMap<String, Vec<String>>,
+    applied: BTreeMap<String, u64>,
+    all_ahead: Vec<Ahead>,
+    findings: Findings,
+    /// In the order of the read models.
+    rows: Vec<Vec<Cells>>,
+}
+
+/// Judges inboxes and read models, and returns how many events each projection has applied.
 async fn later_stages(
     options: &Options,
     tables: &[Table],
@@ -190,8 +196,38 @@ async fn later_stages(
     findings: &mut Findings,
 ) -> Result<BTreeMap<String, u64>, CheckError> {
     let Some(postgres) = &options.postgres else { return Ok(BTreeMap::new()) };
+    let Some(snapshot) = final_snapshot(options, postgres, tables, &later).await? else {
+        return Ok(BTreeMap::new());
+    };
+    let Snapshot { inbox, projections, applied, all_ahead, findings: judged, rows } = snapshot;
+    findings.append(judged);
+    let Later { servers, topics, .. } = later;
+    // After the snapshot: a running projection may have read what was written since the pass.
+    let read = move || servers.consumer.ends().map(|ends| (servers, ends));
+    let (mut servers, ends) = tokio::task::spawn_blocking(read).await??;
+    inbox::judge_ends(&projections, &by_name(&topics, &ends), &inbox, findings);
+    for ahead in all_ahead {
+        if !was_stored_since(&ahead, &mut servers, &topics).await? {
+            ahead.report(findings);
+        }
+    }
+    for (table, rows) in tables.iter().zip(rows) {
+        table.judge(rows, findings);
+    }
+    Ok(applied)
+}
+
+/// Reads the inbox, again while it is behind, until it has not moved for the patience of the options. The
+/// transaction is over when this returns. None if there is nothing to judge.
+async fn final_snapshot(
+    options: &Options,
+    postgres: &str,
+    tables: &[Table],
+    later: &Later<'_>,
+) -> Result<Option<Snapshot>, CheckError> {
     let patience = Duration::from_secs(options.patience_seconds);
-    let Later { mut servers, topics, ends, outcome } = later;
+    let (source, streams) = (options.source.as_str(), &later.outcome.streams);
+    let last = by_name(&later.topics, &later.outcome.last);
     let (mut moved, mut behind) = (Instant::now(), u64::MAX);
     loop {
         let mut database = Database::connect(postgres).await?;
@@ -201,29 +237,24 @@ async fn later_stages(
         }
         if projections.is_empty() && tables.is_empty() {
             database.close().await?;
-            return Ok(BTreeMap::new());
+            return Ok(None);
         }
         let inbox = database.inbox().await?;
-        let mut judged = Findings::keeping(options.shown);
+        let mut findings = Findings::keeping(options.shown);
         let expected =
-            Expected { streams: &outcome.streams, topics: &topics, projections: &projections, ends: &ends };
-        let (applied, all_ahead) = inbox::judge(expected, &inbox, &mut judged);
-        for ahead in all_ahead {
-            if !was_stored_since(&ahead, &mut servers, &topics).await? {
-                ahead.report(&mut judged);
-            }
-        }
-        let still_behind = judged.count(Kind::Missing);
+            Expected { streams, source, topics: &later.topics, projections: &projections, last: &last };
+        let (applied, all_ahead) = inbox::judge(expected, &inbox, &mut findings);
+        let still_behind = findings.count(Kind::Missing);
         if still_behind < behind {
             (moved, behind) = (Instant::now(), still_behind);
         }
         if behind == 0 || moved.elapsed() >= patience {
-            findings.append(judged);
+            let mut rows = Vec::with_capacity(tables.len());
             for table in tables {
-                table.judge(database.table(table).await?, findings);
+                rows.push(database.table(table).await?);
             }
             database.close().await?;
-            return Ok(applied);
+            return Ok(Some(Snapshot { inbox, projections, applied, all_ahead, findings, rows }));
         }
         database.close().await?;
         tokio::time::sleep(INTERVAL).await;
@@ -235,9 +266,10 @@ async fn was_stored_since(
     servers: &mut Servers,
     topics: &[Topic],
 ) -> Result<bool, CheckError> {
-    let (Some(topic), Some(revision)) = (ahead.topic, ahead.revision) else { return Ok(false) };
+    let Some(revision) = ahead.revision else { return Ok(false) };
     let event = servers.lookups.find(&ahead.stream, revision, None).await?;
-    let selects = |event: &RecordedEvent| topics[topic].selection.selects(&event.stream, &event.event_type);
+    let selects =
+        |event: &RecordedEvent| topics[ahead.topic].selection.selects(&event.stream, &event.event_type);
     Ok(event.is_some_and(|event| selects(&event) && Some(event.position) > servers.end))
 }
 
@@ -257,6 +289,7 @@ fn report(
         upcast: outcome.upcast,
         not_compared: outcome.not_compared,
         parked: findings.count(Kind::Parked),
+        discarded: findings.count(Kind::Discarded),
         skipped: findings.count(Kind::Skipped),
         missing: findings.count(Kind::Missing),
         duplicates: findings.count(Kind::Duplicate),

@@ -32,6 +32,8 @@ pub enum Kind {
     Mismatch,
     /// It was parked and waits for an operator.
     Parked,
+    /// It was parked, and an operator gave it up.
+    Discarded,
     /// It has no record because none can be made of it.
     Skipped,
 }
@@ -63,6 +65,7 @@ impl fmt::Display for Finding {
             Kind::OutOfOrder => "out of order",
             Kind::Mismatch => "mismatch",
             Kind::Parked => "parked",
+            Kind::Discarded => "discarded",
             Kind::Skipped => "skipped",
         };
         write!(f, "{stage}: {kind}: {}: {}", self.place, self.text)
@@ -73,7 +76,7 @@ impl fmt::Display for Finding {
 /// missing as a whole does not fill the memory.
 #[derive(Debug)]
 pub struct Findings {
-    counts: [u64; 6],
+    counts: [u64; 7],
     kept: Vec<Finding>,
     limit: usize,
 }
@@ -81,7 +84,7 @@ pub struct Findings {
 impl Findings {
     /// None so far; the text of the first `limit` will be kept.
     pub fn keeping(limit: usize) -> Self {
-        Self { counts: [0; 6], kept: Vec::new(), limit }
+        Self { counts: [0; 7], kept: Vec::new(), limit }
     }
 
     /// Adds one.

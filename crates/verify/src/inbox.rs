@@ -1,6 +1,6 @@
 //! The dedup tables of the projections judged by the store.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use aqueduct_core::{Revision, StreamName};
 
@@ -15,7 +15,7 @@ pub struct Inbox {
     pub streams: Vec<InboxStream>,
     /// Where the projections resume.
     pub offsets: Vec<InboxOffset>,
-    /// What was parked.
+    /// Parked and discarded events.
     pub parked: Vec<ParkedEvent>,
 }
 
@@ -24,6 +24,8 @@ pub struct Inbox {
 pub struct InboxStream {
     /// Name of the projection.
     pub projection: String,
+    /// The store its events came from, as in `ce_source`.
+    pub source: String,
     /// The topic its records came from.
     pub topic: String,
     /// The stream.
@@ -32,7 +34,7 @@ pub struct InboxStream {
     pub revision: i64,
 }
 
-/// How far a projection has taken a partition.
+/// How far a projection has read a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxOffset {
     /// Name of the projection.
@@ -41,54 +43,52 @@ pub struct InboxOffset {
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// First offset not yet taken.
+    /// Offset of the next record to read, none: from the beginning.
     pub next: Option<i64>,
 }
 
-/// A parked event.
+/// A parked event, or one that was parked and discarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedEvent {
     /// Name of the projection.
     pub projection: String,
+    /// The store it came from, as in `ce_source`.
+    pub source: String,
+    /// The topic it came from.
+    pub topic: String,
     /// Its stream.
     pub stream: String,
     /// Its revision, where it could be read.
     pub revision: Option<i64>,
-    /// Why.
+    /// An operator gave it up: it is no longer waiting.
+    pub is_discarded: bool,
+    /// Why it was parked.
     pub reason: String,
 }
 
-/// Where a partition ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PartitionEnd {
-    /// Offset of its last record, -1 if it has none.
-    pub(crate) last: i64,
-    /// The offset that the next record gets. Markers of transactions take offsets too, so this is not
-    /// `last + 1`.
-    pub(crate) next: i64,
-}
-
-/// By topic and partition, where it ends.
-pub(crate) type Ends = HashMap<(String, i32), PartitionEnd>;
+/// By topic and partition, an offset.
+pub(crate) type Offsets = HashMap<(String, i32), i64>;
 
 /// What the projections must have applied.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected<'a> {
     /// The streams of the store.
     pub(crate) streams: &'a Streams,
+    /// What the relay calls the store.
+    pub(crate) source: &'a str,
     /// The topics.
     pub(crate) topics: &'a [Topic],
     /// By projection, the topics it reads.
     pub(crate) projections: &'a BTreeMap<String, Vec<String>>,
-    /// Where the topics end.
-    pub(crate) ends: &'a Ends,
+    /// Offsets of the last records that were compared, -1 for a partition without one.
+    pub(crate) last: &'a Offsets,
 }
 
 /// A row that is ahead of the store as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ahead {
-    /// The topic, by its index, if it is one that is compared.
-    pub(crate) topic: Option<usize>,
+    /// Index of the topic.
+    pub(crate) topic: usize,
     /// The stream.
     pub(crate) stream: StreamName,
     /// What was applied, if it is a revision.
@@ -105,23 +105,16 @@ impl Ahead {
 }
 
 /// Judges the inbox. Returns how many events each projection has applied, and the rows that are a mismatch unless
-/// their events were stored since.
+/// their events were stored since. Rows of other stores and of topics that are not compared are ignored.
 pub(crate) fn judge(
     expected: Expected<'_>,
     inbox: &Inbox,
     findings: &mut Findings,
 ) -> (BTreeMap<String, u64>, Vec<Ahead>) {
     let mut all_ahead = Vec::new();
-    let Expected { streams, topics, projections, ends } = expected;
-    let mut rows: HashMap<(&str, &str, &str), i64> = HashMap::new();
-    for row in &inbox.streams {
-        let key = (row.projection.as_str(), row.topic.as_str(), row.stream.as_str());
-        if rows.insert(key, row.revision).is_some() {
-            let place = format_args!("{} {}", row.projection, row.stream);
-            findings.add(Stage::Inbox, Kind::Duplicate, place, "is there more than once");
-        }
-    }
-    let parked = Parked::of(inbox);
+    let Expected { streams, source, topics, projections, .. } = expected;
+    let mut rows = rows_of(source, inbox, findings);
+    let parked = Parked::of(source, inbox);
     let mut applied = BTreeMap::new();
     for (projection, read) in projections {
         let mut count = 0;
@@ -129,15 +122,15 @@ pub(crate) fn judge(
             for (stream, last, events) in streams.of_topic(index) {
                 let place = format_args!("{projection} {stream}");
                 let last = i64::try_from(last).unwrap_or(i64::MAX);
-                let row = rows.remove(&(projection.as_str(), topic.name.as_str(), stream.as_str()));
-                let reached = row.unwrap_or(-1);
-                if reached < last && !parked.account_for(projection, stream, (reached, last), events) {
+                let key = (projection.as_str(), topic.name.as_str(), stream.as_str());
+                let reached = rows.remove(&key).unwrap_or(-1);
+                if reached < last && !parked.account_for(key, (reached, last), events) {
                     let text = format_args!("has applied up to revision {reached}, the last is {last}");
                     findings.add(Stage::Inbox, Kind::Missing, place, text);
                 }
                 if reached > last {
                     all_ahead.push(Ahead {
-                        topic: Some(index),
+                        topic: index,
                         stream: stream.clone(),
                         revision: Revision::try_from(reached).ok(),
                         place: place.to_string(),
@@ -145,78 +138,130 @@ pub(crate) fn judge(
                     });
                 }
                 // Revisions of a stream that a topic selects in part have gaps: then this is a lower bound.
-                count += events.saturating_sub(u64::try_from(last - reached).unwrap_or(0));
+                let not_applied = u64::try_from(last - reached).unwrap_or(0);
+                count += events.saturating_sub(not_applied + parked.discarded_up_to(key, reached));
             }
         }
         applied.insert(projection.clone(), count);
     }
-    let of_projection = |(projection, ..): &(&str, &str, &str)| projections.contains_key(*projection);
-    for ((projection, name, stream), reached) in rows.into_iter().filter(|(key, _)| of_projection(key)) {
+    for ((projection, name, stream), reached) in rows {
+        let topic = topics.iter().position(|topic| topic.name == name);
+        // At -1 nothing was applied: the first event is parked.
+        let (Some(topic), true, 0..) = (topic, projections.contains_key(projection), reached) else {
+            continue;
+        };
         all_ahead.push(Ahead {
-            topic: topics.iter().position(|topic| topic.name == name),
+            topic,
             stream: StreamName::from(stream),
             revision: Revision::try_from(reached).ok(),
             place: format!("{projection} {stream}"),
             text: format!("{name} has no such stream in the store"),
         });
     }
-    offsets(projections, ends, inbox, findings);
-    for ParkedEvent { projection, stream, revision, reason } in &inbox.parked {
-        let revision = revision.map_or_else(|| "?".to_owned(), |revision| revision.to_string());
-        findings.add(Stage::Inbox, Kind::Parked, format_args!("{projection} {revision}@{stream}"), reason);
-    }
+    offsets(expected, inbox, findings);
+    report_parked(expected, inbox, findings);
     (applied, all_ahead)
 }
 
-/// By projection and stream, the revisions that are parked.
-struct Parked<'a>(HashMap<(&'a str, &'a str), BTreeSet<i64>>);
+/// A stream of a projection: name of the projection, of the topic and of the stream.
+type Key<'a> = (&'a str, &'a str, &'a str);
+
+/// The revisions that the rows of a store have reached.
+fn rows_of<'a>(source: &str, inbox: &'a Inbox, findings: &mut Findings) -> HashMap<Key<'a>, i64> {
+    let mut rows = HashMap::new();
+    for row in inbox.streams.iter().filter(|row| row.source == source) {
+        let key = (row.projection.as_str(), row.topic.as_str(), row.stream.as_str());
+        if rows.insert(key, row.revision).is_some() {
+            let place = format_args!("{} {}", row.projection, row.stream);
+            findings.add(Stage::Inbox, Kind::Duplicate, place, "is there more than once");
+        }
+    }
+    rows
+}
+
+/// By stream, the revisions that are parked or discarded; true for those that are discarded.
+struct Parked<'a>(HashMap<Key<'a>, BTreeMap<i64, bool>>);
 
 impl<'a> Parked<'a> {
-    fn of(inbox: &'a Inbox) -> Self {
-        let mut revisions: HashMap<_, BTreeSet<i64>> = HashMap::new();
-        for ParkedEvent { projection, stream, revision, .. } in &inbox.parked {
-            let of_stream = revisions.entry((projection.as_str(), stream.as_str())).or_default();
-            of_stream.extend(revision);
+    fn of(source: &str, inbox: &'a Inbox) -> Self {
+        let mut revisions: HashMap<_, BTreeMap<_, _>> = HashMap::new();
+        for event in inbox.parked.iter().filter(|event| event.source == source) {
+            let key = (event.projection.as_str(), event.topic.as_str(), event.stream.as_str());
+            let of_stream = revisions.entry(key).or_default();
+            of_stream.extend(event.revision.map(|revision| (revision, event.is_discarded)));
         }
         Self(revisions)
     }
 
-    /// Whether all events between what was applied and the last are parked: an event that is parked holds back
-    /// those after it. Where a topic selects every event of the stream none may be left out.
-    fn account_for(
-        &self,
-        projection: &str,
-        stream: &StreamName,
-        (reached, last): (i64, i64),
-        events: u64,
-    ) -> bool {
-        let Some(parked) = self.0.get(&(projection, stream.as_str())) else { return false };
+    /// Whether all events between what was applied and the last are parked or discarded: an event that is parked
+    /// blocks those after it. Where a topic selects every event of the stream none may be left out.
+    fn account_for(&self, key: Key<'_>, (reached, last): (i64, i64), events: u64) -> bool {
+        let Some(parked) = self.0.get(&key) else { return false };
         let selects_all = i64::try_from(events).is_ok_and(|events| events == last + 1);
-        let held_back = parked.range(reached + 1..=last).count();
-        parked.contains(&last)
-            && (!selects_all || i64::try_from(held_back).is_ok_and(|n| n == last - reached))
+        let blocked = parked.range(reached + 1..=last).count();
+        parked.contains_key(&last)
+            && (!selects_all || i64::try_from(blocked).is_ok_and(|blocked| blocked == last - reached))
+    }
+
+    /// How many discarded events the inbox has passed without applying them.
+    fn discarded_up_to(&self, key: Key<'_>, reached: i64) -> u64 {
+        let Some(parked) = self.0.get(&key) else { return 0 };
+        parked.range(..=reached).filter(|(_, is_discarded)| **is_discarded).count() as u64
     }
 }
 
-/// Every partition was taken up to its last record, and no further than its end: what comes there next would
-/// be skipped.
-fn offsets(projections: &BTreeMap<String, Vec<String>>, ends: &Ends, inbox: &Inbox, findings: &mut Findings) {
+/// Reports parked events of any source: a projection parks the records of other stores.
+fn report_parked(expected: Expected<'_>, inbox: &Inbox, findings: &mut Findings) {
+    let is_compared = |event: &&ParkedEvent| {
+        let is_topic = expected.topics.iter().any(|topic| topic.name == event.topic);
+        is_topic && expected.projections.contains_key(&event.projection)
+    };
+    for event in inbox.parked.iter().filter(is_compared) {
+        let ParkedEvent { projection, stream, revision, is_discarded, reason, .. } = event;
+        let revision = revision.map_or_else(|| "?".to_owned(), |revision| revision.to_string());
+        let kind = if *is_discarded { Kind::Discarded } else { Kind::Parked };
+        findings.add(Stage::Inbox, kind, format_args!("{projection} {revision}@{stream}"), reason);
+    }
+}
+
+/// Every partition must have been read up to the last record that was compared.
+fn offsets(expected: Expected<'_>, inbox: &Inbox, findings: &mut Findings) {
     let rows: HashMap<_, _> = inbox
         .offsets
         .iter()
         .map(|row| ((row.projection.as_str(), row.topic.as_str(), row.partition), row.next.unwrap_or(0)))
         .collect();
-    for (projection, read) in projections {
-        for ((topic, partition), end) in ends.iter().filter(|((topic, _), _)| read.contains(topic)) {
+    for (projection, read) in expected.projections {
+        for ((topic, partition), last) in expected.last.iter().filter(|((topic, _), _)| read.contains(topic))
+        {
             let next = rows.get(&(projection.as_str(), topic.as_str(), *partition)).copied().unwrap_or(0);
-            let place = format_args!("{projection} {topic}[{partition}]");
-            if next <= end.last {
-                let text = format_args!("resumes at offset {next}, the last record is at {}", end.last);
+            if next <= *last {
+                let place = format_args!("{projection} {topic}[{partition}]");
+                let text = format_args!("resumes at offset {next}, the last record is at {last}");
                 findings.add(Stage::Inbox, Kind::Missing, place, text);
-            } else if next > end.next {
-                let text = format_args!("resumes at offset {next}, the partition ends at {}", end.next);
-                findings.add(Stage::Inbox, Kind::Mismatch, place, text);
             }
+        }
+    }
+}
+
+/// No partition may have been read further than its end: what comes there next would be skipped. The ends must be
+/// read after the inbox, because projections advance. Markers of transactions take offsets too, so an end is not
+/// the last record's offset plus one.
+pub(crate) fn judge_ends(
+    projections: &BTreeMap<String, Vec<String>>,
+    ends: &Offsets,
+    inbox: &Inbox,
+    findings: &mut Findings,
+) {
+    let is_read =
+        |row: &&InboxOffset| projections.get(&row.projection).is_some_and(|it| it.contains(&row.topic));
+    for row in inbox.offsets.iter().filter(is_read) {
+        let InboxOffset { projection, topic, partition, next } = row;
+        let Some(end) = ends.get(&(topic.clone(), *partition)) else { continue };
+        if let Some(next) = next.filter(|next| next > end) {
+            let place = format_args!("{projection} {topic}[{partition}]");
+            let text = format_args!("resumes at offset {next}, the partition ends at {end}");
+            findings.add(Stage::Inbox, Kind::Mismatch, place, text);
         }
     }
 }

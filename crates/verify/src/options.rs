@@ -18,7 +18,7 @@ pub struct Options {
     /// Further librdkafka properties (TLS, SASL, …).
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
-    /// URL of the schema registry, up to what stands before `/schemas/ids/…`.
+    /// URL of the schema registry, without `/schemas/ids/…`.
     pub registry: String,
     /// For basic authentication at the registry.
     #[serde(default)]

@@ -39,7 +39,7 @@ impl Comparison<'_> {
                 });
                 differs.or_else(|| {
                     let unknown = json.keys().find(|name| fields.iter().all(|field| field.name != **name));
-                    unknown.map(|name| format!(".{name}: is no field of the schema"))
+                    unknown.map(|name| format!(".{name}: is not a field of the schema"))
                 })
             }
             (Type::Array(items), Some(Value::Array(json)), Datum::List(found)) => {
@@ -280,7 +280,7 @@ mod tests {
         }
         let mut more = json();
         more["more"] = json!(1);
-        assert_eq!(compare(&more).as_deref(), Some(".more: is no field of the schema"));
+        assert_eq!(compare(&more).as_deref(), Some(".more: is not a field of the schema"));
         let mut less = json();
         less.as_object_mut().unwrap().remove("count");
         assert_eq!(compare(&less).as_deref(), Some(".count: -3 instead of null"));

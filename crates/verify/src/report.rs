@@ -28,6 +28,8 @@ pub struct Report {
     pub not_compared: u64,
     /// Parked events.
     pub parked: u64,
+    /// Parked events that an operator gave up.
+    pub discarded: u64,
     /// Events without a record because none can be made of them.
     pub skipped: u64,
     /// What a stage lacks.
@@ -49,18 +51,20 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing is missing, doubled, out of order, different, parked or skipped.
+    /// Nothing is missing, doubled, out of order, different, parked, discarded or skipped.
     pub fn is_clean(&self) -> bool {
-        self.has_no_faults() && self.parked + self.skipped == 0
+        self.has_no_faults() && self.parked + self.discarded + self.skipped == 0
     }
 
-    /// Nothing is missing, doubled, out of order or different; parked and skipped events are accounted for.
+    /// Nothing is missing, doubled, out of order or different; parked, discarded and skipped events are accounted
+    /// for.
     pub fn has_no_faults(&self) -> bool {
         self.missing + self.duplicates + self.out_of_order + self.mismatches == 0
     }
 
     fn total(&self) -> u64 {
-        self.missing + self.duplicates + self.out_of_order + self.mismatches + self.parked + self.skipped
+        let faults = self.missing + self.duplicates + self.out_of_order + self.mismatches;
+        faults + self.parked + self.discarded + self.skipped
     }
 }
 
@@ -92,12 +96,14 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "missing {}, duplicates {}, out of order {}, mismatches {}, parked {}, skipped {} (checked in {:.1} s)",
+            "missing {}, duplicates {}, out of order {}, mismatches {}, parked {}, discarded {}, skipped {} \
+             (checked in {:.1} s)",
             self.missing,
             self.duplicates,
             self.out_of_order,
             self.mismatches,
             self.parked,
+            self.discarded,
             self.skipped,
             self.seconds
         )
@@ -126,6 +132,7 @@ mod tests {
             upcast: 1,
             not_compared: 0,
             parked: 0,
+            discarded: 0,
             skipped: 0,
             missing: 2,
             duplicates: 0,
@@ -143,8 +150,10 @@ mod tests {
             upcast 1, not compared 0, ignored: 3 events of the server, 4 of others\n\
             topics: missing: shop.orders: 1@order-1 has no record\n\
             … and 1 more\n\
-            missing 2, duplicates 0, out of order 0, mismatches 0, parked 0, skipped 0 (checked in 0.2 s)";
+            missing 2, duplicates 0, out of order 0, mismatches 0, parked 0, discarded 0, skipped 0 (checked in 0.2 s)";
         assert_eq!(report.to_string(), expected);
+        let discarded = Report { missing: 0, discarded: 1, ..report.clone() };
+        assert!(discarded.has_no_faults() && !discarded.is_clean());
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["lines"]["return"], 2);
         assert_eq!(

@@ -37,7 +37,7 @@ impl Table {
             let times = seen.entry(key.clone()).or_insert(0_u32);
             *times += 1;
             if *times > 1 {
-                add(Kind::Duplicate, &key, "stands there more than once".to_owned());
+                add(Kind::Duplicate, &key, "is there more than once".to_owned());
                 continue;
             }
             let Some(expected) = self.rows.get(&key).or(self.empty.as_ref()) else {
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(judged(&[&["b", "2"]], None), [(Kind::Missing, "t a: no such row".to_owned())]);
         assert_eq!(
             judged(&[&["b", "2"], &["a", "1"], &["a", "1"]], None),
-            [(Kind::Duplicate, "t a: stands there more than once".to_owned())]
+            [(Kind::Duplicate, "t a: is there more than once".to_owned())]
         );
         assert_eq!(
             judged(&[&["b", "2"], &["a", "3"]], None),

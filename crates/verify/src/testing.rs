@@ -11,7 +11,7 @@ pub use crate::murmur2::partition;
 
 use crate::check::CheckError;
 use crate::finding::Findings;
-use crate::inbox::{self, Ends, Expected, PartitionEnd};
+use crate::inbox::{self, Expected, Offsets};
 use crate::lockstep::{Lockstep, Sources};
 use crate::options::Options;
 use crate::payload::Schema;
@@ -72,18 +72,19 @@ impl Collected {
         if let Some(system) = &mut system {
             system.judge_store(&mut findings);
         }
-        let mut ends = Ends::new();
+        let mut last = Offsets::new();
         for (name, records) in &self.records {
             for record in records {
-                let none = PartitionEnd { last: -1, next: 0 };
-                let end = ends.entry((name.clone(), record.partition)).or_insert(none);
-                end.last = end.last.max(record.offset);
-                end.next = end.last + 2;
+                let last = last.entry((name.clone(), record.partition)).or_insert(-1);
+                *last = record.offset.max(*last);
             }
         }
-        let projections = &options.projections;
-        let expected = Expected { streams: &outcome.streams, topics: &topics, projections, ends: &ends };
+        let ends = last.iter().map(|(partition, last)| (partition.clone(), last + 2)).collect();
+        let (source, projections) = (options.source.as_str(), &options.projections);
+        let streams = &outcome.streams;
+        let expected = Expected { streams, source, topics: &topics, projections, last: &last };
         let (applied, all_ahead) = inbox::judge(expected, &self.inbox, &mut findings);
+        inbox::judge_ends(projections, &ends, &self.inbox, &mut findings);
         for ahead in all_ahead {
             ahead.report(&mut findings);
         }

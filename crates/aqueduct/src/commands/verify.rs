@@ -16,7 +16,7 @@ use crate::connections::Connections;
 /// Exit code 1 if something is missing, duplicated, out of order or different.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Also exit with 1 if events are parked or skipped
+    /// Also exit with 1 if events are parked, discarded or skipped
     #[arg(long)]
     strict: bool,
     /// How many differences are shown; all are counted

@@ -148,7 +148,7 @@ fn input_to_store_two_events_swapped() {
     let (created, answered) = (place(&world, "0@order-1"), answer(&world, "StockReserved", "1"));
     world.happenings.swap(created, answered);
     renumber(&mut world.happenings);
-    says(&world, Stage::Store, &["out of order", "StockReserved", "stands before 0@order-1"]);
+    says(&world, Stage::Store, &["out of order", "StockReserved", "comes before 0@order-1"]);
 }
 
 #[test]
@@ -409,8 +409,11 @@ fn topic_to_view_an_event_parked() {
     let mut world = world();
     world.inbox.parked.push(ParkedEvent {
         projection: "orders".to_owned(),
+        source: "aqueduct/eventstore".to_owned(),
+        topic: "shop.orders".to_owned(),
         stream: "order-1".to_owned(),
         revision: Some(1),
+        is_discarded: false,
         reason: "gap".to_owned(),
     });
     says(&world, Stage::Inbox, &["parked", "orders 1@order-1", "gap"]);

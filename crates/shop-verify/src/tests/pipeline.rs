@@ -143,6 +143,7 @@ pub(super) fn inbox(happenings: &[Happening], records: &BTreeMap<String, Vec<Rec
             }
             let row = |(stream, revision)| InboxStream {
                 projection: projection.clone(),
+                source: "aqueduct/eventstore".to_owned(),
                 topic: topic.clone(),
                 stream,
                 revision,

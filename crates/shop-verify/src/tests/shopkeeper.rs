@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::book::{Book, Item, Order, Return};
 use crate::lines::{Entry, read};
 
-/// An event as it stands in the store, and as consumers must see it.
+/// An event as it is stored, and as consumers must see it.
 #[derive(Debug, Clone)]
 pub(super) struct Happening {
     pub(super) event: RecordedEvent,

@@ -55,15 +55,16 @@ impl Database {
     pub(crate) async fn inbox(&mut self) -> Result<Inbox, DatabaseError> {
         let streams = self.rows(
             "aqueduct.inbox",
-            "select i.projection, i.topic, i.stream, i.revision from aqueduct.inbox i \
+            "select i.projection, i.source, i.topic, i.stream, i.revision from aqueduct.inbox i \
              where i.generation = (select max(g.generation) from aqueduct.inboxes g \
                                    where g.projection = i.projection)",
             |row| {
                 Ok(InboxStream {
                     projection: row.try_get(0)?,
-                    topic: row.try_get(1)?,
-                    stream: row.try_get(2)?,
-                    revision: row.try_get(3)?,
+                    source: row.try_get(1)?,
+                    topic: row.try_get(2)?,
+                    stream: row.try_get(3)?,
+                    revision: row.try_get(4)?,
                 })
             },
         );
@@ -85,13 +86,21 @@ impl Database {
         let offsets = offsets.await?;
         let parked = self.rows(
             "aqueduct.parked",
-            "select projection, stream, revision, verdict || ': ' || reason from aqueduct.parked order by id",
+            "select p.projection, p.source, p.topic, p.stream, p.revision, p.state = 'discarded', \
+                    p.verdict || ': ' || p.reason \
+             from aqueduct.parked p \
+             where p.generation = (select max(g.generation) from aqueduct.inboxes g \
+                                   where g.projection = p.projection) \
+             order by p.id",
             |row| {
                 Ok(ParkedEvent {
                     projection: row.try_get(0)?,
-                    stream: row.try_get(1)?,
-                    revision: row.try_get(2)?,
-                    reason: row.try_get(3)?,
+                    source: row.try_get(1)?,
+                    topic: row.try_get(2)?,
+                    stream: row.try_get(3)?,
+                    revision: row.try_get(4)?,
+                    is_discarded: row.try_get(5)?,
+                    reason: row.try_get(6)?,
                 })
             },
         );

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A decoded datum. Branches of unions stand for themselves, decimals and enums are text.
+/// A decoded datum. Values of unions are not wrapped in their branch, decimals and enums are text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Datum {
     Null,

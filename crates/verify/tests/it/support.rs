@@ -111,6 +111,7 @@ pub(crate) fn relayed(events: Vec<RecordedEvent>) -> Collected {
     }
     let row = |(stream, revision): (&StreamName, &u64)| InboxStream {
         projection: "balances".to_owned(),
+        source: "aqueduct/eventstore".to_owned(),
         topic: TOPIC.to_owned(),
         stream: stream.to_string(),
         revision: i64::try_from(*revision).unwrap(),
