@@ -8,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::kafka::producer::TransactionError;
 use crate::record::checkpoint::CheckpointError;
 
-/// What ends a lane's session. The lane is then built anew from its checkpoint, after a pause that
+/// What ends a lane's session. The lane then restarts from its checkpoint, after a pause that
 /// [`kind`](Self::kind) decides; no such error ends the relay.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
@@ -104,10 +104,7 @@ impl LaneError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Kafka { source, .. } | Self::Transaction(TransactionError { source, .. }) => {
-                match refuses(source) {
-                    true => ErrorKind::Stop,
-                    false => ErrorKind::Retry,
-                }
+                if refuses(source) { ErrorKind::Stop } else { ErrorKind::Retry }
             }
             Self::SubscriptionEnded
             | Self::Hung { .. }

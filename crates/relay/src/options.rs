@@ -39,7 +39,7 @@ pub struct Options {
     /// First pause after a fault of the surroundings (broker, store, registry out of reach); it doubles up to
     /// `halt_retry_ms`.
     pub retry_ms: u64,
-    /// Pause after which a halted lane looks again whether the cause of the halt is gone.
+    /// Pause after which a halted lane restarts; it halts again if the cause still exists.
     pub halt_retry_ms: u64,
     /// Streams of which a lane remembers the last revision; any other is looked up in the store.
     pub known_streams: NonZeroUsize,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rdkafka::message::OwnedHeaders;
 
+pub(crate) mod adoption;
 pub(crate) mod checkpoint;
 pub(crate) mod headers;
 pub(crate) mod partition;

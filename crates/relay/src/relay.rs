@@ -133,7 +133,7 @@ impl Relay {
                     Change::Assigned(assigned) => assigned.into_iter().for_each(|lane| lanes.start(lane)),
                     Change::Revoked { lanes: revoked, done, .. } => {
                         lanes.stop(revoked).await;
-                        // Nobody waits any more if it took too long.
+                        // Nobody waits if it took too long.
                         let _late = done.send(());
                     }
                 }

@@ -71,7 +71,7 @@ impl Reader {
         &self,
         topic: &str,
         partitions: &[i32],
-        wanted: impl Fn(&OwnedMessage) -> bool,
+        mut wanted: impl FnMut(&OwnedMessage) -> bool,
     ) -> Result<BTreeMap<i32, Last>, LaneError> {
         let mut last = BTreeMap::new();
         let mut ends = BTreeMap::new();

@@ -52,7 +52,7 @@ impl TopicsError {
 
 /// Creates the routes' topics and checkpoint topics where they are missing, so that they take the largest
 /// record that the options allow, and checks the number of
-/// partitions of those that exist. Other settings of existing topics are left alone.
+/// partitions of those that exist. Other settings of existing topics are not changed.
 pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), TopicsError> {
     options::validate(cluster, options)?;
     let admin: AdminClient<_> =

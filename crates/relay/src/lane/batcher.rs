@@ -45,7 +45,10 @@ enum EventProblem {
     Codec(#[from] CodecError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("the record has {bytes} bytes, more than max_record_bytes ({max}) allows")]
+    #[error(
+        "the record has {bytes} bytes, more than relay.max_record_bytes ({max}) allows: raise it to at least {bytes}, \
+         raise max.message.bytes of the topic accordingly, and restart the relay"
+    )]
     TooLarge { bytes: usize, max: usize },
     #[error("the event before it in its stream can't be looked up")]
     LookUp(#[from] StoreError),
@@ -83,8 +86,8 @@ pub(crate) struct LaneReader<'a> {
 }
 
 impl LaneReader<'_> {
-    /// Reads the store from the checkpoint on and hands on batches, until `stop` is cancelled or nobody takes
-    /// them any more. While one batch is in its transaction the next one fills.
+    /// Reads the store from the checkpoint on and hands on batches, until `stop` is cancelled or nobody
+    /// takes them. While one batch is in its transaction the next one fills.
     pub(crate) async fn run(
         &self,
         checkpoint: Option<Checkpoint>,
@@ -206,9 +209,10 @@ impl<'a> Batcher<'a> {
         {
             return Err(LaneError::Disorder { from, to: event.position, reference: event.reference() });
         }
-        match self.is_ours(&event) {
-            true => self.decide(event, Duration::ZERO).await,
-            false => self.received = Some(event.position),
+        if self.is_ours(&event) {
+            self.decide(event, Duration::ZERO).await;
+        } else {
+            self.received = Some(event.position);
         }
         Ok(())
     }

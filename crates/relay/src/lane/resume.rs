@@ -1,5 +1,6 @@
 //! Where a lane resumes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aqueduct_kafka::Cluster;
@@ -13,7 +14,7 @@ use crate::kafka::recovery::HangingTransactions;
 use crate::metrics::LaneMetrics;
 use crate::options::Options;
 use crate::record::checkpoint::{self, Checkpoint, Ledger, Tail};
-use crate::record::headers::own_position;
+use crate::record::headers::{own_position, relayed_source};
 
 /// Reads where a lane resumes and refuses a checkpoint that doesn't agree with its topic. To be called after the
 /// lane's producer was opened: from then on no other instance can add to what is read here.
@@ -38,6 +39,13 @@ pub(crate) fn resume(
         .transpose()?;
 
     let partitions: Vec<i32> = route.partitions_of(ledger.lane, options.lanes).collect();
+    let tails = tails(&reader, ledger, &partitions, metrics)?;
+    let adopted = match checkpoint {
+        None => adopt(&reader, ledger, &tails)?,
+        Some(_) => None,
+    };
+    let resumed = checkpoint.as_ref().or(adopted.as_ref());
+
     let mut written: Vec<_> = partitions.iter().map(|it| (Arc::clone(&topic), *it)).collect();
     written.push((checkpoints, lane));
     let uncommitted = Reader::new(reading.clone().set("isolation.level", "read_uncommitted"))?;
@@ -46,14 +54,8 @@ pub(crate) fn resume(
     if !open.is_empty() {
         tracing::warn!(route = route.name, lane, ?open, "found hanging transactions");
     }
-    hanging.expect_after(checkpoint.as_ref(), &open)?;
-
-    let tails = tails(&reader, ledger, &partitions, metrics)?;
-    let adopted = match checkpoint {
-        None => adopt(&reader, ledger, &tails)?,
-        Some(_) => None,
-    };
-    ledger.cross_check(checkpoint.as_ref().or(adopted.as_ref()), &tails)?;
+    hanging.expect_after(resumed, &open)?;
+    ledger.cross_check(resumed, &tails)?;
     hanging.abort(open, producer, options.transaction_timeout())?;
     if let Some(adopted) = &adopted {
         // Before anything else: from now on the other topic is out of date.
@@ -77,7 +79,14 @@ fn tails(
     metrics: &LaneMetrics,
 ) -> Result<Vec<Tail>, LaneError> {
     let topic = &ledger.route.topic;
-    let is_own = |record: &OwnedMessage| own_position(record, &ledger.source).is_some();
+    let mut other_sources = BTreeMap::new();
+    let is_own = |record: &OwnedMessage| {
+        let own = own_position(record, &ledger.source).is_some();
+        if let Some(other) = relayed_source(record).filter(|it| *it != ledger.source) {
+            other_sources.insert(record.partition(), other);
+        }
+        own
+    };
     let last = reader.last_records(topic, partitions, is_own)?;
     let foreign = last.values().map(|it| it.others).sum();
     metrics.foreign(foreign);
@@ -90,23 +99,22 @@ fn tails(
         partition: *partition,
         start: last.start,
         position: last.record.as_ref().and_then(|record| own_position(record, &ledger.source)),
+        other_source: other_sources.get(partition).cloned(),
     };
     Ok(last.iter().map(tail).collect())
 }
 
-/// The checkpoint in the topic that relays of version 0.1 used whatever their prefix. Another system may have
-/// written it, so it is taken only if it agrees with the lane's partitions; empty ones agree with nothing.
+/// The checkpoint in the topic that relays of version 0.1 used whatever their prefix, where it is this lane's.
 fn adopt(reader: &Reader, ledger: &Ledger, tails: &[Tail]) -> Result<Option<Checkpoint>, LaneError> {
     let topic = ledger.route.unprefixed_checkpoint_topic();
     let lane = ledger.lane as i32;
-    let nothing_written = tails.iter().all(|tail| tail.position.is_none());
-    if topic == ledger.checkpoint_topic || nothing_written || reader.partitions(&topic)? <= lane as usize {
+    if topic == ledger.checkpoint_topic || reader.partitions(&topic)? <= lane as usize {
         return Ok(None);
     }
     let Some(json) = last_checkpoint(reader, &topic, lane)? else { return Ok(None) };
-    let found = ledger.parse(json.payload().unwrap_or_default())?;
-    ledger.cross_check(Some(&found), tails)?;
-    let (route, position) = (&ledger.route.name, found.position);
-    tracing::info!(route, lane, topic, %position, "adopting the checkpoint of version 0.1");
-    Ok(Some(found))
+    let adopted = ledger.adopt(json.payload().unwrap_or_default(), tails)?;
+    if let Some(Checkpoint { position, .. }) = &adopted {
+        tracing::info!(route = ledger.route.name, lane, topic, %position, "adopting the checkpoint of version 0.1");
+    }
+    Ok(adopted)
 }

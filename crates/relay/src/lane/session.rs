@@ -38,7 +38,7 @@ pub(crate) struct LaneContext {
 }
 
 /// Takes the lane over, resumes at its checkpoint and relays until `stop` is cancelled (`Ok`) or something
-/// fails. When it returns, nothing of the session writes any more.
+/// fails. When it returns, the session no longer writes.
 ///
 /// Reading and deciding happens here; Kafka's blocking calls on a thread. While one batch is in its
 /// transaction the next one fills.

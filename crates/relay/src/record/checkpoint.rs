@@ -69,13 +69,15 @@ pub(crate) fn rule(route: &Route) -> String {
 }
 
 /// The end of one of the lane's partitions, as a read_committed reader sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tail {
     pub(crate) partition: i32,
     /// The first offset; above 0 where retention has removed records.
     pub(crate) start: i64,
     /// `ce_position` of the last record that the relay wrote.
     pub(crate) position: Option<u64>,
+    /// `ce_source` of a record that a relay of another source wrote, where the search for the last record met one.
+    pub(crate) other_source: Option<String>,
 }
 
 /// The checkpoint can't be right, or not for this configuration. The relay does not guess: resuming at a
@@ -116,9 +118,9 @@ pub enum CheckpointError {
     /// It would take the lane back to events that are in the topic already.
     #[error(
         "topic {topic} is ahead of the checkpoint of lane {lane}: partition {partition} ends with the event \
-         at position {tail}, the checkpoint says {checkpoint:?}; resuming there would write events twice. Was the \
-         checkpoint topic lost, or the end of a transaction in it (the log says so), or does another relay write to \
-         this topic?"
+         at position {tail}, the checkpoint {}; resuming there would write events twice. Was the checkpoint topic \
+         lost, or the end of a transaction in it (the log says so), or does another relay write to this topic?",
+        .checkpoint.map_or("is missing".to_owned(), |it| format!("is at position {it}"))
     )]
     Behind {
         /// The topic.
@@ -135,8 +137,9 @@ pub enum CheckpointError {
     /// It would make the lane jump over events that are not in the topic.
     #[error(
         "topic {topic} lacks what the checkpoint of lane {lane} says was written: the event at position \
-         {expected} to partition {partition}, which ends with {found:?}; resuming there would leave a gap. Was \
-         the topic created again, or did the broker lose records?"
+         {expected} to partition {partition}, which {}; resuming there would leave a gap. Was the topic created \
+         again, or did the broker lose records?",
+        .found.map_or("has no record of the relay".to_owned(), |it| format!("ends with the event at position {it}"))
     )]
     Ahead {
         /// The topic.
@@ -147,6 +150,62 @@ pub enum CheckpointError {
         partition: i32,
         /// Position of the record that should be its last.
         expected: u64,
+        /// Position of the record that is, where there is one.
+        found: Option<u64>,
+    },
+    /// There is no checkpoint, and retention has removed what would show whether the lane wrote records before.
+    #[error(
+        "lane {lane} has no checkpoint, and retention has removed all of its records before offset {start} of topic \
+         {topic}, partition {partition}; resuming at the store's first event could write events twice. Was the \
+         checkpoint topic lost? Restore it, or use a new route with a topic of its own"
+    )]
+    Expired {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// Its first offset.
+        start: i64,
+    },
+    /// A relay with another name of the store has written to the topic.
+    #[error(
+        "topic {topic}, partition {partition} holds records of a relay with the source {found}, and lane {lane} has \
+         the source {expected}; resuming there would write events twice if it is the same store. Put the old name \
+         of the source back, or use a new route with a topic of its own"
+    )]
+    OtherSource {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// `ce_source` of its records.
+        found: String,
+        /// The configured source.
+        expected: String,
+    },
+    /// The checkpoint of version 0.1 does not agree with the lane's partitions.
+    #[error(
+        "the checkpoint of lane {lane} in topic {checkpoint_topic} can't be adopted: it names {} as the last of topic \
+         {topic}, partition {partition}, which {}. Did another system write it? Put the old prefix back, or use a \
+         new route with a topic of its own",
+        .expected.map_or("no event".to_owned(), |it| format!("the event at position {it}")),
+        .found.map_or("has no record of the relay".to_owned(), |it| format!("ends with the event at position {it}"))
+    )]
+    NotAdopted {
+        /// The topic.
+        topic: String,
+        /// The topic of the checkpoint.
+        checkpoint_topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// Position of the record that should be its last, where there is one.
+        expected: Option<u64>,
         /// Position of the record that is, where there is one.
         found: Option<u64>,
     },
@@ -174,8 +233,9 @@ pub enum CheckpointError {
     },
     /// The store is not the one it speaks of.
     #[error(
-        "the checkpoint of route {route}, lane {lane} is at position {checkpoint}, but the store ends at \
-         {store:?}: is it another store, or one restored from a backup?"
+        "the checkpoint of route {route}, lane {lane} is at position {checkpoint}, but the store {}: is \
+         it another store, or one restored from a backup?",
+        .store.map_or("is empty".to_owned(), |it| format!("ends at position {it}"))
     )]
     BeyondStore {
         /// The route.
@@ -270,6 +330,7 @@ impl Ledger {
         tails: &[Tail],
     ) -> Result<(), CheckpointError> {
         let (topic, lane) = (&self.route.topic, self.lane);
+        self.expect_history(checkpoint, tails)?;
         let position = checkpoint.map(|it| it.position);
         for tail in tails {
             if let Some(found) = tail.position
@@ -297,6 +358,26 @@ impl Ledger {
                     expected: *expected,
                     found,
                 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses partitions in which the lane may have written records that it can't see: they have expired, or carry
+    /// another source.
+    fn expect_history(&self, checkpoint: Option<&Checkpoint>, tails: &[Tail]) -> Result<(), CheckpointError> {
+        let lane = self.lane;
+        for tail in tails.iter().filter(|it| it.position.is_none()) {
+            let partition = tail.partition;
+            if let Some(found) = &tail.other_source
+                && checkpoint.is_none_or(|it| it.last.contains_key(&partition))
+            {
+                let (topic, found, expected) = (self.route.topic.clone(), found.clone(), self.source.clone());
+                return Err(CheckpointError::OtherSource { topic, lane, partition, found, expected });
+            }
+            if checkpoint.is_none() && tail.start > 0 {
+                let (topic, start) = (self.route.topic.clone(), tail.start);
+                return Err(CheckpointError::Expired { topic, lane, partition, start });
             }
         }
         Ok(())
@@ -344,7 +425,7 @@ mod tests {
     }
 
     fn tail(partition: i32, start: i64, position: Option<u64>) -> Tail {
-        Tail { partition, start, position }
+        Tail { partition, start, position, other_source: None }
     }
 
     #[test]
@@ -417,6 +498,47 @@ mod tests {
         let lost_in_one =
             check(Some(&checkpoint(9, &[(0, 8), (1, 7)])), &[tail(0, 9, Some(8)), tail(1, 9, Some(5))]);
         assert!(matches!(lost_in_one.unwrap_err(), CheckpointError::Ahead { partition: 1, .. }));
+    }
+
+    #[test]
+    fn expired_records_are_not_taken_for_none() {
+        let expired = [tail(0, 0, None), tail(1, 9, None)];
+        let refused = ledger().cross_check(None, &expired).unwrap_err();
+        assert!(matches!(refused, CheckpointError::Expired { partition: 1, start: 9, .. }), "{refused}");
+        ledger().cross_check(Some(&checkpoint(9, &[(1, 7)])), &expired).unwrap();
+    }
+
+    #[test]
+    fn records_of_another_source_are_not_taken_for_none() {
+        let renamed = |position| {
+            let other_source = Some("old/store".to_owned());
+            [tail(0, 0, None), Tail { other_source, ..tail(1, 0, position) }]
+        };
+        let written = checkpoint(9, &[(1, 7)]);
+        for checkpoint in [None, Some(&written)] {
+            let refused = ledger().cross_check(checkpoint, &renamed(None)).unwrap_err();
+            let text = refused.to_string();
+            assert!(matches!(refused, CheckpointError::OtherSource { partition: 1, .. }), "{text}");
+            assert!(text.contains("old/store") && text.contains("aqueduct/eventstore"), "{text}");
+        }
+        ledger().cross_check(Some(&written), &renamed(Some(7))).unwrap();
+        ledger().cross_check(Some(&checkpoint(9, &[])), &renamed(None)).unwrap();
+    }
+
+    #[test]
+    fn its_errors_name_what_is_missing() {
+        let text = |error: CheckpointError| error.to_string();
+        let check = |checkpoint: Option<&Checkpoint>, tails: &[Tail]| {
+            text(ledger().cross_check(checkpoint, tails).unwrap_err())
+        };
+        assert!(check(None, &[tail(0, 0, Some(4))]).contains("the checkpoint is missing;"));
+        assert!(check(Some(&checkpoint(3, &[])), &[tail(0, 0, Some(4))]).contains("is at position 3;"));
+        let ahead = checkpoint(9, &[(1, 7)]);
+        assert!(check(Some(&ahead), &[tail(1, 0, None)]).contains("which has no record of the relay;"));
+        assert!(check(Some(&ahead), &[tail(1, 0, Some(6))]).contains("ends with the event at position 6;"));
+        let store = |store| text(ledger().check_store(Some(Position::at(9)), store).unwrap_err());
+        assert!(store(None).contains("but the store is empty:"));
+        assert!(store(Some(Position::at(8))).contains("but the store ends at position 8:"));
     }
 
     #[test]

@@ -44,12 +44,23 @@ pub mod header {
 
 /// `ce_position` of a record that a relay of this source wrote; `None` for a record of any other producer.
 pub(crate) fn own_position(record: &OwnedMessage, source: &str) -> Option<u64> {
-    let value = |name: &str| {
-        let headers = record.headers()?;
-        raw_headers(headers.as_borrowed()).find(|it| it.name == name.as_bytes())?.value
-    };
-    let position = str::from_utf8(value(header::POSITION)?).ok()?.parse().ok()?;
-    (value(header::SOURCE)? == source.as_bytes()).then_some(position)
+    let position = str::from_utf8(value(record, header::POSITION)?).ok()?.parse().ok()?;
+    (value(record, header::SOURCE)? == source.as_bytes()).then_some(position)
+}
+
+/// `ce_source` of a record that a relay wrote, of this source or another: its `ce_id` is `revision@key`. `None` for
+/// a record of any other producer.
+pub(crate) fn relayed_source(record: &OwnedMessage) -> Option<String> {
+    let id = value(record, header::ID)?;
+    let at = id.iter().position(|it| *it == b'@')?;
+    let _revision: u64 = str::from_utf8(&id[..at]).ok()?.parse().ok()?;
+    let source = value(record, header::SOURCE)?;
+    (record.key() == Some(&id[at + 1..])).then(|| String::from_utf8_lossy(source).into_owned())
+}
+
+fn value<'a>(record: &'a OwnedMessage, name: &str) -> Option<&'a [u8]> {
+    let headers = record.headers()?;
+    raw_headers(headers.as_borrowed()).find(|it| it.name == name.as_bytes())?.value
 }
 
 /// What the encoder made of an event, as far as the headers tell of it.
@@ -151,6 +162,22 @@ mod tests {
         // SAFETY: this is librdkafka's own pointer, and it copies the name.
         unsafe { rd_kafka_header_add(native.cast_mut().cast(), c"caf\xe9".as_ptr(), -1, ptr::null(), 0) };
         assert_eq!(own_position(&with(unnamed), "store"), Some(7), "whatever else its headers are called");
+    }
+
+    #[test]
+    fn a_record_of_any_relay_has_a_source() {
+        let source = |key: &str, id: &str| {
+            let text = |key, value| Header { key, value: Some(value) };
+            let headers = OwnedHeaders::new()
+                .insert(text(header::ID, id))
+                .insert(text(header::SOURCE, "another store"));
+            let (key, time) = (Some(key.as_bytes().to_vec()), rdkafka::Timestamp::NotAvailable);
+            relayed_source(&OwnedMessage::new(None, key, "t".to_owned(), time, 3, 42, Some(headers)))
+        };
+        assert_eq!(source("order-a@b", "7@order-a@b").as_deref(), Some("another store"));
+        assert_eq!(source("order-1", "7@order-2"), None, "not the key");
+        assert_eq!(source("order-1", "x@order-1"), None, "not a revision");
+        assert_eq!(source("order-1", "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"), None, "another form of id");
     }
 
     #[test]

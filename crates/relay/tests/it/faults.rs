@@ -229,6 +229,11 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
     create_topics(&world.cluster, &lost).await.unwrap();
     expect_refusal(&world, &lost, "is ahead of the checkpoint").await;
 
+    // The source renamed too: the records are not the relay's own.
+    let source = std::mem::replace(&mut world.cluster.source, "renamed".to_owned());
+    expect_refusal(&world, &lost, &format!("source {source}, and lane 0 has the source renamed")).await;
+    world.cluster.source = source;
+
     // Other categories, and so another rule.
     let mut changed = world.options.clone();
     changed.routes[0].categories.insert("memo".to_owned());
@@ -236,7 +241,7 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
 
     // Another store.
     let store = std::mem::take(&mut world.store);
-    expect_refusal(&world, &world.options, "the store ends at").await;
+    expect_refusal(&world, &world.options, "the store is empty").await;
     world.store = store;
 
     // The topic created again, without its records.
