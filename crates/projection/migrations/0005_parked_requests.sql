@@ -10,6 +10,9 @@ comment on column aqueduct.parked.replayed_at is 'last time that a replay failed
 -- The parked events of a stream in their order.
 create index parked_stream on aqueduct.parked
     (projection, generation, source, topic, stream, revision, id) where state = 'parked';
+-- The discarded ones, which the inbox passes when it comes to them.
+create index parked_discarded on aqueduct.parked
+    (projection, generation, source, topic, stream, revision, id) where state = 'discarded';
 
 create table aqueduct.parked_requests (
     request      bigint generated always as identity primary key,
@@ -26,6 +29,7 @@ create table aqueduct.parked_work (
     topic      text    not null,
     partition  integer not null,
     stream     text    not null,
+    action     text    not null,
     events     bigint  not null,
     applied    bigint  not null default 0,
     discarded  bigint  not null default 0,
@@ -35,12 +39,14 @@ create table aqueduct.parked_work (
     primary key (request, projection, generation, source, topic, stream)
 );
 
-comment on table aqueduct.parked_work is 'the owner of the partition executes waiting rows, oldest request first';
+comment on table aqueduct.parked_work is
+    'the owner of the partition executes waiting rows, the least recently tried first';
+comment on column aqueduct.parked_work.action is 'as in parked_requests, for the index';
 comment on column aqueduct.parked_work.events is 'number of parked events that the request selected in the stream';
-comment on column aqueduct.parked_work.touched_at is 'last step of an owner; null: no owner has seen it yet';
+comment on column aqueduct.parked_work.touched_at is 'last time that an owner tried it; null: no owner has seen it yet';
 
 create index parked_work_waiting on aqueduct.parked_work
-    (projection, generation, topic, partition, request) where state = 'waiting';
+    (projection, generation, topic, partition, touched_at nulls first, action, request) where state = 'waiting';
 
 -- The events that a discard request selected: the executor marks them.
 create table aqueduct.parked_discards (
@@ -81,10 +87,11 @@ begin
         insert into aqueduct.parked_discards (request, id)
         select new_request, s.id from selected s where in_action = 'discard'
     ), work as (
-        insert into aqueduct.parked_work (request, projection, generation, source, topic, partition, stream, events)
+        insert into aqueduct.parked_work
+            (request, projection, generation, source, topic, partition, stream, action, events)
         select new_request, s.projection, s.generation, s.source, s.topic,
                -- Where the stream is now, should the topic have got more partitions.
-               (array_agg(s.partition order by s.id desc))[1], s.stream, count(*)
+               (array_agg(s.partition order by s.id desc))[1], s.stream, in_action, count(*)
           from selected s
          group by s.projection, s.generation, s.source, s.topic, s.stream
         returning events
@@ -128,7 +135,8 @@ $$;
 
 -- The next events of a blocked stream in the order of its revisions: parked ones, and discarded ones that the
 -- inbox has not passed. Events without a revision come last. At most in_limit events, with at most in_bytes of
--- payload in total unless the first event alone is larger.
+-- payload in total unless the first event alone is larger. Each state is read in the order of its index, so that a
+-- step does not cost more the longer the stream is.
 create function aqueduct.parked_next(in_inbox integer, in_stream text, in_limit integer, in_bytes bigint)
 returns table (id bigint, revision bigint, state text, partition integer, "offset" bigint, key bytea,
                payload bytea, headers jsonb)
@@ -138,13 +146,24 @@ language sql stable as $$
                    row_number() over in_order as number
               from (select p.*
                       from aqueduct.inboxes i
-                      join aqueduct.parked p
-                        on p.projection = i.projection and p.generation = i.generation
-                       and p.source = i.source and p.topic = i.topic and p.stream = in_stream
+                      join aqueduct.inbox_streams s on s.inbox = i.inbox and s.stream = in_stream
+                     cross join lateral (
+                           (select b.*
+                              from aqueduct.parked b
+                             where b.projection = i.projection and b.generation = i.generation
+                               and b.source = i.source and b.topic = i.topic and b.stream = in_stream
+                               and b.state = 'parked'
+                             order by b.revision, b.id
+                             limit in_limit)
+                           union all
+                           (select d.*
+                              from aqueduct.parked d
+                             where d.projection = i.projection and d.generation = i.generation
+                               and d.source = i.source and d.topic = i.topic and d.stream = in_stream
+                               and d.state = 'discarded' and d.revision > s.revision
+                             order by d.revision, d.id
+                             limit in_limit)) p
                      where i.inbox = in_inbox
-                       and (p.state = 'parked'
-                            or p.revision > (select s.revision from aqueduct.inbox_streams s
-                                              where s.inbox = in_inbox and s.stream = in_stream))
                      order by p.revision nulls last, p.id
                      limit in_limit) l
             window in_order as (order by l.revision nulls last, l.id)) n
@@ -153,23 +172,35 @@ language sql stable as $$
 $$;
 
 -- Ends a step that applied events: moves the inbox to in_revision (the last that was applied or discarded), removes
--- the applied events in_ids, and opens the stream again if no parked event is left. True: it is open.
+-- the applied events in_ids, and opens the stream again if no parked event is left and the inbox has passed all
+-- discarded ones. True: it is open.
 create function aqueduct.parked_applied(in_inbox integer, in_stream text, in_ids bigint[], in_revision bigint)
 returns boolean
 language plpgsql as $$
 declare
+    new_revision bigint;
     is_open boolean;
 begin
     delete from aqueduct.parked p where p.id = any (in_ids) and p.state = 'parked';
+    new_revision := greatest(in_revision, (select s.revision
+                                             from aqueduct.inbox_streams s
+                                            where s.inbox = in_inbox and s.stream = in_stream));
     select not exists (
                select from aqueduct.inboxes i
                  join aqueduct.parked p
                    on p.projection = i.projection and p.generation = i.generation
                   and p.source = i.source and p.topic = i.topic
                 where i.inbox = in_inbox and p.stream = in_stream and p.state = 'parked')
+           and not exists (
+               select from aqueduct.inboxes i
+                 join aqueduct.parked p
+                   on p.projection = i.projection and p.generation = i.generation
+                  and p.source = i.source and p.topic = i.topic
+                where i.inbox = in_inbox and p.stream = in_stream and p.state = 'discarded'
+                  and p.revision > new_revision)
       into is_open;
     update aqueduct.inbox_streams s
-       set revision = greatest(s.revision, in_revision), blocked = not is_open
+       set revision = new_revision, blocked = not is_open
      where s.inbox = in_inbox and s.stream = in_stream;
     return is_open;
 end $$;
@@ -196,8 +227,9 @@ begin
         return false;
     end if;
     insert into aqueduct.parked_requests (action) values ('replay') returning request into new_request;
-    insert into aqueduct.parked_work (request, projection, generation, source, topic, partition, stream, events)
-    select new_request, i.projection, i.generation, i.source, i.topic, in_partition, in_stream, 1
+    insert into aqueduct.parked_work
+        (request, projection, generation, source, topic, partition, stream, action, events)
+    select new_request, i.projection, i.generation, i.source, i.topic, in_partition, in_stream, 'replay', 1
       from aqueduct.inboxes i
      where i.inbox = in_inbox;
     return true;

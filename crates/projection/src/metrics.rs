@@ -13,6 +13,8 @@ pub const DUPLICATES: &str = "aqueduct_projection_duplicates_total";
 pub const GAPS: &str = "aqueduct_projection_gaps_total";
 /// Counter `{projection}`: events parked, including followers of the same stream.
 pub const PARKED: &str = "aqueduct_projection_parked_total";
+/// Counter `{projection}`: parked events discarded on request.
+pub const DISCARDED: &str = "aqueduct_projection_discarded_total";
 /// Gauge `{projection}`: events that are parked now.
 pub const PARKED_NOW: &str = "aqueduct_projection_parked_events";
 /// Counter `{projection}`: events applied without a check for gaps, because the previous revision is not known.
@@ -34,6 +36,7 @@ pub fn describe() {
     describe_counter!(DUPLICATES, "Records that were applied or parked before.");
     describe_counter!(GAPS, "Gaps detected in streams.");
     describe_counter!(PARKED, "Events parked, including followers of the same stream.");
+    describe_counter!(DISCARDED, "Parked events discarded on request.");
     describe_gauge!(PARKED_NOW, "Events that are parked now.");
     describe_counter!(UNCHECKED, "Events applied without a check for gaps (previous revision not known).");
     describe_histogram!(

@@ -6,6 +6,7 @@
 //! is.
 
 pub(crate) mod execute;
+pub(crate) mod plan;
 pub(crate) mod steps;
 
 use std::time::Duration;

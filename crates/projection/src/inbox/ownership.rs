@@ -109,6 +109,12 @@ impl Ownership {
         self.owned.lock().get(&key).is_some_and(|owned| owned.epoch == record.epoch)
     }
 
+    /// Whether the partition is still owned under this epoch.
+    pub(crate) fn owns_partition(&self, OwnedPartition { topic, partition, epoch }: &OwnedPartition) -> bool {
+        let key = (Arc::clone(topic), *partition);
+        self.owned.lock().get(&key).is_some_and(|owned| owned.epoch == *epoch)
+    }
+
     /// Records read and not yet committed.
     pub(crate) fn in_flight(&self, topic: &str, partition: i32) -> Option<i64> {
         let owned = self.owned.lock();

@@ -21,24 +21,26 @@ pub(crate) struct Work {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) stream: String,
+    /// Number of events that were discarded for it, all of them at once.
+    pub(crate) discarded: i64,
 }
 
-/// The oldest work of these partitions.
+/// The work of these partitions that was least recently tried, so that one that can't go on does not keep the others
+/// waiting. Of those never tried, discards come before replays, which may need them.
 pub(crate) async fn next_work(
     pool: &PgPool,
     projection: &str,
     partitions: &[OwnedPartition],
 ) -> Result<Option<Work>, sqlx::Error> {
     sqlx::query_as(
-        "select w.request, r.action, w.source, w.topic, w.partition, w.stream \
+        "select w.request, w.action, w.source, w.topic, w.partition, w.stream, w.discarded \
            from unnest($3::text[], $4::integer[]) as o (topic, partition) \
           cross join lateral ( \
                 select * from aqueduct.parked_work w \
                  where w.state = 'waiting' and w.projection = $1 and w.generation = $2 \
                    and w.topic = o.topic and w.partition = o.partition \
-                 order by w.request limit 1) w \
-           join aqueduct.parked_requests r on r.request = w.request \
-          order by w.request limit 1",
+                 order by w.touched_at nulls first, w.action, w.request limit 1) w \
+          order by w.touched_at nulls first, w.action, w.request limit 1",
     )
     .bind(projection)
     .bind(GENERATION)
@@ -154,7 +156,7 @@ pub(crate) enum State<'a> {
     Failed(&'a str),
 }
 
-/// Records the progress of the work.
+/// Records the progress of the work, in a transaction that holds its partition.
 pub(crate) async fn touch(
     executor: impl Executor<'_, Database = Postgres>,
     projection: &str,

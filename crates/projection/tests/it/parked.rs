@@ -10,26 +10,28 @@ use crate::bank::{Accounts, deposited, opened};
 use crate::reactors::{Clerk, Watched};
 use crate::support::{Database, Made, Topic, event, plain, records, stack};
 
-const ROWS: &str = "select id || ': ' || balance || ' after ' || \"order\" from bank.accounts order by 1";
+pub(crate) const ROWS: &str =
+    "select id || ': ' || balance || ' after ' || \"order\" from bank.accounts order by 1";
 const PARKED: &str = "select coalesce(revision::text, '?') || '@' || stream || ' ' || state || ' ' || code \
                       from aqueduct.parked order by stream, revision, id";
-const INBOX: &str = "select stream || ' ' || revision || ' ' || blocked from aqueduct.inbox order by 1";
+pub(crate) const INBOX: &str =
+    "select stream || ' ' || revision || ' ' || blocked from aqueduct.inbox order by 1";
 /// The table refuses a balance of a million: with that, an event fails until the table is changed.
-const TOO_MUCH: i64 = 1_000_000;
+pub(crate) const TOO_MUCH: i64 = 1_000_000;
 const FIX: &str = "alter table bank.accounts drop constraint accounts_balance_check";
 
-async fn accounts(database: &Database) -> (Batches, i64) {
+pub(crate) async fn accounts(database: &Database) -> (Batches, i64) {
     let batches = Projection::view::<Accounts<0>>(database.options(), plain()).batches().await.unwrap();
     let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
     (batches, epoch)
 }
 
-async fn apply((batches, epoch): &(Batches, i64), first_offset: i64, events: &[Made]) {
+pub(crate) async fn apply((batches, epoch): &(Batches, i64), first_offset: i64, events: &[Made]) {
     batches.apply(records(*epoch, first_offset, events)).await.unwrap().unwrap();
 }
 
 /// Executes requests until there are none. Returns the number of steps.
-async fn execute_all((batches, _): &(Batches, i64)) -> usize {
+pub(crate) async fn execute_all((batches, _): &(Batches, i64)) -> usize {
     let mut steps = 0;
     while batches.execute_step().await.unwrap() {
         steps += 1;
@@ -38,11 +40,11 @@ async fn execute_all((batches, _): &(Batches, i64)) -> usize {
     steps
 }
 
-async fn fix(database: &Database) {
+pub(crate) async fn fix(database: &Database) {
     sqlx::raw_sql(FIX).execute(&database.pool).await.unwrap();
 }
 
-fn stream(name: &str) -> Selection {
+pub(crate) fn stream(name: &str) -> Selection {
     Selection { stream: Some(name.to_owned()), ..Selection::default() }
 }
 

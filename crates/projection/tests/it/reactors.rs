@@ -22,10 +22,10 @@ pub(crate) struct Clerk {
 }
 
 const PARK: i64 = -1;
-const FAIL_TWICE: i64 = -2;
-const STOP: i64 = -3;
+pub(crate) const FAIL_TWICE: i64 = -2;
+pub(crate) const STOP: i64 = -3;
 const PANIC: i64 = -4;
-const MEET: i64 = -5;
+pub(crate) const MEET: i64 = -5;
 
 pub(crate) struct Watched(pub(crate) Arc<Clerk>);
 
@@ -45,8 +45,7 @@ impl Reactor for Watched {
             STOP => return Err(ReactError::new(ErrorKind::Stop, "on purpose")),
             PANIC => panic!("on purpose"),
             MEET => {
-                let meeting = self.0.meeting.as_ref().unwrap();
-                tokio::time::timeout(Duration::from_secs(30), meeting.wait()).await.unwrap();
+                tokio::time::timeout(Duration::from_secs(30), self.0.meet()).await.unwrap();
             }
             FAIL_TWICE => {
                 let mut failures = self.0.failures.lock().unwrap();
@@ -64,6 +63,15 @@ impl Reactor for Watched {
 }
 
 impl Clerk {
+    /// Its reactions to `MEET` wait until this many have met.
+    pub(crate) fn with_meeting_of(count: usize) -> Self {
+        Self { meeting: Some(Barrier::new(count)), ..Self::default() }
+    }
+
+    pub(crate) async fn meet(&self) {
+        self.meeting.as_ref().unwrap().wait().await;
+    }
+
     pub(crate) fn seen(&self, stream: &str) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         seen.iter().filter(|id| id.ends_with(&format!("@{stream}"))).cloned().collect()
@@ -108,7 +116,7 @@ async fn only_the_stream_of_a_failing_event_waits() {
 #[tokio::test]
 async fn different_streams_are_handled_concurrently() {
     let database = Database::create().await;
-    let clerk = Arc::new(Clerk { meeting: Some(Barrier::new(3)), ..Clerk::default() });
+    let clerk = Arc::new(Clerk::with_meeting_of(3));
     let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
     let batches = projection.batches().await.unwrap();
     let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
