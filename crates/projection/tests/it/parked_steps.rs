@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited};
 use crate::parked::{INBOX, ROWS, TOO_MUCH, accounts, apply, execute_all, stream};
-use crate::reactors::{Clerk, FAIL_TWICE, MEET, STOP, Watched};
+use crate::reactors::{Clerk, FAIL_TWICE, MEET, Watched};
 use crate::support::{Database, Made, Topic, event, plain, stack};
 
 const WORK: &str = "select action || ' ' || state || case when touched_at is null then ' untouched' else '' end \
@@ -135,14 +135,16 @@ async fn discards_come_before_replays() {
     assert_eq!(database.texts(WORK).await, ["replay waiting untouched", "discard done"]);
 }
 
-/// Attacks promise 2: the reactor's code stops a replay after the partition got another owner.
+/// Attacks promise 2: a step fails for good after the partition got another owner.
 #[tokio::test]
 async fn only_the_owner_records_that_a_request_failed() {
     let database = Database::create().await;
-    let clerk = Arc::new(Clerk::default());
-    let first = reactor(&database, &clerk).await;
-    apply(&first, 0, &repaired("account-1", STOP)).await;
-    let second = reactor(&database, &clerk).await;
+    let first = accounts(&database).await;
+    apply(&first, 0, &[event("account-1", 0, &deposited(TOO_MUCH))]).await;
+    parked::replay(&database.pool, &Selection::default()).await.unwrap();
+    let broken = "alter function aqueduct.parked_next rename to parked_gone";
+    sqlx::raw_sql(broken).execute(&database.pool).await.unwrap();
+    let second = accounts(&database).await;
     first.0.execute_step().await.unwrap();
     assert_eq!(database.texts(WORK).await, ["replay waiting untouched"]);
     assert!(!first.0.execute_step().await.unwrap(), "it has given the partition up");

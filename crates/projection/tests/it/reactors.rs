@@ -23,7 +23,7 @@ pub(crate) struct Clerk {
 
 const PARK: i64 = -1;
 pub(crate) const FAIL_TWICE: i64 = -2;
-pub(crate) const STOP: i64 = -3;
+const STOP: i64 = -3;
 const PANIC: i64 = -4;
 pub(crate) const MEET: i64 = -5;
 
