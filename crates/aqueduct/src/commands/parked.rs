@@ -46,6 +46,8 @@ pub(super) enum ParkedCommand {
         all: bool,
     },
     /// Discard the selected events and replay what follows them in their streams
+    ///
+    /// The projection then counts every revision up to the discarded one as applied, also one that has not arrived yet.
     Discard {
         #[command(flatten)]
         selection: Arguments,
