@@ -73,7 +73,7 @@ async fn a_run_that_was_killed_is_resumed_and_completed() {
     for (run, fault) in (1..).zip(faults) {
         let mut running = Child::spawn(demo(&arguments), &Conditions::plain(), &log).unwrap();
         // The logs hold those of the runs before, too.
-        let mut says_so_often = async |log: &Path, text: &str| {
+        let mut says_as_often = async |log: &Path, text: &str| {
             eventually(&format!("{} says: {text}", log.display()), async || {
                 let said = std::fs::read_to_string(log).unwrap_or_default();
                 assert!(running.ended().unwrap().is_none(), "{said}");
@@ -81,21 +81,21 @@ async fn a_run_that_was_killed_is_resumed_and_completed() {
             })
             .await;
         };
-        says_so_often(&log, "starting the servers").await;
+        says_as_often(&log, "starting the servers").await;
         let second = demo(&arguments).output().unwrap();
         assert_eq!(second.status.code(), Some(1), "a second process on the directory is refused");
         assert!(text(&second).contains(directory), "{}", text(&second));
 
-        says_so_often(&data.path().join("logs/relay.log"), "after this position route=\"orders\"").await;
+        says_as_often(&data.path().join("logs/relay.log"), "resuming lane route=\"orders\"").await;
         match fault {
             Fault::Demo(signal) => running.signal(signal),
             Fault::Kafka => kill(child_of(running.pid(), "kafka.Kafka"), Signal::SIGKILL).unwrap(),
         }
         let status = running.wait(PATIENCE).await.unwrap().unwrap();
         let said = std::fs::read_to_string(&log).unwrap();
-        let by_itself = said.contains("kafka has ended unexpectedly");
-        assert_eq!(by_itself, matches!(fault, Fault::Kafka), "{status}: {said}");
-        assert!(!by_itself || status.code() == Some(1), "{status}");
+        let kafka_ended = said.contains("kafka has ended unexpectedly");
+        assert_eq!(kafka_ended, matches!(fault, Fault::Kafka), "{status}: {said}");
+        assert!(!kafka_ended || status.code() == Some(1), "{status}");
     }
     let resumed = summary(&demo(&arguments).output().unwrap());
     assert_clean(&resumed);
