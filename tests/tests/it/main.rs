@@ -10,6 +10,7 @@ mod input;
 mod kills;
 mod outages;
 mod support;
+mod topic;
 mod traces;
 mod upgrade;
 mod watch;

@@ -4,13 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use axum::routing::post;
 use axum::{Json, Router};
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::message::Message as _;
 use serde_json::{Value, json};
 
 use crate::support::{Pipeline, eventually};
+use crate::topic::{committed_records, header};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -36,35 +34,6 @@ async fn collector() -> (String, Arc<Mutex<Vec<Value>>>) {
 fn concerns(span: &Value) -> bool {
     let links = span["links"].as_array().cloned().unwrap_or_default();
     span["traceId"] == TRACE || links.iter().any(|link| link["traceId"] == TRACE)
-}
-
-/// The header `traceparent` of the first record of a topic with this key.
-fn header(brokers: &str, topic: &str, key: &str) -> Option<String> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "traces")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "error")
-        .create()
-        .unwrap();
-    let mut all = TopicPartitionList::new();
-    for partition in 0..4 {
-        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&all).unwrap();
-    let mut ends = 0;
-    while ends < 4 {
-        match consumer.poll(crate::support::PATIENCE)? {
-            Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ends += 1,
-            Err(error) => panic!("{error}"),
-            Ok(record) if record.key() == Some(key.as_bytes()) => {
-                let header = record.headers()?.iter().find(|header| header.key == "traceparent")?;
-                return Some(String::from_utf8(header.value?.to_vec()).unwrap());
-            }
-            Ok(_) => {}
-        }
-    }
-    None
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +68,9 @@ async fn one_trace_leads_from_the_command_to_the_row() {
     let metadata = stored[0].parse_metadata().unwrap();
     let traceparent = metadata.traceparent.unwrap();
     assert!(traceparent.starts_with(&format!("00-{TRACE}-")), "{traceparent}");
-    let in_kafka = header(pipeline.stack.kafka_bootstrap().unwrap(), "shop.users", "user-17850");
+    let records = committed_records(pipeline.stack.kafka_bootstrap().unwrap(), "shop.users");
+    let record = records.iter().find(|record| record.key() == Some(b"user-17850"));
+    let in_kafka = record.and_then(|record| header(record, "traceparent"));
     assert_eq!(in_kafka.as_ref(), Some(&traceparent), "the record carries the event's own context");
 
     // What is still in memory is sent when a process ends.

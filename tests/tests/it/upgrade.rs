@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 use aqueduct_devstack::{Data, DevStack, Options};
 use flate2::read::GzDecoder;
 use lzma_rust2::XzReader;
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{PATIENCE, Pipeline, ROOT, eventually};
+use crate::support::{Pipeline, ROOT, eventually};
+use crate::topic::{committed_records, header};
 
 /// Customers of the forty orders.
 const CUSTOMERS: i64 = 29;
@@ -39,35 +36,6 @@ async fn servers(data: &Path) -> DevStack {
     let postgres = PgPool::connect(stack.postgres_url().unwrap()).await.unwrap();
     sqlx::raw_sql(sqlx::AssertSqlSafe(dump)).execute(&postgres).await.unwrap();
     stack
-}
-
-/// `ce_id` of every committed record of a topic.
-fn relayed(brokers: &str, topic: &str) -> Vec<String> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "upgrade")
-        .set("isolation.level", "read_committed")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "error")
-        .create()
-        .unwrap();
-    let mut all = TopicPartitionList::new();
-    for partition in 0..4 {
-        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&all).unwrap();
-    let (mut ids, mut ends) = (Vec::new(), 0);
-    while ends < 4 {
-        match consumer.poll(PATIENCE).unwrap() {
-            Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ends += 1,
-            Err(error) => panic!("{error}"),
-            Ok(record) => {
-                let id = record.headers().unwrap().iter().find(|header| header.key == "ce_id").unwrap();
-                ids.push(String::from_utf8(id.value.unwrap().to_vec()).unwrap());
-            }
-        }
-    }
-    ids
 }
 
 async fn count(postgres: &PgPool, query: &'static str) -> i64 {
@@ -98,7 +66,8 @@ async fn a_data_directory_of_version_0_1_is_continued() {
     .await;
 
     for (topic, before) in RELAYED {
-        let ids = relayed(pipeline.stack.kafka_bootstrap().unwrap(), topic);
+        let records = committed_records(pipeline.stack.kafka_bootstrap().unwrap(), topic);
+        let ids: Vec<_> = records.iter().map(|record| header(record, "ce_id").unwrap()).collect();
         let new = usize::from(topic == "shop.users");
         assert_eq!(ids.len(), before + new, "{topic}");
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{topic} holds an event twice");

@@ -7,7 +7,7 @@ use crate::inbox::entry::{Entry, ReasonCode, previous_number, revision_number};
 use crate::inbox::verdict::Verdict;
 use crate::record::envelope::Previous;
 
-/// Parks an entry with this transaction, if its verdict says so. False: it is parked already, or its verdict
+/// Parks an entry with this transaction, if its verdict requires it. False: it is parked already, or its verdict
 /// does not park it.
 pub(crate) async fn park<E>(
     executor: impl Executor<'_, Database = Postgres>,

@@ -135,7 +135,7 @@ async fn discards_come_before_replays() {
     assert_eq!(database.texts(WORK).await, ["replay waiting untouched", "discard done"]);
 }
 
-/// Attacks promise 2: a step fails for good after the partition got another owner.
+/// Attacks promise 2: a step fails permanently after the partition got another owner.
 #[tokio::test]
 async fn only_the_owner_records_that_a_request_failed() {
     let database = Database::create().await;
@@ -152,7 +152,7 @@ async fn only_the_owner_records_that_a_request_failed() {
     assert_eq!(database.texts(WORK).await, ["replay failed"]);
 }
 
-/// The partition is claimed anew while the reactor handles an event of a replay.
+/// The partition is claimed again while the reactor handles an event of a replay.
 #[tokio::test]
 async fn a_replay_does_not_react_to_events_of_a_partition_that_it_lost() {
     let database = Database::create().await;

@@ -121,7 +121,7 @@ pub struct Finding {
     pub decision: String,
     /// What it comes from.
     pub facts: Vec<Fact>,
-    /// Why it should be looked at.
+    /// Why it needs a check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
 }
@@ -184,7 +184,7 @@ impl TypeReport {
         }
     }
 
-    /// The decisions that should be looked at.
+    /// The decisions that need a check.
     pub fn doubtful(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.doubt.is_some())
     }

@@ -1,0 +1,44 @@
+//! What a topic contains.
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::support::PATIENCE;
+
+/// Partitions of each topic of the sample configuration.
+const PARTITIONS: i32 = 4;
+
+/// Every committed record, in the order of its partition.
+pub(crate) fn committed_records(brokers: &str, topic: &str) -> Vec<OwnedMessage> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "tests")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error")
+        .create()
+        .unwrap();
+    let mut all = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    let (mut records, mut ends) = (Vec::new(), 0);
+    while ends < PARTITIONS {
+        match consumer.poll(PATIENCE).unwrap() {
+            Err(KafkaError::PartitionEOF(_)) => ends += 1,
+            Err(error) => panic!("{error}"),
+            Ok(record) => records.push(record.detach()),
+        }
+    }
+    records
+}
+
+/// A header of a record, as text.
+pub(crate) fn header(record: &OwnedMessage, name: &str) -> Option<String> {
+    let header = record.headers()?.iter().find(|header| header.key == name)?;
+    Some(String::from_utf8(header.value?.to_vec()).unwrap())
+}
