@@ -103,11 +103,11 @@ impl Default for Schemas {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
-    /// The relay.
+    /// Listen address of `aqueduct relay`.
     pub relay: SocketAddr,
-    /// The projections.
+    /// Listen address of `project`.
     pub project: SocketAddr,
-    /// The reactors.
+    /// Listen address of `react`.
     pub react: SocketAddr,
 }
 

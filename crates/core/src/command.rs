@@ -76,7 +76,7 @@ pub enum ExecuteError<D: std::error::Error + 'static> {
         "command id {id} was already used for another payload (event {reference}): send a new command with a new id"
     )]
     CommandIdReused {
-        /// The id.
+        /// The id that both commands have.
         id: CommandId,
         /// The first event of the earlier command, `7@order-42`.
         reference: String,
@@ -92,7 +92,7 @@ pub enum ExecuteError<D: std::error::Error + 'static> {
     /// Other writers kept appending to the stream between load and append, or the store kept failing.
     #[error("stream {stream}: command not executed after {attempts} attempts")]
     Exhausted {
-        /// The stream.
+        /// Stream that the command or the append was for, `order-42`.
         stream: StreamName,
         /// Number of attempts.
         attempts: usize,

@@ -128,9 +128,9 @@ pub enum AppendError {
     /// Another writer was first.
     #[error("stream {stream} is at revision {actual:?}, expected {expected:?}: read it again")]
     WrongExpectedRevision {
-        /// The stream.
+        /// Stream that the command or the append was for, `order-42`.
         stream: StreamName,
-        /// The expectation.
+        /// What the caller expected.
         expected: ExpectedRevision,
         /// The actual revision, if the store returned it.
         actual: Option<Revision>,

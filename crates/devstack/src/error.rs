@@ -14,7 +14,7 @@ pub enum StartError {
     /// Another process uses the data directory.
     #[error("the data directory {} is in use by process {holder}: stop it, or choose another directory", path.display())]
     DataInUse {
-        /// The directory.
+        /// The data directory, as configured.
         path: PathBuf,
         /// The id of the process that holds it, as that process wrote it down.
         holder: String,
@@ -24,7 +24,7 @@ pub enum StartError {
         "port {port} of {part} is in use: stop what listens there (`ss -ltnp 'sport = :{port}'` names it) or choose another port"
     )]
     PortInUse {
-        /// The part.
+        /// Name of the part: `kafka`, `postgres`, …
         part: &'static str,
         /// The port on 127.0.0.1.
         port: u16,
@@ -32,7 +32,7 @@ pub enum StartError {
     /// A file or directory could not be used.
     #[error("could not {action} {}", path.display())]
     Io {
-        /// The action.
+        /// A verb that completes "could not", `create`.
         action: &'static str,
         /// Its object.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum StartError {
     /// A program of the preparation failed.
     #[error("{step} failed ({status}); its last lines:\n{tail}")]
     Step {
-        /// The step.
+        /// What was run, `initdb`.
         step: String,
         /// Its exit status.
         status: String,
@@ -53,7 +53,7 @@ pub enum StartError {
     /// A part was started and did not become ready.
     #[error("{part} {reason}; last lines of {}:\n{tail}", log.display())]
     NotReady {
-        /// The part.
+        /// Name of the part: `kafka`, `postgres`, …
         part: &'static str,
         /// Whether it ended, or the time-out.
         reason: String,
@@ -68,7 +68,7 @@ pub enum StartError {
     /// The user that Postgres runs as can't enter the directory.
     #[error("postgres runs as user {user}, who can't enter {}: set AQUEDUCT_CACHE to a directory that every user can enter", path.display())]
     Closed {
-        /// The user.
+        /// Name of the system user.
         user: String,
         /// The first inaccessible directory of the path.
         path: PathBuf,
@@ -136,7 +136,7 @@ impl fmt::Display for Missing {
 #[derive(Debug, Error)]
 #[error("{part} has ended unexpectedly ({status}); last lines of {}:\n{tail}", log.display())]
 pub struct EndedError {
-    /// The part.
+    /// Name of the part: `kafka`, `postgres`, …
     pub part: &'static str,
     /// Its exit status.
     pub status: String,

@@ -164,7 +164,7 @@ pub enum CreateDatabaseError {
     /// Postgres refused, or could not be reached.
     #[error("could not create the database {name}")]
     Refused {
-        /// The database.
+        /// Name of the database that was asked for.
         name: String,
         /// Postgres's error.
         #[source]

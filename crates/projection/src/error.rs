@@ -16,7 +16,7 @@ pub enum ProjectionError {
     Option {
         /// Name of the projection.
         projection: &'static str,
-        /// The option.
+        /// Key of the option in its section.
         option: &'static str,
         /// What is wrong with it.
         problem: String,
@@ -29,7 +29,7 @@ pub enum ProjectionError {
     Migrate {
         /// Name of the projection.
         projection: &'static str,
-        /// The cause.
+        /// Error of the migration that failed.
         source: MigrateError,
     },
     /// Postgres refused to let the projection claim a partition, its URL is not valid, or the like.
@@ -37,7 +37,7 @@ pub enum ProjectionError {
     Postgres {
         /// Name of the projection.
         projection: &'static str,
-        /// The cause.
+        /// Postgres's error.
         source: sqlx::Error,
     },
     /// The Kafka client could not be created.
@@ -45,7 +45,7 @@ pub enum ProjectionError {
     Kafka {
         /// Name of the projection.
         projection: &'static str,
-        /// The cause.
+        /// librdkafka's error.
         source: KafkaError,
     },
     /// Records were deleted before they were read.
@@ -65,7 +65,7 @@ pub enum ProjectionError {
     Batch {
         /// Name of the projection.
         projection: &'static str,
-        /// The cause.
+        /// Error that no retry can solve.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

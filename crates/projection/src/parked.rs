@@ -114,7 +114,7 @@ pub async fn list(
 /// A parked event with its record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParkedRecord {
-    /// The event.
+    /// Where the event is from, and why it is parked.
     pub event: ParkedEvent,
     /// Key of the record.
     pub key: Option<Vec<u8>>,

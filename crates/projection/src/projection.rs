@@ -94,7 +94,7 @@ impl Parts {
 }
 
 impl Projection {
-    /// A view.
+    /// A projection that keeps one row for each key of its view.
     pub fn view<V: View>(options: Options, decoder: Arc<dyn Decoder>) -> Self {
         Self::new(V::NAME, V::TOPICS, options, decoder, |parts| {
             Box::pin(async move {
@@ -104,7 +104,7 @@ impl Projection {
         })
     }
 
-    /// A sum of deltas.
+    /// A projection that adds the deltas of each event to its rows.
     pub fn deltas<D: Deltas>(options: Options, decoder: Arc<dyn Decoder>) -> Self {
         Self::new(D::NAME, D::TOPICS, options, decoder, |parts| {
             Box::pin(async move {
@@ -114,7 +114,7 @@ impl Projection {
         })
     }
 
-    /// A reactor.
+    /// A projection that sends commands. The reactor gets an event at least once.
     pub fn reactor<R: Reactor>(options: Options, decoder: Arc<dyn Decoder>, reactor: R) -> Self {
         let reactor = Arc::new(reactor);
         Self::new(R::NAME, R::TOPICS, options, decoder, move |parts| {

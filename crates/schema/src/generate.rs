@@ -51,11 +51,11 @@ pub enum GenerateError {
     /// Two types would have the same Rust name.
     #[error("{event_type}: the type {full_name} has another definition in {other}: rename one of them")]
     Conflict {
-        /// The second event type.
+        /// The event type that was generated later.
         event_type: String,
         /// The type's full name in it.
         full_name: String,
-        /// The first event type.
+        /// The event type that was generated before.
         other: String,
     },
     /// A union of more than null and one type has no Rust type.

@@ -67,7 +67,7 @@ pub enum InputError {
     /// No such file, or it can't be read or unpacked.
     #[error("input {path} can't be read")]
     Read {
-        /// The file.
+        /// Path of the input file.
         path: PathBuf,
         /// Why.
         #[source]
@@ -78,7 +78,7 @@ pub enum InputError {
         "input {path} begins with other columns than InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
     )]
     Header {
-        /// The file.
+        /// Path of the input file.
         path: PathBuf,
     },
 }

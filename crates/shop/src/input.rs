@@ -1,7 +1,7 @@
 //! The real shop's file, and what it asks of the services.
 //!
 //! [`read`] parses the lines, [`Plan::make`] applies the rules (one for each line, see [`Rule`]), and
-//! [`feed`](fn@feed) sends what comes of them to the services over HTTP.
+//! [`Feeder`] sends what comes of them to the services over HTTP.
 
 mod feed;
 mod line;
@@ -25,15 +25,15 @@ pub enum InputError {
     /// It can't be opened.
     #[error("{path} can't be read: name the file of orders with --input")]
     Open {
-        /// The file.
+        /// Path of the file of orders.
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
     },
-    /// It is no such file.
+    /// It is not a file of orders.
     #[error("{path}")]
     Read {
-        /// The file.
+        /// Path of the file of orders.
         path: PathBuf,
         /// What is wrong where.
         source: ReadError,

@@ -8,13 +8,13 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The users service.
+    /// Listen address of the users service.
     pub users: SocketAddr,
-    /// The orders service.
+    /// Listen address of the orders service.
     pub orders: SocketAddr,
     /// The old version of the orders service.
     pub legacy_orders: SocketAddr,
-    /// The inventory service.
+    /// Listen address of the inventory service.
     pub inventory: SocketAddr,
 }
 

@@ -40,7 +40,7 @@ pub struct EventPointer {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{text}\" is not a pointer into an event: {problem}")]
 pub struct PointerError {
-    /// The text.
+    /// The text as configured.
     pub text: String,
     /// What is wrong with it.
     pub problem: String,

@@ -219,9 +219,9 @@ pub struct EventMetadata<'a> {
 /// A field of the metadata whose wrong form makes a bad event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MetadataField {
-    /// The schema version.
+    /// The version of the event's schema.
     SchemaVersion,
-    /// The time.
+    /// When the event happened.
     Time,
 }
 

@@ -212,7 +212,7 @@ pub enum TypeError {
     /// It is not an Avro name and has no line in the map.
     #[error("the stored type {stored:?} is not an event name: add a line for it to the type map")]
     Unmapped {
-        /// The type.
+        /// The type as it is stored.
         stored: String,
     },
     /// Two globs make different events of it.
@@ -221,9 +221,9 @@ pub enum TypeError {
         events[0], globs[0], events[1], globs[1]
     )]
     Ambiguous {
-        /// The type.
+        /// The type as it is stored.
         stored: String,
-        /// The globs.
+        /// Left sides of the two lines that matched.
         globs: [String; 2],
         /// What they make of it.
         events: [String; 2],
@@ -231,9 +231,9 @@ pub enum TypeError {
     /// The digits in its name are not a version.
     #[error("the version that {glob:?} takes from the stored type {stored:?} is not from 1 to 4294967295")]
     Version {
-        /// The type.
+        /// The type as it is stored.
         stored: String,
-        /// The glob.
+        /// Left side of the map's line that matched.
         glob: String,
     },
     /// It is too long to be mapped.

@@ -14,7 +14,7 @@ use serde_json::Value;
 pub struct Key(Vec<Value>);
 
 impl Key {
-    /// The values.
+    /// The values, in the order of the key columns.
     pub fn values(&self) -> &[Value] {
         &self.0
     }

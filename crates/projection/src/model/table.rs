@@ -21,7 +21,7 @@ pub enum TableError {
     Name {
         /// Name of the projection.
         projection: &'static str,
-        /// The name.
+        /// The name as the definition has it.
         name: &'static str,
     },
     /// The table does not exist.
@@ -29,7 +29,7 @@ pub enum TableError {
     Missing {
         /// Name of the projection.
         projection: &'static str,
-        /// The table.
+        /// Name of the table, with its schema where the definition gives one.
         table: &'static str,
     },
     /// The definition, or a row, names a column that the table does not have, or that is generated, or for
@@ -41,9 +41,9 @@ pub enum TableError {
     NoColumn {
         /// Name of the projection.
         projection: &'static str,
-        /// The table.
+        /// Name of the table, with its schema where the definition gives one.
         table: &'static str,
-        /// The column.
+        /// Name of the column.
         column: String,
     },
     /// The table requires a value in a column that the rows do not name.
@@ -54,9 +54,9 @@ pub enum TableError {
     Required {
         /// Name of the projection.
         projection: &'static str,
-        /// The table.
+        /// Name of the table, with its schema where the definition gives one.
         table: &'static str,
-        /// The column.
+        /// Name of the column.
         column: String,
     },
     /// A row does not serialise to a JSON object.
@@ -64,7 +64,7 @@ pub enum TableError {
     NoObject {
         /// Name of the projection.
         projection: &'static str,
-        /// The table.
+        /// Name of the table, with its schema where the definition gives one.
         table: &'static str,
     },
     /// A key with too few or too many values.
@@ -72,7 +72,7 @@ pub enum TableError {
     KeyLength {
         /// Name of the projection.
         projection: &'static str,
-        /// The table.
+        /// Name of the table, with its schema where the definition gives one.
         table: &'static str,
         /// Number of key columns.
         expected: usize,
@@ -84,9 +84,9 @@ pub enum TableError {
     Postgres {
         /// Name of the projection.
         projection: &'static str,
-        /// The table.
+        /// Name of the table, with its schema where the definition gives one.
         table: &'static str,
-        /// The cause.
+        /// Postgres's error.
         source: sqlx::Error,
     },
 }

@@ -36,8 +36,8 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// failed transaction, and the only thing that is right where a commit's outcome is unknown.
 ///
 /// That no broker can be reached is such an error too, even between transactions. A broker that
-/// comes back may have lost the end of a transaction that it had acknowledged (see
-/// [`abort_hanging`](Self::abort_hanging)), and only at the start of a producer can that be seen.
+/// comes back may have lost the end of a transaction that it had acknowledged (a
+/// hanging transaction), and only at the start of a producer can that be seen.
 pub struct TransactionalProducer {
     producer: BaseProducer<Watch>,
     /// Longest wait for a commit.

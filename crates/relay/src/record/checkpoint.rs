@@ -39,7 +39,7 @@ pub struct Checkpoint {
     pub lanes: u32,
     /// Partitions of the topic: they decide where a stream's records are.
     pub partitions: u32,
-    /// Fingerprint of [what the route makes of the events](rule).
+    /// Fingerprint of what the route makes of the events.
     pub rule: String,
     /// Event types of which records were made, with the stored versions seen.
     #[serde(rename = "met")]

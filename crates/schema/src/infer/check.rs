@@ -104,13 +104,13 @@ pub struct CheckReport {
 /// Events of one type that do not fit its schema for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// The event type.
+    /// Mapped name of the event type, `OrderCreated`.
     pub event_type: String,
     /// Where and why, without values.
     pub reason: String,
     /// How many events.
     pub events: u64,
-    /// The first of them.
+    /// The first of these events, as `7@order-42`.
     pub references: Vec<String>,
 }
 

@@ -30,20 +30,20 @@ pub struct Report {
 /// Events that the mappings cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unread {
-    /// The stored event type.
+    /// Event type as it is stored, `order.created.v1`.
     pub stored_type: String,
     /// `unmapped_type`, `metadata` or `versions_differ`.
     pub reason: String,
     /// How many events.
     pub events: u64,
-    /// The first of them.
+    /// The first of these events, as `7@order-42`.
     pub references: Vec<String>,
 }
 
 /// What was decided for an event type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TypeReport {
-    /// The mapped event type.
+    /// Mapped name of the event type, `OrderCreated`.
     pub event_type: String,
     /// Events that are JSON objects.
     pub events: u64,
@@ -69,7 +69,7 @@ pub struct NoRecord {
     pub reason: String,
     /// How many events.
     pub events: u64,
-    /// The first of them.
+    /// The first of these events, as `7@order-42`.
     pub references: Vec<String>,
 }
 
@@ -83,9 +83,9 @@ pub enum Problem {
     NoName,
     /// A version is higher than any plausible one.
     Version {
-        /// The version.
+        /// The schema version, from 1.
         version: u32,
-        /// The first event.
+        /// The first of these events, as `7@order-42`.
         references: Vec<String>,
     },
     /// Its events contradict each other: no kind of value recurs.
@@ -102,7 +102,7 @@ pub enum Problem {
 /// One version of an event type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VersionReport {
-    /// The version.
+    /// The schema version, from 1.
     pub version: u32,
     /// Events of this version; 0 for a copy that fills a gap.
     pub events: u64,
@@ -131,7 +131,7 @@ pub struct Finding {
 pub struct Fact {
     /// `12 of 40211 events have no "customerId"`.
     pub text: String,
-    /// The first events.
+    /// The first of these events, as `7@order-42`.
     pub references: Vec<String>,
 }
 
@@ -144,7 +144,7 @@ pub struct Dirt {
     pub what: String,
     /// How many events.
     pub events: u64,
-    /// The first of them.
+    /// The first of these events, as `7@order-42`.
     pub references: Vec<String>,
 }
 

@@ -21,7 +21,7 @@ use crate::upcast::{UpcastStep, environment};
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
 pub struct LoadError {
-    /// The file or folder.
+    /// File or folder that the problem is in.
     pub path: PathBuf,
     /// What is wrong and where in the file: a schema that does not parse, a gap in the versions, an event
     /// type that two contexts have, a union that can't be told apart, a type that is not supported, a field

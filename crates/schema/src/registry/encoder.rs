@@ -51,8 +51,8 @@ impl RecordEncoder {
 
     /// Looks up the ids of those event types that are not known yet; without a request where all are. Call it
     /// before [`encode`](Self::encode), for each batch. Never registers: a schema that the registry does not
-    /// have is an error of kind [`Stop`](ErrorKind::Stop). Nothing about an error is remembered, so the next
-    /// call asks again. Event types without a schema are left to [`encode`](Self::encode) to refuse.
+    /// have is an error of kind [`Stop`](aqueduct_core::ErrorKind::Stop). Nothing about an error is remembered,
+    /// so the next call asks again. Event types without a schema are left to [`encode`](Self::encode) to refuse.
     pub async fn prepare<'e>(
         &self,
         event_types: impl IntoIterator<Item = &'e str>,

@@ -8,7 +8,7 @@ use crate::set::SchemaSet;
 /// Which event types a topic carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicEvents {
-    /// The Kafka topic.
+    /// Name of the Kafka topic.
     pub topic: String,
     /// The event types. The topic carries their latest version.
     pub event_types: Vec<String>,
@@ -32,7 +32,7 @@ pub struct Published {
     pub version: u32,
     /// The id that records carry.
     pub id: u32,
-    /// The event type.
+    /// Mapped name of the event type, `OrderCreated`.
     pub event_type: String,
     /// The number of the file, `vN.avsc`.
     pub schema_version: u32,
@@ -44,9 +44,9 @@ pub enum PublishError {
     /// A topic carries an event type that has no schema.
     #[error("topic {topic:?} carries event type {event_type}, which has no schema")]
     UnknownEventType {
-        /// The topic.
+        /// Name of the Kafka topic.
         topic: String,
-        /// The event type.
+        /// Mapped name of the event type, `OrderCreated`.
         event_type: String,
     },
     /// The registry failed or refused.

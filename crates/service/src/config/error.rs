@@ -12,7 +12,7 @@ pub enum ConfigError {
         "configuration file {path} can't be read: write one with the command `init`, or name another with --config"
     )]
     File {
-        /// The file.
+        /// Path of the configuration file.
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
@@ -20,9 +20,9 @@ pub enum ConfigError {
     /// A secret's file does not exist, or is not readable.
     #[error("{variable} names {path}, which can't be read")]
     Secret {
-        /// The environment variable.
+        /// Name of the environment variable, `AQUEDUCT_…_FILE`.
         variable: String,
-        /// The file it names.
+        /// Path that the variable contains.
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
@@ -40,7 +40,7 @@ pub enum ConfigError {
     /// A key that must be given is not.
     #[error("{place}: `{key}`: is missing")]
     Missing {
-        /// The file.
+        /// Path of the file.
         place: String,
         /// Full path of the key.
         key: String,
@@ -58,7 +58,7 @@ pub enum ConfigError {
     /// The file is not TOML.
     #[error("{place} is not a TOML file: {problem}")]
     Syntax {
-        /// The file.
+        /// Path of the file.
         place: String,
         /// What is wrong, with line and column.
         problem: String,

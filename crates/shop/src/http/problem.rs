@@ -16,7 +16,7 @@ pub struct Problem {
     /// `urn:aqueduct:shop:<code>`; the codes are stable.
     #[serde(rename = "type")]
     pub problem_type: String,
-    /// The status as text.
+    /// Reason phrase of the status, `Conflict`.
     pub title: String,
     /// HTTP status.
     pub status: u16,

@@ -53,7 +53,7 @@ pub enum FeedError {
     Unreachable {
         /// The URL of the request.
         url: String,
-        /// The last error.
+        /// Error of the last attempt.
         source: reqwest::Error,
     },
 }

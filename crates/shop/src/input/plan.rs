@@ -45,7 +45,7 @@ pub struct Month {
 pub struct Delivery {
     /// `2010-12/85123A`.
     pub id: String,
-    /// The product.
+    /// Stock code of the product.
     pub sku: String,
     /// Pieces.
     pub quantity: i32,
@@ -71,7 +71,7 @@ pub enum Step {
         invoice: String,
         /// The line it stands on: an invoice may correct a product twice.
         line: u64,
-        /// The product.
+        /// Stock code of the product.
         sku: String,
         /// Pieces, negative for what is written off.
         quantity: i32,

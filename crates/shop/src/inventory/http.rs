@@ -48,7 +48,7 @@ pub struct Receipt {
     pub sku: String,
     /// Pieces, at least one.
     pub quantity: i32,
-    /// The delivery.
+    /// Id of the delivery. One that comes again has no effect.
     pub delivery_id: String,
 }
 

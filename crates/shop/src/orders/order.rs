@@ -69,7 +69,7 @@ pub enum OrderError {
     /// Inventory's answers are not one for each product of the order, with its quantity.
     #[error("the answers of inventory do not cover order {order_id}: product {sku}")]
     AnswersDiffer {
-        /// The order.
+        /// Id of the order, without its category.
         order_id: String,
         /// The first product that has no answer, too many, or one for another quantity.
         sku: String,

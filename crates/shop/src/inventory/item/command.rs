@@ -46,7 +46,7 @@ pub struct ReceiveStock {
     pub sku: String,
     /// Pieces, more than none.
     pub quantity: i32,
-    /// The delivery.
+    /// Id of the delivery. One that comes again has no effect.
     pub delivery_id: String,
 }
 
@@ -55,7 +55,7 @@ pub struct ReceiveStock {
 pub struct ReserveStock {
     /// Code of the product.
     pub sku: String,
-    /// The order that asks.
+    /// Id of the order that asks for stock.
     pub order_id: String,
     /// Pieces, more than none.
     pub quantity: i32,

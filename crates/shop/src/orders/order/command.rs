@@ -55,7 +55,7 @@ pub struct CreateOrder {
 /// Ends an order of which inventory has reserved at least one product, or that asks for none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfirmOrder {
-    /// The order.
+    /// Id of the order, without its category.
     pub order_id: String,
     /// What left the shelf, by product code.
     pub reserved: Vec<OrderedProduct>,
@@ -66,7 +66,7 @@ pub struct ConfirmOrder {
 /// Ends an order of which inventory could reserve nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RejectOrder {
-    /// The order.
+    /// Id of the order, without its category.
     pub order_id: String,
     /// Everything it asked for, by product code.
     pub refused: Vec<OrderedProduct>,
@@ -75,7 +75,7 @@ pub struct RejectOrder {
 /// Ends an order that the customer sent back whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CancelOrder {
-    /// The order.
+    /// Id of the order, without its category.
     pub order_id: String,
     /// The return that undoes it.
     pub return_id: String,
