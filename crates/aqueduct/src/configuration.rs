@@ -179,12 +179,9 @@ impl Configuration {
     /// What projections and reactors need. Kafka and Postgres must be configured.
     pub fn projection_options(&self) -> Result<aqueduct_projection::Options, NotConfigured> {
         let postgres = PostgresOptions::new(self.postgres.address(&self.path)?);
-        let defaults = aqueduct_projection::Options::new(postgres, self.kafka.address(&self.path)?);
+        let defaults = aqueduct_projection::Options::new(postgres, self.cluster()?);
         let Projection { batch_size, batch_wait_ms, concurrency, session_timeout_ms } = self.projection;
         Ok(aqueduct_projection::Options {
-            prefix: self.kafka.prefix.clone(),
-            source: self.eventstore.source.clone(),
-            properties: self.kafka.properties.clone(),
             batch_size: batch_size.unwrap_or(defaults.batch_size),
             batch_wait_ms: batch_wait_ms.unwrap_or(defaults.batch_wait_ms),
             concurrency: concurrency.unwrap_or(defaults.concurrency),

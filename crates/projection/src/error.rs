@@ -71,18 +71,6 @@ pub enum ProjectionError {
 }
 
 impl ProjectionError {
-    /// A property that the client refuses is named without its value, which may be a password.
-    pub(crate) fn kafka(projection: &'static str, error: KafkaError) -> Self {
-        let source = match error {
-            // librdkafka's own text shows values only of properties that are enumerations.
-            KafkaError::ClientConfig(result, text, property, _) => {
-                KafkaError::ClientConfig(result, text, property, "(value not shown)".to_owned())
-            }
-            other => other,
-        };
-        Self::Kafka { projection, source }
-    }
-
     /// What to do about an error at the start: [`ErrorKind::Retry`] or [`ErrorKind::Stop`].
     pub(crate) fn kind_at_start(&self) -> ErrorKind {
         let source = match self {

@@ -15,6 +15,7 @@
 //!
 //! ```
 //! use aqueduct_core::domain_event;
+//! use aqueduct_kafka::Cluster;
 //! use aqueduct_projection::{Envelope, Key, Options, PostgresOptions, Projection, View, registry_decoder};
 //! use serde::{Deserialize, Serialize};
 //!
@@ -49,7 +50,8 @@
 //! }
 //!
 //! # async fn run(shutdown: tokio_util::sync::CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
-//! let options = Options::new(PostgresOptions::new("postgres://localhost/bank"), "localhost:9092");
+//! let cluster = Cluster::new("localhost:9092");
+//! let options = Options::new(PostgresOptions::new("postgres://localhost/bank"), cluster);
 //! let decoder = registry_decoder(&aqueduct_schema::RegistryOptions::new("http://localhost:8081"))?;
 //! Projection::view::<Accounts>(options, decoder).run(shutdown).await?;
 //! # Ok(()) }

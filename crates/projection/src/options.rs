@@ -1,8 +1,8 @@
 //! Options of a projection.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aqueduct_kafka::Cluster;
 use serde::Deserialize;
 
 use crate::postgres::options::PostgresOptions;
@@ -14,17 +14,9 @@ use crate::postgres::options::PostgresOptions;
 pub struct Options {
     /// Where the read models, the inbox and the offsets are.
     pub postgres: PostgresOptions,
-    /// Kafka's bootstrap servers, `host:port,host:port`.
-    pub brokers: String,
-    /// Properties of librdkafka, for example for TLS and SASL. Those that delivery depends on can't be set.
-    #[serde(default)]
-    pub properties: BTreeMap<String, String>,
-    /// First part of the consumer groups' names.
-    #[serde(default = "default_prefix")]
-    pub prefix: String,
-    /// Name of the store whose events are applied (`ce_source`); records of others are parked.
-    #[serde(default = "default_source")]
-    pub source: String,
+    /// How to reach Kafka, the first part of the consumer groups' names, and the name of the store whose events are
+    /// applied (`ce_source`): records of others are parked.
+    pub cluster: Cluster,
     /// Maximum number of records in a batch.
     #[serde(default = "default_batch_size")]
     pub batch_size: usize,
@@ -42,14 +34,6 @@ pub struct Options {
     /// ends its sessions.
     #[serde(default = "default_session_timeout_ms")]
     pub session_timeout_ms: u32,
-}
-
-fn default_prefix() -> String {
-    "aqueduct".to_owned()
-}
-
-fn default_source() -> String {
-    "aqueduct/eventstore".to_owned()
 }
 
 fn default_batch_size() -> usize {
@@ -70,13 +54,10 @@ fn default_session_timeout_ms() -> u32 {
 
 impl Options {
     /// The options for these servers, with the defaults.
-    pub fn new(postgres: PostgresOptions, brokers: impl Into<String>) -> Self {
+    pub fn new(postgres: PostgresOptions, cluster: Cluster) -> Self {
         Self {
             postgres,
-            brokers: brokers.into(),
-            properties: BTreeMap::new(),
-            prefix: default_prefix(),
-            source: default_source(),
+            cluster,
             batch_size: default_batch_size(),
             batch_wait_ms: 0,
             queue_size: default_queue_size(),
@@ -87,7 +68,7 @@ impl Options {
 
     /// The consumer group of a projection.
     pub fn group(&self, projection: &str) -> String {
-        format!("{}.projection.{projection}", self.prefix)
+        format!("{}.projection.{projection}", self.cluster.prefix)
     }
 
     pub(crate) fn batch_wait(&self) -> Duration {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_core::ErrorKind;
+use aqueduct_kafka::BrokerWatch;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use sqlx::PgPool;
@@ -87,7 +88,7 @@ impl Parts {
                 refusals: Refusals::default(),
             },
             decoder: self.decoder,
-            source: self.options.source,
+            source: self.options.cluster.source,
             inboxes: Inboxes::new(H::NAME),
         })
     }
@@ -241,7 +242,10 @@ impl Projection {
                 return Err(ProjectionError::Option { projection: self.name, option, problem });
             }
         }
-        Ok(())
+        self.options.cluster.validate().map_err(|source| {
+            let problem = format!("contains \"{}\", which aqueduct sets: remove it", source.property);
+            ProjectionError::Option { projection: self.name, option: "kafka.properties", problem }
+        })
     }
 
     /// Runs the migrations and checks the table.
@@ -265,6 +269,8 @@ impl Projection {
     async fn session(&self, batches: &Batches, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
         let projection = self.name;
         self.status.report(Component::Group, JOINING);
+        // The new client's watch reports only changes.
+        self.status.clear(Component::Brokers);
         let failure = Arc::new(Mutex::new(None));
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
@@ -276,13 +282,12 @@ impl Projection {
             stop: stop.clone(),
             runtime: tokio::runtime::Handle::current(),
             status: self.status.clone(),
-            brokers: self.options.brokers.clone(),
-            session_timeout: self.options.session_timeout(),
-            unreachable: Mutex::default(),
+            brokers: self.options.cluster.brokers.clone(),
+            watch: BrokerWatch::new(self.options.session_timeout()),
             failure: Arc::clone(&failure),
         };
         let consumer = client::join(&self.options, self.topics, context);
-        let consumer = consumer.map_err(|error| ProjectionError::kafka(projection, error))?;
+        let consumer = consumer.map_err(|source| ProjectionError::Kafka { projection, source })?;
         let (queue, mut records) = mpsc::channel(self.options.queue_size);
         // Blocking for a whole session, including librdkafka's callbacks. It ends soon after `stop`, also if
         // nobody awaits it.

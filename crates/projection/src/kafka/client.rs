@@ -1,13 +1,15 @@
 //! The Kafka client of a projection: its configuration and callbacks.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use aqueduct_kafka::{BrokerWatch, create_client, log, log_error};
 use parking_lot::Mutex;
 use rdkafka::bindings::{rd_kafka_resp_err_t, rd_kafka_resp_err_t as RespErr};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::{ClientConfig, ClientContext, Offset, Statistics, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -18,10 +20,13 @@ use crate::metrics;
 use crate::options::Options;
 use crate::status::{Component, JOINING, StatusReporter};
 
-/// For how many session time-outs, and how long at least, no broker can be reached until the client is replaced.
-/// A client that was told, while a broker started, that there are no brokers may never find one again
-/// (librdkafka issue 5301); its group has removed it by then anyway.
-const REPLACE_CLIENT_AFTER: (u32, Duration) = (3, Duration::from_secs(30));
+/// Defaults that the configured properties may override.
+const DEFAULTS: [(&str, &str); 2] = [
+    // librdkafka's default of 500 ms delays the records of quiet topics.
+    ("fetch.wait.max.ms", "10"),
+    // New partitions, and topics created after the start, are noticed within this time.
+    ("topic.metadata.refresh.interval.ms", "5000"),
+];
 
 /// What the thread and librdkafka's callbacks (which run on it) share.
 pub(crate) struct Context {
@@ -36,10 +41,8 @@ pub(crate) struct Context {
     pub(crate) status: StatusReporter,
     /// For messages.
     pub(crate) brokers: String,
-    /// The group's session time-out.
-    pub(crate) session_timeout: Duration,
-    /// Since when no broker can be reached.
-    pub(crate) unreachable: Mutex<Option<Instant>>,
+    /// Tells when the client must be replaced.
+    pub(crate) watch: BrokerWatch,
     /// Why the thread ended without being stopped.
     pub(crate) failure: Arc<Mutex<Option<ProjectionError>>>,
 }
@@ -48,43 +51,37 @@ pub(crate) type Consumer = BaseConsumer<Context>;
 
 /// Creates the client and joins the group.
 pub(crate) fn join(options: &Options, topics: &[&str], context: Context) -> Result<Consumer, KafkaError> {
-    let mut config = ClientConfig::new();
-    // The default of 500 ms delays the records of quiet topics.
-    config.set("fetch.wait.max.ms", "10");
-    // New partitions, and topics created after the start, are noticed within this time.
-    config.set("topic.metadata.refresh.interval.ms", "5000");
-    for (name, value) in &options.properties {
-        config.set(name, value);
-    }
-    config
-        .set("bootstrap.servers", &options.brokers)
-        .set("group.id", options.group(context.projection))
-        .set("session.timeout.ms", options.session_timeout_ms.to_string())
-        .set("heartbeat.interval.ms", (options.session_timeout_ms / 3).to_string())
-        // Delivery depends on these: aborted transactions are not read, Postgres decides where to resume, and an
-        // offset that does not exist is an error.
-        .set("isolation.level", "read_committed")
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "error")
-        .set("allow.auto.create.topics", "false")
-        // All partitions are revoked and claimed again at each change of the group. That is simple, and a claim
-        // costs one statement.
-        .set("partition.assignment.strategy", "range")
-        .set("statistics.interval.ms", "1000");
-    let consumer: Consumer = config.create_with_context(context)?;
+    let group = options.group(context.projection);
+    let mut config = options.cluster.member_config(&group, options.session_timeout(), &DEFAULTS);
+    // All partitions are revoked and claimed again at each change of the group. That is simple, and a claim costs
+    // one statement.
+    config.set("partition.assignment.strategy", "range");
+    let consumer: Consumer = create_client(&config, context)?;
     consumer.subscribe(topics)?;
     Ok(consumer)
 }
 
 impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
     fn stats(&self, statistics: Statistics) {
-        // The client reports an error when brokers are gone, but nothing when one is back.
-        if statistics.brokers.values().any(|broker| broker.state == "UP") {
-            *self.unreachable.lock() = None;
-            self.status.clear(Component::Brokers);
-        } else {
-            self.no_broker();
+        match self.watch.observe(&statistics) {
+            Some(true) => self.status.clear(Component::Brokers),
+            Some(false) => {
+                let problem = format!("none of the kafka brokers {} can be reached", self.brokers);
+                self.status.report(Component::Brokers, problem);
+            }
+            None => {}
+        }
+        if let Some(unseen) = self.watch.lost_for() {
+            tracing::warn!(
+                projection = self.projection,
+                ?unseen,
+                "no kafka broker can be reached, replacing the client"
+            );
+            self.stop.cancel();
         }
         for (name, topic) in &statistics.topics {
             for (number, partition) in &topic.partitions {
@@ -101,7 +98,7 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         metrics::kafka_error(self.projection);
-        tracing::warn!(projection = self.projection, %error, reason, "kafka client error");
+        log_error(&error, reason);
     }
 }
 
@@ -137,20 +134,6 @@ impl ConsumerContext for Context {
 }
 
 impl Context {
-    fn no_broker(&self) {
-        let problem = format!("none of the kafka brokers {} can be reached", self.brokers);
-        self.status.report(Component::Brokers, problem);
-        let since = *self.unreachable.lock().get_or_insert_with(Instant::now);
-        let (session_timeouts, at_least) = REPLACE_CLIENT_AFTER;
-        if since.elapsed() > (self.session_timeout * session_timeouts).max(at_least) {
-            tracing::warn!(
-                projection = self.projection,
-                "no kafka broker can be reached, replacing the client"
-            );
-            self.stop.cancel();
-        }
-    }
-
     /// Ends the thread with an error.
     pub(super) fn fail(&self, error: ProjectionError) {
         self.failure.lock().get_or_insert(error);

@@ -13,7 +13,7 @@ use crate::support::{Database, Made, Topic, event, plain, stack};
 /// Options of one instance. The prefix gives each test a group of its own.
 fn options(database: &Database, brokers: &str, test: &str) -> Options {
     let postgres = PostgresOptions { timeout_seconds: 5, ..PostgresOptions::new(&database.url) };
-    Options { prefix: test.to_owned(), session_timeout_ms: 6000, ..Options::new(postgres, brokers) }
+    Options { postgres, session_timeout_ms: 6000, ..database.options_on(brokers, test) }
 }
 
 fn start(projection: Projection) -> (CancellationToken, JoinHandle<Result<(), ProjectionError>>) {
@@ -236,11 +236,25 @@ async fn a_header_whose_name_is_not_utf8_parks_its_stream() {
 async fn a_refused_property_is_named_without_its_value() {
     let database = Database::create().await;
     let mut options = options(&database, "localhost:1", "refused");
-    options.properties.insert("ssl.key.passwrod".to_owned(), "hunter2".to_owned());
+    options.cluster.properties.insert("ssl.key.passwrod".to_owned(), "hunter2".to_owned());
     let view = Projection::view::<Accounts<0>>(options, plain());
     let status = view.status();
     let error = view.run(CancellationToken::new()).await.unwrap_err();
     for text in [format!("{error:?}"), status.not_ready().unwrap()] {
         assert!(text.contains("ssl.key.passwrod") && !text.contains("hunter2"), "{text}");
     }
+}
+
+/// A property on which delivery rests can't be configured.
+#[tokio::test]
+async fn a_reserved_property_is_refused() {
+    let database = Database::create().await;
+    let mut options = options(&database, "localhost:1", "reserved");
+    options.cluster.properties.insert("isolation.level".to_owned(), "read_uncommitted".to_owned());
+    let error =
+        Projection::view::<Accounts<0>>(options, plain()).run(CancellationToken::new()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "projection accounts: option kafka.properties contains \"isolation.level\", which aqueduct sets: remove it"
+    );
 }

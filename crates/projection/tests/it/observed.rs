@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use aqueduct_projection::{Options, Projection, metrics as names};
+use aqueduct_projection::{Projection, metrics as names};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
@@ -81,7 +81,7 @@ async fn aborted_records_are_not_applied_and_the_lag_counts_what_is_not_applied_
     transactions.write(&events(5..10, 1000), false);
     transactions.write(&events(5..10, 1), true);
 
-    let options = Options { prefix: "lag".to_owned(), brokers: brokers.to_owned(), ..database.options() };
+    let options = database.options_on(brokers, "lag");
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(Projection::view::<Accounts<7>>(options, plain()).run(shutdown.clone()));
     database.wait_for("select coalesce(sum(balance), 0)::bigint from bank.accounts", 10).await;

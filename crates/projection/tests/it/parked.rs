@@ -1,7 +1,7 @@
 //! Parked events are replayed and discarded by the owner of their partition.
 
 use aqueduct_projection::parked::{self, Progress, Selection};
-use aqueduct_projection::{Batches, Options, Projection};
+use aqueduct_projection::{Batches, Projection};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -230,8 +230,8 @@ async fn a_running_projection_executes_requests() {
     let topic = Topic::create("bank.10", 1).await;
     let deposit = |revision, amount| event("account-1", revision, &deposited(amount));
     topic.write(&[deposit(0, TOO_MUCH), deposit(1, 1), deposit(2, 1)]).await;
-    let brokers = stack().kafka_bootstrap().unwrap().to_owned();
-    let options = Options { brokers, prefix: "requests".to_owned(), ..database.options() };
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let options = database.options_on(brokers, "requests");
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(Projection::view::<Accounts<10>>(options, plain()).run(shutdown.clone()));
     database.wait_for("select count(*) from aqueduct.parked", 3).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_projection::parked::{self, Progress, Selection};
-use aqueduct_projection::{Batches, Options, Projection};
+use aqueduct_projection::{Batches, Projection};
 use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited};
@@ -179,8 +179,8 @@ async fn a_step_that_waits_for_postgres_ends_with_the_process() {
     let database = Database::create().await;
     let topic = Topic::create("bank.11", 1).await;
     topic.write(&[event("account-1", 0, &deposited(TOO_MUCH))]).await;
-    let brokers = stack().kafka_bootstrap().unwrap().to_owned();
-    let mut options = Options { brokers, prefix: "waiting".to_owned(), ..database.options() };
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let mut options = database.options_on(brokers, "waiting");
     options.postgres.timeout_seconds = 40;
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(Projection::view::<Accounts<11>>(options, plain()).run(shutdown.clone()));

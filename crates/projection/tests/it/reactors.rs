@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aqueduct_core::ErrorKind;
-use aqueduct_projection::{Envelope, Options, Projection, ReactError, Reactor};
+use aqueduct_projection::{Envelope, Projection, ReactError, Reactor};
 use async_trait::async_trait;
 use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
@@ -151,8 +151,8 @@ async fn a_reactor_runs_on_kafka_and_stops_gracefully() {
     let database = Database::create().await;
     let topic = Topic::create("bank.6", 4).await;
     let clerk = Arc::new(Clerk::default());
-    let brokers = stack().kafka_bootstrap().unwrap().to_owned();
-    let options = Options { brokers, prefix: "reactor".to_owned(), ..database.options() };
+    let brokers = stack().kafka_bootstrap().unwrap();
+    let options = database.options_on(brokers, "reactor");
     let projection = Projection::reactor(options, plain(), Watched(Arc::clone(&clerk)));
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(projection.run(shutdown.clone()));

@@ -32,10 +32,8 @@ async fn a_frozen_owner_does_not_hold_up_the_next_one() {
     let frozen_at = Instant::now();
 
     let options = Options {
-        brokers: stack().kafka_bootstrap().unwrap().to_owned(),
-        prefix: "frozen".to_owned(),
         session_timeout_ms: 6000,
-        ..database.options()
+        ..database.options_on(stack().kafka_bootstrap().unwrap(), "frozen")
     };
     let projection = Projection::view::<Accounts<0>>(options, plain());
     let mut status = projection.status();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use aqueduct_core::DomainEvent;
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
+use aqueduct_kafka::Cluster;
 use aqueduct_projection::{
     DecodeError, Decoder, Envelope, Headers, Options, Payload, PostgresOptions, Record, migrate,
 };
@@ -69,7 +70,13 @@ impl Database {
     /// Options without Kafka.
     pub(crate) fn options(&self) -> Options {
         let postgres = PostgresOptions { timeout_seconds: 10, ..PostgresOptions::new(&self.url) };
-        Options::new(postgres, "localhost:1")
+        Options::new(postgres, Cluster::new("localhost:1"))
+    }
+
+    /// Options for an instance in the groups of this prefix.
+    pub(crate) fn options_on(&self, brokers: &str, prefix: &str) -> Options {
+        let cluster = Cluster { prefix: prefix.to_owned(), ..Cluster::new(brokers) };
+        Options { cluster, ..self.options() }
     }
 
     /// One column of a query, as text.
