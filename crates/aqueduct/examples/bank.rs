@@ -1,28 +1,29 @@
 //! A bank: one aggregate, one read model, one service. The service reads standard input instead of HTTP requests.
 //! `Booked` is what `bank schemas generate` writes from `schemas/bank/Booked/v1.avsc`.
 use aqueduct::prelude::*;
-use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Booked {
     account: String,
     pence: i64,
 }
 domain_event! { enum AccountEvent { Booked } }
 
-struct Book(String, i64);
-impl Command for Book {}
+struct ChangeBalance(String, i64);
+impl Command for ChangeBalance {}
+
 #[derive(Debug, thiserror::Error)]
 #[error("the account has only {0} pence")]
 struct Overdrawn(i64);
+
 #[derive(Default)]
 struct Account(i64);
 impl Aggregate for Account {
     const TYPE: &'static str = "account"; // its streams are account-<id>
-    type Command = Book;
+    type Command = ChangeBalance;
     type Event = AccountEvent;
     type Error = Overdrawn;
-    fn handle(&self, Book(account, pence): &Book) -> Result<Vec<AccountEvent>, Overdrawn> {
+    fn handle(&self, ChangeBalance(account, pence): &ChangeBalance) -> Result<Vec<AccountEvent>, Overdrawn> {
         let booked = Booked { account: account.clone(), pence: *pence };
         if self.0 + pence >= 0 { Ok(vec![booked.into()]) } else { Err(Overdrawn(self.0)) }
     }
@@ -38,7 +39,7 @@ impl Deltas for Booked {
     const KEY: &'static [&'static str] = &["account"];
     const SUMS: &'static [&'static str] = &["pence"];
     type Event = AccountEvent;
-    type Row = Self; // is added to the row of its account
+    type Row = Self; // a delta is itself a row
     fn deltas(AccountEvent::Booked(event): &AccountEvent, _: &Envelope) -> Vec<Self> {
         vec![event.clone()]
     }
@@ -48,7 +49,7 @@ async fn teller(service: Service) -> Result<(), Failure> {
     let accounts = service.connections().commands::<Account>()?;
     while let Some(Ok(line)) = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await? {
         let (account, pence) = line.split_once(' ').ok_or("a line is: ACCOUNT PENCE")?;
-        let command = Book(account.to_owned(), pence.parse()?);
+        let command = ChangeBalance(account.to_owned(), pence.parse()?);
         accounts.execute(account, CommandRequest::new(CommandId::random(), command)).await?;
     }
     Ok(())
