@@ -62,7 +62,7 @@ pub use limits::{
     MAX_AVRO_ALLOCATION, MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_COST, MAX_RULE_DEPTH,
     MAX_VALUES,
 };
-pub use load::LoadError;
+pub use load::{LoadError, SchemaFiles};
 pub use registry::{
     DecodeError, DecodedRecord, EncodedRecord, PublishError, Published, RecordDecoder, RecordEncoder,
     RecordValue, Registry, RegistryError, RegistryOptions, TopicEvents, publish,

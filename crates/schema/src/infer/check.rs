@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::evidence::Sightings;
 use super::report::{events, grouped};
+use super::values::without_values;
 use crate::set::SchemaSet;
 
 /// Encodes events by drafted schemas and counts what does not fit.
 ///
-/// What is counted here is what the relay would treat as the route's policy says, without the later events of the
-/// same streams that a parked event holds back.
+/// What is counted here is what the relay would treat as the route's policy says.
 #[derive(Debug)]
 pub struct Check<'s> {
     schemas: &'s SchemaSet,
@@ -64,41 +64,24 @@ impl<'s> Check<'s> {
                 references: self.further.references(),
             });
         }
-        CheckReport { events: self.events, refused }
+        CheckReport { events: self.events, refused, ..CheckReport::default() }
     }
-}
-
-/// A problem without the quoted parts, which may be values of the event, and without positions in lists.
-fn without_values(problem: &str) -> String {
-    let mut text = String::new();
-    let mut quoted = false;
-    let mut escaped = false;
-    let mut index = false;
-    for character in problem.chars() {
-        if quoted {
-            let closes = character == '"' && !escaped;
-            escaped = character == '\\' && !escaped;
-            if closes {
-                quoted = false;
-                text.push_str("…\"");
-            }
-        } else if index && character.is_ascii_digit() {
-        } else {
-            index = character == '[';
-            quoted = character == '"';
-            text.push(character);
-        }
-    }
-    text
 }
 
 /// The result of a [`Check`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
     /// Events that were encoded or refused.
     pub events: u64,
     /// Those that were refused, by event type and reason.
     pub refused: Vec<Refused>,
+    /// Selected events that have no name, or no valid version: see [`Report::unread`](super::Report::unread).
+    pub unread: u64,
+    /// Events that fit, but come after one in their stream that does not. A route that parks the first parks them
+    /// too, in order.
+    pub followers: u64,
+    /// Whether there are more followers: a million streams are remembered.
+    pub has_more_followers: bool,
 }
 
 /// Events of one type that do not fit its schema for one reason.
@@ -119,6 +102,11 @@ impl CheckReport {
     pub fn refused_events(&self) -> u64 {
         self.refused.iter().map(|refused| refused.events).sum()
     }
+
+    /// How many events a route that is set to park would park.
+    pub fn parked_events(&self) -> u64 {
+        self.refused_events() + self.unread + self.followers
+    }
 }
 
 impl fmt::Display for CheckReport {
@@ -127,20 +115,13 @@ impl fmt::Display for CheckReport {
         for Refused { event_type, reason, events: count, references } in &self.refused {
             writeln!(f, "  {event_type}: {reason}, in {} ({})", events(*count), references.join(", "))?;
         }
+        if self.unread > 0 {
+            writeln!(f, "{} can't be read through the mappings", events(self.unread))?;
+        }
+        if self.followers > 0 {
+            let at_least = if self.has_more_followers { "at least " } else { "" };
+            writeln!(f, "{at_least}{} come after one of these in their stream", events(self.followers))?;
+        }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasons_hold_no_values() {
-        assert_eq!(
-            without_values("lines[12].price: \"a \\\" b\" is not a number"),
-            "lines[].price: \"…\" is not a number"
-        );
-        assert_eq!(without_values("a[\"key\"]: missing"), "a[\"…\"]: missing");
     }
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use aqueduct_core::RecordedEvent;
 use aqueduct_core::mapping::{EventMapping, EventMappingError, MappedEvent, Selector};
 
+use super::blocked::BlockedStreams;
 use super::check::{Check, CheckReport};
 use super::evidence::{Evidence, Sightings};
 use super::map_lines::{MapLine, missing_map_lines};
@@ -30,6 +31,7 @@ pub struct History {
     /// One in so many events of a type is observed.
     one_in: NonZeroU64,
     evidence: Evidence,
+    selected: u64,
     read: BTreeMap<String, u64>,
     unread: BTreeMap<(String, String), Sightings>,
     map_lines: BTreeSet<MapLine>,
@@ -44,6 +46,7 @@ impl History {
             routes,
             one_in,
             evidence: Evidence::new(),
+            selected: 0,
             read: BTreeMap::new(),
             unread: BTreeMap::new(),
             map_lines: BTreeSet::new(),
@@ -54,6 +57,7 @@ impl History {
     /// Reads an event. Returns whether a route selects it.
     pub fn event(&mut self, event: &RecordedEvent) -> bool {
         let Some((_, mapping)) = selecting(&self.routes, event) else { return false };
+        self.selected += 1;
         let mapped = match mapping.read(&event.event_type, &event.metadata, &event.data) {
             Ok(mapped) => mapped,
             Err(error) => {
@@ -91,6 +95,17 @@ impl History {
         &self.evidence
     }
 
+    /// How many events the routes select.
+    pub fn selected(&self) -> u64 {
+        self.selected
+    }
+
+    /// The lines that the type map lacks. With them events may get other names and versions, so read again through
+    /// mappings that have them before you draft.
+    pub fn map_lines(&self) -> &BTreeSet<MapLine> {
+        &self.map_lines
+    }
+
     /// Adds to a report what concerns no drafted type: events that have no name or a bad version, and the lines that
     /// the type map lacks.
     pub fn complete(&self, report: &mut Report) {
@@ -106,7 +121,15 @@ impl History {
 
     /// A further reading of the same events, which encodes them by the drafted schemas.
     pub fn pass<'h>(&'h mut self, schemas: &'h SchemaSet) -> Pass<'h> {
-        Pass { history: self, check: Check::new(schemas), read: BTreeMap::new(), selected: 0, observed: 0 }
+        Pass {
+            history: self,
+            check: Check::new(schemas),
+            read: BTreeMap::new(),
+            selected: 0,
+            observed: 0,
+            unread: 0,
+            blocked: BlockedStreams::default(),
+        }
     }
 }
 
@@ -118,6 +141,8 @@ pub struct Pass<'h> {
     read: BTreeMap<String, u64>,
     selected: u64,
     observed: u64,
+    unread: u64,
+    blocked: BlockedStreams,
 }
 
 impl Pass<'_> {
@@ -126,16 +151,19 @@ impl Pass<'_> {
         let history = &mut *self.history;
         let Some((_, mapping)) = selecting(&history.routes, event) else { return };
         self.selected += 1;
-        let Ok(mapped) = mapping.read(&event.event_type, &event.metadata, &event.data) else { return };
+        let Ok(mapped) = mapping.read(&event.event_type, &event.metadata, &event.data) else {
+            self.unread += 1;
+            return self.blocked.block(event.stream.as_str());
+        };
         let MappedEvent { event_type, version, .. } = mapped;
         let number = next(&mut self.read, &event_type);
         let reference = reference(event);
-        if self.check.event(&event_type, version, &reference, &event.data)
-            || is_sampled(number, history.one_in)
-        {
-            return;
+        if self.check.event(&event_type, version, &reference, &event.data) {
+            return self.blocked.pass(event.stream.as_str());
         }
-        if history.refused.len() < MAX_REFUSED && history.refused.insert(self.selected) {
+        self.blocked.block(event.stream.as_str());
+        let is_new = !is_sampled(number, history.one_in) && history.refused.len() < MAX_REFUSED;
+        if is_new && history.refused.insert(self.selected) {
             history.evidence.observe_passed_over(&event_type, version, &reference, &event.data);
             self.observed += 1;
         }
@@ -143,7 +171,9 @@ impl Pass<'_> {
 
     /// What does not fit, and how many events were observed: if any, the draft can be widened.
     pub fn finish(self) -> (CheckReport, u64) {
-        (self.check.report(), self.observed)
+        let Self { check, observed, unread, blocked, .. } = self;
+        let BlockedStreams { followers, is_full, .. } = blocked;
+        (CheckReport { unread, followers, has_more_followers: is_full, ..check.report() }, observed)
     }
 }
 
@@ -174,13 +204,12 @@ fn is_sampled(number: u64, one_in: NonZeroU64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use aqueduct_core::mapping::{MetadataMapping, Selection, TypeMap};
     use aqueduct_core::{Position, StreamName};
     use bytes::Bytes;
 
     use super::*;
+    use crate::SchemaFiles;
     use crate::infer::tests::loaded;
     use crate::infer::{FileState, infer};
 
@@ -204,7 +233,7 @@ mod tests {
     }
 
     fn drafted(history: &History) -> Report {
-        let mut report = infer(history.evidence(), "orders", "acme.orders", &BTreeMap::new());
+        let mut report = infer(history.evidence(), "orders", "acme.orders", &SchemaFiles::default());
         history.complete(&mut report);
         report
     }
@@ -262,6 +291,7 @@ mod tests {
         };
         assert_eq!((passes, report.events, report.refused_events()), (2, 3_000, 1), "{report}");
         assert_eq!(report.refused[0].references, ["1901@order-1"]);
+        assert_eq!((report.followers, report.parked_events()), (1_098, 1_099));
         let dirt = &drafted(&history).types[0].dirt;
         assert_eq!((dirt.len(), dirt[0].events), (1, 1));
     }

@@ -18,16 +18,15 @@
 //! - Kinds of JSON values that recur in one field are a union. A kind that conflicts in at most 3 events, or 1 in
 //!   1,000 of a type with 1,000 events or more, has no say; where no kind recurs, there is no file.
 
+mod blocked;
 mod check;
 mod decide;
 mod draft;
 mod evidence;
 mod history;
-mod json;
 mod map_lines;
 mod report;
-
-use std::collections::BTreeMap;
+mod values;
 
 pub use check::{Check, CheckReport, Refused};
 pub use draft::{Change, DraftFile, FileState, write_new};
@@ -37,28 +36,26 @@ pub use map_lines::{MapLine, missing_map_lines};
 pub use report::{Dirt, Fact, Finding, NoRecord, Problem, Report, TypeReport, Unread, VersionReport};
 
 use self::decide::{TypeNames, decide};
-use self::draft::{compare, schema_text};
+use self::draft::{compare, namespace_of, schema_text};
+use crate::load::SchemaFiles;
 
 /// Drafts the schemas of all event types that were observed, as files of the context `context` (a folder) in the
-/// Avro namespace `namespace`. `existing` holds the texts of the files that are there, by their path relative to the
-/// folder of the schemas; a file in it is reported, not drafted over.
+/// Avro namespace `namespace`. A file of `existing` is reported, not drafted over. An event type that has files in
+/// another context stays there, in its namespace.
 ///
 /// The same evidence gives the same draft.
-pub fn infer(
-    evidence: &Evidence,
-    context: &str,
-    namespace: &str,
-    existing: &BTreeMap<String, String>,
-) -> Report {
+pub fn infer(evidence: &Evidence, context: &str, namespace: &str, existing: &SchemaFiles) -> Report {
     let mut names = TypeNames::reserving(evidence.types.keys().map(String::as_str));
     let mut report = Report::default();
     for (event_type, seen) in &evidence.types {
         let decided = decide(event_type, seen, &mut names);
+        let found = existing.find(event_type);
+        let context = found.map_or(context, |(context, _)| context);
+        let namespace = found.map_or_else(|| namespace.to_owned(), |(_, text)| namespace_of(text));
         for (version, record) in &decided.versions {
-            let path = format!("{context}/{event_type}/v{version}.avsc");
-            let text = schema_text(record, namespace);
-            let state = compare(existing.get(&path).map(String::as_str), &text);
-            report.files.push(DraftFile { path, text, state });
+            let text = schema_text(record, &namespace);
+            let state = compare(existing.text(context, event_type, *version), &text);
+            report.files.push(DraftFile::new(context, event_type, *version, text, state));
         }
         report.types.push(decided.report);
     }

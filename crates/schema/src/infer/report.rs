@@ -5,16 +5,17 @@ use std::fmt;
 use serde::Serialize;
 
 use super::check::CheckReport;
-use super::draft::DraftFile;
+use super::draft::{DraftFile, FileState};
 use super::evidence::{Node, Sightings, TypeEvidence};
 use super::map_lines::MapLine;
+use crate::load::SchemaFiles;
 
 /// The whole report. Its `Display` is the text for people; serialized it is that for programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The event types, by name.
     pub types: Vec<TypeReport>,
-    /// Lines that the type map lacks.
+    /// Lines that the type map lacks. They are not part of the text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub map_lines: Vec<MapLine>,
     /// Selected events that have no name, or no valid version.
@@ -26,6 +27,9 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckReport>,
 }
+
+/// The reason of events whose stored type has no name.
+const UNMAPPED_TYPE: &str = "unmapped_type";
 
 /// Events that the mappings cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -148,6 +152,29 @@ pub struct Dirt {
     pub references: Vec<String>,
 }
 
+impl Report {
+    /// Whether every event type that has JSON objects has a schema.
+    pub fn is_complete(&self) -> bool {
+        let has_schema = |seen: &TypeReport| matches!(seen.problem, None | Some(Problem::NoObjects));
+        self.types.iter().all(has_schema) && self.unread.iter().all(|unread| unread.reason != UNMAPPED_TYPE)
+    }
+
+    /// Whether the files of the event type are as the draft, and there is nothing else to tell.
+    fn is_unchanged(&self, seen: &TypeReport) -> bool {
+        let mut files = self.files.iter().filter(|file| file.event_type == seen.event_type);
+        seen.problem.is_none() && files.all(|file| file.state == FileState::Same)
+    }
+
+    /// The existing files and the new ones of the draft, which must load together.
+    pub fn merged(&self, existing: &SchemaFiles) -> SchemaFiles {
+        let mut merged = existing.clone();
+        for file in self.files.iter().filter(|file| file.state == FileState::New) {
+            merged.insert(&file.context, &file.event_type, file.version, file.text.clone());
+        }
+        merged
+    }
+}
+
 impl Fact {
     pub(super) fn new(text: String) -> Self {
         Self { text, references: Vec::new() }
@@ -206,6 +233,10 @@ pub(super) fn grouped(count: u64) -> String {
 /// `1 event`, `40,211 events`.
 pub(super) fn events(count: u64) -> String {
     if count == 1 { "1 event".to_owned() } else { format!("{} events", grouped(count)) }
+}
+
+fn event_types(count: usize) -> String {
+    if count == 1 { "1 event type".to_owned() } else { format!("{count} event types") }
 }
 
 /// `(7@order-42, 9@order-42)`, or nothing.
@@ -292,20 +323,22 @@ impl fmt::Display for VersionReport {
     }
 }
 
+/// Event types whose files are as the draft are only counted.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for event_type in &self.types {
+        let (unchanged, changed): (Vec<_>, Vec<_>) =
+            self.types.iter().partition(|event_type| self.is_unchanged(event_type));
+        for event_type in changed {
             writeln!(f, "{event_type}")?;
         }
         for Unread { stored_type, reason, events: count, references } in &self.unread {
             writeln!(f, "not read: {stored_type:?}, {reason}, {}{}", events(*count), References(references))?;
         }
-        if !self.map_lines.is_empty() {
-            writeln!(f, "the type map lacks:")?;
-            self.map_lines.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
-        }
-        for file in &self.files {
+        for file in self.files.iter().filter(|file| file.state != FileState::Same) {
             writeln!(f, "{file}")?;
+        }
+        if !unchanged.is_empty() {
+            writeln!(f, "unchanged: {}", event_types(unchanged.len()))?;
         }
         if let Some(check) = &self.check {
             write!(f, "\n{check}")?;

@@ -1,8 +1,5 @@
 //! Each rule on events that are written out, and the properties that hold for all.
 
-use std::collections::BTreeMap;
-use std::fs;
-
 use serde_json::{Value, json};
 
 mod fits;
@@ -20,7 +17,7 @@ fn observed(events: &[(Option<u32>, &str)]) -> Evidence {
 }
 
 fn drafted(evidence: &Evidence) -> Report {
-    infer(evidence, "orders", "acme.orders", &BTreeMap::new())
+    infer(evidence, "orders", "acme.orders", &SchemaFiles::default())
 }
 
 /// The drafted schema of a version of the one type.
@@ -49,13 +46,7 @@ fn type_report(events: &[&str]) -> TypeReport {
 
 /// Loads the drafts as the relay would.
 pub(super) fn loaded(report: &Report) -> crate::SchemaSet {
-    let folder = tempfile::tempdir().unwrap();
-    for file in &report.files {
-        let path = folder.path().join(&file.path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, &file.text).unwrap();
-    }
-    crate::SchemaSet::load(folder.path()).unwrap()
+    crate::SchemaSet::compile(&report.merged(&SchemaFiles::default())).unwrap()
 }
 
 #[test]
@@ -306,8 +297,7 @@ fn types_without_objects_or_a_name_have_no_file() {
 fn a_file_that_exists_is_compared() {
     let evidence = observed(&[(None, r#"{"a":1}"#)]);
     let first = drafted(&evidence);
-    let existing: BTreeMap<_, _> =
-        first.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect();
+    let existing = first.merged(&SchemaFiles::default());
     let again = infer(&evidence, "orders", "acme.orders", &existing);
     assert_eq!(again.files[0].state, FileState::Same);
     let grown = observed(&[(None, r#"{"a":1}"#), (None, r#"{"a":2,"b":1}"#)]);
@@ -315,6 +305,28 @@ fn a_file_that_exists_is_compared() {
     let expected = "orders/OrderPlaced/v1.avsc: exists and is kept; the events say otherwise:\n  OrderPlaced.b: \
                     [\"null\",\"long\"] would be added";
     assert_eq!(changed.files[0].to_string(), expected);
+}
+
+/// A type that another context has stays there, in its namespace, so that all files load together.
+#[test]
+fn a_type_of_another_context_stays_there() {
+    let mut existing = SchemaFiles::default();
+    let schema = r#"{"type": "record", "name": "OrderPlaced", "namespace": "shop.sales", "fields": [
+        {"name": "a", "type": "long"}]}"#;
+    existing.insert("sales", "OrderPlaced", 1, schema.to_owned());
+    let mut evidence = observed(&[(Some(1), r#"{"a":1}"#), (Some(2), r#"{"a":2}"#)]);
+    evidence.observe("OrderPaid", None, "3@order-1", b"{}");
+    let report = infer(&evidence, "orders", "acme.orders", &existing);
+    let paths: Vec<_> =
+        report.files.iter().map(|file| (&*file.path, file.state == FileState::Same)).collect();
+    let expected = [
+        ("orders/OrderPaid/v1.avsc", false),
+        ("sales/OrderPlaced/v1.avsc", true),
+        ("sales/OrderPlaced/v2.avsc", false),
+    ];
+    assert_eq!(paths, expected);
+    let set = crate::SchemaSet::compile(&report.merged(&existing)).unwrap();
+    assert_eq!(set.event("OrderPlaced").unwrap().full_name(), "shop.sales.OrderPlaced");
 }
 
 #[test]

@@ -67,9 +67,17 @@ enum TypeSchema<'d> {
     Union(Vec<TypeSchema<'d>>),
 }
 
+/// The namespace of the record in a schema's text; empty where it has none.
+pub(in crate::infer) fn namespace_of(text: &str) -> String {
+    let schema: Value = serde_json::from_str(text).unwrap_or_default();
+    let name = schema["name"].as_str().unwrap_or_default();
+    let namespace = name.rsplit_once('.').map(|(namespace, _)| namespace);
+    namespace.or(schema["namespace"].as_str()).unwrap_or_default().to_owned()
+}
+
 /// The text of the file, with a line feed at its end.
 pub(in crate::infer) fn schema_text(record: &DraftRecord, namespace: &str) -> String {
-    let schema = record_schema(record, Some(namespace));
+    let schema = record_schema(record, Some(namespace).filter(|namespace| !namespace.is_empty()));
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
     text

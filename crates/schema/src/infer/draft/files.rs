@@ -8,6 +8,12 @@ use serde_json::Value;
 /// A schema file as it was drafted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DraftFile {
+    /// The context, a folder.
+    pub context: String,
+    /// The event type.
+    pub event_type: String,
+    /// The version.
+    pub version: u32,
     /// Relative to the folder of the schemas: `orders/OrderPlaced/v1.avsc`.
     pub path: String,
     /// Its text.
@@ -43,6 +49,19 @@ pub struct Change {
     /// The drafted schema; `None` where only the existing file has the field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drafted: Option<String>,
+}
+
+impl DraftFile {
+    pub(in crate::infer) fn new(
+        context: &str,
+        event_type: &str,
+        version: u32,
+        text: String,
+        state: FileState,
+    ) -> Self {
+        let path = format!("{context}/{event_type}/v{version}.avsc");
+        Self { context: context.to_owned(), event_type: event_type.to_owned(), version, path, text, state }
+    }
 }
 
 impl fmt::Display for DraftFile {

@@ -5,7 +5,7 @@ mod files;
 mod types;
 mod write;
 
-pub(super) use avsc::schema_text;
+pub(super) use avsc::{namespace_of, schema_text};
 pub(super) use files::compare;
 pub use files::{Change, DraftFile, FileState};
 pub(super) use types::{DraftField, DraftRecord, DraftType, Slot, Unit};

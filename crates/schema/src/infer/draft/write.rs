@@ -32,8 +32,8 @@ mod tests {
     fn a_file_that_exists_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let draft =
-            |path: &str, state: FileState| DraftFile { path: path.to_owned(), text: "new".to_owned(), state };
-        let files = [draft("a/A/v1.avsc", FileState::New), draft("a/B/v1.avsc", FileState::Same)];
+            |event_type: &str, state: FileState| DraftFile::new("a", event_type, 1, "new".to_owned(), state);
+        let files = [draft("A", FileState::New), draft("B", FileState::Same)];
         assert_eq!(write_new(folder.path(), &files).unwrap(), [folder.path().join("a/A/v1.avsc")]);
         assert!(!folder.path().join("a/B").exists());
         fs::write(folder.path().join("a/A/v1.avsc"), "old").unwrap();

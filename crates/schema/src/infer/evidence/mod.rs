@@ -16,7 +16,11 @@ pub(super) use objects::{Key, MAX_KEYS, Objects, folded};
 pub(super) use references::Sightings;
 pub(super) use texts::Texts;
 
-use super::json::{Json, parse};
+use crate::infer::values::without_values;
+use crate::layout::json_kind::JsonKind;
+use crate::limits::MAX_EVENT_BYTES;
+use crate::mapping::json::Json;
+use crate::mapping::json::parse::{BYTE_ORDER_MARK, JsonError, parse};
 
 /// Paths that are kept for one event type, over all its versions. Beyond it, values of new keys are gathered as
 /// those of a map.
@@ -75,17 +79,15 @@ impl Evidence {
         self.events += 1;
         let number = self.events;
         let kept = self.types.entry(event_type.to_owned()).or_default();
-        let no_record = match parse(data) {
+        let reason = match parse_event(data) {
             Ok(json @ Json::Object(_)) => {
                 let event = EventRef { number, reference };
                 let root = kept.versions.entry(version.unwrap_or(0)).or_default();
                 return root.add(&json, event, &mut kept.budget);
             }
             Ok(json) => format!("{}, not an object", what(&json)),
-            Err(malformed) => malformed.to_string(),
+            Err(reason) => reason,
         };
-        // Positions within the text would make every reason its own.
-        let reason = no_record.split(" at byte ").next().unwrap_or_default().to_owned();
         let full = kept.no_records.len() >= MAX_REASONS && !kept.no_records.contains_key(&reason);
         let reason = if full { "not a JSON object".to_owned() } else { reason };
         kept.no_records.entry(reason).or_default().add(reference);
@@ -129,14 +131,33 @@ impl TypeEvidence {
     }
 }
 
+fn parse_event(data: &[u8]) -> Result<Json<'_>, String> {
+    if data.len() > MAX_EVENT_BYTES {
+        return Err(format!("larger than {MAX_EVENT_BYTES} bytes"));
+    }
+    if data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data).iter().all(u8::is_ascii_whitespace) {
+        return Err("empty".to_owned());
+    }
+    parse(data).map_err(|error| not_json(&error))
+}
+
+/// The error without what would be different in each event: keys, characters and positions.
+fn not_json(error: &JsonError) -> String {
+    let mut problem = without_values(&error.to_string());
+    for detail in [" at byte ", ", found ", " ("] {
+        problem.truncate(problem.find(detail).unwrap_or(problem.len()));
+    }
+    format!("not JSON: {problem}")
+}
+
 fn what(json: &Json<'_>) -> &'static str {
-    match json {
-        Json::Null => "null",
-        Json::Boolean => "a boolean",
-        Json::Number(_) => "a number",
-        Json::Text(_) => "text",
-        Json::Array(_) => "an array",
-        Json::Object(_) => "an object",
+    match json.kind() {
+        JsonKind::Null => "null",
+        JsonKind::Boolean => "a boolean",
+        JsonKind::Number => "a number",
+        JsonKind::String => "text",
+        JsonKind::Array => "an array",
+        JsonKind::Object => "an object",
     }
 }
 
@@ -173,6 +194,19 @@ mod tests {
         assert_eq!((kept.objects(), no_records), (1, 5));
         assert_eq!(kept.no_records["an array, not an object"].references(), ["0@order-1", "5@order-1"]);
         assert_eq!(kept.no_records["empty"].count, 1);
+        assert_eq!(kept.no_records["not JSON: expected a key"].count, 1);
+    }
+
+    #[test]
+    fn reasons_hold_no_values() {
+        let evidence = observed(&[r#"{"SECRET":1,"SECRET":2}"#, r#"{"a":SECRET}"#, r#"{"a":"\uD83D"} "#]);
+        let reasons: Vec<_> = evidence.types["OrderPlaced"].no_records.keys().map(String::as_str).collect();
+        let expected = [
+            "not JSON: a lone surrogate escape",
+            "not JSON: expected a value",
+            "not JSON: the key \"…\" occurs twice in the object",
+        ];
+        assert_eq!(reasons, expected);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::numbers::{NumberForm, Numbers};
 use super::objects::Objects;
 use super::references::Sightings;
 use super::texts::Texts;
-use crate::infer::json::Json;
+use crate::mapping::json::Json;
 
 /// The kinds of JSON values that a union tells apart. Null is counted apart: it makes a field nullable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,12 +102,12 @@ impl Node {
         self.values += 1;
         let kind = match json {
             Json::Null => return self.nulls.add(event),
-            Json::Boolean => Kind::Boolean,
-            Json::Number(text) => {
-                self.numbers.add(NumberForm::of(text), event.reference);
+            Json::Bool(_) => Kind::Boolean,
+            Json::Number(number) => {
+                self.numbers.add(NumberForm::of(&number.text()), event.reference);
                 Kind::Number
             }
-            Json::Text(text) => {
+            Json::String(text) => {
                 self.texts.add(text, event.reference);
                 Kind::Text
             }

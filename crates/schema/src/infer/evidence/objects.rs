@@ -1,11 +1,10 @@
 //! What the objects at one path look like: their keys, and the values of each.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::node::{EventRef, Node};
 use super::references::Sightings;
-use crate::infer::json::Json;
+use crate::mapping::json::Member;
 
 /// Keys of one object type that are told apart; the values of further ones are gathered as those of a map.
 pub(in crate::infer) const MAX_KEYS: usize = 256;
@@ -55,12 +54,7 @@ pub(in crate::infer) fn folded(key: &str) -> Box<str> {
 }
 
 impl Objects {
-    pub(super) fn add(
-        &mut self,
-        members: &[(Cow<'_, str>, Json<'_>)],
-        event: EventRef<'_>,
-        budget: &mut usize,
-    ) {
+    pub(super) fn add(&mut self, members: &[Member<'_>], event: EventRef<'_>, budget: &mut usize) {
         for (key, value) in members {
             if !self.keys.contains_key(&**key) && !self.insert(key, budget) {
                 self.others.get_or_insert_default().add(value, event, budget);

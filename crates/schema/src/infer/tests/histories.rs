@@ -63,7 +63,7 @@ fn observe_all(name: &str) -> Evidence {
 }
 
 fn draft(name: &str) -> Report {
-    infer(&observe_all(name), "all", "acme.all", &BTreeMap::new())
+    infer(&observe_all(name), "all", "acme.all", &SchemaFiles::default())
 }
 
 /// The type of a field by its path, `price.amount`, in the latest version: null and the arrays and maps on the way

@@ -1,0 +1,105 @@
+//! The texts of schema files, before they are compiled.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::load::error::LoadError;
+
+/// The texts of the files `<context>/<Event>/vN.avsc` of a folder, and of files that may be added to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SchemaFiles {
+    folder: PathBuf,
+    /// By context and event type.
+    pub(super) events: BTreeMap<(String, String), BTreeMap<u32, String>>,
+}
+
+impl SchemaFiles {
+    /// No files yet; `folder` is where they belong.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), events: BTreeMap::new() }
+    }
+
+    /// Reads all files of the folder. Files next to the folders, a README for example, are ignored.
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self, LoadError> {
+        let mut files = Self::new(folder.as_ref());
+        for (context, path) in folders(&files.folder)? {
+            for (event_type, path) in folders(&path)? {
+                let versions = version_texts(&path)?;
+                files.events.insert((context.clone(), event_type), versions);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether there are no files.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The text of a file.
+    pub fn text(&self, context: &str, event_type: &str, version: u32) -> Option<&str> {
+        self.versions(context, event_type)?.get(&version).map(String::as_str)
+    }
+
+    /// Adds a file, or replaces its text.
+    pub fn insert(&mut self, context: &str, event_type: &str, version: u32, text: String) {
+        let event = (context.to_owned(), event_type.to_owned());
+        self.events.entry(event).or_default().insert(version, text);
+    }
+
+    /// A context that has files of the event type, with the text of its first version.
+    pub(crate) fn find(&self, event_type: &str) -> Option<(&str, &str)> {
+        let mut events = self.events.iter().filter(|((_, name), _)| name == event_type);
+        events.find_map(|((context, _), versions)| Some((&**context, versions.values().next()?.as_str())))
+    }
+
+    pub(super) fn path(&self, context: &str, event_type: &str) -> PathBuf {
+        self.folder.join(context).join(event_type)
+    }
+
+    fn versions(&self, context: &str, event_type: &str) -> Option<&BTreeMap<u32, String>> {
+        self.events.get(&(context.to_owned(), event_type.to_owned()))
+    }
+}
+
+/// The files `v1.avsc`, `v2.avsc` … by version.
+fn version_texts(folder: &Path) -> Result<BTreeMap<u32, String>, LoadError> {
+    let mut found = BTreeMap::new();
+    for (name, path) in entries(folder)? {
+        let number = name.strip_prefix('v').and_then(|rest| rest.strip_suffix(".avsc"));
+        let number = number.filter(|digits| !digits.starts_with('0')).and_then(|digits| digits.parse().ok());
+        let number: u32 =
+            number.ok_or_else(|| LoadError::new(&path, "expected a file v1.avsc, v2.avsc …"))?;
+        let text =
+            fs::read_to_string(&path).map_err(|error| LoadError::caused(&path, "can't be read", error))?;
+        found.insert(number, text);
+    }
+    Ok(found)
+}
+
+fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, LoadError> {
+    let mut found = entries(folder)?;
+    found.retain(|(_, path)| path.is_dir());
+    Ok(found)
+}
+
+/// What is in a folder, by name; hidden entries are left out.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, LoadError> {
+    let unreadable = |error| LoadError::caused(folder, "can't be read", error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') {
+            found.push((name, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
