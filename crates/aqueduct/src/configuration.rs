@@ -13,7 +13,9 @@ use aqueduct_service::config::{ConfigError, Document};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::sections::{EventStore, Http, Kafka, NotConfigured, Postgres, Projection, Registry, Schemas};
+use crate::sections::{
+    EventStore, Events, Http, Kafka, NotConfigured, Postgres, Projection, Registry, Schemas,
+};
 
 /// What the relay takes from other sections.
 const ELSEWHERE: [(&str, &str); 4] = [
@@ -40,7 +42,9 @@ pub struct Configuration {
     pub schemas: Schemas,
     /// `[http]`
     pub http: Http,
-    /// `[relay]`; [`relay_options`](Self::relay_options) adds what `[kafka]` says.
+    /// `[events]`
+    pub events: Events,
+    /// `[relay]`; [`relay_options`](Self::relay_options) adds what `[kafka]` and `[events]` say.
     pub relay: aqueduct_relay::Options,
     /// `[projection]`
     pub projection: Projection,
@@ -69,6 +73,8 @@ struct Sections {
     schemas: Schemas,
     #[serde(default)]
     http: Http,
+    #[serde(default)]
+    events: Events,
     #[serde(default)]
     relay: aqueduct_relay::Options,
     #[serde(default)]
@@ -130,8 +136,23 @@ impl Configuration {
         refuse_replication_factor(path, &sections.relay)?;
         // Relative to the file, wherever the process runs.
         sections.schemas.directory = directory(path).join(&sections.schemas.directory);
-        let Sections { eventstore, kafka, registry, postgres, schemas, http, relay, projection, telemetry } =
-            sections;
+        let Sections {
+            eventstore,
+            kafka,
+            registry,
+            postgres,
+            schemas,
+            http,
+            events,
+            relay,
+            projection,
+            telemetry,
+        } = sections;
+        events.mapping().map_err(|error| ConfigError::Value {
+            place: path.display().to_string(),
+            key: format!("events.{}", error.key),
+            problem: error.problem,
+        })?;
         Ok(Self {
             path: path.to_owned(),
             eventstore,
@@ -140,6 +161,7 @@ impl Configuration {
             postgres,
             schemas,
             http,
+            events,
             relay,
             projection,
             telemetry,
@@ -173,7 +195,12 @@ impl Configuration {
 
     /// What the relay needs in addition to [`cluster`](Self::cluster).
     pub fn relay_options(&self) -> aqueduct_relay::Options {
-        aqueduct_relay::Options { replication_factor: self.kafka.replication, ..self.relay.clone() }
+        let Events { metadata, types } = self.events.clone();
+        aqueduct_relay::Options {
+            replication_factor: self.kafka.replication,
+            events: aqueduct_relay::EventsOptions { metadata, types },
+            ..self.relay.clone()
+        }
     }
 
     /// What projections and reactors need. Kafka and Postgres must be configured.

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aqueduct_core::mapping::{ConfigurationError, EventMapping};
 use aqueduct_core::{Aggregate, Codec, EventBus, EventStore};
 use aqueduct_eventstore::EventStoreDb;
 use aqueduct_projection::{Decoder, PostgresOptions, Projection, Reactor, registry_decoder};
@@ -51,6 +52,9 @@ pub enum ConnectionError {
     /// The event store's address is of the wrong form.
     #[error("`eventstore.url` can't be used")]
     EventStore(#[from] aqueduct_eventstore::OptionsError),
+    /// `[events]` can't work.
+    #[error("`events`")]
+    Events(#[from] ConfigurationError),
     /// Postgres's address is of the wrong form.
     #[error("`postgres.url` can't be used: write postgres://user:password@host/database")]
     Postgres(#[source] sqlx::Error),
@@ -98,6 +102,15 @@ impl Connections {
         Ok(self.schemas()?)
     }
 
+    /// How repositories read events that others wrote, as `[events]` says; nothing where it says nothing.
+    pub fn mapping(&self) -> Result<Option<Arc<EventMapping>>, ConnectionError> {
+        let events = &self.configuration().events;
+        if events.is_default() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(events.mapping()?)))
+    }
+
     /// A client of the schema registry.
     pub fn registry(&self) -> Result<Registry, ConnectionError> {
         Ok(Registry::new(&self.configuration().registry_options()?)?)
@@ -127,7 +140,8 @@ impl Connections {
     where
         A::Command: Command,
     {
-        Ok(Commands::new(self.event_store()?, self.codec()?, Arc::new(EventBus::default())))
+        let bus = Arc::new(EventBus::default());
+        Ok(Commands::with_mapping(self.event_store()?, self.codec()?, bus, self.mapping()?))
     }
 
     /// A reactor that is ready to run.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use aqueduct_core::mapping::EventMapping;
 use aqueduct_core::{
     Aggregate, Codec, CommandRequest, CommandResult, EventBus, EventStore, ExecuteError, Position,
-    Repository, StreamName,
+    Repository, RepositoryOptions, StreamName,
 };
 use aqueduct_service::trace;
 use tracing::Instrument as _;
@@ -46,7 +47,19 @@ where
 {
     /// Commands to aggregates in `store`, whose events `codec` checks and reads.
     pub fn new(store: Arc<dyn EventStore>, codec: Arc<dyn Codec>, bus: Arc<EventBus>) -> Self {
-        Self { repository: Repository::new(store, codec), bus }
+        Self::with_mapping(store, codec, bus, None)
+    }
+
+    /// Commands to aggregates to whose streams others may write: their events are read through `mapping`, see
+    /// [`Connections::mapping`](crate::Connections::mapping).
+    pub fn with_mapping(
+        store: Arc<dyn EventStore>,
+        codec: Arc<dyn Codec>,
+        bus: Arc<EventBus>,
+        mapping: Option<Arc<EventMapping>>,
+    ) -> Self {
+        let options = RepositoryOptions { mapping, ..RepositoryOptions::default() };
+        Self { repository: Repository::with_options(store, codec, options), bus }
     }
 
     /// Executes a command and returns when its events are durable, or with the first result if it was

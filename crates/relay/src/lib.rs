@@ -39,17 +39,22 @@ mod lane;
 mod lane_id;
 pub mod metrics;
 mod options;
+mod options_error;
 mod record;
 mod relay;
+mod route;
 mod status;
+mod validation;
 
 pub use error::LaneError;
 pub use kafka::producer::TransactionError;
 pub use kafka::topics::{TopicsError, create_topics};
-pub use options::{Options, OptionsError, Route};
+pub use options::{EventsOptions, Options};
+pub use options_error::OptionsError;
 pub use record::checkpoint::CheckpointError;
 pub use record::headers::header;
 pub use relay::{Relay, RelayError};
+pub use route::{OnBadEvent, Route};
 pub use status::{LaneState, Status};
 
 /// For tests and benchmarks.

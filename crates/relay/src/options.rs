@@ -1,11 +1,13 @@
 //! What can be configured.
 
-use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use aqueduct_kafka::{Cluster, ReservedProperty};
+use aqueduct_core::mapping::{EventMapping, MetadataMapping, TypeMap};
 use serde::Deserialize;
+
+use crate::options_error::OptionsError;
+use crate::route::{OnBadEvent, Route};
 
 /// The relay's configuration. Times are in milliseconds.
 #[derive(Debug, Clone, Deserialize)]
@@ -13,6 +15,11 @@ use serde::Deserialize;
 pub struct Options {
     /// What goes where. Routes are independent of each other.
     pub routes: Vec<Route>,
+    /// What a route that says nothing about it does with an event that can't become a record.
+    pub on_bad_event: OnBadEvent,
+    /// How events that others wrote are read, on all routes. Not part of the relay's section: repositories use it too.
+    #[serde(skip)]
+    pub events: EventsOptions,
     /// Lanes of each route: how many instances can share its work. Can't be changed once a route has a
     /// checkpoint.
     pub lanes: NonZeroU32,
@@ -45,23 +52,13 @@ pub struct Options {
     pub known_streams: NonZeroUsize,
 }
 
-/// A part of the store's events and the topic they go to. A topic has exactly one route.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// Names its checkpoint topic, its consumer group and its transactional ids.
-    pub name: String,
-    /// Kafka topic.
-    pub topic: String,
-    /// Categories of streams (the part before the first dash) whose events it carries, all of them.
-    pub categories: BTreeSet<String>,
-    /// Partitions of the topic, a multiple of the lanes. Never to be changed: streams would move.
-    #[serde(default = "default_partitions")]
-    pub partitions: NonZeroU32,
-}
-
-const fn default_partitions() -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(3)
+/// How events that others wrote are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventsOptions {
+    /// Where version, time, ids and trace context are.
+    pub metadata: MetadataMapping,
+    /// What stored types are called.
+    pub types: TypeMap,
 }
 
 const fn non_zero(n: usize) -> NonZeroUsize {
@@ -72,6 +69,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             routes: Vec::new(),
+            on_bad_event: OnBadEvent::default(),
+            events: EventsOptions::default(),
             lanes: NonZeroU32::MIN,
             replication_factor: -1,
             batch_records: non_zero(4_000),
@@ -88,49 +87,26 @@ impl Default for Options {
     }
 }
 
-/// A configuration that can't work.
-#[derive(Debug, thiserror::Error)]
-#[error("relay configuration: {key}: {problem}")]
-pub struct OptionsError {
-    /// The key, below the relay's section.
-    pub key: String,
-    /// What is wrong with it and what to do.
-    pub problem: String,
-}
-
 impl Options {
-    /// Checks what the types don't say.
-    pub fn validate(&self) -> Result<(), OptionsError> {
-        let error = |key: &str, problem: String| Err(OptionsError { key: key.to_owned(), problem });
-        if self.routes.is_empty() {
-            return error("routes", "at least one route is needed: name, topic and categories".to_owned());
-        }
-        let mut names = BTreeSet::new();
-        let mut topics = BTreeSet::new();
-        for (n, route) in self.routes.iter().enumerate() {
-            let key = |field: &str| format!("routes[{n}].{field}");
-            if route.name.is_empty() || !names.insert(&route.name) {
-                return error(&key("name"), format!("\"{}\" must be unique and not empty", route.name));
-            }
-            if route.topic.is_empty() || !topics.insert(&route.topic) {
-                let problem = format!("topic \"{}\" must not be empty, nor another route's", route.topic);
-                return error(&key("topic"), problem);
-            }
-            if let Some(bad) = route.categories.iter().find(|it| it.is_empty() || it.contains(['-', '$'])) {
-                let problem = format!(
-                    "\"{bad}\" is not a category: that is the part of a stream name before its first dash"
-                );
-                return error(&key("categories"), problem);
-            }
-            if route.categories.is_empty() {
-                return error(&key("categories"), "name at least one".to_owned());
-            }
-            if route.partitions.get() % self.lanes != 0 {
-                let problem = format!("{} is not a multiple of the {} lanes", route.partitions, self.lanes);
-                return error(&key("partitions"), problem);
-            }
-        }
-        Ok(())
+    /// How the events of a route are read: its own pointers come before those of all routes, its own types replace
+    /// those of the same name or glob.
+    pub fn mapping(&self, route: &Route) -> Result<EventMapping, OptionsError> {
+        let types = route.types.clone().or(&self.events.types);
+        EventMapping::new(&self.metadata(route), &types).map_err(|error| {
+            let of_all = EventMapping::new(&self.events.metadata, &self.events.types).is_err();
+            let section = if of_all { "events".to_owned() } else { format!("route \"{}\"", route.name) };
+            OptionsError { key: format!("{section}.{}", error.key), problem: error.problem }
+        })
+    }
+
+    /// Where a route finds version, time, ids and trace context.
+    pub(crate) fn metadata(&self, route: &Route) -> MetadataMapping {
+        route.metadata.clone().or(&self.events.metadata)
+    }
+
+    /// What a route does with an event that can't become a record.
+    pub fn on_bad_event(&self, route: &Route) -> OnBadEvent {
+        route.on_bad_event.unwrap_or(self.on_bad_event)
     }
 
     pub(crate) fn linger(&self) -> Duration {
@@ -155,79 +131,5 @@ impl Options {
 
     pub(crate) fn halt_retry(&self) -> Duration {
         Duration::from_millis(self.halt_retry_ms)
-    }
-}
-
-impl From<ReservedProperty> for OptionsError {
-    fn from(error: ReservedProperty) -> Self {
-        let problem = "set by the relay: remove it, and use its options".to_owned();
-        Self { key: format!("kafka.properties.{}", error.property), problem }
-    }
-}
-
-/// Checks both, as a relay and the creation of its topics need them.
-pub(crate) fn validate(cluster: &Cluster, options: &Options) -> Result<(), OptionsError> {
-    cluster.validate()?;
-    options.validate()
-}
-
-impl Route {
-    /// The consumer group through which instances share the lanes of the route.
-    pub fn group(&self, prefix: &str) -> String {
-        format!("{prefix}.relay.{}", self.name)
-    }
-
-    /// The transactional id of a lane's producer.
-    pub fn transactional_id(&self, prefix: &str, lane: u32) -> String {
-        format!("{prefix}.{}.{lane}", self.name)
-    }
-
-    /// The compacted topic of the route's checkpoints, one partition per lane.
-    pub fn checkpoint_topic(&self, prefix: &str) -> String {
-        format!("{prefix}.checkpoint.{}", self.name)
-    }
-
-    /// The checkpoint topic of version 0.1, the same for all prefixes.
-    pub(crate) fn unprefixed_checkpoint_topic(&self) -> String {
-        self.checkpoint_topic("aqueduct")
-    }
-
-    /// The lane's partitions of the topic.
-    pub(crate) fn partitions_of(&self, lane: u32, lanes: NonZeroU32) -> impl Iterator<Item = i32> {
-        (0..self.partitions.get()).filter(move |it| *it % lanes == lane).map(|it| it as i32)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn options(routes: serde_json::Value) -> Options {
-        let mut options: Options = serde_json::from_value(serde_json::json!({ "routes": routes })).unwrap();
-        options.lanes = NonZeroU32::new(2).unwrap();
-        options
-    }
-
-    #[test]
-    fn a_configuration_that_cannot_work_names_its_key() {
-        let good = serde_json::json!({"name": "orders", "topic": "shop.orders", "categories": ["order"]});
-        options(serde_json::json!([good])).validate().unwrap();
-
-        let with = |field: &str, value: serde_json::Value| {
-            let mut route = good.clone();
-            route["name"] = "second".into();
-            route["topic"] = "second".into();
-            route[field] = value;
-            options(serde_json::json!([good, route])).validate().unwrap_err().key
-        };
-        assert_eq!(with("name", "orders".into()), "routes[1].name");
-        assert_eq!(with("topic", "shop.orders".into()), "routes[1].topic");
-        assert_eq!(with("categories", serde_json::json!(["a-b"])), "routes[1].categories");
-        assert_eq!(with("partitions", 3.into()), "routes[1].partitions");
-
-        let mut cluster = Cluster::default();
-        cluster.properties.insert("acks".to_owned(), "1".to_owned());
-        let error = validate(&cluster, &options(serde_json::json!([good]))).unwrap_err();
-        assert_eq!(error.key, "kafka.properties.acks");
     }
 }

@@ -18,9 +18,12 @@ use crate::kafka::group::{self, Change};
 use crate::lane;
 use crate::lane::session::LaneContext;
 use crate::metrics::LaneMetrics;
-use crate::options::{self, Options, OptionsError, Route};
+use crate::options::Options;
+use crate::options_error::OptionsError;
 use crate::record::checkpoint::Ledger;
+use crate::route::Route;
 use crate::status::{Status, StatusReporter};
+use crate::validation::validate;
 
 const JOINING: &str = "joining the consumer group";
 /// How often the lag is measured.
@@ -52,7 +55,7 @@ impl Relay {
         schemas: Arc<SchemaSet>,
         registry: Registry,
     ) -> Result<Self, OptionsError> {
-        options::validate(&cluster, &options)?;
+        validate(&cluster, &options)?;
         let reporter = StatusReporter::new();
         for route in &options.routes {
             reporter.route(&route.name, Some(JOINING.to_owned()));

@@ -52,12 +52,8 @@ impl Surroundings {
 
     /// A route of this name to a new topic of this name, in one lane. It carries orders and stock.
     pub(super) async fn new_route(&self, name: &str) -> Result<(Cluster, Options, Route), Failure> {
-        let route = Route {
-            name: name.to_owned(),
-            topic: name.to_owned(),
-            categories: ["order", "inventory"].map(str::to_owned).into(),
-            partitions: PARTITIONS,
-        };
+        let route =
+            Route { partitions: PARTITIONS, ..Route::of_categories(name, name, ["order", "inventory"]) };
         let cluster = Cluster { prefix: name.to_owned(), ..self.cluster.clone() };
         let options = Options { routes: vec![route.clone()], lanes: NonZeroU32::MIN, ..self.relay.clone() };
         create_topics(&cluster, &options).await?;

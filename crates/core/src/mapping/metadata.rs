@@ -47,6 +47,23 @@ impl Default for MetadataMapping {
 }
 
 impl MetadataMapping {
+    /// These pointers, and those of `general` after them. The built-in ones are tried where both mappings want them.
+    #[must_use]
+    pub fn or(self, general: &Self) -> Self {
+        fn then<T: Clone>(mut own: Vec<T>, general: &[T]) -> Vec<T> {
+            own.extend_from_slice(general);
+            own
+        }
+        Self {
+            schema_version: then(self.schema_version, &general.schema_version),
+            time: then(self.time, &general.time),
+            correlation_id: then(self.correlation_id, &general.correlation_id),
+            causation_id: then(self.causation_id, &general.causation_id),
+            trace_context: then(self.trace_context, &general.trace_context),
+            built_in: self.built_in && general.built_in,
+        }
+    }
+
     /// The pointers to the schema version in the order in which they are tried, built-in ones included: what
     /// decides how an event's data is read.
     pub fn schema_version_pointers(&self) -> Vec<EventPointer> {

@@ -79,6 +79,15 @@ impl TypeMap {
         self.lines.is_empty()
     }
 
+    /// These lines and those of `general`. Of two lines for the same name or glob this map's counts.
+    #[must_use]
+    pub fn or(mut self, general: &Self) -> Self {
+        let is_new = |line: &&(String, String)| self.lines.iter().all(|(stored, _)| *stored != line.0);
+        let added: Vec<_> = general.lines.iter().filter(is_new).cloned().collect();
+        self.lines.extend(added);
+        self
+    }
+
     /// Checks the lines and prepares them for reading.
     pub fn compile(&self) -> Result<TypeNames, ConfigurationError> {
         let mut names = TypeNames::default();

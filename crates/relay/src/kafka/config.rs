@@ -5,7 +5,8 @@ use std::time::Duration;
 use aqueduct_kafka::Cluster;
 use rdkafka::ClientConfig;
 
-use crate::options::{Options, Route};
+use crate::options::Options;
+use crate::route::Route;
 
 /// Longest wait for an answer about metadata, offsets or a partition's end.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);

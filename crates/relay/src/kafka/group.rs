@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::error::LaneError;
 use crate::kafka::config;
 use crate::lane::session::STOP_GRACE;
-use crate::options::{Options, Route};
+use crate::options::Options;
+use crate::route::Route;
 
 /// A change of what this instance must do.
 pub(crate) enum Change {

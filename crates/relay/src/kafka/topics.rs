@@ -7,7 +7,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::kafka::config::{self, REQUEST_TIMEOUT};
-use crate::options::{self, Options, OptionsError};
+use crate::options::Options;
+use crate::options_error::OptionsError;
+use crate::validation::validate;
 
 /// Kafka's own `max.message.bytes` of a topic.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
@@ -54,7 +56,7 @@ impl TopicsError {
 /// record that the options allow, and checks the number of
 /// partitions of those that exist. Other settings of existing topics are not changed.
 pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), TopicsError> {
-    options::validate(cluster, options)?;
+    validate(cluster, options)?;
     let admin: AdminClient<_> =
         create_client(&cluster.config(&[]), LogContext).map_err(TopicsError::kafka("*"))?;
     let mut existing = Vec::new();

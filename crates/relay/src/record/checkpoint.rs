@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::options::Route;
 use crate::record::Record;
+use crate::route::Route;
 
 /// Key of every checkpoint record.
 pub(crate) const KEY: &str = "checkpoint";

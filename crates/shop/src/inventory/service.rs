@@ -17,7 +17,8 @@ pub async fn run(mut service: Service) -> Result<(), Failure> {
     let connections = service.connections();
     let mut bus = EventBus::default();
     report_empty_shelves(&mut bus);
-    let commands = Commands::new(connections.event_store()?, connections.codec()?, Arc::new(bus));
+    let (store, codec, mapping) = (connections.event_store()?, connections.codec()?, connections.mapping()?);
+    let commands = Commands::with_mapping(store, codec, Arc::new(bus), mapping);
     let shelves = Shelves::new(Arc::new(commands));
     let reactor = StockReactor::new(shelves.clone(), Arc::new(connections.commands()?));
     let app = router(shelves, connections.postgres()?);

@@ -24,7 +24,8 @@ pub async fn run_legacy(service: Service) -> Result<(), Failure> {
 
 async fn serve(service: Service, listen: SocketAddr, codec: Arc<dyn Codec>) -> Result<(), Failure> {
     let connections = service.connections();
-    let orders = Commands::new(connections.event_store()?, codec, Arc::default());
+    let (store, mapping) = (connections.event_store()?, connections.mapping()?);
+    let orders = Commands::with_mapping(store, codec, Arc::default(), mapping);
     let returns = connections.commands()?;
     let app = router(Arc::new(orders), Arc::new(returns), connections.postgres()?);
     service.serve(listen, app).await
