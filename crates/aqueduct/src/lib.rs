@@ -38,9 +38,9 @@ pub use migrations::Migrations;
 pub use service::Service;
 
 pub use aqueduct_core::{
-    Aggregate, Codec, CodecError, CommandId, CommandRequest, CommandResult, DomainEvent, ErrorKind, EventBus,
-    EventStore, ExecuteError, MemoryStore, Metadata, NewEvent, Position, RecordedEvent, Repository, Revision,
-    StoreError, StreamName, domain_event, testing,
+    Aggregate, Codec, CodecError, CodecProblem, CommandId, CommandRequest, CommandResult, DomainEvent,
+    ErrorKind, EventBus, EventStore, ExecuteError, MemoryStore, Metadata, NewEvent, Position, RecordedEvent,
+    Repository, Revision, StoreError, StreamName, domain_event, testing,
 };
 pub use aqueduct_kafka::Cluster;
 pub use aqueduct_projection::{

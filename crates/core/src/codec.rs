@@ -32,6 +32,38 @@ pub trait Codec: Send + Sync + 'static {
     }
 }
 
+/// In which way an event does not conform to its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CodecProblem {
+    /// The data is not JSON.
+    NotJson,
+    /// There is no schema for the event type.
+    UnknownType,
+    /// There is no schema of this version.
+    UnknownVersion,
+    /// The data does not fit the schema of its version.
+    #[default]
+    Payload,
+    /// The data fits its version, and can't be brought to the latest one.
+    Upcast,
+    /// The data, or what an upcast made of it, is too large.
+    TooLarge,
+}
+
+impl CodecProblem {
+    /// A stable name for metrics, reports and stored reasons.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::UnknownType => "unknown_type",
+            Self::UnknownVersion => "unknown_version",
+            Self::Payload => "payload",
+            Self::Upcast => "upcast",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
 /// An event does not conform to its schema. The cause is in `source()`.
 #[derive(Debug, thiserror::Error)]
 #[error("event type {event_type}, version {version}: {problem}")]
@@ -40,6 +72,11 @@ pub struct CodecError {
     pub event_type: String,
     /// Schema version, 0 if none is known.
     pub version: u32,
+    /// In which way.
+    pub category: CodecProblem,
+    /// The path of the field that does not fit, `lines[2].unitPrice`, where there is one. It contains names, and in
+    /// place of the keys of a map `[…]`.
+    pub place: Option<String>,
     /// What is wrong and where: an unknown type, or the path of the invalid field.
     pub problem: String,
     /// The underlying error, if there is one.
@@ -48,6 +85,21 @@ pub struct CodecError {
 }
 
 impl CodecError {
+    /// What is wrong without any value of the event, for places where these must not be stored.
+    pub fn without_values(&self) -> String {
+        let Self { event_type, version, place, .. } = self;
+        let event = format!("event type {event_type}, version {version}");
+        let at = place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
+        match self.category {
+            CodecProblem::NotJson => format!("{event}: the data is not JSON"),
+            CodecProblem::UnknownType => format!("{event}: there is no schema for this event type"),
+            CodecProblem::UnknownVersion => format!("{event}: there is no schema of this version"),
+            CodecProblem::Payload => format!("{event}: the data does not fit the schema{at}"),
+            CodecProblem::Upcast => format!("{event}: upcasting to the latest version fails{at}"),
+            CodecProblem::TooLarge => format!("{event}: the data is too large"),
+        }
+    }
+
     /// Always [`ErrorKind::Park`]: the same bytes and schemas lead to the same error.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::Park

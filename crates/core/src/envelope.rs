@@ -46,6 +46,26 @@ pub struct MetadataError {
     source: serde_json::Error,
 }
 
+/// What the writer of an event declared its data to be. The store does not check it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ContentType {
+    /// `application/json`
+    #[default]
+    Json,
+    /// `application/octet-stream`
+    Binary,
+}
+
+impl ContentType {
+    /// The media type.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Binary => "application/octet-stream",
+        }
+    }
+}
+
 /// An event to be appended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
@@ -72,6 +92,8 @@ pub struct RecordedEvent {
     pub id: Uuid,
     /// Event type.
     pub event_type: String,
+    /// What its writer declared the data to be.
+    pub content_type: ContentType,
     /// JSON for events of this product; any bytes for those of others.
     pub data: Bytes,
     /// JSON for events of this product; any bytes, or none, for those of others.

@@ -66,9 +66,9 @@ pub mod testing;
 
 pub use aggregate::{Aggregate, DomainEvent};
 pub use bus::{EventBus, HandlerFailure};
-pub use codec::{Codec, CodecError, PlainCodec};
+pub use codec::{Codec, CodecError, CodecProblem, PlainCodec};
 pub use command::{CommandRequest, CommandResult, ExecuteError};
-pub use envelope::{Metadata, MetadataError, NewEvent, RecordedEvent};
+pub use envelope::{ContentType, Metadata, MetadataError, NewEvent, RecordedEvent};
 pub use error::ErrorKind;
 pub use ids::{CommandId, Revision, StreamName};
 pub use memory::MemoryStore;

@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::envelope::{NewEvent, RecordedEvent};
+use crate::envelope::{ContentType, NewEvent, RecordedEvent};
 use crate::ids::{Revision, StreamName};
 use crate::position::Position;
 use crate::store::{AllItem, AppendError, Appended, EventStore, ExpectedRevision, StoreError};
@@ -42,10 +42,11 @@ impl MemoryStore {
     }
 }
 
-#[async_trait]
-impl EventStore for MemoryStore {
-    async fn append(
+impl MemoryStore {
+    /// [`EventStore::append`], as a writer that declares its data to be of this type.
+    pub fn append_as(
         &self,
+        content_type: ContentType,
         stream: &StreamName,
         expected: ExpectedRevision,
         events: &[NewEvent],
@@ -67,6 +68,7 @@ impl EventStore for MemoryStore {
                 position: Position::at(place as u64),
                 id: event.id,
                 event_type: event.event_type.clone(),
+                content_type,
                 data: event.data.clone(),
                 metadata: event.metadata.clone(),
                 created: Timestamp::UNIX_EPOCH,
@@ -77,6 +79,18 @@ impl EventStore for MemoryStore {
             revision: (count + events.len()).saturating_sub(1) as Revision,
             position: Position::at(log.all.len().saturating_sub(1) as u64),
         })
+    }
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn append(
+        &self,
+        stream: &StreamName,
+        expected: ExpectedRevision,
+        events: &[NewEvent],
+    ) -> Result<Appended, AppendError> {
+        self.append_as(ContentType::Json, stream, expected, events)
     }
 
     async fn read_stream(

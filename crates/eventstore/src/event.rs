@@ -1,6 +1,6 @@
 //! Conversion between core's events and the client's.
 
-use aqueduct_core::{NewEvent, Position, RecordedEvent, StreamName};
+use aqueduct_core::{ContentType, NewEvent, Position, RecordedEvent, StreamName};
 use eventstore::EventData;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -22,6 +22,7 @@ pub(crate) fn from_client(event: eventstore::ResolvedEvent) -> Option<RecordedEv
         position: position(event.position),
         id: event.id,
         event_type: event.event_type,
+        content_type: if event.is_json { ContentType::Json } else { ContentType::Binary },
         data: event.data,
         metadata: event.custom_metadata,
     })

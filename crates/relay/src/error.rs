@@ -6,7 +6,7 @@ use aqueduct_core::{ErrorKind, Position, StoreError};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::kafka::producer::TransactionError;
-use crate::record::checkpoint::CheckpointError;
+use crate::record::checkpoint_error::CheckpointError;
 
 /// What ends a lane's session. The lane then restarts from its checkpoint, after a pause that
 /// [`kind`](Self::kind) decides; no such error ends the relay.

@@ -15,7 +15,10 @@ use crate::status::LaneState;
 pub(crate) mod batch;
 pub(crate) mod batcher;
 pub(crate) mod previous;
+pub(crate) mod problem;
+pub(crate) mod record_maker;
 pub(crate) mod resume;
+pub(crate) mod selected;
 pub(crate) mod session;
 pub(crate) mod trace;
 

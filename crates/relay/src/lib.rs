@@ -1,7 +1,7 @@
 //! The relay: events from the store to Kafka, in order, in Avro, in Kafka transactions.
 //!
-//! A [`Route`] says which categories of streams go to which topic. Its work is divided into lanes: a stream
-//! belongs to one lane, a lane writes to its own partitions only. Each lane reads `$all` from its
+//! A [`Route`] says which events go to which topic, and how they are read if others wrote them. Its work is divided into
+//! lanes: a stream belongs to one lane, a lane writes to its own partitions only. Each lane reads `$all` from its
 //! checkpoint on, makes one record of each event of its streams (key = stream, headers: see [`header`]),
 //! and writes batch after batch, each with the checkpoint that follows from it in one Kafka transaction.
 //! Instances share the lanes through a consumer group.
@@ -43,6 +43,7 @@ mod options_error;
 mod record;
 mod relay;
 mod route;
+mod route_mapping;
 mod status;
 mod validation;
 
@@ -51,7 +52,8 @@ pub use kafka::producer::TransactionError;
 pub use kafka::topics::{TopicsError, create_topics};
 pub use options::{EventsOptions, Options};
 pub use options_error::OptionsError;
-pub use record::checkpoint::CheckpointError;
+pub use record::checkpoint_error::CheckpointError;
+pub use record::code::Code;
 pub use record::headers::header;
 pub use relay::{Relay, RelayError};
 pub use route::{OnBadEvent, Route};

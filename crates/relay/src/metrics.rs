@@ -1,8 +1,8 @@
 //! The relay's metrics: names, labels, help texts.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use std::time::Duration;
 
-use crate::lane::batch::Batch;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 /// Events that became records in a committed transaction. Labels `route`, `lane`.
 pub const EVENTS_RELAYED: &str = "aqueduct_relay_events_relayed_total";
@@ -20,6 +20,13 @@ pub const LAG_POSITIONS: &str = "aqueduct_relay_lag_positions";
 /// Records without a previous revision: the stream was truncated, or the search for it would read more than
 /// 10,000 events. Label `route`.
 pub const PREVIOUS_HIDDEN: &str = "aqueduct_relay_previous_revision_hidden_total";
+/// Relayed events of whose metadata something could not be used. Labels `route`, `reason` (`metadata_empty`,
+/// `metadata_null`, `metadata_not_an_object`, `metadata_not_json`, `correlation_id`, `causation_id`,
+/// `trace_context`).
+pub const METADATA_LEFT_OUT: &str = "aqueduct_relay_metadata_left_out_total";
+/// Fields of relayed events that no schema has and that were left out, where the schema says so. Labels `route`,
+/// `event_type` (as stored).
+pub const DROPPED_FIELDS: &str = "aqueduct_relay_dropped_fields_total";
 /// Records of other producers behind the last record of the relay's own, counted when the lane starts. Labels
 /// `route`, `lane`.
 pub const FOREIGN_RECORDS: &str = "aqueduct_relay_foreign_records";
@@ -39,6 +46,8 @@ pub fn describe() {
         PREVIOUS_HIDDEN,
         "records without a previous revision: stream truncated, or search too long"
     );
+    describe_counter!(METADATA_LEFT_OUT, "relayed events with metadata that could not be used, by reason");
+    describe_counter!(DROPPED_FIELDS, "fields of relayed events that no schema has and that were left out");
     describe_gauge!(
         FOREIGN_RECORDS,
         "records of other producers behind the relay's last, at the lane's start"
@@ -67,18 +76,32 @@ impl LaneMetrics {
         counter!(TRANSACTIONS, &[route, lane, ("outcome", outcome.to_owned())]).increment(1);
     }
 
-    pub(crate) fn committed(&self, batch: &Batch) {
-        self.transaction("committed");
-        counter!(EVENTS_RELAYED, &self.labels()).increment(batch.events);
-        if let Some((opened, _)) = &batch.opened {
-            histogram!(BATCH_SECONDS, &self.labels()).record(opened.elapsed());
-        }
-        for (event_type, count) in &batch.upcast {
-            let labels = [("route", self.route.clone()), ("event_type", event_type.clone())];
-            counter!(UPCAST, &labels).increment(*count);
-        }
-        if batch.hidden > 0 {
-            counter!(PREVIOUS_HIDDEN, "route" => self.route.clone()).increment(batch.hidden);
+    pub(crate) fn events_relayed(&self, count: u64) {
+        counter!(EVENTS_RELAYED, &self.labels()).increment(count);
+    }
+
+    pub(crate) fn batch_took(&self, time: Duration) {
+        histogram!(BATCH_SECONDS, &self.labels()).record(time);
+    }
+
+    pub(crate) fn upcast(&self, event_type: &str, count: u64) {
+        let labels = [("route", self.route.clone()), ("event_type", event_type.to_owned())];
+        counter!(UPCAST, &labels).increment(count);
+    }
+
+    pub(crate) fn dropped_fields(&self, event_type: &str, count: u64) {
+        let labels = [("route", self.route.clone()), ("event_type", event_type.to_owned())];
+        counter!(DROPPED_FIELDS, &labels).increment(count);
+    }
+
+    pub(crate) fn left_out(&self, reason: &'static str, count: u64) {
+        let labels = [("route", self.route.clone()), ("reason", reason.to_owned())];
+        counter!(METADATA_LEFT_OUT, &labels).increment(count);
+    }
+
+    pub(crate) fn previous_hidden(&self, count: u64) {
+        if count > 0 {
+            counter!(PREVIOUS_HIDDEN, "route" => self.route.clone()).increment(count);
         }
     }
 

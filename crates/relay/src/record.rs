@@ -7,8 +7,11 @@ use rdkafka::message::OwnedHeaders;
 
 pub(crate) mod adoption;
 pub(crate) mod checkpoint;
+pub(crate) mod checkpoint_error;
+pub(crate) mod code;
 pub(crate) mod headers;
 pub(crate) mod partition;
+pub(crate) mod previous;
 
 /// A record to be written to Kafka.
 #[derive(Debug)]

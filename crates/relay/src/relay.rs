@@ -22,6 +22,7 @@ use crate::options::Options;
 use crate::options_error::OptionsError;
 use crate::record::checkpoint::Ledger;
 use crate::route::Route;
+use crate::route_mapping::RouteMapping;
 use crate::status::{Status, StatusReporter};
 use crate::validation::validate;
 
@@ -38,6 +39,8 @@ pub struct Relay {
     store: Arc<dyn EventStore>,
     schemas: Arc<SchemaSet>,
     registry: Registry,
+    /// How the events of each route are read.
+    mappings: Vec<Arc<RouteMapping>>,
     reporter: StatusReporter,
 }
 
@@ -60,12 +63,15 @@ impl Relay {
         for route in &options.routes {
             reporter.route(&route.name, Some(JOINING.to_owned()));
         }
+        let mapping = |route: &Route| RouteMapping::new(&options, route).map(Arc::new);
+        let mappings = options.routes.iter().map(mapping).collect::<Result<_, _>>()?;
         Ok(Self {
             cluster: Arc::new(cluster),
             options: Arc::new(options),
             store,
             schemas,
             registry,
+            mappings,
             reporter,
         })
     }
@@ -85,7 +91,7 @@ impl Relay {
         let mut parts = JoinSet::new();
         for n in 0..relay.options.routes.len() {
             let (relay, shutdown) = (Arc::clone(&relay), shutdown.clone());
-            parts.spawn(async move { relay.run_route(&relay.options.routes[n], &shutdown).await });
+            parts.spawn(async move { relay.run_route(n, &shutdown).await });
         }
         let mut result = Ok(());
         while let Some(ended) = parts.join_next().await {
@@ -99,7 +105,8 @@ impl Relay {
     }
 
     /// Is a member of the route's group, again and again.
-    async fn run_route(&self, route: &Route, shutdown: &CancellationToken) {
+    async fn run_route(&self, n: usize, shutdown: &CancellationToken) {
+        let (route, mapping) = (&self.options.routes[n], &self.mappings[n]);
         while !shutdown.is_cancelled() {
             self.reporter.route(&route.name, Some(JOINING.to_owned()));
             let leave = shutdown.child_token();
@@ -117,7 +124,7 @@ impl Relay {
                         ended.send(group::run_member(&cluster, &options, &route, tell, &leave, watch));
                 })
             };
-            let mut lanes = Lanes { relay: self, route, leave: &leave, running: BTreeMap::new() };
+            let mut lanes = Lanes { relay: self, route, mapping, leave: &leave, running: BTreeMap::new() };
             let (mut reachable, mut joined) = (true, false);
             while let Some(change) = changes.recv().await {
                 match &change {
@@ -164,17 +171,19 @@ impl Relay {
 struct Lanes<'a> {
     relay: &'a Relay,
     route: &'a Route,
+    mapping: &'a Arc<RouteMapping>,
     leave: &'a CancellationToken,
     running: BTreeMap<u32, (CancellationToken, JoinHandle<()>)>,
 }
 
 impl Lanes<'_> {
     fn start(&mut self, id: u32) {
-        let Relay { cluster, options, store, schemas, registry, reporter } = self.relay;
+        let Relay { cluster, options, store, schemas, registry, reporter, .. } = self.relay;
+        let (route, mapping) = (self.route.clone(), Arc::clone(self.mapping));
         let context = LaneContext {
             cluster: Arc::clone(cluster),
             options: Arc::clone(options),
-            ledger: Ledger::new(cluster, self.route.clone(), id, options.lanes.get()),
+            ledger: Ledger::new(cluster, route, mapping, id, options.lanes.get()),
             store: Arc::clone(store),
             encoder: RecordEncoder::new(Arc::clone(schemas), registry.clone(), &self.route.topic),
             reporter: reporter.lane(&self.route.name, id),
@@ -190,6 +199,7 @@ impl Lanes<'_> {
                 }
                 // From here on another instance shows it.
                 metrics.lag(0);
+                metrics.foreign(0);
             }
         };
         self.running.insert(id, (stop, tokio::spawn(run)));

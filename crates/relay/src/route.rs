@@ -97,6 +97,11 @@ impl Route {
         }
     }
 
+    /// The types whose data is JSON whatever their content type says.
+    pub(crate) fn json_selection(&self) -> Selection {
+        Selection { event_types: self.json_types.clone(), ..Selection::default() }
+    }
+
     /// The consumer group through which instances share the lanes of the route.
     pub fn group(&self, prefix: &str) -> String {
         format!("{prefix}.relay.{}", self.name)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aqueduct_core::mapping::{ConfigurationError, EventMapping, Selection};
+use aqueduct_core::mapping::{ConfigurationError, EventMapping};
 use aqueduct_kafka::Cluster;
 
 use crate::options::Options;
@@ -51,8 +51,7 @@ impl Options {
         let of_route = |error| below(&format!("routes[{n}]"), error);
         route.selection().compile().map_err(of_route)?;
         if !route.json_types.is_empty() {
-            let json_types = Selection { event_types: route.json_types.clone(), ..Selection::default() };
-            let error = json_types.compile().err();
+            let error = route.json_selection().compile().err();
             error.map_or(Ok(()), |error| Err(OptionsError::new(key("json_types"), error.problem)))?;
         }
         let types = route.types.clone().or(&self.events.types);

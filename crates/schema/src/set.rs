@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use aqueduct_core::CodecError;
+use aqueduct_core::{CodecError, CodecProblem};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use crate::mapping::decode;
 use crate::mapping::encode::{Encoded, encode};
 use crate::mapping::json::Json;
 use crate::mapping::json::parse::{BYTE_ORDER_MARK, parse};
+use crate::mapping::mismatch::Mismatch;
 use crate::upcast::UpcastStep;
 
 /// All event types of a folder of schema files. Immutable, cheap to share behind an [`Arc`].
@@ -136,14 +137,14 @@ impl SchemaSet {
     pub fn check(&self, event_type: &str, version: u32, json: Vec<u8>) -> Result<Bytes, CodecError> {
         let event = self.known(event_type, version)?;
         let known = self.known_version(event, version)?;
-        let fail = |problem: String| codec_error(event_type, version, problem);
-        let value = parse_event(&json).map_err(fail)?;
-        let encoded =
-            encode(&known.layout, &value, Names::Stored).map_err(|error| fail(error.to_string()))?;
+        let value = parse_event(event_type, version, &json)?;
+        let encoded = encode(&known.layout, &value, Names::Stored)
+            .map_err(|error| mismatch(event_type, version, CodecProblem::Payload, &error))?;
         if encoded.canonical && !json.starts_with(BYTE_ORDER_MARK) {
             return Ok(json.into());
         }
-        let canonical = canonical(&known.layout, &encoded, Names::Stored).map_err(fail)?;
+        let canonical = canonical(&known.layout, &encoded, Names::Stored)
+            .map_err(|problem| codec_error(event_type, version, CodecProblem::Payload, problem))?;
         Ok(canonical.to_string().into())
     }
 
@@ -162,7 +163,7 @@ impl SchemaSet {
     ) -> Result<T, CodecError> {
         let known = self.known_version(self.known(event_type, version)?, version)?;
         let read = decode::read(&known.layout, avro, Names::Stored, PhantomData);
-        read.map_err(|error| codec_error(event_type, version, error.to_string()))
+        read.map_err(|error| mismatch(event_type, version, CodecProblem::Payload, &error))
     }
 
     /// Brings an event of any version to the latest one.
@@ -174,24 +175,27 @@ impl SchemaSet {
     ) -> Result<Latest<'_, 'j>, CodecError> {
         let event = self.known(event_type, version)?;
         let known = self.known_version(event, version)?;
-        let fail = |problem: String| codec_error(event_type, version, problem);
-        let parsed = parse_event(json).map_err(fail)?;
-        let encoded =
-            encode(&known.layout, &parsed, Names::Stored).map_err(|error| fail(error.to_string()))?;
+        let parsed = parse_event(event_type, version, json)?;
+        let encoded = encode(&known.layout, &parsed, Names::Stored)
+            .map_err(|error| mismatch(event_type, version, CodecProblem::Payload, &error))?;
         let dropped_fields = encoded.dropped_fields;
         let mut latest =
             Latest { json: Source::Stored(parsed), encoded, dropped_fields, layout: &known.layout };
         let mut size = json.len();
         for (next, newer) in (version + 1..).zip(&event.versions[version as usize..]) {
-            let fail = |problem: String| fail(format!("upcasting to version {next}: {problem}"));
+            let fail = |problem: String| {
+                let problem = format!("upcasting to version {next}: {problem}");
+                codec_error(event_type, version, CodecProblem::Upcast, problem)
+            };
+            let fail_at = |error: &Mismatch| CodecError { place: error.place(), ..fail(error.to_string()) };
             let older = latest.layout;
             let mut value = latest.into_avro_names().map_err(fail)?;
             if let Some(step) = &newer.step {
                 let upcast = step.run(older, &value, size);
-                value = upcast.map_err(|error| fail(error.to_string()))?;
+                value = upcast.map_err(|error| fail_at(&error))?;
             }
             let encoded = encode(&newer.layout, &Json::from(&value), Names::Avro);
-            let encoded = encoded.map_err(|error| fail(error.to_string()))?;
+            let encoded = encoded.map_err(|error| fail_at(&error))?;
             // A rule may have made it larger.
             size = size.max(encoded.avro.len());
             check_size(size).map_err(fail)?;
@@ -204,7 +208,7 @@ impl SchemaSet {
         self.event(event_type).ok_or_else(|| {
             let problem =
                 "there is no schema for this event type; event types are the names of the schema folders";
-            codec_error(event_type, version, problem.to_owned())
+            codec_error(event_type, version, CodecProblem::UnknownType, problem.to_owned())
         })
     }
 
@@ -212,18 +216,30 @@ impl SchemaSet {
         event.version(version).ok_or_else(|| {
             let problem =
                 format!("there is no schema of this version, only of versions 1 to {}", event.latest());
-            codec_error(&event.event_type, version, problem)
+            codec_error(&event.event_type, version, CodecProblem::UnknownVersion, problem)
         })
     }
 }
 
-pub(crate) fn codec_error(event_type: &str, version: u32, problem: String) -> CodecError {
-    CodecError { event_type: event_type.to_owned(), version, problem, source: None }
+pub(crate) fn codec_error(
+    event_type: &str,
+    version: u32,
+    category: CodecProblem,
+    problem: String,
+) -> CodecError {
+    CodecError { event_type: event_type.to_owned(), version, category, place: None, problem, source: None }
 }
 
-fn parse_event(json: &[u8]) -> Result<Json<'_>, String> {
-    check_size(json.len())?;
-    parse(json).map_err(|error| format!("not JSON: {error}"))
+fn mismatch(event_type: &str, version: u32, category: CodecProblem, error: &Mismatch) -> CodecError {
+    CodecError { place: error.place(), ..codec_error(event_type, version, category, error.to_string()) }
+}
+
+fn parse_event<'j>(event_type: &str, version: u32, json: &'j [u8]) -> Result<Json<'j>, CodecError> {
+    check_size(json.len())
+        .map_err(|problem| codec_error(event_type, version, CodecProblem::TooLarge, problem))?;
+    parse(json).map_err(|error| {
+        codec_error(event_type, version, CodecProblem::NotJson, format!("not JSON: {error}"))
+    })
 }
 
 fn check_size(bytes: usize) -> Result<(), String> {
@@ -251,6 +267,7 @@ impl aqueduct_core::Codec for SchemaSet {
             return Ok(stored.clone());
         }
         let json = latest.into_stored();
-        Ok(json.map_err(|problem| codec_error(event_type, version, problem))?.to_string().into())
+        let json = json.map_err(|problem| codec_error(event_type, version, CodecProblem::Upcast, problem))?;
+        Ok(json.to_string().into())
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aqueduct_core::mapping::{EventMapping, MetadataMapping, TypeMap};
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{
-    AllItem, AppendError, Appended, Codec, CodecError, CommandRequest, ErrorKind, EventStore, ExecuteError,
-    ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository,
+    AllItem, AppendError, Appended, Codec, CodecError, CodecProblem, CommandRequest, ErrorKind, EventStore,
+    ExecuteError, ExpectedRevision, MemoryStore, NewEvent, PlainCodec, Position, RecordedEvent, Repository,
     RepositoryOptions, Revision, StoreError, StreamName,
 };
 use async_trait::async_trait;
@@ -126,6 +126,8 @@ impl Codec for TwoVersions {
             Err(error) => Err(CodecError {
                 event_type: event_type.to_owned(),
                 version: 2,
+                category: CodecProblem::Payload,
+                place: None,
                 problem: error.to_string(),
                 source: None,
             }),
@@ -139,6 +141,8 @@ impl Codec for TwoVersions {
             _ => Err(CodecError {
                 event_type: event_type.to_owned(),
                 version,
+                category: CodecProblem::UnknownVersion,
+                place: None,
                 problem: "unknown version".to_owned(),
                 source: None,
             }),

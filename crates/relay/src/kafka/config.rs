@@ -11,6 +11,10 @@ use crate::route::Route;
 /// Longest wait for an answer about metadata, offsets or a partition's end.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a lane's session that is told to stop may take to finish its transaction. A thread that takes longer is
+/// abandoned: it writes nothing more, as its batches have ended, and the next owner aborts what it left open.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
+
 /// Largest message that a client and a topic must accept: key, value and headers, and what the record format
 /// adds.
 pub(crate) fn largest_message(options: &Options) -> usize {

@@ -14,8 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LaneError;
-use crate::kafka::config;
-use crate::lane::session::STOP_GRACE;
+use crate::kafka::config::{self, STOP_GRACE};
 use crate::options::Options;
 use crate::route::Route;
 

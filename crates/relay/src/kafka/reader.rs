@@ -167,12 +167,19 @@ impl Reader {
     }
 
     fn poll_until<T>(&self, mut enough: impl FnMut(Found) -> Option<T>) -> Result<T, LaneError> {
-        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        // Each answer extends it: only a broker that sends nothing more ends the read.
+        let mut deadline = Instant::now() + REQUEST_TIMEOUT;
         let mut problem = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
         while Instant::now() < deadline {
             let found = match self.consumer.poll(Duration::from_millis(50)) {
-                Some(Ok(record)) => enough(Found::Record(record.detach())),
-                Some(Err(KafkaError::PartitionEOF(partition))) => enough(Found::End(partition)),
+                Some(Ok(record)) => {
+                    deadline = Instant::now() + REQUEST_TIMEOUT;
+                    enough(Found::Record(record.detach()))
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    deadline = Instant::now() + REQUEST_TIMEOUT;
+                    enough(Found::End(partition))
+                }
                 // librdkafka retries on its own; if that doesn't help, this is the reason to report.
                 Some(Err(error)) => {
                     problem = error;

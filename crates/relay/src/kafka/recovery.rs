@@ -9,7 +9,8 @@ use crate::error::LaneError;
 use crate::kafka::config::REQUEST_TIMEOUT;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::Reader;
-use crate::record::checkpoint::{Checkpoint, CheckpointError, Ledger};
+use crate::record::checkpoint::{Checkpoint, Ledger};
+use crate::record::checkpoint_error::CheckpointError;
 use crate::record::headers::own_position;
 
 /// A partition, and the offset from which on it holds an open transaction.

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use aqueduct_core::Position;
+use aqueduct_core::mapping::MetadataCounts;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::lane::trace::BatchSpan;
+use crate::metrics::LaneMetrics;
 use crate::record::Record;
 
 /// Records of which everything is decided, with the checkpoint that goes with them.
@@ -24,8 +26,27 @@ pub(crate) struct Batch {
     pub(crate) upcast: BTreeMap<String, u64>,
     /// Records without a previous revision.
     pub(crate) hidden: u64,
+    /// What could not be used of the events' metadata.
+    pub(crate) left_out: MetadataCounts,
+    /// Fields that no schema has and that were left out, by type.
+    pub(crate) dropped_fields: BTreeMap<String, u64>,
     /// When the first of the events came, and the span that began then; `None` for a checkpoint alone.
     pub(crate) opened: Option<(Instant, BatchSpan)>,
+}
+
+impl Batch {
+    /// Counts a batch whose transaction is committed.
+    pub(crate) fn count(&self, metrics: &LaneMetrics) {
+        metrics.transaction("committed");
+        metrics.events_relayed(self.events);
+        if let Some((opened, _)) = &self.opened {
+            metrics.batch_took(opened.elapsed());
+        }
+        self.upcast.iter().for_each(|(event_type, count)| metrics.upcast(event_type, *count));
+        self.dropped_fields.iter().for_each(|(event_type, count)| metrics.dropped_fields(event_type, *count));
+        self.left_out.iter().for_each(|(reason, count)| metrics.left_out(reason, count));
+        metrics.previous_hidden(self.hidden);
+    }
 }
 
 /// A batch on its way to its transaction.

@@ -4,11 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use aqueduct_core::{
-    AllItem, CodecError, ErrorKind, EventStore, MetadataError, Position, RecordedEvent, StoreError,
-};
-use aqueduct_schema::{RecordEncoder, RegistryError};
-use bytes::Bytes;
+use aqueduct_core::{AllItem, ErrorKind, EventStore, Position, RecordedEvent, StoreError};
+use aqueduct_schema::RecordEncoder;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
@@ -17,62 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{LaneError, chain};
 use crate::lane::batch::{Batch, SealedBatch};
-use crate::lane::previous::{KnownStreams, Previous};
+use crate::lane::previous::Passed;
+use crate::lane::problem::{EventError, EventProblem};
+use crate::lane::record_maker::RecordMaker;
+use crate::lane::selected::RouteSelector;
 use crate::lane::trace::BatchSpan;
 use crate::options::Options;
-use crate::record::Record;
 use crate::record::checkpoint::{Checkpoint, Ledger};
-use crate::record::headers::{Encoding, Headers};
-use crate::record::partition::partition_of;
+use crate::record::previous::Previous;
 use crate::status::{LaneReporter, LaneState};
-
-/// An event that does not become a record. The lane waits at it: what comes after it may belong to the same
-/// stream.
-#[derive(Debug, thiserror::Error)]
-#[error("event {reference} ({event_type}) can't become a record")]
-struct EventError {
-    /// `7@order-42`.
-    reference: String,
-    event_type: String,
-    source: EventProblem,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum EventProblem {
-    #[error(transparent)]
-    Metadata(#[from] MetadataError),
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    #[error(
-        "the record has {bytes} bytes, more than relay.max_record_bytes ({max}) allows: raise it to at least {bytes}, \
-         raise max.message.bytes of the topic accordingly, and restart the relay"
-    )]
-    TooLarge { bytes: usize, max: usize },
-    #[error("the event before it in its stream can't be looked up")]
-    LookUp(#[from] StoreError),
-}
-
-impl EventProblem {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Metadata(_) | Self::TooLarge { .. } => ErrorKind::Park,
-            Self::Codec(error) => error.kind(),
-            Self::Registry(error) => error.kind(),
-            Self::LookUp(error) => error.kind(),
-        }
-    }
-
-    /// Value of the metrics' label `kind`.
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Metadata(_) | Self::TooLarge { .. } | Self::Codec(_) => "event",
-            Self::Registry(_) => "schema",
-            Self::LookUp(_) => "store",
-        }
-    }
-}
 
 /// A lane's reading side.
 pub(crate) struct LaneReader<'a> {
@@ -144,9 +94,11 @@ async fn until(instant: Option<Instant>) {
 /// State of a lane's reading side.
 struct Batcher<'a> {
     lane: &'a LaneReader<'a>,
-    topic: Arc<str>,
-    known: KnownStreams,
+    maker: RecordMaker<'a>,
+    /// Types of which records were made, as stored, with the versions in which they were stored.
     seen_versions: BTreeMap<String, BTreeSet<u32>>,
+    /// Event types that were added to the route, each with the position from which on it counts.
+    since: BTreeMap<String, Position>,
     /// The last record written to each partition.
     last: BTreeMap<i32, u64>,
     /// Position of the last event dealt with.
@@ -167,14 +119,16 @@ struct BlockedEvent {
 
 impl<'a> Batcher<'a> {
     fn new(lane: &'a LaneReader<'a>, checkpoint: Option<Checkpoint>) -> Self {
-        let route = &lane.ledger.route;
+        let LaneReader { source, options, ledger, store, encoder, .. } = *lane;
         let received = checkpoint.as_ref().map(|it| it.position);
+        let since = checkpoint.as_ref().map(|it| ledger.since(it)).unwrap_or_default();
         let (seen_versions, last) = checkpoint.map(|it| (it.seen_versions, it.last)).unwrap_or_default();
+        let selector = RouteSelector::new(&ledger.route.selection(), &since);
         Self {
             lane,
-            topic: route.topic.as_str().into(),
-            known: KnownStreams::new(lane.options.known_streams),
+            maker: RecordMaker::new(source, options, ledger, store, encoder, selector),
             seen_versions,
+            since,
             last,
             received,
             sealed: received,
@@ -209,7 +163,7 @@ impl<'a> Batcher<'a> {
         {
             return Err(LaneError::Disorder { from, to: event.position, reference: event.reference() });
         }
-        if self.is_ours(&event) {
+        if self.maker.is_ours(&event) {
             self.decide(event, Duration::ZERO).await;
         } else {
             self.received = Some(event.position);
@@ -221,14 +175,6 @@ impl<'a> Batcher<'a> {
         if let Some(blocked) = self.blocked.take() {
             self.decide(blocked.event, blocked.pause).await;
         }
-    }
-
-    fn is_ours(&self, event: &RecordedEvent) -> bool {
-        let (stream, ledger) = (&event.stream, self.lane.ledger);
-        !stream.is_system()
-            && is_record_type(&event.event_type)
-            && ledger.route.categories.contains(stream.category())
-            && partition_of(stream.as_str(), ledger.lanes) == ledger.lane
     }
 
     async fn decide(&mut self, event: RecordedEvent, pause: Duration) {
@@ -245,51 +191,38 @@ impl<'a> Batcher<'a> {
 
     /// Adds the event's record to the batch, or leaves everything as it is.
     async fn make_record(&mut self, event: &RecordedEvent) -> Result<(), EventProblem> {
-        let Self { lane, .. } = self;
-        let metadata = event.parse_metadata()?;
-        let version = metadata.schema_version;
-        lane.encoder.prepare([event.event_type.as_str()]).await?;
-        let encoded = lane.encoder.encode(&event.event_type, version, &event.data)?;
-        let previous = self.known.before(event, lane.store, is_record_type).await?;
-        let encoding = Encoding { full_name: &encoded.full_name, schema_version: encoded.schema_version };
-        let headers = Headers::of(lane.source, event, &metadata, &encoding, previous);
-
-        let key = Bytes::copy_from_slice(event.stream.as_str().as_bytes());
-        let bytes = key.len() + encoded.bytes.len() + headers.bytes;
-        let max = lane.options.max_record_bytes.get();
-        if bytes > max {
-            return Err(EventProblem::TooLarge { bytes, max });
-        }
-
-        let route = &lane.ledger.route;
-        let partition = partition_of(event.stream.as_str(), route.partitions.get()) as i32;
-        let open = || (Instant::now(), BatchSpan::new(&route.name, lane.ledger.lane));
+        let made = self.maker.make(event, |_| Passed::Relayed).await?;
+        let route = &self.lane.ledger.route;
+        let open = || (Instant::now(), BatchSpan::new(&route.name, self.lane.ledger.lane));
         let (_, span) = self.batch.opened.get_or_insert_with(open);
-        if let Some(traceparent) = &metadata.traceparent {
+        if let Some(traceparent) = &made.traceparent {
             span.link(traceparent);
         }
-        self.batch.records.push(Record {
-            topic: Arc::clone(&self.topic),
-            partition,
-            key,
-            value: encoded.bytes,
-            headers: Some(headers.headers),
-        });
-        self.batch.bytes += bytes;
+        self.batch.bytes += made.bytes;
         self.batch.events += 1;
-        self.batch.hidden += u64::from(previous == Previous::Hidden);
-        if encoded.upcasted {
-            count(&mut self.batch.upcast, &event.event_type);
+        self.batch.hidden += u64::from(made.previous == Previous::Hidden);
+        self.batch.left_out.add(made.left_out);
+        if made.upcasted {
+            add(&mut self.batch.upcast, &event.event_type, 1);
         }
-        self.known.passed(event);
-        self.last.insert(partition, event.position.commit);
-        match self.seen_versions.get_mut(&event.event_type) {
-            Some(versions) if versions.contains(&version) => {}
-            _ => {
-                self.seen_versions.entry(event.event_type.clone()).or_default().insert(version);
-            }
+        if made.dropped_fields > 0 {
+            add(&mut self.batch.dropped_fields, &event.event_type, made.dropped_fields);
         }
+        self.maker.relayed(event);
+        self.last.insert(made.record.partition, event.position.commit);
+        self.seen(&event.event_type, made.stored_version);
+        self.batch.records.push(made.record);
         Ok(())
+    }
+
+    /// Notes a type of which a record was made.
+    fn seen(&mut self, event_type: &str, version: Option<u32>) {
+        if !self.seen_versions.contains_key(event_type) {
+            self.seen_versions.insert(event_type.to_owned(), BTreeSet::new());
+        }
+        if let (Some(versions), Some(version)) = (self.seen_versions.get_mut(event_type), version) {
+            versions.insert(version);
+        }
     }
 
     /// Waits at an event. What was prepared before it is written.
@@ -297,13 +230,8 @@ impl<'a> Batcher<'a> {
         let options = self.lane.options;
         self.lane.reporter.metrics.error(problem.label());
         let passes = problem.kind() == ErrorKind::Retry;
-        let error = EventError {
-            reference: event.reference(),
-            event_type: event.event_type.clone(),
-            source: problem,
-        };
-        let problem = chain(&error);
         let (route, lane) = (&self.lane.ledger.route.name, self.lane.ledger.lane);
+        let problem = chain(&EventError::new(route, event.reference(), &event.event_type, problem));
         let pause = if passes {
             tracing::warn!(route, lane, problem, "lane blocked by an event, retrying");
             self.lane.reporter.set(LaneState::Retrying { problem });
@@ -321,7 +249,8 @@ impl<'a> Batcher<'a> {
         let ledger = self.lane.ledger;
         let mut batch = std::mem::take(&mut self.batch);
         if let Some(position) = self.received {
-            batch.records.push(ledger.record(ledger.at(position, &self.seen_versions, &self.last)));
+            let Self { seen_versions, since, last, .. } = self;
+            batch.records.push(ledger.record(ledger.at(position, seen_versions, since, last)));
         }
         batch.position = self.received;
         self.sealed = self.received;
@@ -330,16 +259,11 @@ impl<'a> Batcher<'a> {
     }
 }
 
-/// Links and system events never become records.
-fn is_record_type(event_type: &str) -> bool {
-    !event_type.starts_with('$')
-}
-
-fn count(counts: &mut BTreeMap<String, u64>, event_type: &str) {
+fn add(counts: &mut BTreeMap<String, u64>, event_type: &str, more: u64) {
     match counts.get_mut(event_type) {
-        Some(count) => *count += 1,
+        Some(count) => *count += more,
         None => {
-            counts.insert(event_type.to_owned(), 1);
+            counts.insert(event_type.to_owned(), more);
         }
     }
 }

@@ -5,6 +5,9 @@ use std::num::NonZeroUsize;
 use aqueduct_core::{EventStore, RecordedEvent, Revision, StoreError, StreamName};
 use lru::LruCache;
 
+use crate::lane::selected::RouteSelector;
+use crate::record::previous::Previous;
+
 /// Events that a search backwards reads at first, and how much larger each further page is. The event below is
 /// nearly always a record.
 const FIRST_PAGE: usize = 1;
@@ -14,18 +17,18 @@ const LARGEST_PAGE: usize = 1_000;
 /// Events that a search backwards reads at most.
 const MOST_EVENTS: usize = 10_000;
 
-/// The stream's record before an event.
+/// Whether an event that the lane has passed, and that the route selects, is in the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Previous {
-    /// There is none: this is the stream's first.
-    None,
-    Revision(Revision),
-    /// It can't be known: the stream was truncated or deleted, or the search would read too many events.
-    Hidden,
+pub(crate) enum Passed {
+    Relayed,
+    /// It was parked, skipped or discarded; with the stream's record before it, where that is known.
+    Excepted {
+        last: Option<Previous>,
+    },
 }
 
 /// Remembers the last relayed revision of streams, so that the store need not be asked. The answer is a function
-/// of the store and the route alone: a lane that remembers nothing gives the same.
+/// of the store, the route and its exceptions: a lane that remembers nothing gives the same.
 pub(crate) struct KnownStreams {
     last: LruCache<StreamName, Revision>,
 }
@@ -35,25 +38,28 @@ impl KnownStreams {
         Self { last: LruCache::new(capacity) }
     }
 
-    /// The record before this event. `is_record` decides by the stored type whether an event of the stream
-    /// becomes a record: links and system events don't.
+    /// The record before this event. `passed` tells whether an earlier event that the selector selects is in the
+    /// topic.
     pub(crate) async fn before(
         &mut self,
         event: &RecordedEvent,
         store: &dyn EventStore,
-        is_record: impl Fn(&str) -> bool,
+        selector: &RouteSelector,
+        passed: impl Fn(&RecordedEvent) -> Passed,
     ) -> Result<Previous, StoreError> {
         if event.revision == 0 {
             return Ok(Previous::None);
         }
+        // Further back a search may not look, so memory must not either.
+        let in_reach = |last: Revision| last < event.revision && event.revision - last <= MOST_EVENTS as u64;
         match self.last.get(&event.stream) {
-            Some(last) if *last < event.revision => Ok(Previous::Revision(*last)),
-            _ => search_back(event, store, is_record).await,
+            Some(last) if in_reach(*last) => Ok(Previous::Revision(*last)),
+            _ => search_back(event, store, selector, passed).await,
         }
     }
 
     /// The event has become a record.
-    pub(crate) fn passed(&mut self, event: &RecordedEvent) {
+    pub(crate) fn relayed(&mut self, event: &RecordedEvent) {
         match self.last.get_mut(&event.stream) {
             Some(last) => *last = event.revision,
             None => {
@@ -67,7 +73,8 @@ impl KnownStreams {
 async fn search_back(
     event: &RecordedEvent,
     store: &dyn EventStore,
-    is_record: impl Fn(&str) -> bool,
+    selector: &RouteSelector,
+    passed: impl Fn(&RecordedEvent) -> Passed,
 ) -> Result<Previous, StoreError> {
     let (mut next, mut page, mut read) = (event.revision.checked_sub(1), FIRST_PAGE, 0);
     while let Some(from) = next {
@@ -80,8 +87,12 @@ async fn search_back(
             Err(error) if error.is_stream_deleted() => return Ok(Previous::Hidden),
             earlier => earlier?,
         };
-        if let Some(record) = earlier.iter().find(|it| is_record(&it.event_type)) {
-            return Ok(Previous::Revision(record.revision));
+        for event in earlier.iter().filter(|it| selector.selects(it)) {
+            match passed(event) {
+                Passed::Relayed => return Ok(Previous::Revision(event.revision)),
+                Passed::Excepted { last: Some(last) } => return Ok(last),
+                Passed::Excepted { last: None } => {}
+            }
         }
         // Truncation hides the beginning of the stream.
         let Some(oldest) = earlier.last() else { return Ok(Previous::Hidden) };
@@ -94,17 +105,23 @@ async fn search_back(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use aqueduct_core::mapping::Selection;
     use aqueduct_core::testing::{Call, ScriptedStore};
     use aqueduct_core::{ErrorKind, ExpectedRevision, MemoryStore, NewEvent, StreamDeleted};
     use futures::StreamExt as _;
 
     use super::*;
 
-    fn is_record(event_type: &str) -> bool {
-        !event_type.starts_with('$')
+    fn selector() -> RouteSelector {
+        RouteSelector::new(&Selection::of_categories(["a", "b", "c"]), &BTreeMap::new())
+    }
+
+    fn relayed(_: &RecordedEvent) -> Passed {
+        Passed::Relayed
     }
 
     async fn store_with(appends: &[(&str, &str)]) -> (MemoryStore, Vec<RecordedEvent>) {
@@ -141,8 +158,8 @@ mod tests {
             let mut known = KnownStreams::new(NonZeroUsize::new(capacity).unwrap());
             let mut found = Vec::new();
             for event in &events {
-                found.push(known.before(event, &store, is_record).await.unwrap());
-                known.passed(event);
+                found.push(known.before(event, &store, &selector(), relayed).await.unwrap());
+                known.relayed(event);
             }
             assert_eq!(found, expected, "capacity {capacity}");
         }
@@ -153,13 +170,13 @@ mod tests {
     async fn links_and_system_events_do_not_count() {
         let appends = [("a-1", "$>"), ("a-1", "E"), ("a-1", "$>"), ("a-1", "$x"), ("a-1", "E")];
         let (store, events) = store_with(&appends).await;
-        let first = forgetful().before(&events[1], &store, is_record).await.unwrap();
+        let first = forgetful().before(&events[1], &store, &selector(), relayed).await.unwrap();
         assert_eq!(first, Previous::None);
 
         let mut remembering = forgetful();
-        remembering.passed(&events[1]);
+        remembering.relayed(&events[1]);
         for mut known in [forgetful(), remembering] {
-            let second = known.before(&events[4], &store, is_record).await.unwrap();
+            let second = known.before(&events[4], &store, &selector(), relayed).await.unwrap();
             assert_eq!(second, Previous::Revision(1));
         }
     }
@@ -178,14 +195,37 @@ mod tests {
                 Ok(())
             })
         };
-        let found = forgetful().before(&events[MOST_EVENTS + 1], &store, is_record).await.unwrap();
+        let found = forgetful().before(&events[MOST_EVENTS + 1], &store, &selector(), relayed).await.unwrap();
         assert_eq!(found, Previous::Hidden);
         assert_eq!(reads.load(Ordering::Relaxed), 12, "1, 32, nine times 1,000 and the rest");
 
         let mut nearer = events[MOST_EVENTS + 1].clone();
         nearer.revision -= 1;
-        let found = forgetful().before(&nearer, &store, is_record).await.unwrap();
-        assert_eq!(found, Previous::Revision(0));
+        let mut remembering = forgetful();
+        remembering.relayed(&events[0]);
+        let far = remembering.before(&events[MOST_EVENTS + 1], &store, &selector(), relayed).await.unwrap();
+        assert_eq!(far, Previous::Hidden, "with memory too");
+        for mut known in [forgetful(), remembering] {
+            let found = known.before(&nearer, &store, &selector(), relayed).await.unwrap();
+            assert_eq!(found, Previous::Revision(0));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_was_not_relayed_does_not_count() {
+        let (store, events) = store_with(&[("a-1", "E"); 4]).await;
+        let except = |last| {
+            move |event: &RecordedEvent| match event.revision {
+                0 => Passed::Relayed,
+                _ => Passed::Excepted { last },
+            }
+        };
+        let found = |last| {
+            let (store, event) = (&store, &events[3]);
+            async move { forgetful().before(event, store, &selector(), except(last)).await.unwrap() }
+        };
+        assert_eq!(found(None).await, Previous::Revision(0), "the search goes on");
+        assert_eq!(found(Some(Previous::None)).await, Previous::None, "what is recorded ends it");
     }
 
     #[tokio::test]
@@ -193,7 +233,7 @@ mod tests {
         let (_, mut events) = store_with(&[("a-1", "E")]).await;
         let mut event = events.remove(0);
         event.revision = 7;
-        let before = forgetful().before(&event, &MemoryStore::default(), is_record).await.unwrap();
+        let before = forgetful().before(&event, &MemoryStore::default(), &selector(), relayed).await.unwrap();
         assert_eq!(before, Previous::Hidden);
     }
 
@@ -206,10 +246,10 @@ mod tests {
         };
         let tombstone = move |call: Call<'_>| refusing(call, Some(StreamDeleted.into()));
         let store = ScriptedStore::new(memory.clone()).before(tombstone);
-        let found = forgetful().before(&events[1], &store, is_record).await.unwrap();
+        let found = forgetful().before(&events[1], &store, &selector(), relayed).await.unwrap();
         assert_eq!(found, Previous::Hidden);
 
         let store = ScriptedStore::new(memory).before(move |call| refusing(call, None));
-        forgetful().before(&events[1], &store, is_record).await.unwrap_err();
+        forgetful().before(&events[1], &store, &selector(), relayed).await.unwrap_err();
     }
 }

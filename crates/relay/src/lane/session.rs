@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LaneError;
+use crate::kafka::config::STOP_GRACE;
 use crate::kafka::producer::TransactionalProducer;
 use crate::lane::batch::SealedBatch;
 use crate::lane::batcher::LaneReader;
@@ -19,10 +20,6 @@ use crate::lane::resume::resume;
 use crate::options::Options;
 use crate::record::checkpoint::{Checkpoint, Ledger};
 use crate::status::LaneReporter;
-
-/// How long a session that is told to stop may take to finish its transaction. A thread that takes longer is
-/// abandoned: it writes nothing more, as its batches have ended, and the next owner aborts what it left open.
-pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// How soon a lane with nothing to write notices that its brokers are gone.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
@@ -163,7 +160,7 @@ fn write_with(
             reporter.metrics.transaction("failed");
             return Err(error.into());
         }
-        reporter.metrics.committed(&batch);
+        batch.count(&reporter.metrics);
         reporter.position.send_replace(batch.position);
     }
 }

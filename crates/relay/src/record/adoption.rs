@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::record::checkpoint::{Checkpoint, CheckpointError, Ledger, Tail};
+use crate::record::checkpoint::{Checkpoint, Ledger, Tail};
+use crate::record::checkpoint_error::CheckpointError;
 
 /// The version of the form that version 0.1 wrote. A later one in its topic belongs to a relay with the default prefix.
 const VERSION: u32 = 1;
@@ -24,7 +25,16 @@ impl Ledger {
         if !is_adoptable || !has_records {
             return Ok(None);
         }
-        let found = self.parse(json)?;
+        let found = self.parse(json).map_err(|error| match error {
+            CheckpointError::Changed { lane, what, was, is, .. } => CheckpointError::OtherConfiguration {
+                checkpoint_topic: self.route.unprefixed_checkpoint_topic(),
+                lane,
+                what,
+                was,
+                is,
+            },
+            other => other,
+        })?;
         let without_tail = |partition: &i32| !tails.iter().any(|tail| tail.partition == *partition);
         let unknown = found.last.keys().copied().find(without_tail);
         let differs = |tail: &Tail| {
@@ -49,19 +59,37 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use aqueduct_core::Position;
     use aqueduct_kafka::Cluster;
     use serde_json::json;
 
     use super::*;
+    use crate::options::Options;
+    use crate::route::Route;
+    use crate::route_mapping::RouteMapping;
+
+    fn route() -> Route {
+        Route::of_categories("orders", "t", ["order"])
+    }
 
     fn adopt(
         version: u32,
         last: serde_json::Value,
         tails: &[Tail],
     ) -> Result<Option<Position>, CheckpointError> {
-        let route = json!({"name": "orders", "topic": "t", "categories": ["order"]});
-        let ledger = Ledger::new(&Cluster::default(), serde_json::from_value(route).unwrap(), 0, 1);
+        adopt_by(route(), version, last, tails)
+    }
+
+    fn adopt_by(
+        route: Route,
+        version: u32,
+        last: serde_json::Value,
+        tails: &[Tail],
+    ) -> Result<Option<Position>, CheckpointError> {
+        let mapping = RouteMapping::new(&Options::default(), &route).unwrap();
+        let ledger = Ledger::new(&Cluster::default(), route, Arc::new(mapping), 0, 1);
         let json = json!({
             "version": version, "position": 9, "route": "orders", "lane": 0, "lanes": 1, "partitions": 4,
             "rule": "sha256:18b64aefdbddc1174c32008d3642ed1ebc2344022762bbca4974b82237e138e2",
@@ -108,6 +136,14 @@ mod tests {
         assert_eq!(adopt(1, json!({}), &[tail(0, 0, None)]).unwrap(), None);
         assert_eq!(adopt(1, json!({"0": 7}), &[tail(0, 0, None)]).unwrap(), None);
         assert_eq!(adopt(1, json!({"0": 7}), &[tail(0, 8, None)]).unwrap(), None);
+    }
+
+    #[test]
+    fn one_of_another_configuration_may_be_another_systems() {
+        let route = Route { categories: ["return".to_owned()].into(), ..route() };
+        let refused = adopt_by(route, 1, json!({"0": 7}), &[tail(0, 0, Some(7))]).unwrap_err();
+        assert!(matches!(refused, CheckpointError::OtherConfiguration { .. }), "{refused}");
+        assert!(refused.to_string().contains("did another system write it?"), "{refused}");
     }
 
     #[test]

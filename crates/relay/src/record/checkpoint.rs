@@ -8,10 +8,11 @@ use aqueduct_core::Position;
 use aqueduct_kafka::Cluster;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::record::Record;
+use crate::record::checkpoint_error::CheckpointError;
 use crate::route::Route;
+use crate::route_mapping::RouteMapping;
 
 /// Key of every checkpoint record.
 pub(crate) const KEY: &str = "checkpoint";
@@ -39,9 +40,15 @@ pub struct Checkpoint {
     pub lanes: u32,
     /// Partitions of the topic: they decide where a stream's records are.
     pub partitions: u32,
-    /// Fingerprint of what the route makes of the events.
+    /// [Fingerprint](RouteMapping::fingerprint) of what decides which events are records, and what they are called.
     pub rule: String,
-    /// Event types of which records were made, with the stored versions seen.
+    /// The route's configured event types.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub event_types: BTreeSet<String>,
+    /// Those of them that were added after the route had begun: events of them count if they come after the position.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub since: BTreeMap<String, Position>,
+    /// Event types of which records were made, as stored, with the versions that the events named.
     #[serde(rename = "met")]
     pub seen_versions: BTreeMap<String, BTreeSet<u32>>,
     /// The last record that the lane wrote to each of its partitions: its `ce_position`, a commit position.
@@ -53,19 +60,6 @@ impl Checkpoint {
     pub(crate) fn to_json(&self) -> Bytes {
         serde_json::to_vec(self).expect("a checkpoint as JSON").into()
     }
-}
-
-/// What the route makes of each event, as a fingerprint. A change of the rule would leave the topic with
-/// records made by two rules, or with none of events already passed: it is another route with another topic.
-pub(crate) fn rule(route: &Route) -> String {
-    // Every event of the route's categories becomes a record, whatever its type and version.
-    let mut rule = "every event of a category is a record\n".to_owned();
-    for category in &route.categories {
-        rule.push_str(category);
-        rule.push('\n');
-    }
-    let digest = Sha256::digest(rule.as_bytes());
-    digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The end of one of the lane's partitions, as a read_committed reader sees it.
@@ -80,175 +74,6 @@ pub(crate) struct Tail {
     pub(crate) other_source: Option<String>,
 }
 
-/// The checkpoint can't be right, or not for this configuration. The relay does not guess: resuming at a
-/// wrong position duplicates or loses events.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// Not a checkpoint of this version of the relay.
-    #[error(
-        "the checkpoint of route {route}, lane {lane} can't be read: was it written by another version of the \
-         relay?"
-    )]
-    Unreadable {
-        /// The route.
-        route: String,
-        /// The lane.
-        lane: u32,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// It was written under another configuration.
-    #[error(
-        "the checkpoint of route {route}, lane {lane} was written with another {what} ({was}, now {is}): \
-         that needs a new route with a topic of its own; or put the old value back"
-    )]
-    Changed {
-        /// The route.
-        route: String,
-        /// The lane.
-        lane: u32,
-        /// Which setting.
-        what: &'static str,
-        /// Its value then.
-        was: String,
-        /// Its value now.
-        is: String,
-    },
-    /// It would take the lane back to events that are in the topic already.
-    #[error(
-        "topic {topic} is ahead of the checkpoint of lane {lane}: partition {partition} ends with the event \
-         at position {tail}, the checkpoint {}; resuming there would write events twice. Was the checkpoint topic \
-         lost, or the end of a transaction in it (the log says so), or does another relay write to this topic?",
-        .checkpoint.map_or("is missing".to_owned(), |it| format!("is at position {it}"))
-    )]
-    Behind {
-        /// The topic.
-        topic: String,
-        /// The lane.
-        lane: u32,
-        /// The partition that shows it.
-        partition: i32,
-        /// Position of its last record.
-        tail: u64,
-        /// Position of the checkpoint, where there is one.
-        checkpoint: Option<Position>,
-    },
-    /// It would make the lane jump over events that are not in the topic.
-    #[error(
-        "topic {topic} lacks what the checkpoint of lane {lane} says was written: the event at position \
-         {expected} to partition {partition}, which {}; resuming there would leave a gap. Was the topic created \
-         again, or did the broker lose records?",
-        .found.map_or("has no record of the relay".to_owned(), |it| format!("ends with the event at position {it}"))
-    )]
-    Ahead {
-        /// The topic.
-        topic: String,
-        /// The lane.
-        lane: u32,
-        /// The partition that shows it.
-        partition: i32,
-        /// Position of the record that should be its last.
-        expected: u64,
-        /// Position of the record that is, where there is one.
-        found: Option<u64>,
-    },
-    /// There is no checkpoint, and retention has removed what would show whether the lane wrote records before.
-    #[error(
-        "lane {lane} has no checkpoint, and retention has removed all of its records before offset {start} of topic \
-         {topic}, partition {partition}; resuming at the store's first event could write events twice. Was the \
-         checkpoint topic lost? Restore it, or use a new route with a topic of its own"
-    )]
-    Expired {
-        /// The topic.
-        topic: String,
-        /// The lane.
-        lane: u32,
-        /// The partition that shows it.
-        partition: i32,
-        /// Its first offset.
-        start: i64,
-    },
-    /// A relay with another name of the store has written to the topic.
-    #[error(
-        "topic {topic}, partition {partition} holds records of a relay with the source {found}, and lane {lane} has \
-         the source {expected}; resuming there would write events twice if it is the same store. Put the old name \
-         of the source back, or use a new route with a topic of its own"
-    )]
-    OtherSource {
-        /// The topic.
-        topic: String,
-        /// The lane.
-        lane: u32,
-        /// The partition that shows it.
-        partition: i32,
-        /// `ce_source` of its records.
-        found: String,
-        /// The configured source.
-        expected: String,
-    },
-    /// The checkpoint of version 0.1 does not agree with the lane's partitions.
-    #[error(
-        "the checkpoint of lane {lane} in topic {checkpoint_topic} can't be adopted: it names {} as the last of topic \
-         {topic}, partition {partition}, which {}. Did another system write it? Put the old prefix back, or use a \
-         new route with a topic of its own",
-        .expected.map_or("no event".to_owned(), |it| format!("the event at position {it}")),
-        .found.map_or("has no record of the relay".to_owned(), |it| format!("ends with the event at position {it}"))
-    )]
-    NotAdopted {
-        /// The topic.
-        topic: String,
-        /// The topic of the checkpoint.
-        checkpoint_topic: String,
-        /// The lane.
-        lane: u32,
-        /// The partition that shows it.
-        partition: i32,
-        /// Position of the record that should be its last, where there is one.
-        expected: Option<u64>,
-        /// Position of the record that is, where there is one.
-        found: Option<u64>,
-    },
-    /// Kafka has lost the end of a transaction in some partitions and kept it in others.
-    #[error(
-        "topic {topic}, partition {partition} has an open transaction from offset {offset} on that holds the \
-         event at position {position}, although the checkpoint of lane {lane} is at {checkpoint}: Kafka has \
-         lost the transaction's end in this partition and kept it in another. Aborting what \
-         it holds would leave a gap, and nothing but another record in it could commit it: this needs a new \
-         route with a topic of its own"
-    )]
-    Torn {
-        /// The topic.
-        topic: String,
-        /// The lane.
-        lane: u32,
-        /// The partition.
-        partition: i32,
-        /// Where the open transaction begins.
-        offset: i64,
-        /// Position of an event in it.
-        position: u64,
-        /// Position of the checkpoint.
-        checkpoint: Position,
-    },
-    /// The store is not the one it speaks of.
-    #[error(
-        "the checkpoint of route {route}, lane {lane} is at position {checkpoint}, but the store {}: is \
-         it another store, or one restored from a backup?",
-        .store.map_or("is empty".to_owned(), |it| format!("ends at position {it}"))
-    )]
-    BeyondStore {
-        /// The route.
-        route: String,
-        /// The lane.
-        lane: u32,
-        /// Position of the checkpoint.
-        checkpoint: Position,
-        /// Position of the store's last event.
-        store: Option<Position>,
-    },
-}
-
 /// What a lane must know to read and write its checkpoints.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
@@ -258,13 +83,40 @@ pub(crate) struct Ledger {
     /// `ce_source` of the records.
     pub(crate) source: String,
     pub(crate) checkpoint_topic: String,
-    rule: String,
+    pub(crate) mapping: Arc<RouteMapping>,
 }
 
 impl Ledger {
-    pub(crate) fn new(cluster: &Cluster, route: Route, lane: u32, lanes: u32) -> Self {
-        let (rule, checkpoint_topic) = (rule(&route), route.checkpoint_topic(&cluster.prefix));
-        Self { route, lane, lanes, source: cluster.source.clone(), checkpoint_topic, rule }
+    pub(crate) fn new(
+        cluster: &Cluster,
+        route: Route,
+        mapping: Arc<RouteMapping>,
+        lane: u32,
+        lanes: u32,
+    ) -> Self {
+        let checkpoint_topic = route.checkpoint_topic(&cluster.prefix);
+        Self { route, lane, lanes, source: cluster.source.clone(), checkpoint_topic, mapping }
+    }
+
+    /// The event types that were added to the route since it began, those that are new now included: they count from
+    /// the checkpoint on.
+    pub(crate) fn since(&self, checkpoint: &Checkpoint) -> BTreeMap<String, Position> {
+        let mut since = checkpoint.since.clone();
+        // A route that had none carried all types: then the rule differs.
+        if !checkpoint.event_types.is_empty() {
+            let new = self.route.event_types.difference(&checkpoint.event_types);
+            since.extend(new.map(|event_type| (event_type.clone(), checkpoint.position)));
+        }
+        since
+    }
+
+    fn rule(
+        &self,
+        seen_versions: &BTreeMap<String, BTreeSet<u32>>,
+        since: &BTreeMap<String, Position>,
+    ) -> String {
+        let added = since.keys().cloned().collect();
+        self.mapping.fingerprint(&added, seen_versions.keys().map(String::as_str))
     }
 
     /// A checkpoint to be written.
@@ -272,6 +124,7 @@ impl Ledger {
         &self,
         position: Position,
         seen_versions: &BTreeMap<String, BTreeSet<u32>>,
+        since: &BTreeMap<String, Position>,
         last: &BTreeMap<i32, u64>,
     ) -> Checkpoint {
         Checkpoint {
@@ -281,7 +134,9 @@ impl Ledger {
             lane: self.lane,
             lanes: self.lanes,
             partitions: self.route.partitions.get(),
-            rule: self.rule.clone(),
+            rule: self.rule(seen_versions, since),
+            event_types: self.route.event_types.clone(),
+            since: since.clone(),
             seen_versions: seen_versions.clone(),
             last: last.clone(),
         }
@@ -307,18 +162,28 @@ impl Ledger {
             .map_err(|source| CheckpointError::Unreadable { route: route.clone(), lane, source })?;
         let version = if READABLE.contains(&found.version) { VERSION } else { found.version };
         let partitions = self.route.partitions.get();
+        let rule = self.rule(&found.seen_versions, &self.since(&found));
         let comparisons = [
             ("version of its form", version.to_string(), VERSION.to_string()),
             ("route name", found.route.clone(), route.clone()),
             ("lane number", found.lane.to_string(), lane.to_string()),
             ("number of lanes", found.lanes.to_string(), self.lanes.to_string()),
             ("number of partitions", found.partitions.to_string(), partitions.to_string()),
-            ("set of categories", found.rule.clone(), self.rule.clone()),
+            (
+                "rule (what it selects, or what the types already relayed are called)",
+                found.rule.clone(),
+                rule,
+            ),
         ];
         for (what, was, is) in comparisons {
             if was != is {
                 return Err(CheckpointError::Changed { route: route.clone(), lane, what, was, is });
             }
+        }
+        // The fingerprint does not cover a type that was added later.
+        if let Some(removed) = found.since.keys().find(|it| !self.route.event_types.contains(*it)) {
+            let (what, was, is) = ("event type", removed.clone(), "none".to_owned());
+            return Err(CheckpointError::Changed { route: route.clone(), lane, what, was, is });
         }
         Ok(found)
     }
@@ -406,22 +271,34 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::{EventsOptions, Options};
+    use crate::route::OnBadEvent;
 
     /// Fingerprint of a route with the category `order` only, as version 0.1 made it.
     const RULE: &str = "sha256:18b64aefdbddc1174c32008d3642ed1ebc2344022762bbca4974b82237e138e2";
 
     fn ledger_of(route: Route, lanes: u32) -> Ledger {
-        Ledger::new(&Cluster::default(), route, 0, lanes)
+        ledger_reading(EventsOptions::default(), route, lanes)
+    }
+
+    fn ledger_reading(events: EventsOptions, route: Route, lanes: u32) -> Ledger {
+        let options = Options { events, ..Options::default() };
+        let mapping = RouteMapping::new(&options, &route).unwrap();
+        Ledger::new(&Cluster::default(), route, Arc::new(mapping), 0, lanes)
     }
 
     fn ledger() -> Ledger {
-        let route = serde_json::json!({"name": "orders", "topic": "t", "categories": ["order"]});
-        ledger_of(serde_json::from_value(route).unwrap(), 1)
+        ledger_of(Route::of_categories("orders", "t", ["order"]), 1)
+    }
+
+    fn of_types(event_types: &[&str]) -> Ledger {
+        let event_types = event_types.iter().map(|it| (*it).to_owned()).collect();
+        ledger_of(Route { event_types, ..ledger().route }, 1)
     }
 
     fn checkpoint(position: u64, last: &[(i32, u64)]) -> Checkpoint {
         let seen = BTreeMap::from([("OrderCreated".to_owned(), BTreeSet::from([1, 2]))]);
-        ledger().at(Position::at(position), &seen, &last.iter().copied().collect())
+        ledger().at(Position::at(position), &seen, &BTreeMap::new(), &last.iter().copied().collect())
     }
 
     fn tail(partition: i32, start: i64, position: Option<u64>) -> Tail {
@@ -468,10 +345,69 @@ mod tests {
         let mut route = ledger().route;
         route.categories.insert("return".to_owned());
         let other_rule = ledger_of(route, 1).parse(&json).unwrap_err();
-        assert!(matches!(other_rule, CheckpointError::Changed { what: "set of categories", .. }));
+        assert!(other_rule.to_string().contains("another rule"), "{other_rule}");
         let other_lanes = ledger_of(ledger().route, 2).parse(&json).unwrap_err();
         assert!(matches!(other_lanes, CheckpointError::Changed { what: "number of lanes", .. }));
         assert!(matches!(ledger().parse(b"{}").unwrap_err(), CheckpointError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn an_event_type_that_is_added_counts_from_the_checkpoint_on() {
+        let (seen, last) = (BTreeMap::new(), BTreeMap::new());
+        let began = of_types(&["A"]).at(Position::at(9), &seen, &BTreeMap::new(), &last);
+        assert_eq!(of_types(&["A"]).since(&began), BTreeMap::new());
+        let json = began.to_json();
+
+        let extended = of_types(&["A", "B*"]);
+        let found = extended.parse(&json).unwrap();
+        let since = extended.since(&found);
+        assert_eq!(since, BTreeMap::from([("B*".to_owned(), Position::at(9))]));
+
+        let later = extended.at(Position::at(20), &seen, &since, &last);
+        let json = later.to_json();
+        let found = extended.parse(&json).unwrap();
+        assert_eq!(extended.since(&found), since, "a later checkpoint keeps the position");
+        assert_eq!(found.rule, began.rule);
+        let again = of_types(&["A", "B*", "C"]).since(&found);
+        assert_eq!(again["C"], Position::at(20));
+
+        for other in [&["A"][..], &["B*"], &["A", "B"]] {
+            let refused = of_types(other).parse(&json).unwrap_err();
+            assert!(matches!(refused, CheckpointError::Changed { .. }), "{other:?}: {refused}");
+        }
+    }
+
+    #[test]
+    fn types_are_no_addition_to_a_route_that_had_none() {
+        let of_all = checkpoint(9, &[]).to_json();
+        let refused = of_types(&["A"]).parse(&of_all).unwrap_err();
+        assert!(refused.to_string().contains("another rule"), "{refused}");
+    }
+
+    #[test]
+    fn the_names_of_types_already_relayed_are_part_of_the_rule() {
+        let json = checkpoint(9, &[]).to_json();
+        let reading = |types: &[(&str, &str)]| {
+            let types = types.iter().copied().collect();
+            ledger_reading(EventsOptions { types, ..EventsOptions::default() }, ledger().route, 1)
+        };
+        reading(&[("Other", "Renamed"), ("OrderCreated", "OrderCreated")]).parse(&json).unwrap();
+        reading(&[("OrderCreated", "Renamed")]).parse(&json).unwrap_err();
+
+        let mut with_pointers = EventsOptions::default();
+        with_pointers.metadata.correlation_id = vec!["metadata:/correlation".parse().unwrap()];
+        ledger_reading(with_pointers.clone(), ledger().route, 1).parse(&json).unwrap();
+        with_pointers.metadata.schema_version = vec!["metadata:/version".parse().unwrap()];
+        ledger_reading(with_pointers, ledger().route, 1).parse(&json).unwrap_err();
+    }
+
+    #[test]
+    fn what_may_change_at_any_time_is_not_part_of_the_rule() {
+        let json = checkpoint(9, &[]).to_json();
+        let mut route = ledger().route;
+        route.json_types.insert("Legacy*".to_owned());
+        route.on_bad_event = Some(OnBadEvent::Skip);
+        ledger_of(route, 1).parse(&json).unwrap();
     }
 
     #[test]

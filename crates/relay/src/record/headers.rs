@@ -2,11 +2,12 @@
 
 use std::fmt::{Display, Write as _};
 
-use aqueduct_core::{Metadata, RecordedEvent};
+use aqueduct_core::RecordedEvent;
+use aqueduct_core::mapping::EventMetadata;
 use aqueduct_kafka::raw_headers;
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
 
-use crate::lane::previous::Previous;
+use crate::record::previous::Previous;
 
 /// Names of the headers: CloudEvents 1.0 in Kafka's binary mode, and extensions. All values are text.
 pub mod header {
@@ -22,7 +23,7 @@ pub mod header {
     pub const SOURCE: &str = "ce_source";
     /// The stream.
     pub const SUBJECT: &str = "ce_subject";
-    /// When the event was decided, RFC 3339.
+    /// When the event was decided, RFC 3339; where it does not say, when the store recorded it.
     pub const TIME: &str = "ce_time";
     /// The store's id of the event, not unique.
     pub const EVENT_ID: &str = "ce_eventid";
@@ -34,9 +35,9 @@ pub mod header {
     pub const POSITION: &str = "ce_position";
     /// Version of the schema of the record's value.
     pub const SCHEMA_VERSION: &str = "ce_schemaversion";
-    /// Shared by everything that follows from one request.
+    /// Shared by everything that follows from one request, a text of any form; left out where it is not known.
     pub const CORRELATION_ID: &str = "ce_correlationid";
-    /// The message that the event follows from.
+    /// The message that the event follows from, likewise.
     pub const CAUSATION_ID: &str = "ce_causationid";
     /// W3C trace context of the span that appended the event.
     pub const TRACEPARENT: &str = "traceparent";
@@ -82,7 +83,7 @@ impl Headers {
     pub(crate) fn of(
         source: &str,
         event: &RecordedEvent,
-        metadata: &Metadata,
+        metadata: &EventMetadata<'_>,
         encoding: &Encoding<'_>,
         previous: Previous,
     ) -> Self {
@@ -94,20 +95,24 @@ impl Headers {
             .text(header::TYPE, encoding.full_name)
             .text(header::SOURCE, source)
             .text(header::SUBJECT, event.stream.as_str())
-            .value(header::TIME, metadata.timestamp)
+            .value(header::TIME, metadata.time.unwrap_or(event.created))
             .value(header::EVENT_ID, event.id)
             .value(header::REVISION, event.revision)
             .value(header::POSITION, event.position)
-            .value(header::SCHEMA_VERSION, encoding.schema_version)
-            .value(header::CORRELATION_ID, metadata.correlation_id)
-            .value(header::CAUSATION_ID, metadata.causation_id);
+            .value(header::SCHEMA_VERSION, encoding.schema_version);
         match previous {
             Previous::None => new = new.text(header::PREVIOUS_REVISION, "-1"),
             Previous::Revision(revision) => new = new.value(header::PREVIOUS_REVISION, revision),
             Previous::Hidden => {}
         }
-        if let Some(traceparent) = &metadata.traceparent {
-            new = new.text(header::TRACEPARENT, traceparent);
+        for (name, value) in [
+            (header::CORRELATION_ID, &metadata.correlation_id),
+            (header::CAUSATION_ID, &metadata.causation_id),
+            (header::TRACEPARENT, &metadata.traceparent),
+        ] {
+            if let Some(value) = value {
+                new = new.text(name, value);
+            }
         }
         new
     }
@@ -134,6 +139,7 @@ mod tests {
     use std::ptr;
 
     use aqueduct_core::Position;
+    use aqueduct_core::mapping::EventMapping;
     use rdkafka::bindings::rd_kafka_header_add;
     use rdkafka::message::{BorrowedHeaders, Headers as _};
 
@@ -196,14 +202,16 @@ mod tests {
             position: Position::at(1234),
             id: "00000000-0000-0000-0000-000000000004".parse().unwrap(),
             event_type: "OrderCreated".to_owned(),
+            content_type: Default::default(),
             data: Default::default(),
             metadata: metadata.to_string().into(),
             created: Default::default(),
         };
-        let metadata = event.parse_metadata().unwrap();
+        let mapping = EventMapping::default();
+        let mapped = mapping.read(&event.event_type, &event.metadata, &event.data).unwrap();
         let encoding = Encoding { full_name: "shop.orders.OrderCreated", schema_version: 2 };
-        let texts = |previous| -> BTreeMap<String, String> {
-            let made = Headers::of("aqueduct/eventstore", &event, &metadata, &encoding, previous);
+        let texts = |metadata: &EventMetadata<'_>, previous| -> BTreeMap<String, String> {
+            let made = Headers::of("aqueduct/eventstore", &event, metadata, &encoding, previous);
             let text = |it: Header<'_, &[u8]>| {
                 (it.key.to_owned(), String::from_utf8(it.value.unwrap().to_vec()).unwrap())
             };
@@ -230,8 +238,14 @@ mod tests {
             ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         ];
         let expected: BTreeMap<_, _> = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        assert_eq!(texts(Previous::Revision(6)), expected);
-        assert_eq!(texts(Previous::None)["ce_previousrevision"], "-1");
-        assert!(!texts(Previous::Hidden).contains_key("ce_previousrevision"));
+        let metadata = &mapped.metadata;
+        assert_eq!(texts(metadata, Previous::Revision(6)), expected);
+        assert_eq!(texts(metadata, Previous::None)["ce_previousrevision"], "-1");
+        assert!(!texts(metadata, Previous::Hidden).contains_key("ce_previousrevision"));
+
+        let foreign = texts(&EventMetadata::default(), Previous::Revision(6));
+        assert_eq!(foreign["ce_time"], "1970-01-01T00:00:00Z", "the store's");
+        let unknown = ["ce_correlationid", "ce_causationid", "traceparent"];
+        assert!(unknown.iter().all(|name| !foreign.contains_key(*name)), "{foreign:?}");
     }
 }

@@ -162,7 +162,12 @@ async fn an_unregistered_schema_halts_and_heals() {
 async fn a_bad_event_halts_its_lane_only() {
     let stack = shared_stack().await;
     for (event_type, data, metadata, expected) in [
-        ("Noted", r#"{"text":"x"}"#, "no JSON", "metadata of event 2@note-0 can't be read"),
+        (
+            "Noted",
+            r#"{"text":"x"}"#,
+            r#"{"schemaVersion":"two"}"#,
+            "the schema version at metadata:/schemaVersion",
+        ),
         ("Noted", r#"{"text":7}"#, &*crate::support::metadata(1), "text"),
         ("Unheard", "{}", &*crate::support::metadata(1), "Unheard"),
     ] {
@@ -237,7 +242,7 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
     // Other categories, and so another rule.
     let mut changed = world.options.clone();
     changed.routes[0].categories.insert("memo".to_owned());
-    expect_refusal(&world, &changed, "another set of categories").await;
+    expect_refusal(&world, &changed, "another rule").await;
 
     // Another store.
     let store = std::mem::take(&mut world.store);

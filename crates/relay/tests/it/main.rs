@@ -6,6 +6,7 @@ mod faults;
 mod foreign;
 mod idle;
 mod left_open;
+mod others;
 mod prefixes;
 mod records;
 mod support;

@@ -220,6 +220,7 @@ mod tests {
             position: Position::at(number),
             id: uuid::Uuid::from_u128(number.into()),
             event_type: event_type.to_owned(),
+            content_type: aqueduct_core::ContentType::Json,
             data: Bytes::from(data.to_owned()),
             metadata: Bytes::new(),
             created: jiff::Timestamp::UNIX_EPOCH,

@@ -46,6 +46,26 @@ impl Mismatch {
     }
 }
 
+impl Mismatch {
+    /// The path, with the keys of maps, which are values of the data, left out. `None` where the value as a whole
+    /// does not fit.
+    pub(crate) fn place(&self) -> Option<String> {
+        let mut place = String::new();
+        for step in self.path.iter().rev() {
+            match step {
+                Step::Field(name) if place.is_empty() => place.push_str(name),
+                Step::Field(name) => {
+                    place.push('.');
+                    place.push_str(name);
+                }
+                Step::Item(index) => place.push_str(&format!("[{index}]")),
+                Step::Key(_) => place.push_str("[…]"),
+            }
+        }
+        (!place.is_empty()).then_some(place)
+    }
+}
+
 impl std::error::Error for Mismatch {}
 
 impl serde::de::Error for Mismatch {

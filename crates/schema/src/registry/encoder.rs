@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aqueduct_core::CodecError;
+use aqueduct_core::{CodecError, CodecProblem};
 use bytes::Bytes;
 
 use crate::registry::client::Registry;
@@ -84,18 +84,23 @@ impl RecordEncoder {
         Ok(())
     }
 
-    /// Upcasts a stored event to the latest version and encodes it. Pure once its type is
-    /// [prepared](Self::prepare).
+    /// Upcasts a stored event to the latest version and encodes it; an event without a version is of the latest.
+    /// Pure once its type is [prepared](Self::prepare).
     pub fn encode(
         &self,
         event_type: &str,
-        stored_version: u32,
+        stored_version: impl Into<Option<u32>>,
         json: &[u8],
     ) -> Result<EncodedRecord, CodecError> {
+        let stored_version = match stored_version.into() {
+            Some(version) => version,
+            None => self.set.known(event_type, 0)?.latest(),
+        };
         let latest = self.set.latest(event_type, stored_version, json)?;
         let Some(Registered { id, full_name }) = self.registered(event_type) else {
             let problem = "its schema id is not known; call prepare first";
-            return Err(codec_error(event_type, stored_version, problem.to_owned()));
+            let category = CodecProblem::UnknownType;
+            return Err(codec_error(event_type, stored_version, category, problem.to_owned()));
         };
         let schema_version = self.set.known(event_type, stored_version)?.latest();
         let avro = &latest.encoded.avro;

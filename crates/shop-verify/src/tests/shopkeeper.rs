@@ -149,6 +149,7 @@ impl<'a> Keeper<'a> {
             position: Position::at(number * 100 + 50),
             id: command_id.event_id(0),
             event_type: event_type.to_owned(),
+            content_type: aqueduct_core::ContentType::Json,
             data: serde_json::to_vec(&stored).unwrap().into(),
             metadata: serde_json::to_vec(&metadata).unwrap().into(),
             created: metadata.timestamp,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aqueduct::{Codec, CodecError, SchemaSet};
+use aqueduct::{Codec, CodecError, CodecProblem, SchemaSet};
 use bytes::Bytes;
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;
@@ -35,6 +35,8 @@ impl Codec for LegacyOrders {
         let json = |problem: &str, source: serde_json::Error| CodecError {
             event_type: event_type.to_owned(),
             version: VERSION,
+            category: CodecProblem::Payload,
+            place: None,
             problem: problem.to_owned(),
             source: Some(source.into()),
         };

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use aqueduct_core::{Position, RecordedEvent, Revision, StreamName};
+use aqueduct_core::{ContentType, Position, RecordedEvent, Revision, StreamName};
 use eventstore::{
     Client, ClientSettings, Error, ReadAllOptions, ReadStreamOptions, RecordedEvent as ClientEvent,
     StreamPosition,
@@ -229,6 +229,7 @@ fn recorded(event: ClientEvent) -> Result<RecordedEvent, StoreReadError> {
         position: Position { commit: event.position.commit, prepare: event.position.prepare },
         id: event.id,
         event_type: event.event_type,
+        content_type: if event.is_json { ContentType::Json } else { ContentType::Binary },
         data: event.data,
         metadata: event.custom_metadata,
         created,

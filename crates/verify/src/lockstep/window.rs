@@ -148,6 +148,7 @@ mod tests {
             position: Position::at(1),
             id: uuid::Uuid::nil(),
             event_type: "Deposited".to_owned(),
+            content_type: aqueduct_core::ContentType::Json,
             data: Vec::new().into(),
             metadata: Vec::new().into(),
             created: jiff::Timestamp::UNIX_EPOCH,

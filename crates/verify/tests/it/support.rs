@@ -32,6 +32,7 @@ pub(crate) fn event(stream: &str, revision: u64, n: u64, data: &Value, metadata:
         position: Position::at(n * 100),
         id: uuid::Uuid::from_u128(n.into()),
         event_type: "Deposited".to_owned(),
+        content_type: aqueduct_core::ContentType::Json,
         data: serde_json::to_vec(data).unwrap().into(),
         metadata: if metadata.is_null() { Vec::new() } else { serde_json::to_vec(metadata).unwrap() }.into(),
         created: "2026-11-28T10:00:00Z".parse().unwrap(),

@@ -1,0 +1,190 @@
+//! Why a checkpoint is refused.
+
+use aqueduct_core::Position;
+
+/// The checkpoint can't be right, or not for this configuration. The relay does not guess: resuming at a
+/// wrong position duplicates or loses events.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// Not a checkpoint of this version of the relay.
+    #[error(
+        "the checkpoint of route {route}, lane {lane} can't be read: was it written by another version of the \
+         relay?"
+    )]
+    Unreadable {
+        /// The route.
+        route: String,
+        /// The lane.
+        lane: u32,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It was written under another configuration.
+    #[error(
+        "the checkpoint of route {route}, lane {lane} was written with another {what} ({was}, now {is}): \
+         that needs a new route with a topic of its own; or put the old value back"
+    )]
+    Changed {
+        /// The route.
+        route: String,
+        /// The lane.
+        lane: u32,
+        /// Which setting.
+        what: &'static str,
+        /// Its value then.
+        was: String,
+        /// Its value now.
+        is: String,
+    },
+    /// It would take the lane back to events that are in the topic already.
+    #[error(
+        "topic {topic} is ahead of the checkpoint of lane {lane}: partition {partition} ends with the event \
+         at position {tail}, the checkpoint {}; resuming there would write events twice. Was the checkpoint topic \
+         lost, or the end of a transaction in it (the log says so), or does another relay write to this topic?",
+        .checkpoint.map_or("is missing".to_owned(), |it| format!("is at position {it}"))
+    )]
+    Behind {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// Position of its last record.
+        tail: u64,
+        /// Position of the checkpoint, where there is one.
+        checkpoint: Option<Position>,
+    },
+    /// It would make the lane jump over events that are not in the topic.
+    #[error(
+        "topic {topic} lacks what the checkpoint of lane {lane} says was written: the event at position \
+         {expected} to partition {partition}, which {}; resuming there would leave a gap. Was the topic created \
+         again, or did the broker lose records?",
+        .found.map_or("has no record of the relay".to_owned(), |it| format!("ends with the event at position {it}"))
+    )]
+    Ahead {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// Position of the record that should be its last.
+        expected: u64,
+        /// Position of the record that is, where there is one.
+        found: Option<u64>,
+    },
+    /// There is no checkpoint, and retention has removed what would show whether the lane wrote records before.
+    #[error(
+        "lane {lane} has no checkpoint, and retention has removed all of its records before offset {start} of topic \
+         {topic}, partition {partition}; resuming at the store's first event could write events twice. Was the \
+         checkpoint topic lost? Restore it, or use a new route with a topic of its own"
+    )]
+    Expired {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// Its first offset.
+        start: i64,
+    },
+    /// A relay with another name of the store has written to the topic.
+    #[error(
+        "topic {topic}, partition {partition} holds records of a relay with the source {found}, and lane {lane} has \
+         the source {expected}; resuming there would write events twice if it is the same store. Put the old name \
+         of the source back, or use a new route with a topic of its own"
+    )]
+    OtherSource {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// `ce_source` of its records.
+        found: String,
+        /// The configured source.
+        expected: String,
+    },
+    /// The checkpoint of version 0.1 does not agree with the lane's partitions.
+    #[error(
+        "the checkpoint of lane {lane} in topic {checkpoint_topic} can't be adopted: it names {} as the last of topic \
+         {topic}, partition {partition}, which {}. Did another system write it? Put the old prefix back, or use a \
+         new route with a topic of its own",
+        .expected.map_or("no event".to_owned(), |it| format!("the event at position {it}")),
+        .found.map_or("has no record of the relay".to_owned(), |it| format!("ends with the event at position {it}"))
+    )]
+    NotAdopted {
+        /// The topic.
+        topic: String,
+        /// The topic of the checkpoint.
+        checkpoint_topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition that shows it.
+        partition: i32,
+        /// Position of the record that should be its last, where there is one.
+        expected: Option<u64>,
+        /// Position of the record that is, where there is one.
+        found: Option<u64>,
+    },
+    /// The checkpoint of version 0.1 was written under another configuration.
+    #[error(
+        "the checkpoint of lane {lane} in topic {checkpoint_topic} can't be adopted: it was written with another {what} \
+         ({was}, now {is}): did another system write it? Then use a new route with a topic of its own; or put the old \
+         value back"
+    )]
+    OtherConfiguration {
+        /// The topic of the checkpoint.
+        checkpoint_topic: String,
+        /// The lane.
+        lane: u32,
+        /// Which setting.
+        what: &'static str,
+        /// Its value then.
+        was: String,
+        /// Its value now.
+        is: String,
+    },
+    /// Kafka has lost the end of a transaction in some partitions and kept it in others.
+    #[error(
+        "topic {topic}, partition {partition} has an open transaction from offset {offset} on that holds the \
+         event at position {position}, although the checkpoint of lane {lane} is at {checkpoint}: Kafka has \
+         lost the transaction's end in this partition and kept it in another. Aborting what \
+         it holds would leave a gap, and nothing but another record in it could commit it: this needs a new \
+         route with a topic of its own"
+    )]
+    Torn {
+        /// The topic.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// The partition.
+        partition: i32,
+        /// Where the open transaction begins.
+        offset: i64,
+        /// Position of an event in it.
+        position: u64,
+        /// Position of the checkpoint.
+        checkpoint: Position,
+    },
+    /// The store is not the one it speaks of.
+    #[error(
+        "the checkpoint of route {route}, lane {lane} is at position {checkpoint}, but the store {}: is \
+         it another store, or one restored from a backup?",
+        .store.map_or("is empty".to_owned(), |it| format!("ends at position {it}"))
+    )]
+    BeyondStore {
+        /// The route.
+        route: String,
+        /// The lane.
+        lane: u32,
+        /// Position of the checkpoint.
+        checkpoint: Position,
+        /// Position of the store's last event.
+        store: Option<Position>,
+    },
+}
