@@ -190,7 +190,7 @@ mod tests {
     fn routes_that_would_share_a_topic_are_refused() {
         assert_eq!(refused("topic", "shop_orders".into()), "routes[1].topic");
         assert_eq!(refused("topic", "aqueduct.checkpoint.orders".into()), "routes[1].topic");
-        assert_eq!(refused("topic", "aqueduct.parked.second".into()), "routes[1].name");
+        assert_eq!(refused("topic", "aqueduct.parked.second".into()), "routes[1].topic");
         let mut dotted = good();
         dotted["name"] = "a.b".into();
         let underscored = json!({"name": "a_b", "topic": "t", "categories": ["order"]});

@@ -21,6 +21,7 @@ const MOST_EVENTS: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passed {
     Relayed,
+    #[cfg_attr(not(test), expect(dead_code, reason = "for exceptions"))]
     /// It was parked, skipped or discarded; with the stream's record before it, where that is known.
     Excepted {
         last: Option<Previous>,

@@ -65,6 +65,7 @@ impl EventProblem {
         }
     }
 
+    #[cfg_attr(not(test), expect(dead_code, reason = "for exceptions"))]
     /// The reason to be stored with an exception: it names no value of the event's data or metadata.
     pub(crate) fn reason(&self) -> String {
         match self {

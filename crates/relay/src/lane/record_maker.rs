@@ -119,6 +119,7 @@ impl<'a> RecordMaker<'a> {
         })
     }
 
+    #[expect(dead_code, reason = "for exceptions")]
     /// The stream's record before an event.
     pub(crate) async fn previous(
         &mut self,
