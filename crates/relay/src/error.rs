@@ -7,6 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::kafka::producer::TransactionError;
 use crate::record::checkpoint_error::CheckpointError;
+use crate::record::exception::ExceptionError;
 
 /// What ends a lane's session. The lane then restarts from its checkpoint, after a pause that
 /// [`kind`](Self::kind) decides; no such error ends the relay.
@@ -49,6 +50,36 @@ pub enum LaneError {
         /// The partition.
         partition: i32,
         /// Where it begins.
+        offset: i64,
+    },
+    /// A record of the exceptions topic can't be read.
+    #[error(
+        "topic {topic}, partition {partition} has a record at offset {offset} that is not an exception: only the \
+         relay may write to this topic; find the other producer, stop it, and write a tombstone under the record's key"
+    )]
+    Exception {
+        /// The topic.
+        topic: String,
+        /// The partition, which is the lane.
+        partition: u32,
+        /// Where the record is.
+        offset: i64,
+        /// Why it can't be read.
+        #[source]
+        source: ExceptionError,
+    },
+    /// Kafka has lost the end of a transaction in a partition of exceptions and kept it elsewhere.
+    #[error(
+        "topic {topic}, partition {partition} has an open transaction from offset {offset} on although the \
+         checkpoint that was written with it is committed: Kafka has lost the transaction's end in this partition. \
+         Aborting what it holds would lose parked events, so this needs a new route with a topic of its own"
+    )]
+    TornExceptions {
+        /// The topic.
+        topic: String,
+        /// The partition, which is the lane.
+        partition: i32,
+        /// Where the open transaction begins.
         offset: i64,
     },
     /// The checkpoint is refused.
@@ -113,6 +144,8 @@ impl LaneError {
             | Self::Panicked => ErrorKind::Retry,
             Self::Topic { .. }
             | Self::HangingTransaction { .. }
+            | Self::Exception { .. }
+            | Self::TornExceptions { .. }
             | Self::Checkpoint(_)
             | Self::Disorder { .. } => ErrorKind::Stop,
             Self::Store(error) => error.kind(),
@@ -129,7 +162,8 @@ impl LaneError {
         match self {
             Self::Transaction(error) if error.fenced => "fenced",
             Self::Kafka { .. } | Self::Transaction(_) | Self::Unreachable { .. } => "kafka",
-            Self::Topic { .. } | Self::HangingTransaction { .. } => "topic",
+            Self::Topic { .. } | Self::HangingTransaction { .. } | Self::Exception { .. } => "topic",
+            Self::TornExceptions { .. } => "checkpoint",
             Self::Checkpoint(_) => "checkpoint",
             Self::Store(_) | Self::Disorder { .. } | Self::SubscriptionEnded => "store",
             Self::Hung { .. } | Self::ThreadEnded | Self::Panicked => "hung",

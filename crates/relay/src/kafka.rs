@@ -2,7 +2,10 @@
 
 pub(crate) mod config;
 pub(crate) mod group;
+pub(crate) mod parked_topics;
 pub(crate) mod producer;
 pub(crate) mod reader;
 pub(crate) mod recovery;
+pub(crate) mod requests;
+pub(crate) mod scan;
 pub(crate) mod topics;

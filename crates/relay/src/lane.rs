@@ -14,9 +14,18 @@ use crate::status::LaneState;
 
 pub(crate) mod batch;
 pub(crate) mod batcher;
+pub(crate) mod exception_log;
+pub(crate) mod exceptions;
+pub(crate) mod load;
+pub(crate) mod park;
+pub(crate) mod parked_scan;
+pub(crate) mod parking;
 pub(crate) mod previous;
 pub(crate) mod problem;
 pub(crate) mod record_maker;
+pub(crate) mod replay;
+pub(crate) mod request_reader;
+pub(crate) mod requests;
 pub(crate) mod resume;
 pub(crate) mod selected;
 pub(crate) mod session;

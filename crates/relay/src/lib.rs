@@ -40,6 +40,7 @@ mod lane_id;
 pub mod metrics;
 mod options;
 mod options_error;
+pub mod parked;
 mod record;
 mod relay;
 mod route;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::record::code::Code;
+
 /// Events that became records in a committed transaction. Labels `route`, `lane`.
 pub const EVENTS_RELAYED: &str = "aqueduct_relay_events_relayed_total";
 /// Relayed events that were brought to a later schema version. Labels `route`, `event_type`.
@@ -30,6 +32,11 @@ pub const DROPPED_FIELDS: &str = "aqueduct_relay_dropped_fields_total";
 /// Records of other producers behind the last record of the relay's own, counted when the lane starts. Labels
 /// `route`, `lane`.
 pub const FOREIGN_RECORDS: &str = "aqueduct_relay_foreign_records";
+/// Events that were passed without a record. Labels `route`, `state` (`parked`, `skipped`, `discarded`), `code`
+/// (see [`Code`](crate::parked::Code)).
+pub const EXCEPTIONS: &str = "aqueduct_relay_exceptions_total";
+/// Events of a lane that are parked. Labels `route`, `lane`.
+pub const PARKED_EVENTS: &str = "aqueduct_relay_parked_events";
 /// 1 for a lane of this instance that does its work, 0 for one that starts, retries or is halted. Labels
 /// `route`, `lane`.
 pub const LANE_READY: &str = "aqueduct_relay_lane_ready";
@@ -51,6 +58,11 @@ pub fn describe() {
     describe_gauge!(
         FOREIGN_RECORDS,
         "records of other producers behind the relay's last, at the lane's start"
+    );
+    describe_counter!(EXCEPTIONS, "events passed without a record, by what became of them and why");
+    describe_gauge!(
+        PARKED_EVENTS,
+        "events that are parked, with those that wait behind them in their streams"
     );
     describe_gauge!(LANE_READY, "1 if the lane does its work, 0 if it starts, retries or is halted");
 }
@@ -115,6 +127,15 @@ impl LaneMetrics {
 
     pub(crate) fn foreign(&self, records: u64) {
         gauge!(FOREIGN_RECORDS, &self.labels()).set(records as f64);
+    }
+
+    pub(crate) fn exceptions(&self, state: &'static str, code: Code, count: u64) {
+        let labels = [("route", self.route.clone()), ("state", state.to_owned()), ("code", code.to_string())];
+        counter!(EXCEPTIONS, &labels).increment(count);
+    }
+
+    pub(crate) fn parked(&self, events: u64) {
+        gauge!(PARKED_EVENTS, &self.labels()).set(events as f64);
     }
 
     pub(crate) fn ready(&self, ready: bool) {

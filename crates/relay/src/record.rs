@@ -9,9 +9,13 @@ pub(crate) mod adoption;
 pub(crate) mod checkpoint;
 pub(crate) mod checkpoint_error;
 pub(crate) mod code;
+pub(crate) mod exception;
 pub(crate) mod headers;
+pub(crate) mod parked;
 pub(crate) mod partition;
 pub(crate) mod previous;
+pub(crate) mod reference;
+pub(crate) mod request;
 
 /// A record to be written to Kafka.
 #[derive(Debug)]
@@ -22,8 +26,15 @@ pub struct Record {
     pub partition: i32,
     /// The key.
     pub key: Bytes,
-    /// The value.
-    pub value: Bytes,
+    /// The value; `None` is a tombstone, which removes what a compacted topic has under the key.
+    pub value: Option<Bytes>,
     /// The headers.
     pub headers: Option<OwnedHeaders>,
+}
+
+impl Record {
+    /// Removes what a compacted topic has under the key.
+    pub(crate) fn tombstone(topic: &Arc<str>, lane: u32, key: Bytes) -> Self {
+        Self { topic: Arc::clone(topic), partition: lane as i32, key, value: None, headers: None }
+    }
 }

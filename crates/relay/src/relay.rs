@@ -199,6 +199,7 @@ impl Lanes<'_> {
                 }
                 // From here on another instance shows it.
                 metrics.lag(0);
+                metrics.parked(0);
                 metrics.foreign(0);
             }
         };

@@ -37,7 +37,16 @@ pub(super) fn transactions(
         rest = later;
         let record = |record: &Written| {
             let Written { position, partition, key, value, headers } = record.clone();
-            (position, Record { topic: Arc::clone(&topic), partition, key, value, headers: Some(headers) })
+            (
+                position,
+                Record {
+                    topic: Arc::clone(&topic),
+                    partition,
+                    key,
+                    value: Some(value),
+                    headers: Some(headers),
+                },
+            )
         };
         Transaction {
             records: now.iter().map(record).collect(),
@@ -45,7 +54,7 @@ pub(super) fn transactions(
                 topic: Arc::clone(&checkpoint_topic),
                 partition: 0,
                 key: "checkpoint".into(),
-                value: checkpoint.clone(),
+                value: Some(checkpoint.clone()),
                 headers: None,
             },
         }

@@ -47,6 +47,17 @@ pub(crate) fn reader(cluster: &Cluster, route: &Route) -> ClientConfig {
     config
 }
 
+/// A producer of requests to lanes.
+pub(crate) fn requests(cluster: &Cluster) -> ClientConfig {
+    let mut config = cluster.config(&[]);
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("message.timeout.ms", REQUEST_TIMEOUT.as_millis().to_string())
+        .set("linger.ms", "0");
+    config
+}
+
 /// The member of the group through which instances share a route's lanes.
 pub(crate) fn member(cluster: &Cluster, options: &Options, route: &Route) -> ClientConfig {
     let group = route.group(&cluster.prefix);

@@ -121,7 +121,7 @@ impl TransactionalProducer {
             topic: Arc::clone(topic),
             partition: *partition,
             key: Bytes::from_static(b"aborted"),
-            value: Bytes::new(),
+            value: Some(Bytes::new()),
             headers: None,
         });
         self.begin()?;
@@ -175,10 +175,9 @@ impl TransactionalProducer {
     }
 
     fn send(&self, record: Record) -> Result<(), (&'static str, KafkaError)> {
-        let mut message = BaseRecord::to(&record.topic)
-            .partition(record.partition)
-            .key(&record.key[..])
-            .payload(&record.value[..]);
+        let mut message: BaseRecord<'_, [u8], [u8]> =
+            BaseRecord::to(&record.topic).partition(record.partition).key(&record.key[..]);
+        message.payload = record.value.as_deref();
         message.headers = record.headers;
         loop {
             match self.producer.send(message) {
@@ -295,7 +294,13 @@ mod tests {
 
     fn record() -> Record {
         let bytes = Bytes::from_static(b"order-7");
-        Record { topic: "shop.orders".into(), partition: 0, key: bytes.clone(), value: bytes, headers: None }
+        Record {
+            topic: "shop.orders".into(),
+            partition: 0,
+            key: bytes.clone(),
+            value: Some(bytes),
+            headers: None,
+        }
     }
 
     #[test]

@@ -7,11 +7,14 @@ use rdkafka::message::Message as _;
 
 use crate::error::LaneError;
 use crate::kafka::config::REQUEST_TIMEOUT;
+use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::Reader;
-use crate::record::checkpoint::{Checkpoint, Ledger};
+use crate::record::checkpoint::{self, Checkpoint, Ledger};
 use crate::record::checkpoint_error::CheckpointError;
+use crate::record::exception::Exception;
 use crate::record::headers::own_position;
+use crate::record::parked::ParkedEvent;
 
 /// A partition, and the offset from which on it holds an open transaction.
 pub(crate) type Open = (Arc<str>, i32, i64);
@@ -46,8 +49,17 @@ impl HangingTransactions<'_> {
     pub(crate) fn expect_after(
         &self,
         checkpoint: Option<&Checkpoint>,
+        parked: Option<&ParkedTopics>,
         open: &[Open],
     ) -> Result<(), LaneError> {
+        // Replayed events come before the checkpoint, so what is open tells nothing by its position. Where the
+        // checkpoint that was written with it is open too, nothing of the transaction was committed.
+        if self.has_open_checkpoint(checkpoint, open)? {
+            return Ok(());
+        }
+        if let Some(parked) = parked {
+            self.expect_exceptions_after(checkpoint, parked, open)?;
+        }
         let topic = &self.ledger.route.topic;
         for (_, partition, start) in open.iter().filter(|it| *it.0 == **topic) {
             let Some(record) = self.uncommitted.first_record(topic, *partition, *start)? else { continue };
@@ -62,6 +74,42 @@ impl HangingTransactions<'_> {
                 let checkpoint = checkpoint.position;
                 let torn = CheckpointError::Torn { topic, lane, partition, offset, position, checkpoint };
                 return Err(torn.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the checkpoint of the open transaction is open as well.
+    fn has_open_checkpoint(&self, committed: Option<&Checkpoint>, open: &[Open]) -> Result<bool, LaneError> {
+        let topic = &self.ledger.checkpoint_topic;
+        let Some((_, partition, start)) = open.iter().find(|it| *it.0 == **topic) else { return Ok(false) };
+        let record = self.uncommitted.first_record(topic, *partition, *start)?;
+        let written = record.filter(|it| it.key() == Some(checkpoint::KEY.as_bytes()));
+        let written = written.and_then(|it| self.ledger.parse(it.payload()?).ok());
+        let committed = committed.map(|it| it.position);
+        Ok(written.is_some_and(|written| Some(written.position) >= committed))
+    }
+
+    /// An exception, or the end of one, that is open although the checkpoint written with it is committed.
+    fn expect_exceptions_after(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        parked: &ParkedTopics,
+        open: &[Open],
+    ) -> Result<(), LaneError> {
+        for (topic, partition, start) in open {
+            if *topic != parked.exceptions && *topic != parked.parked {
+                continue;
+            }
+            let Some(record) = self.uncommitted.first_record(topic, *partition, *start)? else { continue };
+            let position = if *topic == parked.exceptions {
+                record.payload().and_then(|json| Some(Exception::parse(json).ok()?.position))
+            } else {
+                ParkedEvent::parse(&record).ok().flatten().map(|(_, parked)| parked.event.position)
+            };
+            if position <= checkpoint.map(|it| it.position) {
+                let (topic, partition, offset) = (topic.to_string(), *partition, record.offset());
+                return Err(LaneError::TornExceptions { topic, partition, offset });
             }
         }
         Ok(())

@@ -52,7 +52,8 @@ impl TopicsError {
     }
 }
 
-/// Creates the routes' topics and checkpoint topics where they are missing, so that they take the largest
+/// Creates the routes' topics, and those of their checkpoints, exceptions, parked events and requests, where they are
+/// missing, so that they take the largest
 /// record that the options allow, and checks the number of
 /// partitions of those that exist. Other settings of existing topics are not changed.
 pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), TopicsError> {
@@ -69,13 +70,23 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
         if largest > MAX_MESSAGE_BYTES {
             records.push(("max.message.bytes", &largest_text));
         }
-        // Only the last checkpoint counts. The active segment isn't compacted, hence a small one: 1 MiB is
+        // Only the last record of a key counts. The active segment isn't compacted, hence a small one: 1 MiB is
         // the least that brokers allow.
-        let checkpoints =
+        let compacted =
             vec![("cleanup.policy", "compact"), ("segment.bytes", "1048576"), ("retention.ms", "-1")];
+        // Parked events are as large as records.
+        let mut parked =
+            vec![("cleanup.policy", "compact"), ("segment.bytes", "67108864"), ("retention.ms", "-1")];
+        if largest > MAX_MESSAGE_BYTES {
+            parked.push(("max.message.bytes", &largest_text));
+        }
+        let (prefix, lanes) = (&cluster.prefix, options.lanes.get());
         for (topic, partitions, settings) in [
             (route.topic.clone(), route.partitions.get(), records),
-            (route.checkpoint_topic(&cluster.prefix), options.lanes.get(), checkpoints),
+            (route.checkpoint_topic(prefix), lanes, compacted.clone()),
+            (route.exceptions_topic(prefix), lanes, compacted.clone()),
+            (route.requests_topic(prefix), lanes, compacted),
+            (route.parked_topic(prefix), lanes, parked),
         ] {
             let new = NewTopic {
                 name: &topic,

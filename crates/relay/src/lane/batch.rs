@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use aqueduct_core::Position;
 use aqueduct_core::mapping::MetadataCounts;
+use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::lane::trace::BatchSpan;
 use crate::metrics::LaneMetrics;
 use crate::record::Record;
+use crate::record::code::Code;
+use crate::record::exception::ExceptionState;
 
 /// Records of which everything is decided, with the checkpoint that goes with them.
 #[derive(Debug, Default)]
@@ -30,11 +33,27 @@ pub(crate) struct Batch {
     pub(crate) left_out: MetadataCounts,
     /// Fields that no schema has and that were left out, by type.
     pub(crate) dropped_fields: BTreeMap<String, u64>,
+    /// Events that did not become records, by what became of them and why.
+    pub(crate) exceptions: BTreeMap<(ExceptionState, Code), u64>,
+    /// Events of the lane that are parked once the batch is committed; `None` where it can park none.
+    pub(crate) parked: Option<u64>,
     /// When the first of the events came, and the span that began then; `None` for a checkpoint alone.
     pub(crate) opened: Option<(Instant, BatchSpan)>,
 }
 
 impl Batch {
+    /// Begins the batch, where it has not begun.
+    pub(crate) fn open(&mut self, route: &str, lane: u32) -> &mut BatchSpan {
+        let (_, span) = self.opened.get_or_insert_with(|| (Instant::now(), BatchSpan::new(route, lane)));
+        span
+    }
+
+    /// Adds a record that is not an event's.
+    pub(crate) fn push(&mut self, record: Record) {
+        self.bytes += record.key.len() + record.value.as_ref().map_or(0, Bytes::len);
+        self.records.push(record);
+    }
+
     /// Counts a batch whose transaction is committed.
     pub(crate) fn count(&self, metrics: &LaneMetrics) {
         metrics.transaction("committed");
@@ -45,6 +64,12 @@ impl Batch {
         self.upcast.iter().for_each(|(event_type, count)| metrics.upcast(event_type, *count));
         self.dropped_fields.iter().for_each(|(event_type, count)| metrics.dropped_fields(event_type, *count));
         self.left_out.iter().for_each(|(reason, count)| metrics.left_out(reason, count));
+        for ((state, code), count) in &self.exceptions {
+            metrics.exceptions(state.as_str(), *code, *count);
+        }
+        if let Some(parked) = self.parked {
+            metrics.parked(parked);
+        }
         metrics.previous_hidden(self.hidden);
     }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use aqueduct_core::{AllItem, ErrorKind, EventStore, Position, RecordedEvent, StoreError};
+use aqueduct_core::{
+    AllItem, ErrorKind, EventStore, Position, RecordedEvent, Revision, StoreError, StreamName,
+};
 use aqueduct_schema::RecordEncoder;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -14,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{LaneError, chain};
 use crate::lane::batch::{Batch, SealedBatch};
+use crate::lane::parking::Parking;
 use crate::lane::previous::Passed;
 use crate::lane::problem::{EventError, EventProblem};
 use crate::lane::record_maker::RecordMaker;
+use crate::lane::requests::Input;
 use crate::lane::selected::RouteSelector;
-use crate::lane::trace::BatchSpan;
 use crate::options::Options;
 use crate::record::checkpoint::{Checkpoint, Ledger};
 use crate::record::previous::Previous;
@@ -41,26 +44,36 @@ impl LaneReader<'_> {
     pub(crate) async fn run(
         &self,
         checkpoint: Option<Checkpoint>,
+        parking: Option<Parking>,
         batches: mpsc::Sender<SealedBatch>,
         stop: &CancellationToken,
     ) -> Result<(), LaneError> {
-        let mut batcher = Batcher::new(self, checkpoint);
+        let mut batcher = Batcher::new(self, checkpoint, parking);
         let turns = Arc::new(Semaphore::new(1));
         let mut events = self.store.subscribe_all(batcher.received);
         self.reporter.set(LaneState::Running);
         loop {
+            batcher.pass_requested().await;
             let due_at = batcher.due_at();
             let due = due_at.is_some_and(|at| at <= Instant::now());
+            let committing = batcher.is_committing();
             // A full batch takes no more, and a lane that only passes others' events stops for a checkpoint.
-            let urgent = batcher.is_full() || (due && batcher.batch.events == 0);
+            let urgent = batcher.is_full() || committing || (due && batcher.batch.opened.is_none());
             let retry_at = batcher.blocked.as_ref().map(|blocked| blocked.again);
+            let takes_events = !urgent && retry_at.is_none() && batcher.takes_events();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = until(retry_at), if retry_at.is_some() => batcher.retry().await,
-                event = next(&mut events), if !urgent && retry_at.is_none() => batcher.take(event?).await?,
+                event = next(&mut events), if takes_events => batcher.take(event?).await?,
+                input = input(&mut batcher.parking, !urgent) => batcher.handle(input).await?,
                 turn = Arc::clone(&turns).acquire_owned(), if urgent || due => {
                     let Ok(turn) = turn else { return Ok(()) };
+                    if committing && batcher.batch.opened.is_none() {
+                        // The transaction before has ended, and there is nothing else to commit.
+                        batcher.committed();
+                        continue;
+                    }
                     if batches.send(SealedBatch { batch: batcher.seal(), turn }).is_err() {
                         // The thread that takes them has ended, and says why.
                         return Ok(());
@@ -85,6 +98,14 @@ async fn next(
     }
 }
 
+/// What a lane with requests must deal with; never completes for any other lane.
+async fn input(parking: &mut Option<Parking>, scan: bool) -> Input {
+    match parking {
+        Some(parking) => parking.requests.input(scan).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn until(instant: Option<Instant>) {
     if let Some(instant) = instant {
         tokio::time::sleep_until(instant).await;
@@ -92,8 +113,8 @@ async fn until(instant: Option<Instant>) {
 }
 
 /// State of a lane's reading side.
-struct Batcher<'a> {
-    lane: &'a LaneReader<'a>,
+pub(super) struct Batcher<'a> {
+    pub(super) lane: &'a LaneReader<'a>,
     maker: RecordMaker<'a>,
     /// Types of which records were made, as stored, with the versions in which they were stored.
     seen_versions: BTreeMap<String, BTreeSet<u32>>,
@@ -102,23 +123,27 @@ struct Batcher<'a> {
     /// The last record written to each partition.
     last: BTreeMap<i32, u64>,
     /// Position of the last event dealt with.
-    received: Option<Position>,
+    pub(super) received: Option<Position>,
     /// Position of the last checkpoint handed on, and when that was.
     sealed: Option<Position>,
     sealed_at: Instant,
-    batch: Batch,
-    blocked: Option<BlockedEvent>,
+    pub(super) batch: Batch,
+    pub(super) blocked: Option<BlockedEvent>,
+    /// `None` where the route's topics for it were not created.
+    pub(super) parking: Option<Parking>,
 }
 
 /// An event at which the lane waits.
-struct BlockedEvent {
-    event: RecordedEvent,
+pub(super) struct BlockedEvent {
+    pub(super) event: RecordedEvent,
+    /// Only an operator can help.
+    pub(super) is_halted: bool,
     pause: Duration,
     again: Instant,
 }
 
 impl<'a> Batcher<'a> {
-    fn new(lane: &'a LaneReader<'a>, checkpoint: Option<Checkpoint>) -> Self {
+    fn new(lane: &'a LaneReader<'a>, checkpoint: Option<Checkpoint>, parking: Option<Parking>) -> Self {
         let LaneReader { source, options, ledger, store, encoder, .. } = *lane;
         let received = checkpoint.as_ref().map(|it| it.position);
         let since = checkpoint.as_ref().map(|it| ledger.since(it)).unwrap_or_default();
@@ -135,7 +160,21 @@ impl<'a> Batcher<'a> {
             sealed_at: Instant::now(),
             batch: Batch::default(),
             blocked: None,
+            parking,
         }
+    }
+
+    /// Whether everything taken so far must be committed before a request can be finished.
+    fn is_committing(&self) -> bool {
+        self.parking.as_ref().is_some_and(|it| it.requests.is_committing())
+    }
+
+    fn takes_events(&self) -> bool {
+        self.parking.as_ref().is_none_or(|it| it.requests.takes_events())
+    }
+
+    fn committed(&mut self) {
+        self.parking.iter_mut().for_each(|it| it.requests.committed());
     }
 
     fn is_full(&self) -> bool {
@@ -178,7 +217,7 @@ impl<'a> Batcher<'a> {
     }
 
     async fn decide(&mut self, event: RecordedEvent, pause: Duration) {
-        match self.make_record(&event).await {
+        match self.relay_or_except(&event).await {
             Ok(()) => {
                 self.received = Some(event.position);
                 if pause > Duration::ZERO {
@@ -189,12 +228,18 @@ impl<'a> Batcher<'a> {
         }
     }
 
+    /// The stream's record before an event.
+    pub(super) async fn previous(&mut self, event: &RecordedEvent) -> Result<Previous, StoreError> {
+        let parking = self.parking.as_ref();
+        self.maker.previous(event, |stream, revision| passed(parking, stream, revision)).await
+    }
+
     /// Adds the event's record to the batch, or leaves everything as it is.
-    async fn make_record(&mut self, event: &RecordedEvent) -> Result<(), EventProblem> {
-        let made = self.maker.make(event, |_| Passed::Relayed).await?;
-        let route = &self.lane.ledger.route;
-        let open = || (Instant::now(), BatchSpan::new(&route.name, self.lane.ledger.lane));
-        let (_, span) = self.batch.opened.get_or_insert_with(open);
+    pub(super) async fn make_record(&mut self, event: &RecordedEvent) -> Result<(), EventProblem> {
+        let parking = self.parking.as_ref();
+        let made = self.maker.make(event, |stream, revision| passed(parking, stream, revision)).await?;
+        let ledger = self.lane.ledger;
+        let span = self.batch.open(&ledger.route.name, ledger.lane);
         if let Some(traceparent) = &made.traceparent {
             span.link(traceparent);
         }
@@ -241,13 +286,18 @@ impl<'a> Batcher<'a> {
             self.lane.reporter.set(LaneState::Halted { problem });
             options.halt_retry()
         };
-        self.blocked = Some(BlockedEvent { event, pause, again: Instant::now() + pause });
+        let again = Instant::now() + pause;
+        self.blocked = Some(BlockedEvent { event, is_halted: !passes, pause, again });
     }
 
     /// The batch, complete with its checkpoint.
     fn seal(&mut self) -> Batch {
         let ledger = self.lane.ledger;
         let mut batch = std::mem::take(&mut self.batch);
+        if let Some(Parking { log, requests, .. }) = &mut self.parking {
+            requests.write(log, &mut batch);
+            batch.parked = Some(log.exceptions.counts().parked);
+        }
         if let Some(position) = self.received {
             let Self { seen_versions, since, last, .. } = self;
             batch.records.push(ledger.record(ledger.at(position, seen_versions, since, last)));
@@ -256,6 +306,14 @@ impl<'a> Batcher<'a> {
         self.sealed = self.received;
         self.sealed_at = Instant::now();
         batch
+    }
+}
+
+/// Whether an event that the route selects is in the topic.
+fn passed(parking: Option<&Parking>, stream: &StreamName, revision: Revision) -> Passed {
+    match parking.and_then(|it| it.log.exceptions.get(stream, revision)) {
+        Some(exception) => Passed::Excepted { last: exception.last.into() },
+        None => Passed::Relayed,
     }
 }
 

@@ -21,7 +21,6 @@ const MOST_EVENTS: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passed {
     Relayed,
-    #[cfg_attr(not(test), expect(dead_code, reason = "for exceptions"))]
     /// It was parked, skipped or discarded; with the stream's record before it, where that is known.
     Excepted {
         last: Option<Previous>,
@@ -39,17 +38,19 @@ impl KnownStreams {
         Self { last: LruCache::new(capacity) }
     }
 
-    /// The record before this event. `passed` tells whether an earlier event that the selector selects is in the
-    /// topic.
+    /// The record before this event. `passed` tells whether an earlier event is in the topic, if the selector
+    /// selects it.
     pub(crate) async fn before(
         &mut self,
         event: &RecordedEvent,
         store: &dyn EventStore,
         selector: &RouteSelector,
-        passed: impl Fn(&RecordedEvent) -> Passed,
+        passed: impl Fn(&StreamName, Revision) -> Passed,
     ) -> Result<Previous, StoreError> {
-        if event.revision == 0 {
-            return Ok(Previous::None);
+        let Some(below) = event.revision.checked_sub(1) else { return Ok(Previous::None) };
+        // Where the event below is an exception, the store need not be asked.
+        if let Passed::Excepted { last: Some(last) } = passed(&event.stream, below) {
+            return Ok(last);
         }
         // Further back a search may not look, so memory must not either.
         let in_reach = |last: Revision| last < event.revision && event.revision - last <= MOST_EVENTS as u64;
@@ -75,7 +76,7 @@ async fn search_back(
     event: &RecordedEvent,
     store: &dyn EventStore,
     selector: &RouteSelector,
-    passed: impl Fn(&RecordedEvent) -> Passed,
+    passed: impl Fn(&StreamName, Revision) -> Passed,
 ) -> Result<Previous, StoreError> {
     let (mut next, mut page, mut read) = (event.revision.checked_sub(1), FIRST_PAGE, 0);
     while let Some(from) = next {
@@ -89,7 +90,7 @@ async fn search_back(
             earlier => earlier?,
         };
         for event in earlier.iter().filter(|it| selector.selects(it)) {
-            match passed(event) {
+            match passed(&event.stream, event.revision) {
                 Passed::Relayed => return Ok(Previous::Revision(event.revision)),
                 Passed::Excepted { last: Some(last) } => return Ok(last),
                 Passed::Excepted { last: None } => {}
@@ -121,7 +122,7 @@ mod tests {
         RouteSelector::new(&Selection::of_categories(["a", "b", "c"]), &BTreeMap::new())
     }
 
-    fn relayed(_: &RecordedEvent) -> Passed {
+    fn relayed(_: &StreamName, _: Revision) -> Passed {
         Passed::Relayed
     }
 
@@ -216,7 +217,7 @@ mod tests {
     async fn an_event_that_was_not_relayed_does_not_count() {
         let (store, events) = store_with(&[("a-1", "E"); 4]).await;
         let except = |last| {
-            move |event: &RecordedEvent| match event.revision {
+            move |_: &StreamName, revision: Revision| match revision {
                 0 => Passed::Relayed,
                 _ => Passed::Excepted { last },
             }

@@ -26,8 +26,12 @@ pub(crate) enum EventProblem {
          raise max.message.bytes of the topic accordingly, and restart the relay"
     )]
     TooLarge { bytes: usize, max: usize },
-    #[error("the event before it in its stream can't be looked up")]
+    #[error("the event store can't be read")]
     LookUp(#[from] StoreError),
+    #[error(
+        "the store does not have the event any more, and its data was too large to be parked: discard it"
+    )]
+    Gone,
 }
 
 impl EventProblem {
@@ -39,6 +43,7 @@ impl EventProblem {
             // Neither is a fault of the event.
             Self::Registry(error) => not_the_event(error.kind()),
             Self::LookUp(error) => not_the_event(error.kind()),
+            Self::Gone => ErrorKind::Stop,
         }
     }
 
@@ -61,11 +66,10 @@ impl EventProblem {
                 CodecProblem::TooLarge => Code::TooLarge,
             }),
             Self::TooLarge { .. } => Some(Code::TooLarge),
-            Self::Registry(_) | Self::LookUp(_) => None,
+            Self::Registry(_) | Self::LookUp(_) | Self::Gone => None,
         }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for exceptions"))]
     /// The reason to be stored with an exception: it names no value of the event's data or metadata.
     pub(crate) fn reason(&self) -> String {
         match self {
@@ -83,7 +87,7 @@ impl EventProblem {
             | Self::TooLarge { .. }
             | Self::Codec(_) => "event",
             Self::Registry(_) => "schema",
-            Self::LookUp(_) => "store",
+            Self::LookUp(_) | Self::Gone => "store",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aqueduct_core::mapping::{EventMappingError, LeftOut, TypeCache};
-use aqueduct_core::{EventStore, RecordedEvent, StoreError};
+use aqueduct_core::{EventStore, RecordedEvent, Revision, StoreError, StreamName};
 use aqueduct_schema::RecordEncoder;
 use bytes::Bytes;
 
@@ -75,7 +75,7 @@ impl<'a> RecordMaker<'a> {
     pub(crate) async fn make(
         &mut self,
         event: &RecordedEvent,
-        passed: impl Fn(&RecordedEvent) -> Passed,
+        passed: impl Fn(&StreamName, Revision) -> Passed,
     ) -> Result<EventRecord, EventProblem> {
         let Self { ledger, encoder, types, .. } = self;
         let mapping = &ledger.mapping.events;
@@ -106,7 +106,7 @@ impl<'a> RecordMaker<'a> {
                 topic: Arc::clone(&self.topic),
                 partition: partition_of(event.stream.as_str(), partitions) as i32,
                 key,
-                value: encoded.bytes,
+                value: Some(encoded.bytes),
                 headers: Some(headers.headers),
             },
             bytes,
@@ -119,12 +119,11 @@ impl<'a> RecordMaker<'a> {
         })
     }
 
-    #[expect(dead_code, reason = "for exceptions")]
     /// The stream's record before an event.
     pub(crate) async fn previous(
         &mut self,
         event: &RecordedEvent,
-        passed: impl Fn(&RecordedEvent) -> Passed,
+        passed: impl Fn(&StreamName, Revision) -> Passed,
     ) -> Result<Previous, StoreError> {
         self.known.before(event, self.store, &self.selector, passed).await
     }

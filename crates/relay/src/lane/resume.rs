@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aqueduct_kafka::Cluster;
+use rdkafka::ClientConfig;
 use rdkafka::message::{Message as _, OwnedMessage};
 
 use crate::error::LaneError;
 use crate::kafka::config;
+use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::{Last, Reader};
 use crate::kafka::recovery::HangingTransactions;
@@ -15,6 +17,15 @@ use crate::metrics::LaneMetrics;
 use crate::options::Options;
 use crate::record::checkpoint::{self, Checkpoint, Ledger, Tail};
 use crate::record::headers::{own_position, relayed_source};
+
+/// Where a lane resumes.
+pub(crate) struct Resumed {
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// The topics of what it does not relay; `None` where they do not exist and are not needed.
+    pub(crate) parked: Option<ParkedTopics>,
+    /// How its topics are read.
+    pub(crate) reading: ClientConfig,
+}
 
 /// Reads where a lane resumes and refuses a checkpoint that doesn't agree with its topic. To be called after the
 /// lane's producer was opened: from then on no other instance can add to what is read here.
@@ -24,7 +35,7 @@ pub(crate) fn resume(
     ledger: &Ledger,
     metrics: &LaneMetrics,
     producer: &mut TransactionalProducer,
-) -> Result<Option<Checkpoint>, LaneError> {
+) -> Result<Resumed, LaneError> {
     let route = &ledger.route;
     let reading = config::reader(cluster, route);
     let reader = Reader::new(&reading)?;
@@ -32,6 +43,8 @@ pub(crate) fn resume(
     let topic: Arc<str> = route.topic.as_str().into();
     reader.expect_partitions(&checkpoints, ledger.lanes)?;
     reader.expect_partitions(&topic, route.partitions.get())?;
+    let policy = options.on_bad_event(route);
+    let parked = ParkedTopics::find(&reader, route, &cluster.prefix, ledger.lanes, policy)?;
 
     let lane = ledger.lane as i32;
     let checkpoint = last_checkpoint(&reader, &checkpoints, lane)?
@@ -48,20 +61,23 @@ pub(crate) fn resume(
 
     let mut written: Vec<_> = partitions.iter().map(|it| (Arc::clone(&topic), *it)).collect();
     written.push((checkpoints, lane));
+    for ParkedTopics { exceptions, parked, requests } in parked.iter().cloned() {
+        written.extend([exceptions, parked, requests].map(|topic| (topic, lane)));
+    }
     let uncommitted = Reader::new(reading.clone().set("isolation.level", "read_uncommitted"))?;
     let hanging = HangingTransactions { ledger, committed: &reader, uncommitted };
     let open = hanging.find(&written)?;
     if !open.is_empty() {
         tracing::warn!(route = route.name, lane, ?open, "found hanging transactions");
     }
-    hanging.expect_after(resumed, &open)?;
+    hanging.expect_after(resumed, parked.as_ref(), &open)?;
     ledger.cross_check(resumed, &tails)?;
     hanging.abort(open, producer, options.transaction_timeout())?;
     if let Some(adopted) = &adopted {
         // Before anything else: from now on the other topic is out of date.
         producer.commit_batch([ledger.record(adopted.clone())])?;
     }
-    Ok(checkpoint.or(adopted))
+    Ok(Resumed { checkpoint: checkpoint.or(adopted), parked, reading })
 }
 
 /// The last checkpoint of a lane. Whatever else is in the topic has another key.

@@ -16,7 +16,9 @@ use crate::kafka::config::STOP_GRACE;
 use crate::kafka::producer::TransactionalProducer;
 use crate::lane::batch::SealedBatch;
 use crate::lane::batcher::LaneReader;
-use crate::lane::resume::resume;
+use crate::lane::load::load;
+use crate::lane::parking::{Loaded, Parking};
+use crate::lane::resume::{Resumed, resume};
 use crate::options::Options;
 use crate::record::checkpoint::{Checkpoint, Ledger};
 use crate::status::LaneReporter;
@@ -80,13 +82,13 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
 
 async fn prepare(
     context: &LaneContext,
-    start: oneshot::Receiver<Option<Checkpoint>>,
+    start: oneshot::Receiver<(Option<Checkpoint>, Option<Loaded>)>,
     seal: mpsc::Sender<SealedBatch>,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
-    let checkpoint = tokio::select! {
+    let (checkpoint, loaded) = tokio::select! {
         start = start => match start {
-            Ok(checkpoint) => checkpoint,
+            Ok(start) => start,
             // The thread has ended, and says why.
             Err(_) => return Ok(()),
         },
@@ -102,16 +104,19 @@ async fn prepare(
         position = position.map(tracing::field::display),
         "resuming lane"
     );
+    let max_bytes = options.max_record_bytes.get();
+    reporter.metrics.parked(loaded.as_ref().map_or(0, |it| it.exceptions.counts().parked));
+    let parking = loaded.map(|loaded| Parking::start(loaded, ledger.lane, max_bytes)).transpose()?;
     let store = store.as_ref();
     LaneReader { source: &cluster.source, options, ledger, store, encoder, reporter }
-        .run(checkpoint, seal, stop)
+        .run(checkpoint, parking, seal, stop)
         .await
 }
 
 /// The session's thread.
 fn write(
     context: &LaneContext,
-    started: oneshot::Sender<Option<Checkpoint>>,
+    started: oneshot::Sender<(Option<Checkpoint>, Option<Loaded>)>,
     batches: mpsc::Receiver<SealedBatch>,
     progress: &Progress,
     stop: &CancellationToken,
@@ -128,15 +133,25 @@ fn write(
 fn write_with(
     producer: &mut TransactionalProducer,
     context: &LaneContext,
-    started: oneshot::Sender<Option<Checkpoint>>,
+    started: oneshot::Sender<(Option<Checkpoint>, Option<Loaded>)>,
     batches: mpsc::Receiver<SealedBatch>,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
     let LaneContext { cluster, options, ledger, reporter, .. } = context;
     // Only now, when the producers before this one are fenced, is the end of a topic final.
-    let checkpoint = progress.during(|| resume(cluster, options, ledger, &reporter.metrics, producer))?;
-    if started.send(checkpoint).is_err() {
+    let Resumed { checkpoint, parked, reading } =
+        progress.during(|| resume(cluster, options, ledger, &reporter.metrics, producer))?;
+    let loaded = match parked {
+        None => None,
+        Some(topics) => {
+            let tick = || progress.tick();
+            let load = || load(&reading, &topics.exceptions, ledger.lane, stop, tick);
+            let Some(exceptions) = progress.during(load)? else { return Ok(()) };
+            Some(Loaded { topics, exceptions, reading })
+        }
+    };
+    if started.send((checkpoint, loaded)).is_err() {
         return Ok(());
     }
     loop {
@@ -179,6 +194,11 @@ impl Progress {
 
     fn now(&self) -> u64 {
         self.epoch.elapsed().as_millis() as u64 + 1
+    }
+
+    /// Tells that the call under way does not hang.
+    fn tick(&self) {
+        self.since.store(self.now(), Ordering::Relaxed);
     }
 
     fn during<T>(&self, call: impl FnOnce() -> T) -> T {

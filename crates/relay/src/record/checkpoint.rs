@@ -150,7 +150,7 @@ impl Ledger {
             topic: Arc::from(self.checkpoint_topic.as_str()),
             partition: self.lane as i32,
             key: Bytes::from_static(KEY.as_bytes()),
-            value: checkpoint.to_json(),
+            value: Some(checkpoint.to_json()),
             headers: None,
         }
     }
@@ -328,7 +328,8 @@ mod tests {
         });
         let read = ledger().parse(json.to_string().as_bytes()).unwrap();
         assert_eq!(read.position, Position::at(9));
-        let written: serde_json::Value = serde_json::from_slice(&ledger().record(read).value).unwrap();
+        let written: serde_json::Value =
+            serde_json::from_slice(&ledger().record(read).value.unwrap()).unwrap();
         assert_eq!(written["version"], 2);
 
         let mut later = json;

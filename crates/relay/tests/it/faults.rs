@@ -121,7 +121,7 @@ async fn a_zombie_is_fenced() {
         topic: world.topic().into(),
         partition: 0,
         key: Bytes::from_static(b"note-0"),
-        value: Bytes::from_static(b"from the grave"),
+        value: Some(Bytes::from_static(b"from the grave")),
         headers: None,
     };
     let written = tokio::task::spawn_blocking(move || zombie.commit_batch([record])).await.unwrap();

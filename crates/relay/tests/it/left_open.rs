@@ -31,15 +31,21 @@ fn open_producer(world: &World, transactional_id: &str) -> BaseProducer {
 
 /// Writes a record to each partition of the route and to its checkpoint topic, in a transaction that stays open.
 fn write_open(world: &World, producer: &BaseProducer, source: &str, position: u64) {
+    write_open_with(world, producer, source, position, GRAVE);
+}
+
+fn write_open_with(world: &World, producer: &BaseProducer, source: &str, position: u64, checkpoint: &str) {
     producer.begin_transaction().unwrap();
     let checkpoints = world.options.routes[0].checkpoint_topic(&world.cluster.prefix);
     let partitions = (0..4).map(|partition| (world.topic(), partition));
     for (topic, partition) in partitions.chain([(&*checkpoints, 0)]) {
+        let (key, payload) =
+            if topic == checkpoints { ("checkpoint", checkpoint) } else { ("note-0", GRAVE) };
         let position = position.to_string();
         let headers = OwnedHeaders::new()
             .insert(Header { key: header::POSITION, value: Some(position.as_str()) })
             .insert(Header { key: header::SOURCE, value: Some(source) });
-        let record = BaseRecord::to(topic).partition(partition).key("note-0").payload(GRAVE).headers(headers);
+        let record = BaseRecord::to(topic).partition(partition).key(key).payload(payload).headers(headers);
         producer.send(record).map_err(|(error, _)| error).unwrap();
     }
     producer.flush(Duration::from_secs(60)).unwrap();
@@ -48,15 +54,26 @@ fn write_open(world: &World, producer: &BaseProducer, source: &str, position: u6
 /// Relays a hundred events; then the broker loses the end of a transaction of this lane that holds the event at
 /// `position`.
 async fn lose_an_end(stack: &DevStack, world: &World, position: u64) {
+    lose_an_end_with(stack, world, position, |_| GRAVE.to_owned()).await;
+}
+
+/// The same, with a checkpoint in the transaction that is made of the committed one.
+async fn lose_an_end_with(
+    stack: &DevStack,
+    world: &World,
+    position: u64,
+    checkpoint: impl Fn(&serde_json::Value) -> String,
+) {
     let relay = world.start();
     world.append_notes(20, 100).await;
     world.assert_complete(100).await;
     relay.stop().await;
 
+    let committed = world.checkpoints(1).await.pop().expect("a checkpoint");
     let id = world.options.routes[0].transactional_id(&world.cluster.prefix, 0);
     let producer = open_producer(world, &id);
     let before = coordinator_logs(stack.data_dir());
-    write_open(world, &producer, &world.cluster.source, position);
+    write_open_with(world, &producer, &world.cluster.source, position, &checkpoint(&committed));
     stack.kafka().unwrap().kill().await;
     drop(producer);
     for (path, length) in before {
@@ -99,6 +116,21 @@ async fn a_torn_transaction_halts_the_lane() {
     lose_an_end(&stack, &world, 50).await;
     let mut relay = world.start();
     halted(&mut relay, world.route(), &["lost the transaction's end", "the event at position 50"]).await;
+    relay.stop().await;
+    stack.shutdown().await;
+}
+
+/// A replay writes events from before the checkpoint. Nothing of its transaction was committed if its checkpoint was
+/// not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_that_the_broker_left_open_is_aborted() {
+    let stack = own_stack().await;
+    let world = World::new(&stack).await;
+    lose_an_end_with(&stack, &world, 50, ToString::to_string).await;
+    world.append_notes(20, 100).await;
+    let relay = world.start();
+    let records = world.assert_complete(200).await;
+    assert!(records.iter().all(|it| it.value != GRAVE.as_bytes()));
     relay.stop().await;
     stack.shutdown().await;
 }

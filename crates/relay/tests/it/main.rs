@@ -7,6 +7,7 @@ mod foreign;
 mod idle;
 mod left_open;
 mod others;
+mod parked;
 mod prefixes;
 mod records;
 mod support;

@@ -1,0 +1,63 @@
+//! Passing events that do not become records.
+
+use aqueduct_core::{ErrorKind, RecordedEvent};
+
+use crate::lane::batcher::Batcher;
+use crate::lane::exceptions::Remembered;
+use crate::lane::problem::EventProblem;
+use crate::record::code::Code;
+use crate::record::exception::{ExceptionState, LastRelayed};
+use crate::route::OnBadEvent;
+
+impl Batcher<'_> {
+    /// Makes a record of an event of the lane, or an exception where its stream is blocked or the route's policy says
+    /// so for a bad event. An error leaves everything as it is.
+    pub(super) async fn relay_or_except(&mut self, event: &RecordedEvent) -> Result<(), EventProblem> {
+        if self.parking.as_ref().is_some_and(|it| it.is_blocked(&event.stream)) {
+            let (state, code) = (ExceptionState::Parked, Code::Blocked);
+            // What comes before it is not final.
+            let exception = Remembered { state, code, last: LastRelayed::Unknown };
+            self.except(event, exception, "an earlier event of its stream is parked".to_owned());
+            return Ok(());
+        }
+        let problem = match self.make_record(event).await {
+            Ok(()) => return Ok(()),
+            Err(problem) => problem,
+        };
+        let state = match self.lane.options.on_bad_event(&self.lane.ledger.route) {
+            OnBadEvent::Halt => return Err(problem),
+            OnBadEvent::Park => ExceptionState::Parked,
+            OnBadEvent::Skip => ExceptionState::Skipped,
+        };
+        match problem.code() {
+            Some(code) if problem.kind() == ErrorKind::Park && self.parking.is_some() => {
+                let last = self.last_relayed(event).await?;
+                self.except(event, Remembered { state, code, last }, problem.reason());
+                Ok(())
+            }
+            Some(_) | None => Err(problem),
+        }
+    }
+
+    /// Passes an event that does not become a record now. Both are written in the batch's transaction: the exception,
+    /// and for a parked event the event.
+    pub(super) fn except(&mut self, event: &RecordedEvent, exception: Remembered, reason: String) {
+        let ledger = self.lane.ledger;
+        let Some(parking) = &mut self.parking else { return };
+        let (route, lane) = (&ledger.route.name, ledger.lane);
+        let (state, code) = (exception.state.as_str(), exception.code);
+        if code == Code::Blocked {
+            tracing::debug!(route, lane, event = event.reference(), state, %code, "event passed");
+        } else {
+            tracing::warn!(route, lane, event = event.reference(), state, %code, reason, "event passed");
+        }
+        self.batch.open(route, lane);
+        parking.log.except(&mut self.batch, event, exception, reason);
+        parking.requests.took(exception.state == ExceptionState::Parked);
+    }
+
+    /// The revision of the stream's last record before an event, of which no earlier one is parked.
+    pub(super) async fn last_relayed(&mut self, event: &RecordedEvent) -> Result<LastRelayed, EventProblem> {
+        Ok(self.previous(event).await?.into())
+    }
+}

@@ -1,0 +1,90 @@
+//! Reading a lane's parked events back.
+
+use std::ops::ControlFlow;
+
+use rdkafka::ClientConfig;
+use rdkafka::message::Message as _;
+use tokio::sync::mpsc;
+
+use crate::error::{LaneError, chain};
+use crate::kafka::scan::Scan;
+use crate::record::parked::ParkedEvent;
+
+/// Parked events that wait to be dealt with. Each may be as large as a record.
+const AHEAD: usize = 16;
+
+/// What a scan finds.
+pub(crate) enum Scanned {
+    /// A parked event, or one that was parked once: the exceptions tell.
+    Event(Box<ParkedEvent>),
+    /// All that had been written when this pass began was found.
+    End,
+    /// The topic can't be read.
+    Failed(LaneError),
+}
+
+/// Reads the lane's partition of the parked topic in order, on a thread of its own, until it is dropped. The events
+/// of a stream come in the order of their revisions.
+pub(crate) struct ParkedScan {
+    pub(crate) found: mpsc::Receiver<Scanned>,
+    again: std::sync::mpsc::Sender<()>,
+}
+
+impl ParkedScan {
+    /// Begins with a pass over the whole partition.
+    pub(crate) fn start(config: ClientConfig, topic: &str, lane: u32) -> Result<Self, LaneError> {
+        let (send, found) = mpsc::channel(AHEAD);
+        let (again, passes) = std::sync::mpsc::channel();
+        let topic = topic.to_owned();
+        let thread = std::thread::Builder::new().name(format!("{topic}-{lane}")).spawn(move || {
+            if let Err(error) = run(&config, &topic, lane, &send, &passes) {
+                let _ended = send.blocking_send(Scanned::Failed(error));
+            }
+        });
+        if thread.is_ok() { Ok(Self { found, again }) } else { Err(LaneError::ThreadEnded) }
+    }
+
+    /// Begins another pass, over what has been written since the last one.
+    pub(crate) fn again(&self) {
+        let _ended = self.again.send(());
+    }
+}
+
+fn run(
+    config: &ClientConfig,
+    topic: &str,
+    lane: u32,
+    send: &mpsc::Sender<Scanned>,
+    passes: &std::sync::mpsc::Receiver<()>,
+) -> Result<(), LaneError> {
+    let mut scan = Scan::new(config, topic, lane as i32)?;
+    loop {
+        let complete = scan.read_to_end(|record| {
+            let Some(record) = record else {
+                return if send.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            };
+            let event = match ParkedEvent::parse(&record) {
+                Ok(Some((_, event))) => event,
+                Ok(None) => return ControlFlow::Continue(()),
+                Err(error) => {
+                    let (partition, offset, problem) = (record.partition(), record.offset(), chain(&error));
+                    tracing::error!(
+                        topic,
+                        partition,
+                        offset,
+                        problem,
+                        "ignoring a record that is not a parked event"
+                    );
+                    return ControlFlow::Continue(());
+                }
+            };
+            match send.blocking_send(Scanned::Event(Box::new(event))) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+        if !complete || send.blocking_send(Scanned::End).is_err() || passes.recv().is_err() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A lane whose route can park events.
+
+use aqueduct_core::StreamName;
+use rdkafka::ClientConfig;
+
+use crate::error::LaneError;
+use crate::kafka::parked_topics::ParkedTopics;
+use crate::lane::exception_log::ExceptionLog;
+use crate::lane::exceptions::Exceptions;
+use crate::lane::parked_scan::ParkedScan;
+use crate::lane::request_reader::RequestReader;
+use crate::lane::requests::{Execution, Requests};
+
+/// What was found when the lane was taken over.
+pub(crate) struct Loaded {
+    pub(crate) topics: ParkedTopics,
+    pub(crate) exceptions: Exceptions,
+    /// How its topics are read.
+    pub(crate) reading: ClientConfig,
+}
+
+/// A lane's exceptions and requests.
+pub(crate) struct Parking {
+    pub(crate) log: ExceptionLog,
+    pub(crate) requests: Requests,
+    reading: ClientConfig,
+}
+
+impl Parking {
+    /// Begins to receive requests.
+    pub(crate) fn start(loaded: Loaded, lane: u32, max_bytes: usize) -> Result<Self, LaneError> {
+        let Loaded { topics, exceptions, reading } = loaded;
+        let reader = RequestReader::start(reading.clone(), &topics.requests, lane)?;
+        let log = ExceptionLog { topics, lane, max_bytes, exceptions };
+        Ok(Self { log, requests: Requests::new(reader), reading })
+    }
+
+    pub(crate) fn is_blocked(&self, stream: &StreamName) -> bool {
+        self.log.exceptions.is_blocked(stream)
+    }
+
+    /// Begins the next replay or discard, if none is being executed.
+    pub(crate) fn begin_next(&mut self) -> Result<(), LaneError> {
+        if let Some((id, request)) = self.requests.next() {
+            let ExceptionLog { topics, lane, .. } = &self.log;
+            let scan = ParkedScan::start(self.reading.clone(), &topics.parked, *lane)?;
+            self.requests.running = Some(Execution::new(id, request, scan));
+        }
+        Ok(())
+    }
+}

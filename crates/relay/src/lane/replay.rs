@@ -1,0 +1,404 @@
+//! Executing the requests of operators.
+
+use aqueduct_core::{ErrorKind, RecordedEvent};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::error::LaneError;
+use crate::lane::batcher::Batcher;
+use crate::lane::exceptions::{Exceptions, Remembered};
+use crate::lane::parked_scan::Scanned;
+use crate::lane::problem::EventProblem;
+use crate::lane::request_reader::Incoming;
+use crate::lane::requests::{Input, Pass};
+use crate::record::code::Code;
+use crate::record::exception::{ExceptionState, LastRelayed};
+use crate::record::parked::ParkedEvent;
+use crate::record::partition::partition_of;
+use crate::record::reference::EventReference;
+use crate::record::request::{Action, Outcome, Progress, Request, Selection};
+use crate::status::LaneState;
+
+/// What to do with a parked event.
+enum Step {
+    Replay,
+    Discard {
+        /// No earlier event of its stream is parked.
+        is_first: bool,
+    },
+}
+
+impl Batcher<'_> {
+    /// Deals with a request, or with what the scan of the request in work found.
+    pub(super) async fn handle(&mut self, input: Input) -> Result<(), LaneError> {
+        match input {
+            Input::Incoming(Incoming::Request { id, request }) => self.receive(id, request).await?,
+            Input::Incoming(Incoming::Expired { id }) => {
+                self.parking.iter_mut().for_each(|it| it.requests.expire(id.clone()));
+            }
+            Input::Scanned(Scanned::Event(event)) => self.step(event).await,
+            Input::Scanned(Scanned::End) => {
+                let few = self.lane.options.batch_records.get() as u64;
+                self.parking.iter_mut().for_each(|it| it.requests.pass_ended(few));
+            }
+            Input::Incoming(Incoming::Failed(error)) | Input::Scanned(Scanned::Failed(error)) => {
+                return Err(error);
+            }
+        }
+        let Some(parking) = &mut self.parking else { return Ok(()) };
+        parking.begin_next()?;
+        if parking.requests.has_answers() {
+            let ledger = self.lane.ledger;
+            self.batch.open(&ledger.route.name, ledger.lane);
+        }
+        Ok(())
+    }
+
+    async fn receive(&mut self, id: Bytes, request: Request) -> Result<(), LaneError> {
+        let pass = match request.action {
+            Action::Replay | Action::Discard => None,
+            Action::Park | Action::Skip => Some(self.find_passed(&request.selection).await?),
+        };
+        let Some(parking) = &mut self.parking else { return Ok(()) };
+        match pass {
+            None => parking.requests.enqueue(id, request),
+            Some(Err(reason)) => parking.requests.fail(id, &request, reason),
+            Some(Ok(event)) => {
+                parking.requests.answer(id.clone(), &request, Outcome::running());
+                let position = event.position;
+                let event = EventReference::of(&event);
+                parking.requests.passes.push(Pass { id, request, event, position });
+            }
+        }
+        Ok(())
+    }
+
+    /// The event that an operator wants the lane to pass, or why there is none.
+    async fn find_passed(&self, selection: &Selection) -> Result<Result<RecordedEvent, String>, LaneError> {
+        let Selection { stream: Some(stream), revision: Some(revision), .. } = selection else {
+            return Ok(Err("a request to park or skip names one event: stream and revision".to_owned()));
+        };
+        let (stream, ledger) = (stream.as_str().into(), self.lane.ledger);
+        let found = self.lane.store.read_stream(&stream, *revision, 1).await?;
+        let found = found.into_iter().find(|event| event.revision == *revision);
+        Ok(match found {
+            None => Err(format!("the store has no event {revision}@{stream}")),
+            Some(_) if partition_of(stream.as_str(), ledger.lanes) != ledger.lane => {
+                Err(format!("{stream} does not belong to lane {}", ledger.lane))
+            }
+            Some(event) => Ok(event),
+        })
+    }
+
+    /// Parks or skips the event at which the lane is halted, where an operator asked for it. Answers requests for
+    /// events that the lane has passed.
+    pub(super) async fn pass_requested(&mut self) {
+        let Some(parking) = self.parking.as_mut().filter(|it| !it.requests.passes.is_empty()) else { return };
+        let passes = std::mem::take(&mut parking.requests.passes);
+        let mut waiting = Vec::new();
+        for pass in passes {
+            let is_halted_here = self
+                .blocked
+                .as_ref()
+                .is_some_and(|blocked| blocked.is_halted && blocked.event.position == pass.position);
+            let is_passed = self.received >= Some(pass.position);
+            if is_halted_here {
+                if let Err(problem) = self.pass(&pass).await {
+                    self.finish_pass(pass, Err(problem.reason()));
+                    continue;
+                }
+                self.finish_pass(pass, Ok(()));
+            } else if is_passed {
+                let problem = format!(
+                    "the lane has passed {}: it is relayed, an exception (see `aqueduct parked show`), or not the route's",
+                    pass.event
+                );
+                self.finish_pass(pass, Err(problem));
+            } else {
+                waiting.push(pass);
+            }
+        }
+        if let Some(parking) = &mut self.parking {
+            parking.requests.passes.extend(waiting);
+        }
+    }
+
+    async fn pass(&mut self, pass: &Pass) -> Result<(), EventProblem> {
+        let Some(blocked) = self.blocked.take() else { return Ok(()) };
+        let last = match self.last_relayed(&blocked.event).await {
+            Ok(last) => last,
+            Err(error) => {
+                self.blocked = Some(blocked);
+                return Err(error);
+            }
+        };
+        let state = match pass.request.action {
+            Action::Skip => ExceptionState::Skipped,
+            Action::Park | Action::Replay | Action::Discard => ExceptionState::Parked,
+        };
+        let exception = Remembered { state, code: Code::Requested, last };
+        let text = format!("{} by an operator while the lane was halted at it", state.as_str());
+        self.except(&blocked.event, exception, text);
+        self.received = Some(blocked.event.position);
+        self.lane.reporter.set(LaneState::Running);
+        Ok(())
+    }
+
+    fn finish_pass(&mut self, pass: Pass, result: Result<(), String>) {
+        let ledger = self.lane.ledger;
+        self.batch.open(&ledger.route.name, ledger.lane);
+        let Some(parking) = &mut self.parking else { return };
+        match result {
+            Ok(()) => {
+                let outcome = Outcome { state: Progress::Done, ..Outcome::running() };
+                parking.requests.answer(pass.id, &pass.request, outcome);
+            }
+            Err(reason) => parking.requests.fail(pass.id, &pass.request, reason),
+        }
+    }
+
+    /// Replays or discards a parked event, if the request in work concerns it.
+    async fn step(&mut self, parked: Box<ParkedEvent>) {
+        let Some(parking) = &mut self.parking else { return };
+        let Some(execution) = &mut parking.requests.running else { return };
+        execution.count_scanned();
+        let reference = EventReference::of(&parked.event);
+        let Some(step) = step(&execution.request, &parking.log.exceptions, &reference, &parked) else {
+            return;
+        };
+        let result = match step {
+            Step::Replay => self.replay(&parked).await,
+            Step::Discard { is_first } => self.discard(&parked, &reference, is_first).await,
+        };
+        let ledger = self.lane.ledger;
+        self.batch.open(&ledger.route.name, ledger.lane);
+        let Some(parking) = &mut self.parking else { return };
+        match result {
+            Ok(()) => parking.requests.show_progress(),
+            Err(problem) if problem.kind() == ErrorKind::Retry => {
+                let problem = problem_text(&reference, &problem);
+                self.lane.reporter.set(LaneState::Retrying { problem });
+                let again = Instant::now() + self.lane.options.halt_retry();
+                if let Some(execution) = &mut parking.requests.running {
+                    execution.stalled = Some((parked, again));
+                }
+            }
+            Err(problem) => {
+                if let Some(execution) = &mut parking.requests.running {
+                    execution.outcome.set_reason(problem_text(&reference, &problem));
+                }
+                parking.requests.finish(Progress::Failed);
+            }
+        }
+    }
+
+    /// Makes a record of a parked event, or leaves it parked with the reason why it failed again.
+    async fn replay(&mut self, parked: &ParkedEvent) -> Result<(), EventProblem> {
+        let reference = EventReference::of(&parked.event);
+        let from_store;
+        let event = if parked.by_reference {
+            let found = self.lane.store.read_stream(&reference.stream, reference.revision, 1).await?;
+            match found.into_iter().find(|event| event.revision == reference.revision) {
+                Some(event) => {
+                    from_store = event;
+                    &from_store
+                }
+                None => return Err(EventProblem::Gone),
+            }
+        } else {
+            &parked.event
+        };
+        let made = self.make_record(event).await;
+        let last = match &made {
+            Err(problem) if problem.kind() == ErrorKind::Park => self.last_relayed(event).await?,
+            Ok(()) | Err(_) => LastRelayed::Unknown,
+        };
+        let Some(parking) = &mut self.parking else { return Ok(()) };
+        let outcome = parking.requests.running.as_mut().map(|it| &mut it.outcome);
+        match made {
+            Ok(()) => {
+                parking.log.replayed(&mut self.batch, &reference);
+                if let Some(outcome) = outcome {
+                    outcome.replayed += 1;
+                }
+                self.lane.reporter.set(LaneState::Running);
+                Ok(())
+            }
+            Err(problem) => match problem.code() {
+                Some(code) => {
+                    let reason = problem.reason();
+                    if let Some(outcome) = outcome {
+                        outcome.parked_again += 1;
+                        outcome.set_reason(format!("{reference}: {code}: {reason}"));
+                    }
+                    parking.log.failed_again(&mut self.batch, event, (code, reason), last);
+                    Ok(())
+                }
+                None => Err(problem),
+            },
+        }
+    }
+
+    async fn discard(
+        &mut self,
+        parked: &ParkedEvent,
+        reference: &EventReference,
+        is_first: bool,
+    ) -> Result<(), EventProblem> {
+        let last = if is_first { self.last_relayed(&parked.event).await? } else { LastRelayed::Unknown };
+        let Some(parking) = &mut self.parking else { return Ok(()) };
+        let code = parking.log.exceptions.get(&reference.stream, reference.revision).map(|it| it.code);
+        let code = code.unwrap_or(Code::Requested);
+        let event = (reference, parked.event.position);
+        parking.log.discard(
+            &mut self.batch,
+            event,
+            format!("discarded by an operator; was parked for {code}"),
+            last,
+        );
+        if let Some(execution) = &mut parking.requests.running {
+            execution.outcome.discarded += 1;
+        }
+        Ok(())
+    }
+}
+
+fn problem_text(reference: &EventReference, problem: &EventProblem) -> String {
+    format!("parked event {reference}: {}", problem.reason())
+}
+
+/// What a request asks to do with a parked event now.
+///
+/// Only the first parked event of a stream can be replayed. Where its code is `blocked`, what was before it has been
+/// replayed or discarded, so it is next, whichever request is executed: the one that began it may have been cut off.
+fn step(
+    request: &Request,
+    exceptions: &Exceptions,
+    event: &EventReference,
+    parked: &ParkedEvent,
+) -> Option<Step> {
+    let Remembered { state, code, .. } = exceptions.get(&event.stream, event.revision)?;
+    if state != ExceptionState::Parked {
+        return None;
+    }
+    let (first, _) = exceptions.first_parked(&event.stream)?;
+    let is_first = first == event.revision;
+    let selection = &request.selection;
+    let selects = |event: &EventReference, code| selection.matches(event, code, parked.parked_at);
+    match request.action {
+        Action::Discard if selects(event, code) => Some(Step::Discard { is_first }),
+        _ if is_first && code == Code::Blocked => Some(Step::Replay),
+        // A stream is selected by any of its parked events. Those behind the first have the code `blocked` and were
+        // parked later, so only one that is named by its revision needs another look.
+        Action::Replay if is_first => {
+            let named = selection.revision.and_then(|it| Some((it, exceptions.get(&event.stream, it)?)));
+            let selected = match named {
+                Some((revision, it)) if it.state == ExceptionState::Parked => {
+                    selects(&EventReference { stream: event.stream.clone(), revision }, it.code)
+                }
+                Some(_) => false,
+                None => selects(event, code),
+            };
+            selected.then_some(Step::Replay)
+        }
+        Action::Replay | Action::Discard | Action::Park | Action::Skip => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aqueduct_core::Position;
+
+    use super::*;
+
+    fn parked(event: &EventReference, parked_at: &str) -> ParkedEvent {
+        let event = RecordedEvent {
+            stream: event.stream.clone(),
+            revision: event.revision,
+            position: Position::at(9),
+            id: Default::default(),
+            event_type: "Noted".to_owned(),
+            content_type: Default::default(),
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+            created: Default::default(),
+        };
+        ParkedEvent { event, by_reference: false, parked_at: parked_at.parse().unwrap() }
+    }
+
+    /// Which of the parked events 3 to 6 of a stream, of which 3 is discarded, a request deals with, if only these
+    /// are parked.
+    fn steps(
+        action: Action,
+        selection: serde_json::Value,
+        codes: &[(u64, Code)],
+    ) -> Vec<(u64, &'static str)> {
+        let request = Request::new(
+            action,
+            serde_json::from_value(selection).unwrap(),
+            "2026-01-02T03:04:05Z".parse().unwrap(),
+        );
+        let mut exceptions = Exceptions::default();
+        let reference = |revision| EventReference { stream: "a-1".into(), revision };
+        let mut insert = |revision, state, code| {
+            let last = LastRelayed::Unknown;
+            exceptions.insert(&reference(revision), Remembered { state, code, last });
+        };
+        insert(2, ExceptionState::Discarded, Code::Requested);
+        for (revision, code) in codes {
+            insert(*revision, ExceptionState::Parked, *code);
+        }
+        let step = |revision| {
+            let event = reference(revision);
+            let parked = parked(&event, &format!("2026-01-01T00:00:0{revision}Z"));
+            match step(&request, &exceptions, &event, &parked)? {
+                Step::Replay => Some((revision, "replay")),
+                Step::Discard { is_first: true } => Some((revision, "discard first")),
+                Step::Discard { is_first: false } => Some((revision, "discard")),
+            }
+        };
+        (2..7).filter_map(step).collect()
+    }
+
+    #[test]
+    fn a_replay_begins_with_the_first_parked_event_of_the_selected_streams() {
+        let codes = [(3, Code::Payload), (4, Code::Blocked), (5, Code::Blocked)];
+        let replay = |selection| steps(Action::Replay, selection, &codes);
+        let first = vec![(3, "replay")];
+        for selection in [
+            serde_json::json!({}),
+            serde_json::json!({"stream": "a-1"}),
+            serde_json::json!({"code": "payload"}),
+            serde_json::json!({"revision": 5}),
+            serde_json::json!({"older_than": "2026-01-01T00:00:03Z"}),
+        ] {
+            assert_eq!(replay(selection.clone()), first, "{selection}");
+        }
+        for selection in [
+            serde_json::json!({"stream": "a-2"}),
+            serde_json::json!({"code": "metadata"}),
+            serde_json::json!({"revision": 2}),
+            serde_json::json!({"revision": 6}),
+            serde_json::json!({"older_than": "2026-01-01T00:00:02Z"}),
+        ] {
+            assert_eq!(replay(selection.clone()), [], "{selection}");
+        }
+    }
+
+    #[test]
+    fn a_replay_that_was_cut_off_is_continued() {
+        let codes = [(4, Code::Blocked), (5, Code::Blocked)];
+        let other = serde_json::json!({"stream": "a-2"});
+        assert_eq!(steps(Action::Replay, other.clone(), &codes), [(4, "replay")]);
+        assert_eq!(steps(Action::Discard, other, &codes), [(4, "replay")]);
+    }
+
+    #[test]
+    fn a_discard_takes_exactly_the_selected_events() {
+        let codes = [(3, Code::Payload), (4, Code::Blocked), (5, Code::Blocked)];
+        let discard = |selection| steps(Action::Discard, selection, &codes);
+        assert_eq!(discard(serde_json::json!({"revision": 3})), [(3, "discard first")]);
+        assert_eq!(discard(serde_json::json!({"revision": 4})), [(4, "discard")]);
+        assert_eq!(discard(serde_json::json!({})), [(3, "discard first"), (4, "discard"), (5, "discard")]);
+    }
+}

@@ -1,0 +1,341 @@
+//! Bad events that are parked or skipped, and requests of operators.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use aqueduct_relay::parked::{
+    Action, Code, EventReference, ExceptionState, LastRelayed, Listed, Outcome, POLL_INTERVAL, ParkedEvents,
+    Progress, Selection,
+};
+use aqueduct_relay::{OnBadEvent, header};
+use aqueduct_schema::SchemaSet;
+
+use crate::support::{DEADLINE, Running, World, shared_stack};
+
+/// A note with a field that the schema does not have.
+const BAD: &str = r#"{"text":"x","colour":"red","size":7}"#;
+const GOOD: &str = r#"{"text":"x","colour":"red"}"#;
+
+async fn world(policy: OnBadEvent) -> World {
+    let mut world = World::new(shared_stack().await).await;
+    world.options.on_bad_event = policy;
+    world
+}
+
+fn events(world: &World) -> ParkedEvents {
+    ParkedEvents::new(world.cluster.clone(), &world.options, &world.options.routes[0])
+}
+
+/// Runs what blocks.
+async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(call).await.expect("no panic")
+}
+
+/// The exceptions, once there are as many as expected.
+async fn listed(world: &World, count: usize) -> Vec<Listed> {
+    let events = events(world);
+    blocking(move || {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let listed = events.list(&Selection::default()).unwrap();
+            if listed.len() == count {
+                return listed;
+            }
+            assert!(Instant::now() < deadline, "{count} exceptions in time, not {listed:?}");
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    })
+    .await
+}
+
+fn shown(listed: &[Listed]) -> Vec<(String, ExceptionState, Code, LastRelayed)> {
+    let shown = |it: &Listed| {
+        let Listed { event, exception, .. } = it;
+        (event.to_string(), exception.state, exception.code, exception.last)
+    };
+    listed.iter().map(shown).collect()
+}
+
+fn of_stream(stream: &str) -> Selection {
+    Selection { stream: Some(stream.to_owned()), ..Selection::default() }
+}
+
+fn of_event(event: &str) -> Selection {
+    let EventReference { stream, revision } = event.parse().unwrap();
+    Selection { revision: Some(revision), ..of_stream(stream.as_str()) }
+}
+
+/// Sends a request and waits until it is finished.
+async fn request(world: &World, action: Action, selection: Selection) -> Outcome {
+    let events = events(world);
+    blocking(move || {
+        let mut request = events.request(action, selection).unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let outcome = request.outcomes().unwrap().remove(&0).flatten();
+            match outcome {
+                Some(outcome) if outcome.state != Progress::Running => return outcome,
+                outcome => assert!(Instant::now() < deadline, "an answer in time, not {outcome:?}"),
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    })
+    .await
+}
+
+fn outcome(state: Progress, replayed: u64, discarded: u64, parked_again: u64) -> Outcome {
+    Outcome { state, replayed, discarded, parked_again, reason: None }
+}
+
+/// Revision and previous revision of each record of a stream, in the order of the topic.
+async fn records_of(world: &World, count: usize, stream: &str) -> Vec<(u64, String)> {
+    let records = world.records(count).await;
+    assert_eq!(records.len(), count, "records in the topic");
+    let of_stream = records.iter().filter(|it| it.key == stream);
+    of_stream.map(|it| (it.revision(), it.headers[header::PREVIOUS_REVISION].clone())).collect()
+}
+
+fn chain(pairs: &[(u64, &str)]) -> Vec<(u64, String)> {
+    pairs.iter().map(|(revision, previous)| (*revision, (*previous).to_owned())).collect()
+}
+
+/// The schemas after the fix: unknown fields are dropped.
+async fn fix(world: &mut World) {
+    let schemas = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schemas-fixed");
+    world.schemas = Arc::new(SchemaSet::load(schemas).expect("schemas"));
+    world.publish(&["Noted", "Closed"]).await;
+}
+
+/// Promise 6.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_event_is_parked_with_its_followers_and_replayed_after_the_fix() {
+    let mut world = world(OnBadEvent::Park).await;
+    world.append("note-1", "Noted", 2, GOOD).await;
+    world.append("note-1", "Noted", 2, BAD).await;
+    world.append("note-2", "Noted", 2, GOOD).await;
+    world.append("note-1", "Noted", 2, GOOD).await;
+    world.append("note-2", "Noted", 2, GOOD).await;
+    let mut relay = world.start();
+    assert_eq!(records_of(&world, 3, "note-2").await, chain(&[(0, "-1"), (1, "0")]), "other streams flow");
+    let parked = listed(&world, 2).await;
+    let (state, unknown) = (ExceptionState::Parked, LastRelayed::Unknown);
+    let expected = [
+        ("1@note-1".to_owned(), state, Code::Payload, LastRelayed::Revision(0)),
+        ("2@note-1".to_owned(), state, Code::Blocked, unknown),
+    ];
+    assert_eq!(shown(&parked), expected);
+    assert!(!parked[0].exception.reason.contains('7'), "{}", parked[0].exception.reason);
+
+    // A replay before the fix changes nothing but the outcome.
+    let failed = request(&world, Action::Replay, of_stream("note-1")).await;
+    assert_eq!((failed.state, failed.replayed, failed.parked_again), (Progress::Done, 0, 1));
+    assert!(failed.reason.unwrap().starts_with("1@note-1: payload: "));
+    assert_eq!(shown(&listed(&world, 2).await), expected);
+    relay.stop().await;
+
+    fix(&mut world).await;
+    world.append("note-1", "Noted", 2, GOOD).await;
+    relay = world.start();
+    listed(&world, 3).await;
+    let done = request(&world, Action::Replay, Selection::default()).await;
+    assert_eq!(done, outcome(Progress::Done, 3, 0, 0));
+    world.append("note-1", "Noted", 2, GOOD).await;
+    let expected = chain(&[(0, "-1"), (1, "0"), (2, "1"), (3, "2"), (4, "3")]);
+    assert_eq!(records_of(&world, 7, "note-1").await, expected);
+    assert_eq!(listed(&world, 0).await, []);
+    relay.stop().await;
+
+    // What was replayed stays as it is, and the checkpoint agrees with the topic although its last record is older.
+    let mut relay = world.start();
+    relay.ready().await;
+    world.append("note-1", "Noted", 2, GOOD).await;
+    world.assert_complete(8).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_skipped_event_is_recorded_and_its_stream_continues() {
+    let world = world(OnBadEvent::Skip).await;
+    for data in [BAD, BAD, GOOD, BAD, GOOD] {
+        world.append("note-1", "Noted", 2, data).await;
+    }
+    let mut relay = world.start();
+    assert_eq!(records_of(&world, 2, "note-1").await, chain(&[(2, "-1"), (4, "2")]));
+    let expected = [(0, LastRelayed::None), (1, LastRelayed::None), (3, LastRelayed::Revision(2))]
+        .map(|(revision, last)| (format!("{revision}@note-1"), ExceptionState::Skipped, Code::Payload, last));
+    assert_eq!(shown(&listed(&world, 3).await), expected);
+    relay.stop().await;
+
+    // A lane that remembers nothing but the exceptions makes the same headers.
+    world.append("note-1", "Noted", 2, BAD).await;
+    world.append("note-1", "Noted", 2, GOOD).await;
+    relay = world.start();
+    assert_eq!(records_of(&world, 3, "note-1").await, chain(&[(2, "-1"), (4, "2"), (6, "4")]));
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_discard_takes_the_selected_event_and_replays_what_follows() {
+    let world = world(OnBadEvent::Park).await;
+    for data in [GOOD, BAD, GOOD, BAD, GOOD, GOOD] {
+        world.append("note-1", "Noted", 2, data).await;
+    }
+    let relay = world.start();
+    listed(&world, 5).await;
+
+    // An event behind a parked one can be discarded too; nothing is replayed then.
+    let done = request(&world, Action::Discard, of_event("4@note-1")).await;
+    assert_eq!(done, outcome(Progress::Done, 0, 1, 0));
+    let done = request(&world, Action::Discard, of_event("1@note-1")).await;
+    assert_eq!((done.replayed, done.discarded, done.parked_again), (1, 1, 1));
+    assert_eq!(records_of(&world, 2, "note-1").await, chain(&[(0, "-1"), (2, "0")]));
+    let (parked, discarded) = (ExceptionState::Parked, ExceptionState::Discarded);
+    let expected = [
+        ("1@note-1".to_owned(), discarded, Code::Requested, LastRelayed::Revision(0)),
+        ("3@note-1".to_owned(), parked, Code::Payload, LastRelayed::Revision(2)),
+        ("4@note-1".to_owned(), discarded, Code::Requested, LastRelayed::Unknown),
+        ("5@note-1".to_owned(), parked, Code::Blocked, LastRelayed::Unknown),
+    ];
+    assert_eq!(shown(&listed(&world, 4).await), expected);
+
+    let done =
+        request(&world, Action::Discard, Selection { code: Some(Code::Payload), ..Selection::default() })
+            .await;
+    assert_eq!(done, outcome(Progress::Done, 1, 1, 0));
+    world.append("note-1", "Noted", 2, GOOD).await;
+    let expected = chain(&[(0, "-1"), (2, "0"), (5, "2"), (6, "5")]);
+    assert_eq!(records_of(&world, 4, "note-1").await, expected);
+    let states: BTreeMap<_, _> =
+        listed(&world, 3).await.into_iter().map(|it| (it.event.revision, it.exception.state)).collect();
+    assert_eq!(states, BTreeMap::from([(1, discarded), (3, discarded), (4, discarded)]));
+    relay.stop().await;
+}
+
+/// `aqueduct parked park|skip`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_passes_one_event_of_a_halted_lane() {
+    let world = world(OnBadEvent::Halt).await;
+    for (stream, data) in [
+        ("note-1", GOOD),
+        ("note-1", BAD),
+        ("note-1", GOOD),
+        ("note-2", BAD),
+        ("note-2", GOOD),
+        ("note-3", GOOD),
+    ] {
+        world.append(stream, "Noted", 2, data).await;
+    }
+    let mut relay = world.start();
+    let halted_at = |event: &'static str| {
+        move |status: &aqueduct_relay::Status| status.not_ready().values().any(|it| it.contains(event))
+    };
+    relay.until("halted", halted_at("1@note-1")).await;
+    // It waits for its event.
+    let later = {
+        let events = events(&world);
+        let selection = of_event("0@note-2");
+        blocking(move || events.request(Action::Park, selection)).await.unwrap()
+    };
+    let failed = request(&world, Action::Skip, of_event("0@note-1")).await;
+    assert_eq!(failed.state, Progress::Failed);
+    assert!(failed.reason.unwrap().contains("has passed 0@note-1"));
+    let failed = request(&world, Action::Skip, of_event("9@note-1")).await;
+    assert!(failed.reason.unwrap().contains("no event 9@note-1"));
+
+    let done = request(&world, Action::Skip, of_event("1@note-1")).await;
+    assert_eq!(done, outcome(Progress::Done, 0, 0, 0));
+    assert_eq!(records_of(&world, 3, "note-1").await, chain(&[(0, "-1"), (2, "0")]));
+    relay.ready().await;
+    let outcomes = blocking(move || {
+        let mut later = later;
+        later.outcomes().unwrap()
+    });
+    assert_eq!(outcomes.await[&0], Some(outcome(Progress::Done, 0, 0, 0)));
+    let expected = [
+        ("1@note-1".to_owned(), ExceptionState::Skipped, Code::Requested, LastRelayed::Revision(0)),
+        ("0@note-2".to_owned(), ExceptionState::Parked, Code::Requested, LastRelayed::None),
+        ("1@note-2".to_owned(), ExceptionState::Parked, Code::Blocked, LastRelayed::Unknown),
+    ];
+    assert_eq!(shown(&listed(&world, 3).await), expected);
+    relay.stop().await;
+}
+
+const KILLS: usize = 20;
+
+/// The relay is taken away in the middle of what it does, while new events arrive.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_that_is_killed_is_finished_by_the_next_owner() {
+    let mut world = world(OnBadEvent::Park).await;
+    world.append("note-1", "Noted", 2, BAD).await;
+    world.append_notes(3, 300).await;
+    let relay = world.start();
+    listed(&world, world.stored("note-1").await.len()).await;
+    let mut seen = world.records(200).await.len();
+    relay.stop().await;
+
+    fix(&mut world).await;
+    // One event in a transaction.
+    world.options.batch_records = 3.try_into().unwrap();
+    let sent = {
+        let events = events(&world);
+        blocking(move || events.request(Action::Replay, of_stream("note-1"))).await.unwrap()
+    };
+    for _ in 0..KILLS {
+        let relay = world.start();
+        // Two of them are in the stream that is replayed.
+        world.append_notes(3, 6).await;
+        seen = world.records(seen + 4).await.len();
+        relay.abort().await;
+    }
+    let relay = world.start();
+    let outcome = blocking(move || finished(sent)).await;
+    assert_eq!((outcome.state, outcome.parked_again), (Progress::Done, 0));
+    world.assert_complete(301 + 6 * KILLS).await;
+    assert_eq!(listed(&world, 0).await, []);
+    relay.stop().await;
+}
+
+fn finished(mut sent: aqueduct_relay::parked::SentRequest) -> Outcome {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        match sent.outcomes().unwrap().remove(&0).flatten() {
+            Some(outcome) if outcome.state != Progress::Running => return outcome,
+            outcome => assert!(Instant::now() < deadline, "an answer in time, not {outcome:?}"),
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// An installation that was set up before there were topics for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_topics_a_route_halts_or_says_what_to_do() {
+    let mut world = world(OnBadEvent::Halt).await;
+    // The topics of this prefix do not exist, but those of the checkpoint do.
+    let prefix = format!("{}.old", world.cluster.prefix);
+    create_topic(&world, &world.options.routes[0].checkpoint_topic(&prefix)).await;
+    world.cluster.prefix = prefix;
+    world.append("note-1", "Noted", 2, GOOD).await;
+    let mut relay = world.start();
+    world.assert_complete(1).await;
+    relay.ready().await;
+    relay.stop().await;
+
+    world.options.on_bad_event = OnBadEvent::Park;
+    let topic = world.options.routes[0].exceptions_topic(&world.cluster.prefix);
+    let mut relay: Running = world.start();
+    relay
+        .until("halted", |status| {
+            status.not_ready().values().any(|it| it.contains(&topic) && it.contains("aqueduct setup"))
+        })
+        .await;
+    relay.stop().await;
+}
+
+async fn create_topic(world: &World, topic: &str) {
+    use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+    let mut config = rdkafka::ClientConfig::new();
+    let admin: AdminClient<_> = config.set("bootstrap.servers", &world.cluster.brokers).create().unwrap();
+    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+    admin.create_topics([&new], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
+}
