@@ -37,7 +37,7 @@ enum Common {
     /// Run the reactors: from Kafka to commands
     React,
     Verify(verify::Arguments),
-    /// Work with the parked events of projections and reactors
+    /// Work with the parked events of routes, projections and reactors
     #[command(subcommand)]
     Parked(parked::ParkedCommand),
     /// Work with the schemas
@@ -55,7 +55,7 @@ enum OfBinary {
 }
 
 /// What the help of a command shows as its example, where it takes other arguments than the configuration.
-const EXAMPLES: [(&str, &str); 10] = [
+const EXAMPLES: [(&str, &str); 12] = [
     (" init", "my-system"),
     (" completions", "bash > completions.bash"),
     (" devstore", "--in-memory"),
@@ -63,6 +63,8 @@ const EXAMPLES: [(&str, &str); 10] = [
     (" parked list", "--projection balances"),
     (" parked show", "17 --payload"),
     (" parked replay", "--stream order-42"),
+    (" parked park", "7@order-42 --route orders"),
+    (" parked skip", "7@order-42 --route orders"),
     (" parked discard", "--stream order-42 --revision 7 --yes"),
     (" schemas check", ""),
     (" schemas generate", "--output src/events.rs"),

@@ -1,12 +1,14 @@
-//! `parked`: list, show, replay and discard the parked events of projections.
+//! `parked`: list, show, replay and discard the parked events of projections and of the relay.
 
 mod progress;
+mod relay;
 
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use aqueduct_projection::parked::{self, ParkedEvent, ParkedRecord, Selection};
+use aqueduct_relay::parked::{Action, EventReference};
 use serde_json::{Value, json};
 
 use self::progress::follow;
@@ -18,7 +20,9 @@ const PAGE: u32 = 500;
 
 #[derive(clap::Subcommand)]
 pub(super) enum ParkedCommand {
-    /// List parked and discarded events, oldest first
+    /// List parked, skipped and discarded events, oldest first
+    ///
+    /// Events of the relay's routes, then those of the projections, each as far as it is configured.
     List {
         #[command(flatten)]
         selection: Arguments,
@@ -31,13 +35,32 @@ pub(super) enum ParkedCommand {
     },
     /// Show one parked event with its headers and the reason
     Show {
-        /// Its id, as `list` shows it
-        id: i64,
+        /// An id as `list` shows it for a projection, or `revision@stream` for a route of the relay
+        event: String,
+        /// Search only this route
+        #[arg(long, value_name = "NAME")]
+        route: Option<String>,
         /// Also print key and payload, in hexadecimal
         #[arg(long)]
         payload: bool,
     },
+    /// Park the event at which the lane of a route is halted, so that the lane continues
+    ///
+    /// The later events of its stream are parked behind it. If the lane has not reached the event, the request waits.
+    Park {
+        #[command(flatten)]
+        halted: HaltedEvent,
+    },
+    /// Skip the event at which the lane of a route is halted, so that the lane continues
+    ///
+    /// The event is recorded as skipped and never relayed.
+    Skip {
+        #[command(flatten)]
+        halted: HaltedEvent,
+    },
     /// Replay the streams of the selected events, each from its first parked event on
+    ///
+    /// With --route events of the relay, else those of projections.
     Replay {
         #[command(flatten)]
         selection: Arguments,
@@ -47,7 +70,8 @@ pub(super) enum ParkedCommand {
     },
     /// Discard the selected events and replay what follows them in their streams
     ///
-    /// The projection then counts every revision up to the discarded one as applied, also one that has not arrived yet.
+    /// With --route events of the relay, else those of projections. A projection then counts every revision up to the
+    /// discarded one as applied, also one that has not arrived yet.
     Discard {
         #[command(flatten)]
         selection: Arguments,
@@ -60,9 +84,22 @@ pub(super) enum ParkedCommand {
     },
 }
 
+/// The event at which a lane is halted.
+#[derive(clap::Args)]
+pub(super) struct HaltedEvent {
+    /// `revision@stream`, as the halted lane names it
+    event: EventReference,
+    /// The route whose lane is halted
+    #[arg(long, value_name = "NAME")]
+    route: String,
+}
+
 /// Events are selected that match all of these.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
+    /// Events that this route of the relay did not relay
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["projection", "topic"])]
+    route: Option<String>,
     /// Events of this projection or reactor
     #[arg(long, value_name = "NAME")]
     projection: Option<String>,
@@ -75,7 +112,9 @@ pub(super) struct Arguments {
     /// Events of this revision
     #[arg(long, value_name = "N")]
     revision: Option<u64>,
-    /// Events parked for this reason: headers, source, unknown_type, payload, panic, row, reaction, gap, blocked
+    /// Events parked for this reason; projections: headers, source, unknown_type, payload, panic, row, reaction, gap,
+    /// blocked; relay: unmapped_type, metadata, versions_differ, not_json, unknown_type, unknown_version, payload,
+    /// upcast, too_large, blocked, requested
     #[arg(long)]
     code: Option<String>,
     /// Events parked at least this long ago, for example 30m or 48h
@@ -104,55 +143,163 @@ impl Arguments {
     /// For what changes something: everything must be asked for by name.
     fn selection_or_all(&self, all: bool) -> Result<Selection, Failure> {
         let selection = self.selection();
-        let selects_all = selection == Selection::default();
+        Self::expect_choice(selection == Selection::default(), all)?;
+        Ok(selection)
+    }
+
+    fn expect_choice(selects_all: bool, all: bool) -> Result<(), Failure> {
         match (selects_all, all) {
             (true, false) => {
                 Err("select events, for example with --stream, or all of them with --all".into())
             }
             (false, true) => Err("--all and a selection exclude each other".into()),
-            (true, true) | (false, false) => Ok(selection),
+            (true, true) | (false, false) => Ok(()),
         }
+    }
+
+    /// The same for a route.
+    fn of_route_or_all(&self, all: bool) -> Result<aqueduct_relay::parked::Selection, Failure> {
+        let selection = relay::selection(self)?;
+        Self::expect_choice(selection == Default::default(), all)?;
+        Ok(selection)
     }
 }
 
-/// Needs Postgres. Replay and discard are executed by the running projections; the command waits for them.
+/// Needs Kafka for the relay's events, Postgres for those of projections. Requests are executed by the running relays
+/// and projections; the command waits for them.
 pub(super) async fn run(command: &ParkedCommand, connections: &Connections) -> Result<ExitCode, Failure> {
-    let pool = connections.postgres()?;
     match command {
-        ParkedCommand::List { selection, limit, json } => {
-            let events = parked::list(&pool, &selection.selection(), 0, limit.get()).await?;
-            print_events(&events, *json);
-            Ok(ExitCode::SUCCESS)
+        ParkedCommand::List { selection, limit, json } => list(selection, *limit, *json, connections).await,
+        ParkedCommand::Show { event, route, payload } => {
+            show(event, route.as_deref(), *payload, connections).await
         }
-        ParkedCommand::Show { id, payload } => {
-            let record = parked::show(&pool, *id).await?;
-            let record =
-                record.ok_or_else(|| format!("no event with id {id} is parked: see `parked list`"))?;
-            print_record(&record, *payload);
-            Ok(ExitCode::SUCCESS)
-        }
-        ParkedCommand::Replay { selection, all } => {
-            let request = parked::replay(&pool, &selection.selection_or_all(*all)?).await?;
-            follow(&pool, "replay", request).await
-        }
-        ParkedCommand::Discard { selection, all, yes } => {
-            let selection = selection.selection_or_all(*all)?;
-            if *yes {
-                let request = parked::discard(&pool, &selection).await?;
-                return follow(&pool, "discard", request).await;
+        ParkedCommand::Park { halted } => pass(Action::Park, halted, connections).await,
+        ParkedCommand::Skip { halted } => pass(Action::Skip, halted, connections).await,
+        ParkedCommand::Replay { selection, all } => match &selection.route {
+            Some(route) => {
+                let (events, selected) =
+                    (relay::route(connections, route)?, selection.of_route_or_all(*all)?);
+                relay::request(events, Action::Replay, selected).await
             }
-            let mut after = 0;
-            loop {
-                let events = parked::list(&pool, &selection, after, PAGE).await?;
-                let Some(last) = events.last() else { break };
-                after = last.id;
-                let parked: Vec<_> = events.into_iter().filter(|event| event.state == "parked").collect();
-                print_events(&parked, false);
+            None => {
+                let pool = connections.postgres()?;
+                let request = parked::replay(&pool, &selection.selection_or_all(*all)?).await?;
+                follow(&pool, "replay", request).await
             }
-            eprintln!("nothing was discarded: add --yes to discard these events");
-            Ok(ExitCode::SUCCESS)
+        },
+        ParkedCommand::Discard { selection, all, yes } => match &selection.route {
+            Some(route) => {
+                let (events, selected) =
+                    (relay::route(connections, route)?, selection.of_route_or_all(*all)?);
+                if *yes {
+                    return relay::request(events, Action::Discard, selected).await;
+                }
+                relay::list(events, selected, relay::Shown::Parked).await?;
+                Ok(nothing_discarded())
+            }
+            None => discard(selection, *all, *yes, connections).await,
+        },
+    }
+}
+
+async fn list(
+    arguments: &Arguments,
+    limit: NonZeroU32,
+    json: bool,
+    connections: &Connections,
+) -> Result<ExitCode, Failure> {
+    let of_projections = arguments.projection.is_some() || arguments.topic.is_some();
+    let routes = match &arguments.route {
+        Some(route) => vec![relay::route(connections, route)?],
+        None if of_projections || !relay::is_configured(connections) => Vec::new(),
+        None => relay::routes(connections)?,
+    };
+    let has_routes = !routes.is_empty();
+    // A code of projections only selects nothing here.
+    let selection = match relay::selection(arguments) {
+        Err(error) if arguments.route.is_some() => return Err(error),
+        selection => selection.ok(),
+    };
+    if let Some(selection) = selection {
+        for events in routes {
+            relay::list(events, selection.clone(), relay::Shown::First { limit: limit.get(), json }).await?;
         }
     }
+    let has_postgres = connections.configuration().postgres.configured().is_some();
+    if arguments.route.is_none() && (has_postgres || of_projections || !has_routes) {
+        let pool = connections.postgres()?;
+        let events = parked::list(&pool, &arguments.selection(), 0, limit.get()).await?;
+        print_events(&events, json);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(
+    event: &str,
+    route: Option<&str>,
+    payload: bool,
+    connections: &Connections,
+) -> Result<ExitCode, Failure> {
+    if let Ok(id) = event.parse::<i64>() {
+        let record = parked::show(&connections.postgres()?, id).await?;
+        let record = record.ok_or_else(|| format!("no event with id {id} is parked: see `parked list`"))?;
+        print_record(&record, payload);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let event: EventReference = event.parse()?;
+    let routes = match route {
+        Some(route) => vec![relay::route(connections, route)?],
+        None => relay::routes(connections)?,
+    };
+    let mut found = false;
+    for events in routes {
+        found |= relay::show(events, event.clone(), payload).await?;
+    }
+    if found {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Err(format!("{event} is neither parked nor skipped nor discarded: see `parked list`").into())
+    }
+}
+
+async fn pass(
+    action: Action,
+    HaltedEvent { event, route }: &HaltedEvent,
+    connections: &Connections,
+) -> Result<ExitCode, Failure> {
+    let selection = aqueduct_relay::parked::Selection {
+        stream: Some(event.stream.to_string()),
+        revision: Some(event.revision),
+        ..Default::default()
+    };
+    relay::request(relay::route(connections, route)?, action, selection).await
+}
+
+async fn discard(
+    arguments: &Arguments,
+    all: bool,
+    yes: bool,
+    connections: &Connections,
+) -> Result<ExitCode, Failure> {
+    let (pool, selection) = (connections.postgres()?, arguments.selection_or_all(all)?);
+    if yes {
+        let request = parked::discard(&pool, &selection).await?;
+        return follow(&pool, "discard", request).await;
+    }
+    let mut after = 0;
+    loop {
+        let events = parked::list(&pool, &selection, after, PAGE).await?;
+        let Some(last) = events.last() else { break };
+        after = last.id;
+        let parked: Vec<_> = events.into_iter().filter(|event| event.state == "parked").collect();
+        print_events(&parked, false);
+    }
+    Ok(nothing_discarded())
+}
+
+fn nothing_discarded() -> ExitCode {
+    eprintln!("nothing was discarded: add --yes to discard these events");
+    ExitCode::SUCCESS
 }
 
 /// `7@order-42`, as far as the record tells.
@@ -225,7 +372,10 @@ mod tests {
             ParkedCommand::Replay { selection, all } | ParkedCommand::Discard { selection, all, .. } => {
                 selection.selection_or_all(all).map_err(|error| error.to_string())
             }
-            ParkedCommand::List { .. } | ParkedCommand::Show { .. } => panic!("{line}"),
+            ParkedCommand::List { .. }
+            | ParkedCommand::Show { .. }
+            | ParkedCommand::Park { .. }
+            | ParkedCommand::Skip { .. } => panic!("{line}"),
         }
     }
 
@@ -237,6 +387,31 @@ mod tests {
         assert_eq!(selected("parked replay --all").unwrap(), Selection::default());
         let stream = selected("parked replay --stream order-1").unwrap().stream;
         assert_eq!(stream.as_deref(), Some("order-1"));
+    }
+
+    #[test]
+    fn a_route_is_the_relays() {
+        let of_route = |line: &str| match parse(line) {
+            Ok(ParkedCommand::Replay { selection, all }) => {
+                selection.of_route_or_all(all).map_err(|error| error.to_string())
+            }
+            Ok(_) => panic!("{line}"),
+            Err(error) => Err(error.to_string()),
+        };
+        assert!(of_route("parked replay --route orders").unwrap_err().contains("--all"));
+        assert_eq!(of_route("parked replay --route orders --all").unwrap(), Default::default());
+        let by_code = of_route("parked replay --route orders --code not_json").unwrap();
+        assert_eq!(by_code.code, Some(aqueduct_relay::parked::Code::NotJson));
+        assert!(of_route("parked replay --route orders --code gap").unwrap_err().contains("not_json"));
+        assert!(
+            of_route("parked replay --route orders --projection p").unwrap_err().contains("--projection")
+        );
+
+        let Ok(ParkedCommand::Park { halted }) = parse("parked park 7@order-42 --route orders") else {
+            panic!("a halted event is parked by name")
+        };
+        assert_eq!((halted.event.to_string().as_str(), &*halted.route), ("7@order-42", "orders"));
+        assert!(parse("parked park 7@order-42").is_err(), "the route is not guessed");
     }
 
     #[test]

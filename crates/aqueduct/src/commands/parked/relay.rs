@@ -1,0 +1,269 @@
+//! Events that the relay did not relay.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use aqueduct_relay::parked::{
+    Action, EventReference, ExceptionState, LastRelayed, Listed, Outcome, POLL_INTERVAL, ParkedEvent,
+    ParkedEvents, Progress, Selection, SentRequest,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Arguments, hexadecimal};
+use crate::app::Failure;
+use crate::connections::Connections;
+
+/// For how long no owner may have seen a request before it is reported that none is running: longer than a rebalance
+/// takes.
+const OWNER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One of the routes.
+pub(super) fn route(connections: &Connections, name: &str) -> Result<ParkedEvents, Failure> {
+    let names: Vec<_> = routes(connections)?;
+    let known = names.iter().map(|it| it.route().to_owned()).collect::<Vec<_>>().join(", ");
+    let found = names.into_iter().find(|it| it.route() == name);
+    found.ok_or_else(|| format!("there is no route \"{name}\", only: {known}").into())
+}
+
+/// All routes.
+pub(super) fn routes(connections: &Connections) -> Result<Vec<ParkedEvents>, Failure> {
+    let configuration = connections.configuration();
+    let (cluster, options) = (configuration.cluster()?, configuration.relay_options());
+    let events = options.routes.iter().map(|route| ParkedEvents::new(cluster.clone(), &options, route));
+    Ok(events.collect())
+}
+
+/// Whether there can be any.
+pub(super) fn is_configured(connections: &Connections) -> bool {
+    let configuration = connections.configuration();
+    configuration.cluster().is_ok() && !configuration.relay.routes.is_empty()
+}
+
+/// What the arguments select.
+pub(super) fn selection(arguments: &Arguments) -> Result<Selection, Failure> {
+    if arguments.projection.is_some() || arguments.topic.is_some() {
+        return Err(
+            "--route selects events of the relay, --projection and --topic those of projections".into()
+        );
+    }
+    let older_than =
+        arguments.older_than.map(|age| Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN));
+    Ok(Selection {
+        stream: arguments.stream.clone(),
+        revision: arguments.revision,
+        code: arguments.code.as_ref().map(|code| code.parse()).transpose()?,
+        older_than,
+    })
+}
+
+/// Calls what blocks.
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, aqueduct_relay::LaneError> + Send + 'static,
+) -> Result<T, Failure> {
+    Ok(tokio::task::spawn_blocking(call).await??)
+}
+
+/// What to print of the selected events.
+pub(super) enum Shown {
+    /// The first ones.
+    First { limit: u32, json: bool },
+    /// Those that are parked.
+    Parked,
+}
+
+/// Prints selected events of a route.
+pub(super) async fn list(events: ParkedEvents, selection: Selection, shown: Shown) -> Result<(), Failure> {
+    let route = events.route().to_owned();
+    let listed = blocking(move || events.list(&selection)).await?;
+    match shown {
+        Shown::First { limit, json } => {
+            listed.iter().take(limit as usize).for_each(|it| print(&route, it, json));
+        }
+        Shown::Parked => {
+            let parked = listed.iter().filter(|it| it.exception.state == ExceptionState::Parked);
+            parked.for_each(|it| print(&route, it, false));
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the list is the command's output")]
+fn print(route: &str, listed: &Listed, json: bool) {
+    if json {
+        println!("{}", to_json(route, listed));
+        return;
+    }
+    let Listed { event, exception, decided_at } = listed;
+    let decided_at = decided_at.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let (state, code, reason) = (exception.state.as_str(), exception.code, &exception.reason);
+    println!("{decided_at}  route {route}  {event}  {state}  {code}: {reason}");
+}
+
+fn to_json(route: &str, listed: &Listed) -> Value {
+    let Listed { event, exception, decided_at } = listed;
+    json!({
+        "route": route, "event": event.to_string(), "stream": event.stream.as_str(), "revision": event.revision,
+        "state": exception.state.as_str(), "code": exception.code.as_str(), "reason": exception.reason,
+        "position": exception.position, "decidedAt": decided_at.map(|it| it.to_string()),
+    })
+}
+
+/// One event, as far as the route knows it. Returns whether it does.
+#[expect(clippy::print_stdout, reason = "the event is the command's output")]
+pub(super) async fn show(
+    events: ParkedEvents,
+    event: EventReference,
+    with_payload: bool,
+) -> Result<bool, Failure> {
+    let route = events.route().to_owned();
+    let Some((listed, parked)) = blocking(move || events.show(&event)).await? else { return Ok(false) };
+    let Listed { event, exception, decided_at } = &listed;
+    println!("{event}  route {route}  {}", exception.state.as_str());
+    println!("{}: {}", exception.code, exception.reason);
+    if let Some(decided_at) = decided_at {
+        println!("decided at: {decided_at}");
+    }
+    println!("position: {}/{}", exception.position.commit, exception.position.prepare);
+    let last = match exception.last {
+        LastRelayed::Unknown => "not known yet".to_owned(),
+        LastRelayed::None => "none".to_owned(),
+        LastRelayed::Revision(revision) => revision.to_string(),
+    };
+    println!("last relayed revision before it: {last}");
+    if let Some(ParkedEvent { event, by_reference, parked_at }) = parked {
+        println!("parked at: {parked_at}");
+        println!("event type: {}", event.event_type);
+        println!("event id: {}", event.id);
+        println!("created: {}", event.created);
+        println!("content type: {}", event.content_type.as_str());
+        if by_reference {
+            println!("data and metadata: too large to be parked, in the event store only");
+        } else if with_payload {
+            println!("metadata: {}", hexadecimal(Some(&event.metadata[..])));
+            println!("data: {}", hexadecimal(Some(&event.data[..])));
+        }
+    } else if exception.state == ExceptionState::Parked {
+        println!("the parked event itself is missing: see the topic of parked events");
+    }
+    Ok(true)
+}
+
+/// Sends a request and follows it.
+pub(super) async fn request(
+    events: ParkedEvents,
+    action: Action,
+    selection: Selection,
+) -> Result<ExitCode, Failure> {
+    let sent = blocking(move || events.request(action, selection)).await?;
+    follow(action, sent).await
+}
+
+/// Shows how far a request is until it is done, failed, or without a running owner. The request is stored: it is
+/// executed whether or not this command waits.
+#[expect(clippy::print_stdout, reason = "the result is the command's output")]
+async fn follow(action: Action, mut sent: SentRequest) -> Result<ExitCode, Failure> {
+    let (begun, id) = (Instant::now(), sent.id());
+    let mut shown = BTreeMap::new();
+    let mut waiting_shown = false;
+    loop {
+        let (still_sent, outcomes) = blocking(move || {
+            let outcomes = sent.outcomes()?;
+            Ok((sent, outcomes))
+        })
+        .await?;
+        sent = still_sent;
+        if outcomes != shown {
+            eprintln!("{}", progress(&outcomes));
+        }
+        if outcomes.values().all(|it| it.as_ref().is_some_and(|it| it.state != Progress::Running)) {
+            return Ok(result(&outcomes));
+        }
+        let unseen: Vec<_> =
+            outcomes.iter().filter(|(_, it)| it.is_none()).map(|(lane, _)| lane.to_string()).collect();
+        if !unseen.is_empty() && begun.elapsed() > OWNER_TIMEOUT {
+            let (action, lanes) = (action.as_str(), unseen.join(", "));
+            println!(
+                "no running relay owns lane {lanes}: {action} {id} is stored and will be executed when one starts"
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+        if matches!(action, Action::Park | Action::Skip) && begun.elapsed() > OWNER_TIMEOUT && !waiting_shown
+        {
+            waiting_shown = true;
+            eprintln!(
+                "the lane has not reached the event yet; the request is stored, interrupting this command is safe"
+            );
+        }
+        shown = outcomes;
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// The sum of what the lanes have answered.
+fn sum(outcomes: &BTreeMap<u32, Option<Outcome>>) -> (u64, u64, u64) {
+    let answered = outcomes.values().flatten();
+    answered.fold((0, 0, 0), |(replayed, discarded, again), it| {
+        (replayed + it.replayed, discarded + it.discarded, again + it.parked_again)
+    })
+}
+
+fn progress(outcomes: &BTreeMap<u32, Option<Outcome>>) -> String {
+    let (replayed, discarded, again) = sum(outcomes);
+    let count = |state: Option<Progress>| {
+        outcomes.values().filter(|it| it.as_ref().map(|it| it.state) == state).count()
+    };
+    format!(
+        "{replayed} replayed, {discarded} discarded, {again} parked again; lanes: {} done, {} failed, {} running, \
+         {} not seen yet",
+        count(Some(Progress::Done)),
+        count(Some(Progress::Failed)),
+        count(Some(Progress::Running)),
+        count(None),
+    )
+}
+
+#[expect(clippy::print_stdout, reason = "the result is the command's output")]
+fn result(outcomes: &BTreeMap<u32, Option<Outcome>>) -> ExitCode {
+    let (replayed, discarded, again) = sum(outcomes);
+    println!("{replayed} events replayed, {discarded} discarded, {again} parked again");
+    for (lane, outcome) in outcomes {
+        if let Some(reason) = outcome.as_ref().and_then(|it| it.reason.as_ref()) {
+            println!("lane {lane}: {reason}");
+        }
+    }
+    if has_failed(outcomes) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// An event that was parked again is not where the operator wants it.
+fn has_failed(outcomes: &BTreeMap<u32, Option<Outcome>>) -> bool {
+    outcomes.values().flatten().any(|it| it.state == Progress::Failed || it.parked_again > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_progress_is_that_of_all_lanes() {
+        let outcome = |state, replayed, parked_again| {
+            Some(Outcome { state, replayed, discarded: 1, parked_again, reason: None })
+        };
+        let mut outcomes = BTreeMap::from([
+            (0, outcome(Progress::Done, 3, 0)),
+            (1, outcome(Progress::Running, 4, 0)),
+            (2, None),
+        ]);
+        assert_eq!(
+            progress(&outcomes),
+            "7 replayed, 2 discarded, 0 parked again; lanes: 1 done, 0 failed, 1 running, 1 not seen yet"
+        );
+        outcomes = BTreeMap::from([(0, outcome(Progress::Done, 3, 0))]);
+        assert!(!has_failed(&outcomes));
+        outcomes.insert(1, outcome(Progress::Done, 3, 1));
+        assert!(has_failed(&outcomes));
+        outcomes.insert(1, outcome(Progress::Failed, 0, 0));
+        assert!(has_failed(&outcomes));
+    }
+}
