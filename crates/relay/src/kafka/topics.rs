@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use aqueduct_kafka::{Cluster, LogContext, create_client};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::kafka::config::{self, REQUEST_TIMEOUT};
@@ -103,7 +104,10 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
             }
         }
     }
-    let check = move || existing.iter().try_for_each(|(topic, expected)| check(&admin, topic, *expected));
+    // To ask for a topic may create it. A consumer's request says that it must not.
+    let reading = cluster.consumer_config(&cluster.prefix, &[]);
+    let reader = create_client(&reading, LogContext).map_err(TopicsError::kafka("*"))?;
+    let check = move || existing.iter().try_for_each(|(topic, expected)| check(&reader, topic, *expected));
     match tokio::task::spawn_blocking(check).await {
         Ok(checked) => checked,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
@@ -112,11 +116,11 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
 
 /// A broker that has just created the topic for somebody else may not know it yet, so no partition at all is not
 /// believed at once.
-fn check(admin: &AdminClient<LogContext>, topic: &str, expected: u32) -> Result<(), TopicsError> {
+fn check(reader: &BaseConsumer<LogContext>, topic: &str, expected: u32) -> Result<(), TopicsError> {
     let deadline = Instant::now() + REQUEST_TIMEOUT;
     loop {
         let metadata =
-            admin.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(TopicsError::kafka(topic))?;
+            reader.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(TopicsError::kafka(topic))?;
         let found =
             metadata.topics().iter().find(|it| it.name() == topic).map_or(0, |it| it.partitions().len());
         if found == expected as usize {
