@@ -68,6 +68,20 @@ fn what_the_relay_is_told_in_another_section_is_refused_in_its_own() {
 }
 
 #[test]
+fn how_events_are_read_is_checked_when_the_configuration_is_read() {
+    for (section, line, says) in [
+        ("events", "type = {}", "there is no key `events.type`, did you mean `types`?"),
+        ("events.types", "'a*' = 'A'\n'a.*' = '{event}'", "`events.types.\"a.*\"`"),
+        ("events.metadata", "times = []", "there is no key `events.metadata.times`, did you mean `time`?"),
+        ("events.metadata", "schema_version = ['/version']", "write metadata:/field or data:/field"),
+        ("relay", "on_bad_event = 'parks'", "`relay.on_bad_event`"),
+    ] {
+        let said = said_with(section, line);
+        assert!(said.contains(says), "{section}: {said}");
+    }
+}
+
+#[test]
 fn an_unknown_variable_is_refused_with_the_nearest_key() {
     let secret = tempfile::NamedTempFile::new().unwrap();
     let secret = secret.path().to_str().unwrap();
