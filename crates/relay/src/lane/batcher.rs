@@ -202,6 +202,7 @@ impl<'a> Batcher<'a> {
         {
             return Err(LaneError::Disorder { from, to: event.position, reference: event.reference() });
         }
+        self.parking.iter_mut().for_each(|it| it.requests.event_taken());
         if self.maker.is_ours(&event) {
             self.decide(event, Duration::ZERO).await;
         } else {

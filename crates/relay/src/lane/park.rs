@@ -53,7 +53,9 @@ impl Batcher<'_> {
         }
         self.batch.open(route, lane);
         parking.log.except(&mut self.batch, event, exception, reason);
-        parking.requests.took(exception.state == ExceptionState::Parked);
+        if exception.state == ExceptionState::Parked {
+            parking.requests.event_parked();
+        }
     }
 
     /// The revision of the stream's last record before an event, of which no earlier one is parked.

@@ -44,6 +44,12 @@ impl ParkedScan {
         if thread.is_ok() { Ok(Self { found, again }) } else { Err(LaneError::ThreadEnded) }
     }
 
+    /// A scan that finds what the test sends.
+    #[cfg(test)]
+    pub(crate) fn scripted(found: mpsc::Receiver<Scanned>, again: std::sync::mpsc::Sender<()>) -> Self {
+        Self { found, again }
+    }
+
     /// Begins another pass, over what has been written since the last one.
     pub(crate) fn again(&self) {
         let _ended = self.again.send(());

@@ -57,6 +57,14 @@ impl RequestReader {
     }
 }
 
+#[cfg(test)]
+impl RequestReader {
+    /// Receives what the test sends.
+    pub(crate) fn scripted(incoming: UnboundedReceiver<Incoming>) -> Self {
+        Self { incoming, _stop: CancellationToken::new().drop_guard() }
+    }
+}
+
 fn run(
     config: &ClientConfig,
     topic: &str,

@@ -15,9 +15,12 @@ use crate::record::parked::ParkedEvent;
 use crate::record::reference::EventReference;
 use crate::record::request::{Outcome, Progress, Request};
 
-/// Parked events that are dealt with for each event of the store, while a request is executed: a replay catches
-/// up with its own stream whatever arrives, and the other streams do not stop.
+/// Parked events that are dealt with for each event of the store while a request is executed, as long as the scan has
+/// found some: neither waits for the other.
 const SCANNED_PER_EVENT: u64 = 3;
+
+/// Passes after which an execution takes no more events, so that it ends however many are parked meanwhile.
+const MOST_PASSES: u32 = 10;
 
 /// A lane's requests.
 pub(crate) struct Requests {
@@ -56,6 +59,7 @@ pub(crate) struct Execution {
     /// A parked event that could not be dealt with yet, and when to try again.
     pub(crate) stalled: Option<(Box<ParkedEvent>, Instant)>,
     phase: Phase,
+    passes: u32,
     scanned: u64,
     taken: u64,
     /// Events that were parked since the scan's pass began: another pass must find them.
@@ -162,12 +166,14 @@ impl Requests {
         }
     }
 
-    /// An event of the store was taken; `parked` if it was parked.
-    pub(crate) fn took(&mut self, parked: bool) {
-        if let Some(execution) = &mut self.running {
-            execution.taken += 1;
-            execution.parked += u64::from(parked);
-        }
+    /// An event of the store was taken.
+    pub(crate) fn event_taken(&mut self) {
+        self.running.iter_mut().for_each(|it| it.taken += 1);
+    }
+
+    /// An event of the store was parked.
+    pub(crate) fn event_parked(&mut self) {
+        self.running.iter_mut().for_each(|it| it.parked += 1);
     }
 
     /// Whether everything that was taken must be committed before the execution continues.
@@ -188,10 +194,11 @@ impl Requests {
         let Some(execution) = &mut self.running else { return };
         if execution.phase == Phase::Draining {
             self.finish(Progress::Done);
-        } else if execution.parked <= few {
+        } else if execution.parked <= few || execution.passes >= MOST_PASSES {
             execution.phase = Phase::Committing;
         } else {
             execution.parked = 0;
+            execution.passes += 1;
             execution.scan.again();
         }
     }
@@ -215,7 +222,7 @@ impl Execution {
     pub(crate) fn new(id: Bytes, request: Request, scan: ParkedScan) -> Self {
         let outcome = request.outcome.clone().unwrap_or_else(Outcome::running);
         let phase = Phase::Interleaved;
-        Self { id, request, outcome, scan, stalled: None, phase, scanned: 0, taken: 0, parked: 0 }
+        Self { id, request, outcome, scan, stalled: None, phase, passes: 0, scanned: 0, taken: 0, parked: 0 }
     }
 
     pub(crate) fn count_scanned(&mut self) {
@@ -225,6 +232,90 @@ impl Execution {
     fn takes_events(&self) -> bool {
         self.phase == Phase::Interleaved
             && self.stalled.is_none()
-            && self.taken * SCANNED_PER_EVENT <= self.scanned
+            && (self.taken * SCANNED_PER_EVENT <= self.scanned || self.scan.found.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aqueduct_core::RecordedEvent;
+    use futures::FutureExt as _;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::record::request::{Action, Selection};
+
+    struct Script {
+        requests: Requests,
+        found: mpsc::Sender<Scanned>,
+        passes: std::sync::mpsc::Receiver<()>,
+        _incoming: mpsc::UnboundedSender<Incoming>,
+    }
+
+    fn running() -> Script {
+        let (incoming, received) = mpsc::unbounded_channel();
+        let mut requests = Requests::new(RequestReader::scripted(received));
+        let (found, scanned) = mpsc::channel(9);
+        let (again, passes) = std::sync::mpsc::channel();
+        let request = Request::new(Action::Replay, Selection::default(), Default::default());
+        let scan = ParkedScan::scripted(scanned, again);
+        requests.running = Some(Execution::new("id".into(), request, scan));
+        Script { requests, found, passes, _incoming: incoming }
+    }
+
+    fn parked() -> Scanned {
+        let event = RecordedEvent {
+            stream: "a-1".into(),
+            revision: 0,
+            position: Position::at(9),
+            id: Default::default(),
+            event_type: "Noted".to_owned(),
+            content_type: Default::default(),
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+            created: Default::default(),
+        };
+        Scanned::Event(Box::new(ParkedEvent { event, by_reference: false, parked_at: Default::default() }))
+    }
+
+    #[tokio::test]
+    async fn an_execution_ends_with_a_pass_after_all_that_was_taken_is_committed() {
+        let Script { mut requests, found, passes, _incoming } = running();
+        requests.event_taken();
+        requests.event_parked();
+        assert!(requests.takes_events(), "nothing was found yet");
+        found.send(parked()).await.unwrap();
+        assert!(!requests.takes_events(), "the scan is behind");
+        assert!(matches!(requests.input(true).await, Input::Scanned(Scanned::Event(_))));
+        (0..3).for_each(|_| requests.running.as_mut().unwrap().count_scanned());
+        found.send(parked()).await.unwrap();
+        assert!(requests.takes_events());
+
+        requests.pass_ended(1);
+        assert!(requests.is_committing() && !requests.takes_events());
+        assert!(requests.input(true).now_or_never().is_none(), "what was parked may not be visible yet");
+        passes.try_recv().unwrap_err();
+        requests.committed();
+        passes.try_recv().unwrap();
+        assert!(!requests.is_committing() && !requests.takes_events());
+        assert!(requests.input(true).now_or_never().is_some());
+        requests.pass_ended(1);
+        assert!(requests.running.is_none() && requests.takes_events());
+        let answer = requests.answers[&Bytes::from_static(b"id")].outcome.clone().unwrap();
+        assert_eq!(answer, Outcome { state: Progress::Done, ..Outcome::running() });
+    }
+
+    #[tokio::test]
+    async fn an_execution_ends_however_many_events_are_parked_meanwhile() {
+        let Script { mut requests, passes, found: _found, _incoming } = running();
+        for _ in 0..MOST_PASSES {
+            (0..9).for_each(|_| requests.event_parked());
+            requests.pass_ended(1);
+            passes.try_recv().unwrap();
+            assert!(requests.takes_events());
+        }
+        (0..9).for_each(|_| requests.event_parked());
+        requests.pass_ended(1);
+        assert!(requests.is_committing());
     }
 }
