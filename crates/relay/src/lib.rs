@@ -56,7 +56,6 @@ pub use kafka::topics::{TopicsError, create_topics};
 pub use options::{EventsOptions, Options};
 pub use options_error::OptionsError;
 pub use record::checkpoint_error::CheckpointError;
-pub use record::code::Code;
 pub use record::headers::header;
 pub use relay::{Relay, RelayError};
 pub use route::{OnBadEvent, Route};

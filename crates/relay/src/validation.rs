@@ -223,4 +223,20 @@ mod tests {
         assert_eq!(read("a", br#"{"version":7}"#), ("Own".to_owned(), Some(7)));
         assert_eq!(read("b", br#"{"version":7,"v":8}"#), ("Other".to_owned(), Some(8)));
     }
+
+    #[test]
+    fn the_built_in_pointers_are_tried_last_and_only_where_both_want_them() {
+        let version = |of_all: bool, of_route: bool, metadata: &'static [u8]| {
+            let mut options = options(json!([good()]));
+            options.events.metadata.built_in = of_all;
+            options.events.metadata.schema_version = vec!["metadata:/version".parse().unwrap()];
+            options.routes[0].metadata.built_in = of_route;
+            let mapping = options.mapping(&options.routes[0]).unwrap();
+            mapping.read("a", metadata, b"{}").unwrap().version
+        };
+        assert_eq!(version(true, true, br#"{"schemaVersion":3}"#), Some(3));
+        assert_eq!(version(true, true, br#"{"schemaVersion":3,"version":7}"#), Some(7));
+        assert_eq!(version(false, true, br#"{"schemaVersion":3}"#), None);
+        assert_eq!(version(true, false, br#"{"schemaVersion":3}"#), None);
+    }
 }
