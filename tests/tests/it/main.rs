@@ -9,6 +9,7 @@ mod demo;
 mod input;
 mod kills;
 mod outages;
+mod parked;
 mod support;
 mod topic;
 mod traces;
