@@ -1,7 +1,9 @@
 //! What core's port promises, by whichever store keeps it.
 
-use aqueduct_core::{AllItem, AppendError, ErrorKind, EventStore, ExpectedRevision, MemoryStore, StreamName};
-use eventstore::{Client, TombstoneStreamOptions};
+use aqueduct_core::{
+    AllItem, AppendError, ContentType, ErrorKind, EventStore, ExpectedRevision, MemoryStore, StreamName,
+};
+use eventstore::{Client, EventData, TombstoneStreamOptions};
 use futures::StreamExt as _;
 
 use crate::support::{Server, Subscription, event, next_event, soon};
@@ -150,6 +152,30 @@ async fn what_the_server_refuses_is_parked_with_the_reason() {
         assert!(error.is_stream_deleted());
         assert!(error.to_string().contains("tombstone"), "{error}");
     }
+}
+
+/// Others write bytes that are not JSON, and say so.
+#[tokio::test]
+async fn the_content_type_is_what_the_writer_declared() {
+    let server = Server::in_memory().await;
+    let (store, stream) = (server.store(), StreamName::from("note-bytes"));
+    let client = Client::new(server.options().url.parse().unwrap()).unwrap();
+    let bytes = EventData::binary("Noted", b"{}".as_slice().into());
+    client.append_to_stream(stream.as_str(), &Default::default(), bytes).await.unwrap();
+    store.append(&stream, ExpectedRevision::Any, &[event("x")]).await.unwrap();
+
+    let expected = [ContentType::Binary, ContentType::Json];
+    let read = store.read_stream(&stream, 0, 10).await.unwrap();
+    assert_eq!(read.iter().map(|it| it.content_type).collect::<Vec<_>>(), expected);
+    let mut subscription = store.subscribe_all(None);
+    let mut subscribed = Vec::new();
+    while subscribed.len() < expected.len() {
+        let event = next_event(&mut subscription).await;
+        if event.stream == stream {
+            subscribed.push(event.content_type);
+        }
+    }
+    assert_eq!(subscribed, expected);
 }
 
 #[tokio::test]
