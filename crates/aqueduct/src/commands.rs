@@ -55,7 +55,7 @@ enum OfBinary {
 }
 
 /// What the help of a command shows as its example, where it takes other arguments than the configuration.
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: [(&str, &str); 13] = [
     (" init", "my-system"),
     (" completions", "bash > completions.bash"),
     (" devstore", "--in-memory"),
@@ -68,6 +68,7 @@ const EXAMPLES: [(&str, &str); 12] = [
     (" parked discard", "--stream order-42 --revision 7 --yes"),
     (" schemas check", ""),
     (" schemas generate", "--output src/events.rs"),
+    (" schemas infer", "orders --category order"),
 ];
 
 impl App {
@@ -180,7 +181,7 @@ impl App {
             Ok(Common::React) => project::react(self, path, &process("react"), connections).await?,
             Ok(Common::Verify(arguments)) => return verify::run(&arguments, &connections).await,
             Ok(Common::Parked(command)) => return parked::run(&command, &connections).await,
-            Ok(Common::Schemas(command)) => schemas::run(&command, &connections).await?,
+            Ok(Common::Schemas(command)) => return schemas::run(&command, &connections).await,
             Err(_) => {
                 let name = if name == SERVICE { of_command.subcommand_name().unwrap_or(name) } else { name };
                 if let Some((_, run)) = self.services.iter().find(|(service, _)| *service == name) {

@@ -1,6 +1,12 @@
-//! `schemas`: check, publish, generate.
+//! `schemas`: check, publish, generate, infer.
+
+mod infer;
+mod log;
+mod output;
+mod source;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use aqueduct_schema::{Published, TopicEvents, generate, publish};
 
@@ -19,11 +25,12 @@ pub(super) enum SchemasCommand {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    Infer(infer::Arguments),
 }
 
-/// `publish` needs the registry; the others need no server.
+/// `publish` needs the registry, `infer` the event store; the others need no server.
 #[expect(clippy::print_stdout, reason = "what was published or found is the command's output")]
-pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> Result<(), Failure> {
+pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> Result<ExitCode, Failure> {
     match command {
         SchemasCommand::Publish => {
             for published in publish_all(connections).await? {
@@ -44,8 +51,9 @@ pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> 
                 None => print!("{types}"),
             }
         }
+        SchemasCommand::Infer(arguments) => return infer::run(arguments, connections).await,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Registers the schemas of all configured topics.

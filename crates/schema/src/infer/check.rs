@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::evidence::Sightings;
+use super::evidence::{Sightings, no_record};
 use super::report::{events, grouped};
 use super::values::without_values;
 use crate::set::SchemaSet;
@@ -38,7 +38,10 @@ impl<'s> Check<'s> {
         let Err(error) = self.schemas.to_avro(event_type, version.unwrap_or(latest), data) else {
             return true;
         };
-        let reason = (event_type.to_owned(), without_values(&error.problem));
+        // A type whose events are no objects has no schema, which is not what is wrong with them.
+        let unknown = self.schemas.event(event_type).is_none();
+        let no_record = if unknown { no_record(data) } else { None };
+        let reason = (event_type.to_owned(), no_record.unwrap_or_else(|| without_values(&error.problem)));
         if self.refused.len() >= MAX_REASONS && !self.refused.contains_key(&reason) {
             self.further.add(reference);
         } else {
@@ -111,7 +114,7 @@ impl CheckReport {
 
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} of {} do not fit their schema", grouped(self.refused_events()), events(self.events))?;
+        writeln!(f, "{} of {} do not fit a schema", grouped(self.refused_events()), events(self.events))?;
         for Refused { event_type, reason, events: count, references } in &self.refused {
             writeln!(f, "  {event_type}: {reason}, in {} ({})", events(*count), references.join(", "))?;
         }

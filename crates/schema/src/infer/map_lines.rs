@@ -24,7 +24,8 @@ impl fmt::Display for MapLine {
 }
 
 /// Suggests lines for stored types that have no name by `names`, or whose name has a version that is not read yet:
-/// `V1.RoomBooked`, `ticket.opened.v1`, `Acme.Orders.OrderPlaced, Acme.Orders`. A stored type with characters that
+/// `V1.RoomBooked`, `ticket.opened.v1`, `Acme.Orders.OrderPlaced, Acme.Orders`; and for names that would contain their
+/// Java package. A stored type with characters that
 /// are special in a glob gets none.
 pub fn missing_map_lines<'t>(stored: impl IntoIterator<Item = &'t str>, names: &TypeNames) -> Vec<MapLine> {
     let lines: BTreeSet<MapLine> =
@@ -42,8 +43,9 @@ fn missing_line(stored: &str, names: &TypeNames) -> Option<MapLine> {
     {
         return Some(line(glob, "{event}"));
     }
-    if resolved.is_ok() {
-        return None;
+    if let Ok(mapped) = resolved {
+        let is_default = TypeNames::default().resolve(stored).is_ok_and(|default| default == mapped);
+        return of_package(stored).filter(|_| is_default).map(|glob| line(&glob, "{event}"));
     }
     if let Some(glob) = of_assembly(stored) {
         return Some(line(&glob, "{event}"));
@@ -78,6 +80,16 @@ fn of_assembly(stored: &str) -> Option<String> {
     let (namespace, event) = name.rsplit_once('.')?;
     (is_avro_name(event) && namespace.split('.').all(is_avro_name))
         .then(|| format!("{namespace}.{{event}}, {assembly}"))
+}
+
+/// The glob for all types of a Java package: `com.acme.orders.{event}` for `com.acme.orders.OrderPlaced`. Without it
+/// the package would be part of the event's name.
+fn of_package(stored: &str) -> Option<String> {
+    let (package, event) = stored.rsplit_once('.')?;
+    let is_lower = |name: &str| is_avro_name(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    let is_class = is_avro_name(event) && event.starts_with(|first: char| first.is_ascii_uppercase());
+    (is_class && package.contains('.') && package.split('.').all(is_lower))
+        .then(|| format!("{package}.{{event}}"))
 }
 
 /// The simple name of a CLR type; of a generic one with the names of its arguments: ``A.Envelope`1[[B.Paid, …]]``
@@ -118,6 +130,9 @@ mod tests {
             "order placed",
             "OrderPlaced",
             "ticket.opened",
+            "Ticket.Opened",
+            "com.acme.orders.OrderPaid",
+            "com.acme.orders.OrderClosed",
             "what*ever, else",
         ];
         let lines = missing_map_lines(stored, &TypeNames::default());
@@ -127,6 +142,7 @@ mod tests {
             envelope.as_str(),
             "\"Acme.Orders.{event}, Acme.Orders\" = \"{event}\"",
             "\"V{version}.{event}\" = \"{event}\"",
+            "\"com.acme.orders.{event}\" = \"{event}\"",
             "\"order placed\" = \"OrderPlaced\"",
             "\"{event}.v{version}\" = \"{event}\"",
         ];
@@ -135,12 +151,21 @@ mod tests {
 
     #[test]
     fn with_its_lines_nothing_is_missing() {
-        let stored = ["V1.RoomBooked", "ticket.opened.v1", "Acme.Orders.OrderPlaced, Acme.Orders", ENVELOPE];
+        let stored = [
+            "V1.RoomBooked",
+            "ticket.opened.v1",
+            "Acme.Orders.OrderPlaced, Acme.Orders",
+            ENVELOPE,
+            "com.acme.orders.OrderPaid",
+        ];
         let lines = missing_map_lines(stored, &TypeNames::default());
         let map: TypeMap = lines.iter().map(|line| (line.stored.clone(), line.event.clone())).collect();
         let names = map.compile().unwrap();
         assert_eq!(missing_map_lines(stored, &names), []);
         let resolved = stored.map(|stored| names.resolve(stored).unwrap().to_string());
-        assert_eq!(resolved, ["RoomBooked@1", "TicketOpened@1", "OrderPlaced", "EnvelopeOfPriceChanged"]);
+        assert_eq!(
+            resolved,
+            ["RoomBooked@1", "TicketOpened@1", "OrderPlaced", "EnvelopeOfPriceChanged", "OrderPaid"]
+        );
     }
 }

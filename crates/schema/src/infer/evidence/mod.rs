@@ -85,7 +85,7 @@ impl Evidence {
                 let root = kept.versions.entry(version.unwrap_or(0)).or_default();
                 return root.add(&json, event, &mut kept.budget);
             }
-            Ok(json) => format!("{}, not an object", what(&json)),
+            Ok(json) => not_an_object(&json),
             Err(reason) => reason,
         };
         let full = kept.no_records.len() >= MAX_REASONS && !kept.no_records.contains_key(&reason);
@@ -131,6 +131,15 @@ impl TypeEvidence {
     }
 }
 
+/// Why the data can't be a record of any schema, if it can't.
+pub(super) fn no_record(data: &[u8]) -> Option<String> {
+    match parse_event(data) {
+        Ok(Json::Object(_)) => None,
+        Ok(json) => Some(not_an_object(&json)),
+        Err(reason) => Some(reason),
+    }
+}
+
 fn parse_event(data: &[u8]) -> Result<Json<'_>, String> {
     if data.len() > MAX_EVENT_BYTES {
         return Err(format!("larger than {MAX_EVENT_BYTES} bytes"));
@@ -150,15 +159,16 @@ fn not_json(error: &JsonError) -> String {
     format!("not JSON: {problem}")
 }
 
-fn what(json: &Json<'_>) -> &'static str {
-    match json.kind() {
+fn not_an_object(json: &Json<'_>) -> String {
+    let what = match json.kind() {
         JsonKind::Null => "null",
         JsonKind::Boolean => "a boolean",
         JsonKind::Number => "a number",
         JsonKind::String => "text",
         JsonKind::Array => "an array",
         JsonKind::Object => "an object",
-    }
+    };
+    format!("{what}, not an object")
 }
 
 #[cfg(test)]

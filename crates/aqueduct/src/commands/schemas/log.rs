@@ -1,0 +1,68 @@
+//! The stored events, up to the last one when the command started.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aqueduct_core::{AllItem, EventStore, Position, RecordedEvent};
+use futures::StreamExt as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::app::Failure;
+
+/// Categories that are kept for an error message.
+const SHOWN_CATEGORIES: usize = 20;
+
+/// `$all` up to a fixed end. Each reading delivers the same events, unless some are deleted meanwhile.
+pub(super) struct Log {
+    store: Arc<dyn EventStore>,
+    end: Position,
+}
+
+impl Log {
+    /// Fixes the end.
+    pub(super) async fn open(store: Arc<dyn EventStore>) -> Result<Self, Failure> {
+        let end = store.last_position().await?;
+        let end = end.ok_or("the event store has no events: append some, then run the command again")?;
+        Ok(Self { store, end })
+    }
+
+    /// Reads all events in order. `stage` is shown at the progress bar, if the output is a terminal.
+    pub(super) async fn read(
+        &self,
+        stage: &'static str,
+        mut each: impl FnMut(&RecordedEvent),
+    ) -> Result<(), Failure> {
+        let bar = progress_bar(stage, self.end)?;
+        let mut items = self.store.subscribe_all(None);
+        while let Some(item) = items.next().await {
+            let AllItem::Event(event) = item? else { break };
+            each(&event);
+            bar.set_position(event.position.commit);
+            if event.position >= self.end {
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// Some of the categories that streams have, for an error message.
+    pub(super) async fn categories(&self) -> Result<BTreeSet<String>, Failure> {
+        let mut categories = BTreeSet::new();
+        let add = |event: &RecordedEvent| {
+            let stream = event.stream.as_str();
+            let category = stream.split_once('-').map_or(stream, |(category, _)| category);
+            let is_new = categories.len() < SHOWN_CATEGORIES && !category.starts_with('$');
+            if is_new && !categories.contains(category) {
+                categories.insert(category.to_owned());
+            }
+        };
+        self.read("reading", add).await?;
+        Ok(categories)
+    }
+}
+
+fn progress_bar(stage: &'static str, end: Position) -> Result<ProgressBar, Failure> {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %, {eta} left")?;
+    Ok(ProgressBar::new(end.commit).with_style(style).with_message(stage))
+}
