@@ -74,6 +74,30 @@ async fn routes_select_by_type_prefix_and_exclusion() {
     relay.stop().await;
 }
 
+/// Events of the server itself are selected where their exact type is named; links never are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_system_event_is_a_record_where_its_type_is_named() {
+    let mut world = World::new(shared_stack().await).await;
+    world.options.routes[0].categories.clear();
+    world.options.routes[0].event_types = ["$settings".to_owned(), "Closed".to_owned()].into();
+    world.options.events.types = [("$settings", "Closed")].into_iter().collect();
+    let closed = r#"{"reason":"done"}"#;
+    for (stream, event_type) in [
+        ("$config", "$metadata"),
+        ("$config", "$settings"),
+        ("$config", "Closed"),
+        ("note-0", "$>"),
+        ("note-0", "Closed"),
+    ] {
+        world.append_with(stream, event_type, closed, "").await;
+    }
+    let relay = world.start();
+
+    let records = world.records(3).await;
+    assert_eq!(ids(&records), [("1@$config", "-1"), ("1@note-0", "-1"), ("2@$config", "1")]);
+    relay.stop().await;
+}
+
 /// No key of ours is needed: what an event does not say has a default, and what has a wrong form is left out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_without_our_metadata_become_records() {
