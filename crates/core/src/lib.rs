@@ -69,7 +69,7 @@ pub use bus::{EventBus, HandlerFailure};
 pub use codec::{Codec, CodecError, CodecProblem, PlainCodec};
 pub use command::{CommandRequest, CommandResult, ExecuteError};
 pub use envelope::{ContentType, Metadata, MetadataError, NewEvent, RecordedEvent};
-pub use error::ErrorKind;
+pub use error::{ErrorKind, with_causes};
 pub use ids::{CommandId, Revision, StreamName};
 pub use memory::MemoryStore;
 pub use position::Position;

@@ -49,7 +49,7 @@ mod tests {
         for_client(url).parse().unwrap_or_else(|error| panic!("{url}: {error:?}"))
     }
 
-    /// Field case 20.
+    /// KurrentDB's documentation and clients write `kurrentdb://` and the aliases `kurrent` and `kdb`.
     #[test]
     fn every_scheme_of_the_vendors_clients_is_accepted() {
         for scheme in ["esdb", "kurrentdb", "kurrent", "kdb", "KurrentDB"] {

@@ -1,12 +1,12 @@
-//! The way of a batch through the inbox, the handler and one transaction.
+//! Processing of a batch: read, check against the inbox, react, commit.
 
-pub(crate) mod batches;
 pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod outcome;
 pub(crate) mod processor;
 pub(crate) mod react;
 pub(crate) mod read;
-pub(crate) mod refusals;
+pub(crate) mod runner;
+pub(crate) mod table_fault;
 pub(crate) mod trace;
 pub(crate) mod transaction;

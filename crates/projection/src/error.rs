@@ -1,4 +1,4 @@
-//! Why a projection ended.
+//! Errors that end a projection.
 
 use aqueduct_core::ErrorKind;
 use rdkafka::error::KafkaError;
@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 use crate::model::table::TableError;
 use crate::postgres::error::error_kind;
 
-/// A projection can't continue. What a retry may solve is retried and is not reported as this error.
+/// An error that ends a projection. Temporary errors are retried instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProjectionError {
@@ -21,7 +21,7 @@ pub enum ProjectionError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The projection can't write its table.
+    /// The projection cannot write its table.
     #[error(transparent)]
     Table(#[from] TableError),
     /// The migrations of schema `aqueduct` failed.
@@ -32,8 +32,11 @@ pub enum ProjectionError {
         /// Error of the migration that failed.
         source: MigrateError,
     },
-    /// Postgres refused to let the projection claim a partition, its URL is not valid, or the like.
-    #[error("projection {projection}: postgres refused; check the URL, the permissions and the migrations")]
+    /// A partition could not be claimed, or the URL is not valid.
+    #[error(
+        "projection {projection}: claiming a partition in postgres failed; check the URL, the permissions and the \
+         migrations"
+    )]
     Postgres {
         /// Name of the projection.
         projection: &'static str,
@@ -50,15 +53,22 @@ pub enum ProjectionError {
     },
     /// Records were deleted before they were read.
     #[error(
-        "projection {projection}: the next record of a partition no longer exists ({problem}): its topic was \
-         recreated or its retention is too short; compare with the store, then move the offset with \
-         aqueduct.offsets_set"
+        "projection {projection}: the next record no longer exists ({problem}): the topic was recreated or its \
+         retention is too short; compare with the store, then move the offset with aqueduct.offsets_set"
     )]
     OffsetGone {
         /// Name of the projection.
         projection: &'static str,
-        /// What the client reported.
+        /// Topic, partition and offset, with the offsets that the partition has.
         problem: String,
+    },
+    /// The thread that polls Kafka panicked.
+    #[error("projection {projection}: the kafka poll thread panicked")]
+    PollThread {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The panic.
+        source: tokio::task::JoinError,
     },
     /// A batch could not be applied.
     #[error("projection {projection} stopped")]
@@ -71,7 +81,7 @@ pub enum ProjectionError {
 }
 
 impl ProjectionError {
-    /// What to do about an error at the start: [`ErrorKind::Retry`] or [`ErrorKind::Stop`].
+    /// Kind of an error at the start: [`ErrorKind::Retry`] or [`ErrorKind::Stop`].
     pub(crate) fn kind_at_start(&self) -> ErrorKind {
         let source = match self {
             Self::Migrate {

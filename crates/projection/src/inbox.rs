@@ -14,7 +14,7 @@ use sqlx::PgPool;
 /// The generation in the tables' keys. Rebuilds will use others.
 pub(crate) const GENERATION: i32 = 1;
 
-/// Numbers of a projection's inboxes, which are created when they are first needed.
+/// Ids of a projection's inboxes, which are created when they are first needed.
 #[derive(Debug)]
 pub(crate) struct Inboxes {
     projection: &'static str,
@@ -26,24 +26,19 @@ impl Inboxes {
         Self { projection, known: Mutex::default() }
     }
 
-    pub(crate) async fn number(
-        &self,
-        pool: &PgPool,
-        source: &str,
-        topic: &Arc<str>,
-    ) -> Result<i32, sqlx::Error> {
+    pub(crate) async fn id(&self, pool: &PgPool, source: &str, topic: &Arc<str>) -> Result<i32, sqlx::Error> {
         let key = (source.to_owned(), Arc::clone(topic));
-        if let Some(number) = self.known.lock().get(&key) {
-            return Ok(*number);
+        if let Some(id) = self.known.lock().get(&key) {
+            return Ok(*id);
         }
-        let number: i32 = sqlx::query_scalar("select aqueduct.inbox_of($1, $2, $3, $4)")
+        let id: i32 = sqlx::query_scalar("select aqueduct.inbox_of($1, $2, $3, $4)")
             .bind(self.projection)
             .bind(GENERATION)
             .bind(source)
             .bind(&**topic)
             .fetch_one(pool)
             .await?;
-        self.known.lock().insert(key, number);
-        Ok(number)
+        self.known.lock().insert(key, id);
+        Ok(id)
     }
 }

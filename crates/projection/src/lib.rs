@@ -7,9 +7,9 @@
 //! 1. the partitions' offsets are moved, which is refused if they have another owner now (the epoch);
 //! 2. the *inbox* checks each record by its revision and the previous one: next, duplicate, or after a gap;
 //! 3. what is next is folded into its rows;
-//! 4. what can't be read or applied, what follows a gap, and all later events of the same stream are *parked*.
+//! 4. what cannot be read or applied, what follows a gap, and all later events of the same stream are *parked*.
 //!
-//! So each event is applied once, in the order of its stream, whatever is killed or delivered again. Kafka only
+//! So each event is applied once, in the order of its stream, across crashes and redeliveries. Kafka only
 //! has to keep the records. Temporary errors (Postgres, Kafka or the registry unreachable) are retried. The inbox
 //! consists of SQL functions (`migrations/`), which consumers in other languages can use too.
 //!
@@ -59,7 +59,6 @@
 
 mod backoff;
 mod batch;
-mod causes;
 mod error;
 mod inbox;
 mod kafka;
@@ -72,8 +71,8 @@ mod projection;
 mod record;
 mod status;
 
-pub use batch::batches::Batches;
 pub use batch::outcome::Outcome;
+pub use batch::processor::{BatchProcessor, Claim};
 pub use error::ProjectionError;
 pub use model::deltas::Deltas;
 pub use model::handler::ReactError;

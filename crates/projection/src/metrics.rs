@@ -11,7 +11,7 @@ pub const EVENTS_APPLIED: &str = "aqueduct_projection_events_applied_total";
 pub const DUPLICATES: &str = "aqueduct_projection_duplicates_total";
 /// Counter `{projection}`: gaps detected in streams.
 pub const GAPS: &str = "aqueduct_projection_gaps_total";
-/// Counter `{projection}`: events parked, including followers of the same stream.
+/// Counter `{projection}`: events parked, including the later events of their streams.
 pub const PARKED: &str = "aqueduct_projection_parked_total";
 /// Counter `{projection}`: parked events discarded on request.
 pub const DISCARDED: &str = "aqueduct_projection_discarded_total";
@@ -35,7 +35,7 @@ pub fn describe() {
     describe_counter!(EVENTS_APPLIED, "Events applied, including those that the projection ignores.");
     describe_counter!(DUPLICATES, "Records that were applied or parked before.");
     describe_counter!(GAPS, "Gaps detected in streams.");
-    describe_counter!(PARKED, "Events parked, including followers of the same stream.");
+    describe_counter!(PARKED, "Events parked, including the later events of their streams.");
     describe_counter!(DISCARDED, "Parked events discarded on request.");
     describe_gauge!(PARKED_NOW, "Events that are parked now.");
     describe_counter!(UNCHECKED, "Events applied without a check for gaps (previous revision not known).");

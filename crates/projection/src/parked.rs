@@ -2,8 +2,8 @@
 //!
 //! A request is only recorded here, durably. The owner of the stream's partition, a running projection, executes it:
 //! in each transaction it applies the next parked events of a stream in order and removes them, until none is left
-//! or one fails again. Events of the stream that arrive meanwhile are parked behind. [`progress`] shows how far it
-//! is.
+//! or one fails again. Events of the stream that arrive meanwhile are parked after them. [`progress`]
+//! returns the state of the request.
 
 pub(crate) mod execute;
 pub(crate) mod plan;
@@ -70,7 +70,7 @@ pub struct ParkedEvent {
     pub state: String,
     /// Why it is parked, see [`Selection::code`].
     pub code: String,
-    /// Why it is parked, for people.
+    /// Why it is parked, human-readable.
     pub reason: String,
     /// When it was parked, as RFC 3339 text in UTC.
     pub parked_at: String,
@@ -84,7 +84,7 @@ const COLUMNS: &str = "p.id, p.projection, p.topic, p.partition, p.\"offset\", p
 /// beginning).
 ///
 /// # Errors
-/// Postgres refuses or can't be reached.
+/// The statement failed, or Postgres is unreachable.
 pub async fn list(
     pool: &PgPool,
     selection: &Selection,
@@ -134,7 +134,7 @@ struct StoredRecord {
 /// One parked event with its record; `None` if there is no row with this id.
 ///
 /// # Errors
-/// Postgres refuses or can't be reached.
+/// The statement failed, or Postgres is unreachable.
 pub async fn show(pool: &PgPool, id: i64) -> Result<Option<ParkedRecord>, sqlx::Error> {
     let event = format!("select {COLUMNS} from aqueduct.parked p where p.id = $1");
     let event = sqlx::query_as(sqlx::AssertSqlSafe(event)).bind(id).fetch_optional(pool).await?;
@@ -147,41 +147,45 @@ pub async fn show(pool: &PgPool, id: i64) -> Result<Option<ParkedRecord>, sqlx::
         return Ok(None);
     };
     let headers = Headers::from_json(&headers).ok_or_else(|| {
-        sqlx::Error::Decode(format!("the headers of parked event {id} can't be read").into())
+        sqlx::Error::Decode(format!("the headers of parked event {id} cannot be read").into())
     })?;
     Ok(Some(ParkedRecord { event, key, payload, headers }))
 }
 
 /// A recorded request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// Its number; `None` if the selection matches no parked event, and nothing was recorded.
-    pub request: Option<i64>,
+    /// Id of the request, for [`progress`].
+    pub id: i64,
     /// Number of streams with selected events.
     pub streams: i64,
     /// Number of selected events.
     pub events: i64,
 }
 
-/// Requests the replay of the streams of the selected events, each from its first parked event on.
+/// Requests the replay of the streams of the selected events, each from its first parked event on. Returns `None`
+/// if the selection matches no parked event.
 ///
 /// # Errors
-/// Postgres refuses or can't be reached.
-pub async fn replay(pool: &PgPool, selection: &Selection) -> Result<Request, sqlx::Error> {
+/// The statement failed, or Postgres is unreachable.
+pub async fn replay(pool: &PgPool, selection: &Selection) -> Result<Option<Request>, sqlx::Error> {
     request(pool, "replay", selection).await
 }
 
-/// Requests that the selected events are discarded: they are never applied, the inbox passes their revisions, and
-/// their rows stay with state `discarded`. Events behind them in their streams are then replayed.
+/// Requests that the selected events are discarded: they are never applied, the inbox advances past their revisions,
+/// and their rows remain with state `discarded`. Later events of their streams are then replayed. Returns `None` if
+/// the selection matches no parked event.
 ///
 /// # Errors
-/// Postgres refuses or can't be reached.
-pub async fn discard(pool: &PgPool, selection: &Selection) -> Result<Request, sqlx::Error> {
+/// The statement failed, or Postgres is unreachable.
+pub async fn discard(pool: &PgPool, selection: &Selection) -> Result<Option<Request>, sqlx::Error> {
     request(pool, "discard", selection).await
 }
 
-async fn request(pool: &PgPool, action: &str, selection: &Selection) -> Result<Request, sqlx::Error> {
-    sqlx::query_as("select request, streams, events from aqueduct.parked_request($1, $2, $3, $4, $5, $6, $7)")
+async fn request(pool: &PgPool, action: &str, selection: &Selection) -> Result<Option<Request>, sqlx::Error> {
+    let statement =
+        "select request, streams, events from aqueduct.parked_request($1, $2, $3, $4, $5, $6, $7)";
+    let (id, streams, events): (Option<i64>, i64, i64) = sqlx::query_as(statement)
         .bind(action)
         .bind(&selection.projection)
         .bind(&selection.topic)
@@ -190,13 +194,14 @@ async fn request(pool: &PgPool, action: &str, selection: &Selection) -> Result<R
         .bind(&selection.code)
         .bind(selection.older_than())
         .fetch_one(pool)
-        .await
+        .await?;
+    Ok(id.map(|id| Request { id, streams, events }))
 }
 
-/// How far a request is.
+/// State of a request.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow)]
 pub struct Progress {
-    /// Streams that are not done; some of them may be in work.
+    /// Streams that are not done; some of them may be in progress.
     pub waiting: i64,
     /// Of those waiting, streams that no owner has seen yet. If there are some for more than a few seconds, no
     /// instance of their projection owns their partitions.
@@ -213,10 +218,10 @@ pub struct Progress {
     pub problem: Option<String>,
 }
 
-/// How far a request is.
+/// Returns the state of a request.
 ///
 /// # Errors
-/// Postgres refuses or can't be reached.
+/// The statement failed, or Postgres is unreachable.
 pub async fn progress(pool: &PgPool, request: i64) -> Result<Progress, sqlx::Error> {
     sqlx::query_as(
         "select count(*) filter (where state = 'waiting') as waiting, \

@@ -1,9 +1,9 @@
-//! A projection as a component: options, run, stop.
+//! A projection: its construction, and the loop that runs it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aqueduct_core::ErrorKind;
+use aqueduct_core::{ErrorKind, with_causes};
 use aqueduct_kafka::BrokerWatch;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -12,16 +12,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::batches::Batches;
 use crate::batch::context::BatchContext;
-use crate::batch::processor::{Completion, Process, Processor};
-use crate::batch::refusals::Refusals;
+use crate::batch::processor::BatchProcessor;
+use crate::batch::runner::{BatchRunner, Completion, RunBatch};
+use crate::batch::table_fault::TableFaultDetector;
 use crate::batch::transaction::Transactions;
-use crate::causes::with_causes;
 use crate::error::ProjectionError;
 use crate::inbox::Inboxes;
 use crate::inbox::ownership::Ownership;
-use crate::kafka::client::{self, Context};
+use crate::kafka::client::{self, ConsumerState};
 use crate::kafka::poll;
 use crate::model::deltas::{Deltas, DeltasHandler};
 use crate::model::handler::Handler;
@@ -35,9 +34,9 @@ use crate::record::decode::Decoder;
 use crate::status::{Component, JOINING, Status, StatusReporter};
 use crate::{backoff, metrics};
 
-/// Between two sessions with Kafka, so that a persistent fault does not cause a busy loop.
+/// Pause between two sessions with Kafka, so that a persistent error does not cause a busy loop.
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
-/// Interval of the checks whether Postgres answers, and their time-out.
+/// Interval of the checks whether Postgres answers, and their timeout.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
 /// Interval of the checks for requests to replay or discard parked events.
 const STEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,8 +45,8 @@ const PINGS_PER_COUNT: u64 = 4;
 
 /// A view, deltas or a reactor that is ready to run.
 ///
-/// *Delivery:* each event is applied once, whatever is killed and whatever is delivered again; a reactor's
-/// effects happen at least once. *Order:* as in the stream. *Concurrency:* any number of instances share the
+/// *Delivery:* each event is applied once, across crashes and redeliveries; a reactor's effects happen at least
+/// once. *Order:* as in the stream. *Concurrency:* any number of instances share the
 /// partitions of the topics; Postgres refuses what an instance still does with a partition that it has lost.
 pub struct Projection {
     name: &'static str,
@@ -59,9 +58,9 @@ pub struct Projection {
 }
 
 /// Checks the table and builds the processor.
-type Build = Box<dyn Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn Process>, TableError>> + Send + Sync>;
+type Build = Box<dyn Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn RunBatch>, TableError>> + Send + Sync>;
 
-/// What a processor is built from, apart from its handler.
+/// Everything a batch runner is built from, apart from its handler.
 struct Parts {
     pool: PgPool,
     options: Options,
@@ -72,8 +71,8 @@ struct Parts {
 }
 
 impl Parts {
-    fn processor<H: Handler>(self, handler: H) -> Arc<dyn Process> {
-        Arc::new(Processor {
+    fn runner<H: Handler>(self, handler: H) -> Arc<dyn RunBatch> {
+        Arc::new(BatchRunner {
             context: BatchContext {
                 projection: H::NAME,
                 ownership: self.ownership,
@@ -85,7 +84,7 @@ impl Parts {
                 handler,
                 pool: self.pool,
                 timeout: self.options.postgres.timeout(),
-                refusals: Refusals::default(),
+                table_faults: TableFaultDetector::default(),
             },
             decoder: self.decoder,
             source: self.options.cluster.source,
@@ -95,32 +94,35 @@ impl Parts {
 }
 
 impl Projection {
-    /// A projection that keeps one row for each key of its view.
+    /// Creates a projection that maintains the view `V`: one row per key. `decoder` decodes the payloads; use
+    /// [`registry_decoder`](crate::registry_decoder) for records that the relay wrote.
     pub fn view<V: View>(options: Options, decoder: Arc<dyn Decoder>) -> Self {
         Self::new(V::NAME, V::TOPICS, options, decoder, |parts| {
             Box::pin(async move {
                 let handler = ViewHandler::<V>::new(&parts.pool).await?;
-                Ok(parts.processor(handler))
+                Ok(parts.runner(handler))
             })
         })
     }
 
-    /// A projection that adds the deltas of each event to its rows.
+    /// Creates a projection that adds the deltas of each event to the rows of `D`. For `decoder` see
+    /// [`view`](Self::view).
     pub fn deltas<D: Deltas>(options: Options, decoder: Arc<dyn Decoder>) -> Self {
         Self::new(D::NAME, D::TOPICS, options, decoder, |parts| {
             Box::pin(async move {
                 let handler = DeltasHandler::<D>::new(&parts.pool).await?;
-                Ok(parts.processor(handler))
+                Ok(parts.runner(handler))
             })
         })
     }
 
-    /// A projection that sends commands. The reactor gets an event at least once.
+    /// Creates a projection that calls `reactor` at least once for each event. For `decoder` see
+    /// [`view`](Self::view).
     pub fn reactor<R: Reactor>(options: Options, decoder: Arc<dyn Decoder>, reactor: R) -> Self {
         let reactor = Arc::new(reactor);
         Self::new(R::NAME, R::TOPICS, options, decoder, move |parts| {
             let handler = ReactorHandler(Arc::clone(&reactor));
-            Box::pin(async move { Ok(parts.processor(handler)) })
+            Box::pin(async move { Ok(parts.runner(handler)) })
         })
     }
 
@@ -129,7 +131,7 @@ impl Projection {
         topics: &'static [&'static str],
         options: Options,
         decoder: Arc<dyn Decoder>,
-        build: impl Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn Process>, TableError>> + Send + Sync + 'static,
+        build: impl Fn(Parts) -> BoxFuture<'static, Result<Arc<dyn RunBatch>, TableError>> + Send + Sync + 'static,
     ) -> Self {
         Self { name, topics, options, decoder, status: StatusReporter::new(), build: Box::new(build) }
     }
@@ -139,47 +141,50 @@ impl Projection {
         self.name
     }
 
-    /// What keeps it from working.
+    /// Returns the status for health checks.
     pub fn status(&self) -> Status {
         self.status.status()
     }
 
-    /// Runs until `shutdown`: then the current batch is finished and the group left. Temporary errors (Postgres,
-    /// Kafka or the registry unreachable) are retried; a returned error is one that a retry does not solve. After
-    /// a restart it resumes from what was committed.
+    /// Runs until `shutdown` is cancelled, then finishes the current batch and leaves the group. Temporary errors
+    /// (Postgres, Kafka or the registry unreachable) are retried. After a restart it resumes from what was committed.
+    ///
+    /// # Errors
+    /// An error that a retry does not solve: an option or the table is not valid, a permission is missing, records
+    /// were deleted before they were read, or a reactor returned [`ErrorKind::Stop`].
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ProjectionError> {
         let result = self.run_sessions(&shutdown).await;
         if let Err(error) = &result {
-            self.status.report(Component::Halted, format!("halted: {}", with_causes(error)));
+            self.status.report(Component::Stopped, format!("stopped: {}", with_causes(error)));
         }
         result
     }
 
     async fn run_sessions(&self, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
-        let Some(batches) = self.start(shutdown).await? else { return Ok(()) };
+        let Some(processor) = self.start(shutdown).await? else { return Ok(()) };
         let sessions = async {
             while !shutdown.is_cancelled() {
-                self.session(&batches, shutdown).await?;
+                self.session(&processor, shutdown).await?;
                 shutdown.run_until_cancelled(tokio::time::sleep(BETWEEN_SESSIONS)).await;
             }
             Ok(())
         };
         tokio::select! {
             ended = sessions => ended,
-            () = self.monitor_postgres(&batches) => Ok(()),
+            () = self.monitor_postgres(&processor) => Ok(()),
         }
     }
 
     /// Checks at intervals whether Postgres answers and how many events are parked. Never completes.
-    async fn monitor_postgres(&self, batches: &Batches) {
+    async fn monitor_postgres(&self, processor: &BatchProcessor) {
         let mut ticks = tokio::time::interval(PING_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for ping in 0_u64.. {
             ticks.tick().await;
             if ping.is_multiple_of(PINGS_PER_COUNT) {
-                self.count_parked(batches).await;
+                self.count_parked(processor).await;
             }
-            let problem = match tokio::time::timeout(PING_INTERVAL, batches.ping()).await {
+            let problem = match tokio::time::timeout(PING_INTERVAL, processor.ping()).await {
                 Ok(Ok(())) => {
                     self.status.clear(Component::Postgres);
                     continue;
@@ -192,27 +197,30 @@ impl Projection {
     }
 
     /// After a failure the gauge keeps its value: the next ping reports what is wrong.
-    async fn count_parked(&self, batches: &Batches) {
-        let _ = tokio::time::timeout(PING_INTERVAL, batches.count_parked()).await;
+    async fn count_parked(&self, processor: &BatchProcessor) {
+        let _ = tokio::time::timeout(PING_INTERVAL, processor.count_parked()).await;
     }
 
-    /// The part of the projection after Kafka, to be called with records: for benchmarks, and for tests without
-    /// Kafka. Runs the migrations; does not wait for a server that is not running.
-    pub async fn batches(&self) -> Result<Batches, ProjectionError> {
+    /// Creates a processor that is called with records: for benchmarks, and for tests without Kafka. Runs the
+    /// migrations; does not wait for a server that is not running.
+    ///
+    /// # Errors
+    /// An option or the table is not valid, or Postgres is unreachable.
+    pub async fn batch_processor(&self) -> Result<BatchProcessor, ProjectionError> {
         self.check_options()?;
         self.open(&self.pool()?, &CancellationToken::new()).await
     }
 
-    /// Waits for Postgres if necessary. `None`: the process is shutting down.
-    async fn start(&self, shutdown: &CancellationToken) -> Result<Option<Batches>, ProjectionError> {
+    /// Waits for Postgres if necessary. Returns `None` if the process is shutting down.
+    async fn start(&self, shutdown: &CancellationToken) -> Result<Option<BatchProcessor>, ProjectionError> {
         self.check_options()?;
         let pool = self.pool()?;
         let mut delays = backoff::delays();
         while !shutdown.is_cancelled() {
             let error = match self.open(&pool, shutdown).await {
-                Ok(batches) => {
+                Ok(processor) => {
                     self.status.clear(Component::Table);
-                    return Ok(Some(batches));
+                    return Ok(Some(processor));
                 }
                 Err(error) if error.kind_at_start() == ErrorKind::Retry => error,
                 Err(error) => return Err(error),
@@ -249,7 +257,11 @@ impl Projection {
     }
 
     /// Runs the migrations and checks the table.
-    async fn open(&self, pool: &PgPool, shutdown: &CancellationToken) -> Result<Batches, ProjectionError> {
+    async fn open(
+        &self,
+        pool: &PgPool,
+        shutdown: &CancellationToken,
+    ) -> Result<BatchProcessor, ProjectionError> {
         let projection = self.name;
         migrate(pool).await.map_err(|source| ProjectionError::Migrate { projection, source })?;
         let ownership = Arc::new(Ownership::new(projection));
@@ -262,11 +274,15 @@ impl Projection {
             shutdown: shutdown.clone(),
         };
         let process = (self.build)(parts).await?;
-        Ok(Batches::new(projection, pool.clone(), ownership, process))
+        Ok(BatchProcessor::new(projection, pool.clone(), ownership, process))
     }
 
     /// From joining the group to leaving it.
-    async fn session(&self, batches: &Batches, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
+    async fn session(
+        &self,
+        processor: &BatchProcessor,
+        shutdown: &CancellationToken,
+    ) -> Result<(), ProjectionError> {
         let projection = self.name;
         self.status.report(Component::Group, JOINING);
         // The new client's watch reports only changes.
@@ -274,11 +290,11 @@ impl Projection {
         let failure = Arc::new(Mutex::new(None));
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
-        let context = Context {
+        let context = ConsumerState {
             projection,
-            pool: batches.pool.clone(),
+            pool: processor.pool.clone(),
             timeout: self.options.postgres.timeout(),
-            ownership: Arc::clone(&batches.ownership),
+            ownership: Arc::clone(&processor.ownership),
             stop: stop.clone(),
             runtime: tokio::runtime::Handle::current(),
             status: self.status.clone(),
@@ -292,7 +308,7 @@ impl Projection {
         // Blocking for a whole session, including librdkafka's callbacks. It ends soon after `stop`, also if
         // nobody awaits it.
         let polling = tokio::task::spawn_blocking(move || poll::poll(&consumer, &queue));
-        let ended = self.consume(batches, &mut records, shutdown).await;
+        let ended = self.consume(processor, &mut records, shutdown).await;
         stop.cancel();
         drop(records);
         let polled = polling.await;
@@ -300,12 +316,12 @@ impl Projection {
         if let Some(error) = failure.lock().take() {
             return Err(error);
         }
-        polled.map_err(|source| ProjectionError::Batch { projection, source: source.into() })
+        polled.map_err(|source| ProjectionError::PollThread { projection, source })
     }
 
     /// Executes one step of a request for parked events. A failure is retried later.
-    async fn execute_step(&self, batches: &Batches) -> bool {
-        match batches.execute_step().await {
+    async fn execute_step(&self, processor: &BatchProcessor) -> bool {
+        match processor.execute_step().await {
             Ok(has_more) => has_more,
             Err(error) => {
                 metrics::error(self.name, ErrorKind::Retry);
@@ -321,7 +337,7 @@ impl Projection {
 
     async fn consume(
         &self,
-        batches: &Batches,
+        processor: &BatchProcessor,
         queue: &mut mpsc::Receiver<Record>,
         shutdown: &CancellationToken,
     ) -> Result<(), ProjectionError> {
@@ -335,13 +351,13 @@ impl Projection {
                 },
                 () = tokio::time::sleep_until(next_step) => {}
             }
-            // Between batches, so that neither waits for the other for long.
+            // Between processor, so that neither waits for the other for long.
             if Instant::now() >= next_step {
-                let has_more = self.execute_step(batches).await;
+                let has_more = self.execute_step(processor).await;
                 next_step = Instant::now() + if has_more { Duration::ZERO } else { STEP_INTERVAL };
             }
             if records.is_empty() {
-                if batches.ownership.must_rejoin() {
+                if processor.ownership.take_rejoin_request() {
                     return Ok(());
                 }
                 continue;
@@ -351,12 +367,12 @@ impl Projection {
                 // The batch is what was received until then.
                 let _ = tokio::time::timeout(self.options.batch_wait(), fill).await;
             }
-            if let Completion::Committed(outcome) = batches.process(records).await?
+            if let Completion::Committed(outcome) = processor.process(records).await?
                 && outcome.parked > 0
             {
-                self.count_parked(batches).await;
+                self.count_parked(processor).await;
             }
-            if batches.ownership.must_rejoin() {
+            if processor.ownership.take_rejoin_request() {
                 return Ok(());
             }
         }

@@ -22,7 +22,7 @@ pub struct Record {
     pub partition: i32,
     /// Offset in the partition.
     pub offset: i64,
-    /// Epoch of the partition's ownership, see [`Batches::claim`](crate::Batches::claim).
+    /// Epoch of the partition's ownership, see [`BatchProcessor::claim`](crate::BatchProcessor::claim).
     pub epoch: i64,
     /// Key: the stream's name.
     pub key: Option<Bytes>,

@@ -1,4 +1,4 @@
-//! What keeps a projection from working, for health checks.
+//! Problems of a projection, for health checks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 /// The state of a projection. Clones share it.
 ///
 /// It is ready once its table was checked and it is a member of its consumer group, until a server is
-/// unreachable, something is being retried, or it has halted. A rebalance of the group does not make it unready.
+/// unreachable, something is being retried, or it has stopped. A rebalance of the group does not make it unready.
 /// An instance without partitions is ready: it can take over.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -19,7 +19,7 @@ pub struct Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Component {
     /// An error that a retry does not solve has stopped it.
-    Halted,
+    Stopped,
     /// The migrations and the table of the view.
     Table,
     /// Whether Postgres answers at all.
@@ -35,14 +35,14 @@ pub(crate) enum Component {
 }
 
 impl Status {
-    /// What keeps the projection from being ready; `None` if nothing does.
+    /// Returns why the projection is not ready; `None` if it is ready.
     pub fn not_ready(&self) -> Option<String> {
         let problems = self.problems.borrow();
         let texts: Vec<_> = problems.values().map(String::as_str).collect();
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 
-    /// Waits for the next change; `false` once the projection has ended and there will be none.
+    /// Waits for the next change. Returns `false` if the projection has ended and there will be none.
     pub async fn changed(&mut self) -> bool {
         self.problems.changed().await.is_ok()
     }

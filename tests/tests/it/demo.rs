@@ -62,7 +62,7 @@ fn a_run_from_command_to_row_is_clean_and_done_again_adds_nothing() {
     assert!(text(&other).contains("--orders 40"), "{}", text(&other));
 }
 
-/// Promises 1 and 2, attacked by the end of everything at once, and of a server alone.
+/// Guarantees 1 and 2: all processes are killed at once, then a server alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_killed_is_resumed_and_completed() {
     let data = tempfile::tempdir().unwrap();

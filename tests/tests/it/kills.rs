@@ -1,5 +1,5 @@
-//! kill -9 of relay, projections and inventory while their work is unfinished. Attacks promises 1 (nothing is
-//! lost), 2 (nothing is doubled) and 3 (order holds).
+//! Guarantees 1 (nothing is lost), 2 (nothing is duplicated) and 3 (order is kept): kill -9 of relay, projections and
+//! inventory while they work.
 //!
 //! `KILL_ROUNDS` kills each of them so many times (20), `KILL_SEED` repeats a run's random choices.
 

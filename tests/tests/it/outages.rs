@@ -1,5 +1,5 @@
-//! Each server gone in mid-run, and back. Attacks promise 1 (nothing is lost) and promise 2 (nothing is
-//! doubled): the services wait, and go on where they were.
+//! Guarantees 1 (nothing is lost) and 2 (nothing is duplicated): each server is stopped during a run and started
+//! again. The services wait and resume.
 
 use aqueduct_shop::input::{Feeder, Month, Plan};
 

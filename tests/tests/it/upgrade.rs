@@ -1,5 +1,5 @@
-//! What version 0.1 left behind, continued by this version. Attacks promises 1 (nothing is lost), 2 (nothing is
-//! duplicated) and 6 (parked events can be replayed in order).
+//! Guarantees 1 (nothing is lost), 2 (nothing is duplicated) and 6 (parked events can be replayed in order): this
+//! version continues a data directory of version 0.1.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;

@@ -151,14 +151,14 @@ impl Contest for AgainstSql<'_> {
         let postgres = PostgresOptions { url: self.database()?.url.clone(), ..self.options.postgres.clone() };
         let options = Options { postgres, ..self.options.clone() };
         let projection = (self.model.projection)(options, Arc::clone(&self.decoder));
-        let batches = projection.batches().await?;
+        let batches = projection.batch_processor().await?;
         let mut records = self.records.clone();
         let mut epochs = BTreeMap::new();
         for record in &mut records {
             record.epoch = match epochs.get(&record.partition) {
                 Some(epoch) => *epoch,
                 None => {
-                    let (epoch, _) = batches.claim(&record.topic, record.partition).await?;
+                    let epoch = batches.claim(&record.topic, record.partition).await?.epoch;
                     epochs.insert(record.partition, epoch);
                     epoch
                 }

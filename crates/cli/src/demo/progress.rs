@@ -114,7 +114,7 @@ impl Drop for Bars {
 mod tests {
     use super::*;
 
-    /// Field case 15: `354.87309994588958/s`.
+    /// The progress bar showed `354.87309994588958/s`.
     #[test]
     fn rates_are_rounded() {
         for (per_second, shown) in

@@ -144,7 +144,7 @@ impl Service {
 mod tests {
     use super::*;
 
-    /// Field case 19. The kernel accepts the connection, as for a process that is stopped.
+    /// A frozen process: the kernel accepts the connection, as for a process that is stopped.
     #[tokio::test]
     async fn a_request_to_a_process_that_does_not_answer_times_out() {
         let frozen = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

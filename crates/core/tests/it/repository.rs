@@ -203,7 +203,7 @@ async fn an_event_that_cannot_be_read_is_named_and_not_skipped() {
     }
 }
 
-/// Promise 2, with an append whose response is lost.
+/// Guarantee 2, with an append whose response is lost.
 #[tokio::test]
 async fn an_append_whose_response_was_lost_is_not_repeated() {
     let appends = AtomicUsize::new(0);
@@ -298,7 +298,7 @@ async fn an_append_to_a_soft_deleted_stream_is_applied_once() {
     assert_eq!(again.events.len(), 2, "the first result, without later events");
 }
 
-/// Field case 13.
+/// A client reuses a command id for another command.
 #[tokio::test]
 async fn a_command_id_with_another_payload_is_refused() {
     let store = MemoryStore::default();

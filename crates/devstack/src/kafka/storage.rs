@@ -100,7 +100,7 @@ mod tests {
         assert_ne!(ids[0], ids[1]);
     }
 
-    /// Field case 16: one random id in 64 began with `-`.
+    /// One random id in 64 began with `-`, which `kafka-storage` takes for an option.
     #[test]
     fn an_id_never_begins_with_a_dash() {
         const DASH: u128 = 62 << 122;

@@ -13,7 +13,8 @@ const TRANSACTION: [Position; 3] = [
     Position { commit: 900, prepare: 780 },
 ];
 
-/// Field case 1. The server ends the subscription between two of the events; it would send the second one again.
+/// Old clients write several events in one explicit transaction: they have one commit position and different
+/// prepare positions. The server ends the subscription between two of the events; it would send the second one again.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_of_an_explicit_transaction_is_delivered_once() {
     let [first, second, third] = TRANSACTION;

@@ -1,17 +1,17 @@
-//! What the steps of a batch share.
+//! Context of a batch: ownership, status and shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use aqueduct_core::with_causes;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::error::BatchError;
-use crate::causes::with_causes;
 use crate::inbox::ownership::Ownership;
 use crate::metrics;
 use crate::status::{Component, StatusReporter};
 
-/// What the steps of a batch share.
+/// Ownership, status and shutdown, shared by the steps of a batch.
 pub(crate) struct BatchContext {
     pub(crate) projection: &'static str,
     pub(crate) ownership: Arc<Ownership>,
@@ -22,15 +22,15 @@ pub(crate) struct BatchContext {
 }
 
 impl BatchContext {
-    /// Reports a batch that failed and will be retried.
-    pub(crate) fn will_retry(&self, error: &BatchError) {
+    /// Reports a failed attempt that will be repeated.
+    pub(crate) fn report_retry(&self, error: &BatchError) {
         metrics::error(self.projection, error.kind());
         let error = with_causes(error);
         tracing::warn!(projection = self.projection, error, "batch failed, retrying");
         self.status.report(Component::Batch, format!("retrying a batch: {error}"));
     }
 
-    /// Waits before the next attempt. False: the process is shutting down.
+    /// Waits before the next attempt. Returns `false` if the process is shutting down.
     pub(crate) async fn wait(&self, delays: &mut impl Iterator<Item = Duration>) -> bool {
         let delay = delays.next().unwrap_or_default();
         self.shutdown.run_until_cancelled(tokio::time::sleep(delay)).await.is_some()

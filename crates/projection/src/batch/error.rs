@@ -14,14 +14,14 @@ use crate::postgres::error::{error_kind, is_stale_plan};
 pub(crate) enum BatchError {
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("postgres refused a statement of the inbox")]
+    #[error("the inbox statement failed")]
     Postgres(#[from] sqlx::Error),
     #[error("postgres did not answer within {0:?}")]
     Timeout(Duration),
     #[error(transparent)]
     Apply(#[from] ApplyError),
     #[error(
-        "postgres refused the rows of {streams} streams in succession for the same reason, so the table is at \
+        "postgres rejected the rows of {streams} consecutive streams for the same reason, so the table is at \
          fault and not an event: change the table back or adapt the projection, then restart"
     )]
     EveryRow { streams: usize, source: ApplyError },
@@ -36,7 +36,7 @@ impl BatchError {
         match self {
             Self::Read(error) => error.source.kind,
             Self::Postgres(error) => match error_kind(error) {
-                // The inbox's own values can't be at fault.
+                // The inbox's own values are always valid.
                 ErrorKind::Park => ErrorKind::Stop,
                 kind => kind,
             },

@@ -1,11 +1,11 @@
-//! What happened to the records of a batch.
+//! Counts of what happened to the records of a batch.
 
 use std::time::Duration;
 
 use crate::inbox::verdict::Verdict;
 use crate::metrics;
 
-/// What happened to the records of a committed batch.
+/// Counts of what happened to the records of a committed batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Applied, including those that the projection ignores.
@@ -16,7 +16,7 @@ pub struct Outcome {
     pub duplicates: u64,
     /// Gaps detected.
     pub gaps: u64,
-    /// Parked, including gaps and followers.
+    /// Parked, including gaps and the later events of blocked streams.
     pub parked: u64,
 }
 

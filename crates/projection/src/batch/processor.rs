@@ -1,164 +1,97 @@
-//! A batch from its records to its end, with retries.
+//! The public handle that processes batches of records without Kafka.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use aqueduct_core::ErrorKind;
-use async_trait::async_trait;
-use tracing::Instrument as _;
+use sqlx::PgPool;
 
-use crate::backoff;
-use crate::batch::context::BatchContext;
-use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
-use crate::batch::react;
-use crate::batch::read::Reader;
-use crate::batch::trace;
-use crate::batch::transaction::{Attempt, Transactions};
-use crate::inbox::Inboxes;
-use crate::inbox::entry::{Content, Entry};
-use crate::inbox::ownership::advances;
-use crate::inbox::verdict;
-use crate::model::handler::Handler;
+use crate::batch::runner::{Completion, RunBatch};
+use crate::error::ProjectionError;
+use crate::inbox::GENERATION;
+use crate::inbox::ownership::Ownership;
+use crate::metrics;
 use crate::record::Record;
-use crate::record::decode::Decoder;
-use crate::record::envelope::Envelope;
-use crate::status::Component;
 
-/// How a batch ended that did not fail.
-pub(crate) enum Completion {
-    Committed(Outcome),
-    /// The process is shutting down, or the batch's partitions have other owners: nothing was committed.
-    Abandoned,
+/// Processes batches of records: inbox, handler and transaction. See
+/// [`Projection::batch_processor`](crate::Projection::batch_processor).
+pub struct BatchProcessor {
+    projection: &'static str,
+    pub(crate) pool: PgPool,
+    pub(crate) ownership: Arc<Ownership>,
+    runner: Arc<dyn RunBatch>,
 }
 
-/// A projection without the Kafka side, whatever its handler is.
-#[async_trait]
-pub(crate) trait Process: Send + Sync {
-    /// Processes a batch to its end, retrying temporary errors for as long as the batch's partitions are owned.
-    async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError>;
-
-    /// Executes one step of a request to replay or discard parked events. False: there is nothing to do now.
-    async fn execute_step(&self) -> Result<bool, BatchError>;
+/// Result of [`BatchProcessor::claim`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Epoch that records read from now on must carry.
+    pub epoch: i64,
+    /// Offset to resume at; `None`: the beginning of the partition.
+    pub resume_at: Option<i64>,
 }
 
-pub(crate) struct Processor<H> {
-    pub(crate) context: BatchContext,
-    pub(crate) transactions: Transactions<H>,
-    pub(crate) decoder: Arc<dyn Decoder>,
-    pub(crate) source: String,
-    pub(crate) inboxes: Inboxes,
-}
-
-#[async_trait]
-impl<H: Handler> Process for Processor<H> {
-    async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError> {
-        let started = Instant::now();
-        let span = tracing::info_span!("project", projection = H::NAME, records = records.len());
-        let partitions = advances(records.iter());
-        let completion = self.run(records, &span).instrument(span.clone()).await?;
-        self.context.status.clear(Component::Batch);
-        match &completion {
-            Completion::Committed(outcome) => outcome.record_metrics(H::NAME, started.elapsed()),
-            Completion::Abandoned => {
-                self.context.ownership.give_up(partitions.iter().map(|advance| &advance.partition));
-            }
-        }
-        Ok(completion)
+impl BatchProcessor {
+    pub(crate) fn new(
+        projection: &'static str,
+        pool: PgPool,
+        ownership: Arc<Ownership>,
+        runner: Arc<dyn RunBatch>,
+    ) -> Self {
+        Self { projection, pool, ownership, runner }
     }
 
-    async fn execute_step(&self) -> Result<bool, BatchError> {
-        self.execute_parked().await
-    }
-}
-
-impl<H: Handler> Processor<H> {
-    async fn run(&self, records: Vec<Record>, span: &tracing::Span) -> Result<Completion, BatchError> {
-        let ownership = &self.context.ownership;
-        let mut entries = Vec::with_capacity(records.len());
-        for record in records {
-            let read = self.retry(|| self.read(&record), || ownership.owns(&record)).await?;
-            if let Some((inbox, envelope, content)) = read {
-                entries.push(Entry::new(record, inbox, envelope, content));
-            }
-        }
-        trace::link(span, entries.iter().filter_map(|entry| entry.envelope.as_ref()));
-        if H::REACTS {
-            let check = || async { Ok(verdict::check(&self.transactions.pool, &entries).await?) };
-            let owns = || entries.iter().any(|entry| ownership.owns(&entry.record));
-            let Some(verdicts) = self.retry(check, owns).await? else { return Ok(Completion::Abandoned) };
-            let handler = &self.transactions.handler;
-            if !react::react(handler, &self.context, &mut entries, &verdicts).await? {
-                return Ok(Completion::Abandoned);
-            }
-        }
-        self.commit(entries).await
+    /// Claims a partition. Its former owner cannot commit to it from now on.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Postgres`]: the statement failed.
+    pub async fn claim(&self, topic: &str, partition: i32) -> Result<Claim, ProjectionError> {
+        let claimed = self.ownership.claim(&self.pool, &topic.into(), partition).await;
+        claimed.map_err(|source| ProjectionError::Postgres { projection: self.projection, source })
     }
 
-    /// Repeats an attempt that fails temporarily. `None`: the process is shutting down, or the result is no
-    /// longer wanted.
-    async fn retry<T, A: Future<Output = Result<T, BatchError>>>(
-        &self,
-        attempt: impl Fn() -> A,
-        is_wanted: impl Fn() -> bool,
-    ) -> Result<Option<T>, BatchError> {
-        let mut delays = backoff::delays();
-        while is_wanted() && !self.context.shutdown.is_cancelled() {
-            match attempt().await {
-                Ok(done) => return Ok(Some(done)),
-                Err(error) if error.kind() == ErrorKind::Retry => {
-                    self.context.will_retry(&error);
-                    self.context.wait(&mut delays).await;
-                }
-                Err(error) => return Err(error),
-            }
+    /// Processes a batch, whose records must be in the order of their offsets within each partition. Retries
+    /// temporary errors. Returns `None` if nothing was committed because the partitions have other owners now.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Batch`]: an error that a retry does not solve.
+    pub async fn apply(&self, records: Vec<Record>) -> Result<Option<Outcome>, ProjectionError> {
+        match self.process(records).await? {
+            Completion::Committed(outcome) => Ok(Some(outcome)),
+            Completion::Abandoned => Ok(None),
         }
-        Ok(None)
     }
 
-    pub(crate) async fn read(
-        &self,
-        record: &Record,
-    ) -> Result<(i32, Option<Envelope>, Content<H::Event>), BatchError> {
-        let reader = Reader {
-            decoder: &*self.decoder,
-            projection: H::NAME,
-            source: &self.source,
-            ignores: H::IGNORES,
-        };
-        let (envelope, content) = reader.read(record).await?;
-        let source = envelope.as_ref().map_or(&self.source, |envelope| &envelope.source);
-        let inbox = self.inboxes.number(&self.transactions.pool, source, &record.topic).await?;
-        Ok((inbox, envelope, content))
+    pub(crate) async fn process(&self, records: Vec<Record>) -> Result<Completion, ProjectionError> {
+        let completion = self.runner.process(records).await;
+        completion.map_err(|error| {
+            metrics::error(self.projection, error.kind());
+            ProjectionError::Batch { projection: self.projection, source: Box::new(error) }
+        })
     }
 
-    async fn commit(&self, mut entries: Vec<Entry<H::Event>>) -> Result<Completion, BatchError> {
-        let ownership = &self.context.ownership;
-        let mut delays = backoff::delays();
-        let mut bisect = false;
-        loop {
-            entries.retain(|entry| ownership.owns(&entry.record));
-            if entries.is_empty() || self.context.shutdown.is_cancelled() {
-                return Ok(Completion::Abandoned);
-            }
-            match self.transactions.attempt(ownership, &mut entries, bisect).await {
-                Ok(Attempt::Committed(outcome)) => return Ok(Completion::Committed(outcome)),
-                Ok(Attempt::Lost(lost)) => {
-                    tracing::warn!(projection = H::NAME, partitions = ?lost, "partitions have another owner");
-                    ownership.give_up(&lost);
-                }
-                Err(error) => match error.kind() {
-                    // It is not known which record is at fault.
-                    ErrorKind::Park if !bisect => bisect = true,
-                    ErrorKind::Retry => {
-                        self.context.will_retry(&error);
-                        if !self.context.wait(&mut delays).await {
-                            return Ok(Completion::Abandoned);
-                        }
-                    }
-                    ErrorKind::Park | ErrorKind::Stop => return Err(error),
-                },
-            }
-        }
+    /// Executes one step of a request to replay or discard parked events (see [`parked`](crate::parked)) of the
+    /// claimed partitions. [`Projection::run`](crate::Projection::run) calls it between batches. Returns `false` if
+    /// there is nothing to do now.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Batch`]: the step failed and can be called again.
+    pub async fn execute_step(&self) -> Result<bool, ProjectionError> {
+        let step = self.runner.execute_step().await;
+        step.map_err(|error| ProjectionError::Batch { projection: self.projection, source: Box::new(error) })
+    }
+
+    /// Whether Postgres answers.
+    pub(crate) async fn ping(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("select 1").execute(&self.pool).await.map(drop)
+    }
+
+    /// Sets the gauge of parked events.
+    pub(crate) async fn count_parked(&self) -> Result<(), sqlx::Error> {
+        let count = sqlx::query_scalar(
+            "select count(*) from aqueduct.parked where projection = $1 and generation = $2 and state = 'parked'",
+        );
+        let events = count.bind(self.projection).bind(GENERATION).fetch_one(&self.pool).await?;
+        metrics::parked_now(self.projection, events);
+        Ok(())
     }
 }

@@ -1,15 +1,14 @@
-//! A reactor's part of a batch: its effects, before the transaction that stores them as handled.
+//! Runs a reactor on the events of a batch, before the transaction that marks them as handled.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
-use aqueduct_core::ErrorKind;
+use aqueduct_core::{ErrorKind, with_causes};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tracing::Instrument as _;
 
 use crate::batch::context::BatchContext;
 use crate::batch::trace;
-use crate::causes::with_causes;
 use crate::inbox::entry::{Content, Entry, Fault, ReasonCode};
 use crate::inbox::verdict::Verdict;
 use crate::model::handler::{Handler, ReactError};
@@ -27,7 +26,7 @@ pub(crate) struct ReactorStopped {
     source: ReactError,
 }
 
-/// What happened to the events of one stream.
+/// Result of the reactions to the events of one stream.
 enum Reaction {
     Done,
     /// The event of this index must be parked; those after it were not tried.
@@ -37,7 +36,7 @@ enum Reaction {
 }
 
 /// Reacts to the entries that will be applied: those of a stream sequentially, different streams concurrently.
-/// Entries that must be parked become invalid. False: the batch must not be committed.
+/// Entries that must be parked become invalid. Returns `false` if the batch must not be committed.
 pub(crate) async fn react<H: Handler>(
     handler: &H,
     context: &BatchContext,

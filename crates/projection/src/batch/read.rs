@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use aqueduct_core::{DomainEvent, ErrorKind};
+use aqueduct_core::{DomainEvent, ErrorKind, with_causes};
 
-use crate::causes::with_causes;
 use crate::inbox::entry::{Content, Fault, ReasonCode};
 use crate::record::Record;
 use crate::record::decode::{DecodeError, Decoder};
@@ -15,7 +14,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) decoder: &'a dyn Decoder,
     pub(crate) projection: &'static str,
     pub(crate) source: &'a str,
-    pub(crate) ignores: &'static [&'static str],
+    pub(crate) ignored_types: &'static [&'static str],
 }
 
 /// A payload could not be decoded for a temporary reason.
@@ -27,7 +26,7 @@ pub(crate) struct ReadError {
 }
 
 impl Reader<'_> {
-    /// Reads a record. Whatever is wrong with the record itself makes it invalid and is not an error.
+    /// Reads a record. A record that cannot be read is not an error; it becomes [`Content::Invalid`].
     pub(crate) async fn read<E: DomainEvent>(
         &self,
         record: &Record,
@@ -48,21 +47,22 @@ impl Reader<'_> {
         let event_type = envelope.event_type();
         if envelope.source != self.source {
             let (theirs, ours) = (&envelope.source, self.source);
-            let problem = format_args!("it comes from source {theirs:?}, this projection reads {ours:?}");
+            let problem =
+                format_args!("the record comes from source {theirs:?}, this projection reads {ours:?}");
             return Ok(invalid(ReasonCode::Source, problem));
         }
-        if self.ignores.contains(&event_type) {
+        if self.ignored_types.contains(&event_type) {
             return Ok(Content::Ignored);
         }
         if !E::EVENT_TYPES.contains(&event_type) {
             let projection = self.projection;
             let problem = format_args!(
-                "event type {event_type} is unknown to projection {projection}; handle it or name it in IGNORES"
+                "event type {event_type} is unknown to projection {projection}; handle it or add it to IGNORED_TYPES"
             );
             return Ok(invalid(ReasonCode::UnknownType, problem));
         }
         let Some(payload) = &record.payload else {
-            return Ok(invalid(ReasonCode::Payload, "it has no payload"));
+            return Ok(invalid(ReasonCode::Payload, "the record has no payload"));
         };
         match self.decoder.decode(envelope, payload).await {
             Ok(payload) => Ok(match payload.event(event_type) {

@@ -1,4 +1,4 @@
-//! The span of a batch and the spans that appended its events.
+//! Links the span of a batch to the spans that appended its events.
 
 use std::collections::HashSet;
 
@@ -29,7 +29,7 @@ pub(crate) fn continued(projection: &'static str, envelope: &Envelope) -> tracin
     span
 }
 
-/// W3C trace context: `00-<32 hex>-<16 hex>-<2 hex>`. An event whose header can't be read has no trace.
+/// W3C trace context: `00-<32 hex>-<16 hex>-<2 hex>`. An event whose header cannot be read has no trace.
 fn parse(traceparent: &str) -> Option<SpanContext> {
     let mut parts = traceparent.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

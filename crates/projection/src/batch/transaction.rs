@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use aqueduct_core::ErrorKind;
+use aqueduct_core::{ErrorKind, with_causes};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
-use crate::batch::refusals::{Reason, Refusals};
-use crate::causes::with_causes;
+use crate::batch::table_fault::{FailureReason, TableFaultDetector};
 use crate::inbox::entry::{Content, Entry, Fault};
-use crate::inbox::ownership::{OwnedPartition, Ownership, advances};
+use crate::inbox::ownership::{OwnedPartition, Ownership, next_offsets};
 use crate::inbox::park;
 use crate::inbox::verdict::{self, Verdict};
 use crate::metrics;
@@ -23,17 +22,17 @@ pub(crate) enum Attempt {
     Lost(Vec<OwnedPartition>),
 }
 
-/// The writing side of a projection.
+/// Applies batches in transactions.
 pub(crate) struct Transactions<H> {
     pub(crate) handler: H,
     pub(crate) pool: PgPool,
     pub(crate) timeout: Duration,
-    pub(crate) refusals: Refusals,
+    pub(crate) table_faults: TableFaultDetector,
 }
 
 impl<H: Handler> Transactions<H> {
-    /// Applies entries in one transaction. If its result is unknown, it is repeated: the inbox stores what was
-    /// applied. With `bisect`, finds the events that can't be applied and parks them.
+    /// Applies entries in one transaction. It can be repeated if its result is unknown, because the inbox stores what
+    /// was applied. With `bisect`, finds the events that cannot be applied and parks them.
     pub(crate) async fn attempt(
         &self,
         ownership: &Ownership,
@@ -59,9 +58,9 @@ impl<H: Handler> Transactions<H> {
         entries: &mut [Entry<H::Event>],
         bisect: bool,
     ) -> Result<Attempt, BatchError> {
-        let advances = advances(entries.iter().map(|entry| &entry.record));
+        let offsets = next_offsets(entries.iter().map(|entry| &entry.record));
         let mut transaction = connection.begin().await?;
-        let lost = ownership.advance(&mut *transaction, &advances).await?;
+        let lost = ownership.store_offsets(&mut *transaction, &offsets).await?;
         if !lost.is_empty() {
             transaction.rollback().await?;
             return Ok(Attempt::Lost(lost));
@@ -70,14 +69,14 @@ impl<H: Handler> Transactions<H> {
         if bisect {
             self.bisect(&mut transaction, entries, &mut outcome).await?;
         } else if self.apply(&mut transaction, entries, &mut outcome).await? {
-            self.refusals.accepted();
+            self.table_faults.record_success();
         }
         transaction.commit().await?;
-        ownership.committed(&advances, entries.iter().map(|entry| &entry.record));
+        ownership.record_commit(&offsets, entries.iter().map(|entry| &entry.record));
         Ok(Attempt::Committed(outcome))
     }
 
-    /// True: the handler has written something.
+    /// Returns whether the handler has written something.
     async fn apply(
         &self,
         connection: &mut PgConnection,
@@ -123,7 +122,7 @@ impl<H: Handler> Transactions<H> {
     }
 
     /// Applies entries under savepoints: a range that fails is split until the entry at fault is alone. That one
-    /// is parked, and so are its followers when it is their turn. An error if the table is at fault.
+    /// is parked, and then so are the later events of its stream. Returns an error if the table is at fault.
     async fn bisect(
         &self,
         connection: &mut PgConnection,
@@ -154,7 +153,7 @@ impl<H: Handler> Transactions<H> {
                     metrics::error(H::NAME, ErrorKind::Park);
                     entries[start].content =
                         Content::Invalid(Fault { code: error.code(), reason: with_causes(&error) });
-                    match Reason::of(&error) {
+                    match FailureReason::of(&error) {
                         Some(reason) => refused.push((reason, entries[start].stream.clone())),
                         // The code failed before Postgres was asked: that says nothing about the table.
                         None => accepted = true,
@@ -167,8 +166,8 @@ impl<H: Handler> Transactions<H> {
             }
         }
         if accepted {
-            self.refusals.accepted();
-        } else if let Some(streams) = self.refusals.refused(refused)
+            self.table_faults.record_success();
+        } else if let Some(streams) = self.table_faults.record_failure(refused)
             && let Some(source) = last_refusal
         {
             return Err(BatchError::EveryRow { streams, source });

@@ -1,4 +1,4 @@
-//! A record with what was read from it.
+//! A record with the envelope and event that were read from it.
 
 use aqueduct_core::Revision;
 
@@ -6,12 +6,12 @@ use crate::record::Record;
 use crate::record::envelope::{Envelope, Previous};
 use crate::record::headers::lossy_text;
 
-/// A record with what was read from it: what the inbox and the handler see of it.
+/// A record with the envelope and event that were read from it.
 pub(crate) struct Entry<E> {
     pub(crate) record: Record,
-    /// Number of its inbox.
+    /// Id of its inbox.
     pub(crate) inbox: i32,
-    /// From the headers, or the record's key if they can't be read.
+    /// From the headers, or the record's key if they cannot be read.
     pub(crate) stream: String,
     pub(crate) envelope: Option<Envelope>,
     pub(crate) content: Content<E>,
@@ -20,21 +20,21 @@ pub(crate) struct Entry<E> {
 /// What a record contains for this projection.
 pub(crate) enum Content<E> {
     Event(E),
-    /// An event of a type that the projection ignores: only the inbox moves.
+    /// An event of a type that the projection ignores: it only advances the inbox.
     Ignored,
-    /// It can't be read or applied.
+    /// It cannot be read or applied.
     Invalid(Fault),
 }
 
-/// Why a record can't be applied.
+/// Why a record cannot be applied.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fault {
     pub(crate) code: ReasonCode,
     pub(crate) reason: String,
 }
 
-/// Stable names of the reasons for which an event is parked: people select by them and the runbook explains
-/// them.
+/// Stable codes of the reasons for which an event is parked. Operators select parked events by code;
+/// `deploy/RUNBOOK.md` says what to do about each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReasonCode {
     /// The headers do not describe an event.
@@ -43,13 +43,13 @@ pub(crate) enum ReasonCode {
     Source,
     /// The projection neither handles nor ignores the event type.
     UnknownType,
-    /// The payload can't be decoded or does not fit the event type.
+    /// The payload cannot be decoded or does not fit the event type.
     Payload,
     /// The projection's code panicked.
     Panic,
-    /// Postgres refused the row.
+    /// Postgres rejected the row.
     Row,
-    /// The reactor refused the event.
+    /// The reactor rejected the event.
     Reaction,
     /// An event before it is missing.
     Gap,
@@ -116,8 +116,8 @@ pub(crate) fn revision_number(revision: Revision) -> i64 {
 /// The previous revision as the SQL functions take it: -1 for none, null for unknown.
 pub(crate) fn previous_number(previous: Previous) -> Option<i64> {
     match previous {
-        Previous::None => Some(-1),
-        Previous::At(revision) => Some(revision_number(revision)),
+        Previous::First => Some(-1),
+        Previous::Revision(revision) => Some(revision_number(revision)),
         Previous::Unknown => None,
     }
 }

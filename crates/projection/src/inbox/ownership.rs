@@ -1,4 +1,4 @@
-//! Which partitions this instance owns, and under which epoch.
+//! The partitions that this instance owns, and their epochs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use sqlx::{Executor, PgPool, Postgres};
 
+use crate::batch::processor::Claim;
 use crate::inbox::GENERATION;
 use crate::record::Record;
 
@@ -16,11 +17,11 @@ use crate::record::Record;
 #[derive(Debug)]
 pub(crate) struct Ownership {
     projection: &'static str,
-    /// Shown in `aqueduct.offsets`, for people.
+    /// Shown in `aqueduct.offsets`, for operators.
     owner: String,
     owned: Mutex<BTreeMap<(Arc<str>, i32), Owned>>,
-    /// See [`must_rejoin`](Self::must_rejoin).
-    must_rejoin: AtomicBool,
+    /// See [`take_rejoin_request`](Self::take_rejoin_request).
+    rejoin_requested: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -42,9 +43,9 @@ pub(crate) struct OwnedPartition {
     pub(crate) epoch: i64,
 }
 
-/// Next offset of a partition, as a batch leaves it.
+/// Next offset of a partition after a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Advance {
+pub(crate) struct NextOffset {
     pub(crate) partition: OwnedPartition,
     pub(crate) next_offset: i64,
 }
@@ -52,17 +53,17 @@ pub(crate) struct Advance {
 impl Ownership {
     pub(crate) fn new(projection: &'static str) -> Self {
         let owner = uuid::Uuid::new_v4().to_string();
-        Self { projection, owner, owned: Mutex::default(), must_rejoin: AtomicBool::new(false) }
+        Self { projection, owner, owned: Mutex::default(), rejoin_requested: AtomicBool::new(false) }
     }
 
-    /// Claims a partition: its new epoch, and the offset to resume at (`None`: the beginning).
+    /// Claims a partition in Postgres, which raises its epoch.
     pub(crate) async fn claim(
         &self,
         pool: &PgPool,
         topic: &Arc<str>,
         partition: i32,
-    ) -> Result<(i64, Option<i64>), sqlx::Error> {
-        let (epoch, next_offset): (i64, Option<i64>) =
+    ) -> Result<Claim, sqlx::Error> {
+        let (epoch, resume_at): (i64, Option<i64>) =
             sqlx::query_as("select claimed_epoch, resume_at from aqueduct.offsets_claim($1, $2, $3, $4, $5)")
                 .bind(self.projection)
                 .bind(GENERATION)
@@ -71,10 +72,10 @@ impl Ownership {
                 .bind(&self.owner)
                 .fetch_one(pool)
                 .await?;
-        let owned = Owned { epoch, next_offset, committed_to_kafka: None, in_flight: 0 };
+        let owned = Owned { epoch, next_offset: resume_at, committed_to_kafka: None, in_flight: 0 };
         self.owned.lock().insert((Arc::clone(topic), partition), owned);
-        tracing::info!(projection = self.projection, %topic, partition, epoch, next_offset, "partition claimed");
-        Ok((epoch, next_offset))
+        tracing::info!(projection = self.projection, %topic, partition, epoch, resume_at, "partition claimed");
+        Ok(Claim { epoch, resume_at })
     }
 
     /// Forgets all partitions: Kafka has revoked them.
@@ -84,7 +85,7 @@ impl Ownership {
 
     /// Counts a record that was just read as in flight. Returns its topic's shared name and its partition's
     /// epoch; `None` if the partition is not owned.
-    pub(crate) fn received(&self, topic: &str, partition: i32) -> Option<(Arc<str>, i64)> {
+    pub(crate) fn count_in_flight(&self, topic: &str, partition: i32) -> Option<(Arc<str>, i64)> {
         let mut owned = self.owned.lock();
         let ((topic, _), owned) =
             owned.iter_mut().find(|((name, p), _)| *p == partition && **name == *topic)?;
@@ -101,6 +102,15 @@ impl Ownership {
             epoch: owned.epoch,
         };
         owned.iter().map(partition).collect()
+    }
+
+    /// The next offset, as stored in Postgres, of each owned partition that has one.
+    pub(crate) fn stored_offsets(&self) -> Vec<(Arc<str>, i32, i64)> {
+        let owned = self.owned.lock();
+        let offset = |((topic, partition), owned): (&(Arc<str>, i32), &Owned)| {
+            Some((Arc::clone(topic), *partition, owned.next_offset?))
+        };
+        owned.iter().filter_map(offset).collect()
     }
 
     /// Whether the record's partition is owned under the epoch under which it was read.
@@ -134,18 +144,22 @@ impl Ownership {
             let key = (Arc::clone(topic), *partition);
             if owned.get(&key).is_some_and(|owned| owned.epoch == *epoch) {
                 owned.remove(&key);
-                self.must_rejoin.store(true, Ordering::Relaxed);
+                self.rejoin_requested.store(true, Ordering::Relaxed);
             }
         }
     }
 
-    /// Whether a partition was given up since the last call.
-    pub(crate) fn must_rejoin(&self) -> bool {
-        self.must_rejoin.swap(false, Ordering::Relaxed)
+    /// Returns whether a partition was given up since the last call, so that the instance must rejoin the group.
+    pub(crate) fn take_rejoin_request(&self) -> bool {
+        self.rejoin_requested.swap(false, Ordering::Relaxed)
     }
 
-    /// Notes that a batch was committed.
-    pub(crate) fn committed<'a>(&self, advances: &[Advance], records: impl IntoIterator<Item = &'a Record>) {
+    /// Records that a batch was committed.
+    pub(crate) fn record_commit<'a>(
+        &self,
+        offsets: &[NextOffset],
+        records: impl IntoIterator<Item = &'a Record>,
+    ) {
         let mut owned = self.owned.lock();
         for Record { topic, partition, epoch, .. } in records {
             let owned = owned.get_mut(&(Arc::clone(topic), *partition));
@@ -153,7 +167,7 @@ impl Ownership {
                 owned.in_flight -= 1;
             }
         }
-        for Advance { partition: OwnedPartition { topic, partition, epoch }, next_offset } in advances {
+        for NextOffset { partition: OwnedPartition { topic, partition, epoch }, next_offset } in offsets {
             let owned = owned.get_mut(&(Arc::clone(topic), *partition));
             if let Some(owned) = owned.filter(|owned| owned.epoch == *epoch) {
                 owned.next_offset = Some(*next_offset);
@@ -176,35 +190,35 @@ impl Ownership {
 
     /// First statement of a batch's transaction. Returns the partitions that have another owner now; if there
     /// are any, the transaction must be rolled back.
-    pub(crate) async fn advance(
+    pub(crate) async fn store_offsets(
         &self,
         executor: impl Executor<'_, Database = Postgres>,
-        advances: &[Advance],
+        offsets: &[NextOffset],
     ) -> Result<Vec<OwnedPartition>, sqlx::Error> {
-        let partitions = || advances.iter().map(|advance| &advance.partition);
+        let partitions = || offsets.iter().map(|next| &next.partition);
         let lost: Vec<i64> = sqlx::query_scalar("select aqueduct.offsets_advance($1, $2, $3, $4, $5, $6)")
             .bind(self.projection)
             .bind(GENERATION)
             .bind(partitions().map(|owned| &*owned.topic).collect::<Vec<_>>())
             .bind(partitions().map(|owned| owned.partition).collect::<Vec<_>>())
             .bind(partitions().map(|owned| owned.epoch).collect::<Vec<_>>())
-            .bind(advances.iter().map(|advance| advance.next_offset).collect::<Vec<_>>())
+            .bind(offsets.iter().map(|next| next.next_offset).collect::<Vec<_>>())
             .fetch_one(executor)
             .await?;
         let lost = lost.into_iter().filter_map(|ordinal| usize::try_from(ordinal - 1).ok());
-        Ok(lost.filter_map(|index| advances.get(index)).map(|lost| lost.partition.clone()).collect())
+        Ok(lost.filter_map(|index| offsets.get(index)).map(|lost| lost.partition.clone()).collect())
     }
 }
 
-/// What a batch of records, in the order in which they were read, moves the offsets to.
-pub(crate) fn advances<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<Advance> {
+/// The next offset of each partition after these records, which are in the order in which they were read.
+pub(crate) fn next_offsets<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<NextOffset> {
     let mut next = BTreeMap::new();
     for record in records {
         next.insert((Arc::clone(&record.topic), record.partition), (record.epoch, record.offset + 1));
     }
-    let advance = |((topic, partition), (epoch, next_offset))| Advance {
+    let next_offset = |((topic, partition), (epoch, next_offset))| NextOffset {
         partition: OwnedPartition { topic, partition, epoch },
         next_offset,
     };
-    next.into_iter().map(advance).collect()
+    next.into_iter().map(next_offset).collect()
 }

@@ -1,4 +1,4 @@
-//! Parking events that can't be applied.
+//! Parking events that cannot be applied.
 
 use sqlx::types::Json;
 use sqlx::{Executor, Postgres};
@@ -7,8 +7,8 @@ use crate::inbox::entry::{Entry, ReasonCode, previous_number, revision_number};
 use crate::inbox::verdict::Verdict;
 use crate::record::envelope::Previous;
 
-/// Parks an entry with this transaction, if its verdict requires it. False: it is parked already, or its verdict
-/// does not park it.
+/// Parks an entry in this transaction, if its verdict requires it. Returns `false` if it is parked already or its
+/// verdict does not park it.
 pub(crate) async fn park<E>(
     executor: impl Executor<'_, Database = Postgres>,
     entry: &Entry<E>,
@@ -42,12 +42,12 @@ fn code<E>(entry: &Entry<E>, verdict: Verdict) -> ReasonCode {
     }
 }
 
-/// Postgres' text can't contain NUL, and an error may quote the event.
+/// Postgres' text cannot contain NUL, and an error may quote the event.
 pub(crate) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Why an entry is parked, for people.
+/// Human-readable reason for which an entry is parked.
 pub(crate) fn reason<E>(entry: &Entry<E>, verdict: Verdict) -> String {
     let record = &entry.record;
     match (verdict, entry.fault()) {
@@ -59,10 +59,10 @@ pub(crate) fn reason<E>(entry: &Entry<E>, verdict: Verdict) -> String {
 
 pub(crate) fn gap(previous: Previous) -> String {
     match previous {
-        Previous::At(revision) => {
+        Previous::Revision(revision) => {
             format!("gap: revision {revision}, which precedes it, is not the last applied one")
         }
-        Previous::None | Previous::Unknown => {
+        Previous::First | Previous::Unknown => {
             "gap: it is marked as the first record of its stream, but others were applied".to_owned()
         }
     }

@@ -1,4 +1,4 @@
-//! What the inbox says about records.
+//! The inbox's verdicts about records.
 
 use sqlx::{Executor, Postgres};
 
@@ -15,7 +15,7 @@ pub(crate) enum Verdict {
     Duplicate,
     /// An event before it is missing.
     Gap,
-    /// It can't be read or applied.
+    /// It cannot be read or applied.
     Invalid,
     /// An earlier event of its stream is parked.
     Blocked,

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aqueduct_core::ErrorKind;
+use aqueduct_core::{ErrorKind, with_causes};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::causes::with_causes;
+use crate::batch::processor::Claim;
 use crate::error::ProjectionError;
-use crate::kafka::client::Context;
+use crate::kafka::client::ConsumerState;
 use crate::postgres::error::error_kind;
 use crate::status::Component;
 use crate::{backoff, metrics};
@@ -16,8 +16,8 @@ use crate::{backoff, metrics};
 /// A claim normally takes a few milliseconds: one that takes this long is reported.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
 
-impl Context {
-    /// Claims the partitions and sets their offsets. False: the thread must end.
+impl ConsumerState {
+    /// Claims the partitions and sets their offsets. Returns `false` if the thread must end.
     pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> bool {
         let wanted: Vec<(Arc<str>, i32)> =
             partitions.elements().iter().map(|wanted| (wanted.topic().into(), wanted.partition())).collect();
@@ -25,8 +25,8 @@ impl Context {
             let started = Instant::now();
             let claimed = self.claim_one(&topic, partition, started);
             metrics::claim_wait(self.projection, &topic, partition, Duration::ZERO);
-            let Some(next) = claimed else { return false };
-            let offset = next.map_or(Offset::Beginning, Offset::Offset);
+            let Some(claim) = claimed else { return false };
+            let offset = claim.resume_at.map_or(Offset::Beginning, Offset::Offset);
             // In place: the list belongs to the event.
             if let Err(source) = partitions.set_partition_offset(&topic, partition, offset) {
                 self.fail(ProjectionError::Kafka { projection: self.projection, source });
@@ -37,7 +37,7 @@ impl Context {
     }
 
     /// Retries until Postgres answers. A thread of librdkafka sends heartbeats meanwhile.
-    fn claim_one(&self, topic: &Arc<str>, partition: i32, started: Instant) -> Option<Option<i64>> {
+    fn claim_one(&self, topic: &Arc<str>, partition: i32, started: Instant) -> Option<Claim> {
         let mut delays = backoff::delays();
         while !self.stop.is_cancelled() {
             let claim = async {
@@ -51,7 +51,7 @@ impl Context {
                 }
             };
             match self.runtime.block_on(self.stop.run_until_cancelled(claim))? {
-                Ok((_, next)) => return Some(next),
+                Ok(claim) => return Some(claim),
                 Err(error) if error_kind(&error) == ErrorKind::Retry => {
                     metrics::error(self.projection, ErrorKind::Retry);
                     let error = with_causes(&error);

@@ -28,8 +28,8 @@ const DEFAULTS: [(&str, &str); 2] = [
     ("topic.metadata.refresh.interval.ms", "5000"),
 ];
 
-/// What the thread and librdkafka's callbacks (which run on it) share.
-pub(crate) struct Context {
+/// State shared by the poll thread and librdkafka's callbacks, which run on it.
+pub(crate) struct ConsumerState {
     pub(crate) projection: &'static str,
     pub(crate) pool: PgPool,
     /// How long a claim may take before it is retried.
@@ -47,10 +47,14 @@ pub(crate) struct Context {
     pub(crate) failure: Arc<Mutex<Option<ProjectionError>>>,
 }
 
-pub(crate) type Consumer = BaseConsumer<Context>;
+pub(crate) type Consumer = BaseConsumer<ConsumerState>;
 
 /// Creates the client and joins the group.
-pub(crate) fn join(options: &Options, topics: &[&str], context: Context) -> Result<Consumer, KafkaError> {
+pub(crate) fn join(
+    options: &Options,
+    topics: &[&str],
+    context: ConsumerState,
+) -> Result<Consumer, KafkaError> {
     let group = options.group(context.projection);
     let mut config = options.cluster.member_config(&group, options.session_timeout(), &DEFAULTS);
     // All partitions are revoked and claimed again at each change of the group. That is simple, and a claim costs
@@ -61,7 +65,7 @@ pub(crate) fn join(options: &Options, topics: &[&str], context: Context) -> Resu
     Ok(consumer)
 }
 
-impl ClientContext for Context {
+impl ClientContext for ConsumerState {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
     }
@@ -102,7 +106,7 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {
+impl ConsumerContext for ConsumerState {
     fn rebalance(
         &self,
         consumer: &Consumer,
@@ -128,12 +132,12 @@ impl ConsumerContext for Context {
         };
         if let Err(error) = done {
             metrics::kafka_error(self.projection);
-            tracing::error!(projection = self.projection, %error, "assignment failed");
+            tracing::error!(projection = self.projection, %error, "changing the partition assignment failed");
         }
     }
 }
 
-impl Context {
+impl ConsumerState {
     /// Ends the thread with an error.
     pub(super) fn fail(&self, error: ProjectionError) {
         self.failure.lock().get_or_insert(error);
@@ -141,11 +145,11 @@ impl Context {
     }
 }
 
-/// Commits to Kafka how far Postgres is, for people and tools: nothing reads it back.
+/// Commits to Kafka the offsets that Postgres has, for tools that show the lag. Nothing reads them back.
 pub(super) fn commit_offsets(consumer: &Consumer, ownership: &Ownership, mode: CommitMode) {
     let mut offsets = TopicPartitionList::new();
     for (topic, partition, next_offset) in ownership.take_uncommitted() {
-        // Fails only for offsets that Kafka can't have.
+        // Fails only for offsets that Kafka cannot have.
         let _ = offsets.add_partition_offset(&topic, partition, Offset::Offset(next_offset));
     }
     if offsets.count() > 0

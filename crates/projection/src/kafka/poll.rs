@@ -10,20 +10,22 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::error::ProjectionError;
-use crate::kafka::client::{Consumer, Context, commit_offsets};
+use crate::kafka::client::{Consumer, commit_offsets};
 use crate::kafka::topics::TopicCheck;
 use crate::metrics;
 use crate::record::Record;
 
-/// Time-out of a poll: how late the thread can notice that it must end.
-const POLL: Duration = Duration::from_millis(100);
+/// Timeout of a poll, and so the maximum delay until the thread notices that it must end.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long the thread waits for room in the queue before it pauses the partitions. A pause discards what
 /// librdkafka has fetched ahead, so it is for an outage of Postgres, not for each time the queue is full.
 const PAUSE_AFTER: Duration = Duration::from_secs(5);
+/// Timeout for the start and end of a partition, which are only used in an error message.
+const WATERMARK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often offsets are committed to Kafka.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Polls until it is stopped or can't continue, then leaves the group. Runs in a thread of its own: a consumer
+/// Polls until it is stopped or cannot continue, then leaves the group. Runs in a thread of its own: a consumer
 /// that does not poll is removed from its group.
 pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
     let context = consumer.context();
@@ -45,7 +47,7 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
                 change_assignment(consumer, Consumer::resume);
             }
         } else if full_since.get_or_insert_with(Instant::now).elapsed() < PAUSE_AFTER {
-            let room = async { tokio::time::timeout(POLL, queue.reserve()).await.map(drop) };
+            let room = async { tokio::time::timeout(POLL_TIMEOUT, queue.reserve()).await.map(drop) };
             // The next iteration checks whether there is room.
             let _ = context.runtime.block_on(room);
             continue;
@@ -54,15 +56,15 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
             change_assignment(consumer, Consumer::pause);
             is_paused = true;
         }
-        match consumer.poll(POLL) {
+        match consumer.poll(POLL_TIMEOUT) {
             None => {}
             Some(Ok(message)) => {
-                let owned = context.ownership.received(message.topic(), message.partition());
+                let owned = context.ownership.count_in_flight(message.topic(), message.partition());
                 if let Some((topic, epoch)) = owned {
                     waiting.push_back(Record::copy(&message, &topic, epoch));
                 }
             }
-            Some(Err(error)) if is_usable_after(context, &error) => {}
+            Some(Err(error)) if is_usable_after(consumer, &error) => {}
             Some(Err(_)) => break,
         }
     }
@@ -91,14 +93,30 @@ fn change_assignment(
 }
 
 /// Whether the client can be used after an error.
-fn is_usable_after(context: &Context, error: &KafkaError) -> bool {
+fn is_usable_after(consumer: &Consumer, error: &KafkaError) -> bool {
+    let context = consumer.context();
     metrics::kafka_error(context.projection);
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-        let problem = error.to_string();
+        let problem = missing_offsets(consumer).unwrap_or_else(|| error.to_string());
         context.fail(ProjectionError::OffsetGone { projection: context.projection, problem });
         return false;
     }
     tracing::warn!(projection = context.projection, %error, "kafka client error");
     // After a fatal error the next session creates a new client.
     !matches!(error, KafkaError::MessageConsumptionFatal(_))
+}
+
+/// The partitions whose next offset is outside of the log, which librdkafka's error does not name. Returns `None` if
+/// there is none or Kafka does not answer.
+fn missing_offsets(consumer: &Consumer) -> Option<String> {
+    let mut missing = Vec::new();
+    for (topic, partition, next_offset) in consumer.context().ownership.stored_offsets() {
+        let (start, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT).ok()?;
+        if !(start..=end).contains(&next_offset) {
+            missing.push(format!(
+                "topic {topic:?}, partition {partition}: offset {next_offset} is not between {start} and {end}"
+            ));
+        }
+    }
+    (!missing.is_empty()).then(|| missing.join("; "))
 }

@@ -8,14 +8,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::kafka::client::Consumer;
 use crate::status::Component;
 
-/// How often topics are checked while some can't be read.
+/// How often topics are checked while some cannot be read.
 const INTERVAL_WHILE_UNREADABLE: Duration = Duration::from_secs(3);
 /// How often topics are checked while all can be read.
 const INTERVAL_WHILE_READABLE: Duration = Duration::from_secs(60);
-/// Time-out for the metadata of a topic.
+/// Timeout for the metadata of a topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Checks the subscribed topics at intervals and reports those that can't be read.
+/// Checks the subscribed topics at intervals and reports those that cannot be read.
 #[derive(Default)]
 pub(super) struct TopicCheck {
     last: Option<Instant>,
@@ -53,7 +53,7 @@ fn unreadable_topics(consumer: &Consumer) -> Result<Vec<String>, KafkaError> {
                 Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                     unreadable.push(format!("kafka topic {name} does not exist: run `aqueduct setup`"));
                 }
-                Some(error) => unreadable.push(format!("kafka topic {name} can't be read: {error}")),
+                Some(error) => unreadable.push(format!("kafka topic {name} cannot be read: {error}")),
             }
         }
     }

@@ -32,7 +32,7 @@ pub trait Deltas: Send + Sync + 'static {
     /// counts as zero.
     const SUMS: &'static [&'static str];
     /// Event types on the topics that are ignored.
-    const IGNORES: &'static [&'static str] = &[];
+    const IGNORED_TYPES: &'static [&'static str] = &[];
     /// The events it handles, see [`aqueduct_core::domain_event!`].
     type Event: DomainEvent;
     /// A delta: serialises to a JSON object with the columns of [`KEY`](Self::KEY) and [`SUMS`](Self::SUMS).
@@ -52,7 +52,7 @@ pub(crate) struct DeltasHandler<D> {
 
 impl<D: Deltas> DeltasHandler<D> {
     pub(crate) async fn new(pool: &PgPool) -> Result<Self, TableError> {
-        let table = Table::look_up(pool, D::NAME, D::TABLE, D::KEY, D::SUMS).await?;
+        let table = Table::load(pool, D::NAME, D::TABLE, D::KEY, D::SUMS).await?;
         let add = table.add(D::SUMS);
         Ok(Self { table, add, deltas: PhantomData })
     }
@@ -65,7 +65,7 @@ fn columns<D: Deltas>() -> impl Iterator<Item = &'static str> {
 #[async_trait]
 impl<D: Deltas> Handler for DeltasHandler<D> {
     const NAME: &'static str = D::NAME;
-    const IGNORES: &'static [&'static str] = D::IGNORES;
+    const IGNORED_TYPES: &'static [&'static str] = D::IGNORED_TYPES;
     const REACTS: bool = false;
     type Event = D::Event;
 
@@ -79,7 +79,8 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
             for delta in guarded(|| D::deltas(event, envelope))? {
                 let row = serde_json::to_value(delta);
                 let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
-                let mut row = self.table.row_of(row, |column| columns::<D>().any(|name| name == column))?;
+                let mut row =
+                    self.table.row_with_columns(row, |column| columns::<D>().any(|name| name == column))?;
                 for (column, array) in columns::<D>().zip(&mut arrays) {
                     array.push(row.remove(column).and_then(text));
                 }
@@ -90,8 +91,9 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
         }
         let statement = sqlx::query(AssertSqlSafe(Arc::clone(&self.add)));
         let added = arrays.into_iter().fold(statement, Query::bind).execute(connection).await;
-        added
-            .map_err(|error| self.table.refused(error, |column| columns::<D>().any(|name| name == column)))?;
+        added.map_err(|error| {
+            self.table.write_error(error, |column| columns::<D>().any(|name| name == column))
+        })?;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use crate::record::envelope::Envelope;
 #[async_trait]
 pub(crate) trait Handler: Send + Sync + 'static {
     const NAME: &'static str;
-    const IGNORES: &'static [&'static str];
+    const IGNORED_TYPES: &'static [&'static str];
     /// Whether [`react`](Self::react) has effects, so that the batch must be checked before it.
     const REACTS: bool;
     type Event: DomainEvent;
@@ -57,7 +57,7 @@ impl ReactError {
     }
 
     /// [`Retry`](ErrorKind::Retry): the event is retried in place, with backoff, for as long as it takes;
-    /// [`Park`](ErrorKind::Park): it is parked with its followers of the same stream;
+    /// [`Park`](ErrorKind::Park): it is parked with the later events of its stream;
     /// [`Stop`](ErrorKind::Stop): the projection stops with this error, and the event is delivered again after a
     /// restart.
     pub fn kind(&self) -> ErrorKind {
@@ -65,15 +65,15 @@ impl ReactError {
     }
 }
 
-/// A batch's effects could not be written.
+/// The rows of a batch could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
-    #[error("postgres refused the statement")]
+    #[error("writing the rows failed")]
     Postgres(#[from] sqlx::Error),
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(
-        "a row of {table} can't be converted from or to JSON: the view's row type and the table's columns differ"
+        "a row of {table} cannot be converted from or to JSON: the view's row type and the table's columns differ"
     )]
     Row { table: &'static str, source: serde_json::Error },
     #[error("the projection's code panicked: {0}")]

@@ -24,7 +24,7 @@ pub trait Reactor: Send + Sync + 'static {
     /// Topics to read, at least one.
     const TOPICS: &'static [&'static str];
     /// Event types on the topics that are ignored.
-    const IGNORES: &'static [&'static str] = &[];
+    const IGNORED_TYPES: &'static [&'static str] = &[];
     /// The events it handles, see [`aqueduct_core::domain_event!`].
     type Event: DomainEvent;
 
@@ -38,7 +38,7 @@ pub(crate) struct ReactorHandler<R>(pub(crate) Arc<R>);
 #[async_trait]
 impl<R: Reactor> Handler for ReactorHandler<R> {
     const NAME: &'static str = R::NAME;
-    const IGNORES: &'static [&'static str] = R::IGNORES;
+    const IGNORED_TYPES: &'static [&'static str] = R::IGNORED_TYPES;
     const REACTS: bool = true;
     type Event = R::Event;
 

@@ -12,11 +12,11 @@ use crate::model::key::Key;
 /// SQLSTATE `not_null_violation`.
 const NOT_NULL_VIOLATION: &str = "23502";
 
-/// A table that its projection can't write.
+/// A table that its projection cannot write.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
-    /// A name in the projection's definition can't be used in a statement as it is.
+    /// A name in the projection's definition cannot be used in a statement as it is.
     #[error("projection {projection}: {name:?} is not a lower-case SQL name; use letters, digits and _")]
     Name {
         /// Name of the projection.
@@ -112,15 +112,15 @@ pub(super) struct Column {
 impl Table {
     /// Reads the table's columns and checks the definition against them. All names are static text of the code
     /// and are checked before they are used in a statement; values are always bound.
-    pub(crate) async fn look_up(
+    pub(crate) async fn load(
         pool: &PgPool,
         projection: &'static str,
         name: &'static str,
         key: &'static [&'static str],
-        others: &'static [&'static str],
+        other_columns: &'static [&'static str],
     ) -> Result<Self, TableError> {
         let (schema, table) = split(name);
-        for name in [schema, table].into_iter().chain(key.iter().chain(others).copied()) {
+        for name in [schema, table].into_iter().chain(key.iter().chain(other_columns).copied()) {
             if !is_plain_name(name) {
                 return Err(TableError::Name { projection, name });
             }
@@ -146,7 +146,7 @@ impl Table {
             return Err(TableError::Missing { projection, table: name });
         }
         let table = Self { projection, name, key, columns };
-        for column in key.iter().chain(others) {
+        for column in key.iter().chain(other_columns) {
             table.check_column(column)?;
         }
         Ok(table)
@@ -163,11 +163,11 @@ impl Table {
 
     /// A row as JSON. An error if it has a field that is not a column: Postgres would drop it silently.
     pub(crate) fn row(&self, row: Value) -> Result<Map<String, Value>, TableError> {
-        self.row_of(row, |column| self.columns.contains_key(column))
+        self.row_with_columns(row, |column| self.columns.contains_key(column))
     }
 
     /// A row as JSON. An error if it has a field that is not one of the columns to be written.
-    pub(crate) fn row_of(
+    pub(crate) fn row_with_columns(
         &self,
         row: Value,
         is_written: impl Fn(&str) -> bool,
@@ -194,7 +194,7 @@ impl Table {
 
     /// The error of a write to the table. A column that is not written and must not be null fails for every row:
     /// that is a fault of the table, not of an event.
-    pub(crate) fn refused(&self, error: sqlx::Error, is_written: impl Fn(&str) -> bool) -> ApplyError {
+    pub(crate) fn write_error(&self, error: sqlx::Error, is_written: impl Fn(&str) -> bool) -> ApplyError {
         let violation =
             error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
         let column = violation

@@ -25,8 +25,8 @@ use crate::record::envelope::Envelope;
 /// and the events of a stream in order. Events of different streams are applied in any order: if several streams
 /// feed one row, use [`Deltas`](crate::Deltas), or instances lose updates.
 ///
-/// A panic, or a row that the table refuses (a constraint, a number out of range), parks the event with its
-/// followers of the same stream; other streams continue. What fails for every row, such as a required column that
+/// A panic, or a row that the table refuses (a constraint, a number out of range), parks the event with the
+/// later events of its stream; other streams continue. What fails for every row, such as a required column that
 /// the rows do not have, stops the projection with an error.
 pub trait View: Send + Sync + 'static {
     /// Name of the projection, used by the inbox, the consumer group and the metrics. A projection with another
@@ -40,7 +40,7 @@ pub trait View: Send + Sync + 'static {
     const KEY: &'static [&'static str];
     /// Event types on the topics that are ignored. A type that is neither here nor in [`Event`](Self::Event) is
     /// parked.
-    const IGNORES: &'static [&'static str] = &[];
+    const IGNORED_TYPES: &'static [&'static str] = &[];
     /// The events it handles, see [`aqueduct_core::domain_event!`].
     type Event: DomainEvent;
     /// A row: serialises to a JSON object whose fields are columns of the table. Columns that it leaves out keep
@@ -68,20 +68,21 @@ pub(crate) struct ViewHandler<V> {
 
 impl<V: View> ViewHandler<V> {
     pub(crate) async fn new(pool: &PgPool) -> Result<Self, TableError> {
-        let table = Table::look_up(pool, V::NAME, V::TABLE, V::KEY, &[]).await?;
+        let table = Table::load(pool, V::NAME, V::TABLE, V::KEY, &[]).await?;
         let (select, delete) = (table.select(), table.delete());
         Ok(Self { table, select, delete, upserts: Mutex::default(), view: PhantomData })
     }
 }
 
-/// The rows that a batch concerns, and for each event the index of its row.
-struct Slots<R> {
-    slots: Vec<Slot<R>>,
-    slot_of: Vec<usize>,
+/// The rows that a batch reads and writes.
+struct BatchRows<R> {
+    rows: Vec<BatchRow<R>>,
+    /// Index of the row of each event.
+    row_index: Vec<usize>,
 }
 
-/// A row of the current batch.
-struct Slot<R> {
+/// A row before and after the batch's events.
+struct BatchRow<R> {
     key: Map<String, Value>,
     row: Option<R>,
     existed: bool,
@@ -90,7 +91,7 @@ struct Slot<R> {
 #[async_trait]
 impl<V: View> Handler for ViewHandler<V> {
     const NAME: &'static str = V::NAME;
-    const IGNORES: &'static [&'static str] = V::IGNORES;
+    const IGNORED_TYPES: &'static [&'static str] = V::IGNORED_TYPES;
     const REACTS: bool = false;
     type Event = V::Event;
 
@@ -99,51 +100,55 @@ impl<V: View> Handler for ViewHandler<V> {
         connection: &mut PgConnection,
         events: &[(&V::Event, &Envelope)],
     ) -> Result<(), ApplyError> {
-        let Slots { mut slots, slot_of } = self.slots(events)?;
-        let keys: Vec<_> = slots.iter().map(|slot| &slot.key).collect();
-        let rows: Vec<(i64, String)> = sqlx::query_as(AssertSqlSafe(Arc::clone(&self.select)))
+        let BatchRows { mut rows, row_index } = self.batch_rows(events)?;
+        let keys: Vec<_> = rows.iter().map(|row| &row.key).collect();
+        let stored: Vec<(i64, String)> = sqlx::query_as(AssertSqlSafe(Arc::clone(&self.select)))
             .bind(Json(keys))
             .fetch_all(&mut *connection)
             .await?;
-        for (ordinal, row) in rows {
-            let slot = usize::try_from(ordinal - 1).ok().and_then(|index| slots.get_mut(index));
-            if let Some(slot) = slot {
-                let row = serde_json::from_str(&row);
-                slot.row = Some(row.map_err(|source| ApplyError::Row { table: V::TABLE, source })?);
-                slot.existed = true;
+        for (ordinal, json) in stored {
+            let row = usize::try_from(ordinal - 1).ok().and_then(|index| rows.get_mut(index));
+            if let Some(row) = row {
+                let value = serde_json::from_str(&json);
+                row.row = Some(value.map_err(|source| ApplyError::Row { table: V::TABLE, source })?);
+                row.existed = true;
             }
         }
-        for ((event, envelope), slot) in events.iter().zip(slot_of) {
-            let row = slots[slot].row.take();
-            slots[slot].row = guarded(|| V::fold(row, event, envelope))?;
+        for ((event, envelope), index) in events.iter().zip(row_index) {
+            let row = rows[index].row.take();
+            rows[index].row = guarded(|| V::fold(row, event, envelope))?;
         }
-        self.write(connection, slots).await
+        self.write(connection, rows).await
     }
 }
 
 impl<V: View> ViewHandler<V> {
-    fn slots(&self, events: &[(&V::Event, &Envelope)]) -> Result<Slots<V::Row>, ApplyError> {
-        let mut slots = Vec::new();
+    fn batch_rows(&self, events: &[(&V::Event, &Envelope)]) -> Result<BatchRows<V::Row>, ApplyError> {
+        let mut rows = Vec::new();
         let mut by_key = HashMap::new();
-        let mut slot_of = Vec::with_capacity(events.len());
+        let mut row_index = Vec::with_capacity(events.len());
         for (event, envelope) in events {
             let key = guarded(|| V::key(event, envelope))?;
             let text = serde_json::to_string(key.values())
                 .map_err(|source| ApplyError::Row { table: V::TABLE, source })?;
-            let slot = *by_key.entry(text).or_insert(slots.len());
-            if slot == slots.len() {
-                slots.push(Slot { key: self.table.key_row(&key)?, row: None, existed: false });
+            let index = *by_key.entry(text).or_insert(rows.len());
+            if index == rows.len() {
+                rows.push(BatchRow { key: self.table.key_row(&key)?, row: None, existed: false });
             }
-            slot_of.push(slot);
+            row_index.push(index);
         }
-        Ok(Slots { slots, slot_of })
+        Ok(BatchRows { rows, row_index })
     }
 
-    async fn write(&self, connection: &mut PgConnection, slots: Vec<Slot<V::Row>>) -> Result<(), ApplyError> {
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        rows: Vec<BatchRow<V::Row>>,
+    ) -> Result<(), ApplyError> {
         // Rows with different columns need different statements.
         let mut written: BTreeMap<Vec<String>, Vec<Map<String, Value>>> = BTreeMap::new();
         let mut deleted = Vec::new();
-        for Slot { key, row, existed } in slots {
+        for BatchRow { key, row, existed } in rows {
             match row {
                 Some(row) => {
                     let row = serde_json::to_value(row);
@@ -161,7 +166,10 @@ impl<V: View> ViewHandler<V> {
         for (columns, rows) in written {
             let upsert = sqlx::query(AssertSqlSafe(self.upsert(&columns))).bind(Json(rows));
             let is_written = |name: &str| columns.iter().any(|column| column == name);
-            upsert.execute(&mut *connection).await.map_err(|error| self.table.refused(error, is_written))?;
+            upsert
+                .execute(&mut *connection)
+                .await
+                .map_err(|error| self.table.write_error(error, is_written))?;
         }
         if !deleted.is_empty() {
             let delete = sqlx::query(AssertSqlSafe(Arc::clone(&self.delete)));

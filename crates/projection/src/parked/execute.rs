@@ -2,12 +2,11 @@
 
 use std::future::Future;
 
-use aqueduct_core::ErrorKind;
+use aqueduct_core::{ErrorKind, with_causes};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::batch::error::BatchError;
-use crate::batch::processor::Processor;
-use crate::causes::with_causes;
+use crate::batch::runner::BatchRunner;
 use crate::inbox::entry::{Entry, Fault};
 use crate::inbox::ownership::OwnedPartition;
 use crate::metrics;
@@ -15,7 +14,7 @@ use crate::model::handler::Handler;
 use crate::parked::plan::Plan;
 use crate::parked::steps::{self, State, Work};
 
-impl<H: Handler> Processor<H> {
+impl<H: Handler> BatchRunner<H> {
     /// Executes one step of a request for the partitions that are owned. False: there is nothing to do now.
     pub(crate) async fn execute_parked(&self) -> Result<bool, BatchError> {
         let partitions = self.context.ownership.partitions();
@@ -62,7 +61,7 @@ impl<H: Handler> Processor<H> {
     async fn step(&self, work: &Work, partition: &OwnedPartition) -> Result<(), BatchError> {
         let pool = &self.transactions.pool;
         let begin = async {
-            let inbox = self.inboxes.number(pool, &work.source, &partition.topic).await?;
+            let inbox = self.inboxes.id(pool, &work.source, &partition.topic).await?;
             let must_discard = work.action == "discard" && work.discarded == 0;
             if must_discard && !self.discard(work, partition, inbox).await? {
                 return Ok(None);

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use aqueduct_core::ErrorKind;
+use aqueduct_core::{ErrorKind, with_causes};
 
 use crate::batch::error::BatchError;
-use crate::batch::processor::Processor;
 use crate::batch::react;
-use crate::causes::with_causes;
+use crate::batch::runner::BatchRunner;
 use crate::inbox::entry::{Content, Entry, Fault, ReasonCode, previous_number};
 use crate::inbox::ownership::OwnedPartition;
 use crate::inbox::park::gap;
@@ -33,7 +32,7 @@ pub(crate) struct Planned<E> {
     pub(crate) entry: Option<Entry<E>>,
 }
 
-impl<H: Handler> Processor<H> {
+impl<H: Handler> BatchRunner<H> {
     /// Reads rows up to the first event that can't be applied. `None`: the process is shutting down.
     pub(crate) async fn plan(
         &self,

@@ -6,8 +6,8 @@ use sqlx::postgres::PgDatabaseError;
 /// SQLSTATE `feature_not_supported`: what Postgres returns for a prepared statement whose result type changed.
 const FEATURE_NOT_SUPPORTED: &str = "0A000";
 
-/// What to do about an error from Postgres. [`Park`](ErrorKind::Park) means that a value does not fit: one record
-/// of the batch is at fault.
+/// Kind of an error from Postgres. [`Park`](ErrorKind::Park) means that a value does not fit: one record of the batch
+/// is at fault.
 pub(crate) fn error_kind(error: &sqlx::Error) -> ErrorKind {
     match error {
         sqlx::Error::Io(_)
@@ -37,7 +37,7 @@ fn state_kind(code: &str) -> ErrorKind {
         // a trigger.
         Some("21" | "22" | "23" | "44" | "54" | "P0") => ErrorKind::Park,
         // Connection, transaction state (a standby is read only until it is promoted), rollback (deadlock,
-        // serialisation), resources, object in use (lock time-out), operator intervention (statement time-out),
+        // serialisation), resources, object in use (lock timeout), operator intervention (statement timeout),
         // system, internal.
         Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "XX") => ErrorKind::Retry,
         // Missing tables, refused logins and rights: a retry does not solve them.

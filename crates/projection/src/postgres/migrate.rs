@@ -9,14 +9,14 @@ const NO_TIMEOUTS: [(&str, &str); 3] =
     [("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
 
 /// Creates the tables and functions of the schema `aqueduct`, or brings them up to date, on a connection of its
-/// own without time-outs. Any number of processes can do it at the same time.
+/// own without timeouts. Any number of processes can do it at the same time.
 /// [`Projection::run`](crate::Projection::run) does it too; call it before that if the projection's own role must
 /// not create tables.
 ///
 /// The history is in `aqueduct.projection_migrations`, apart from the application's own migrations.
 ///
 /// # Errors
-/// Postgres can't be reached, or refuses a migration.
+/// Postgres cannot be reached, or refuses a migration.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut migrator: Migrator = sqlx::migrate!();
     migrator.dangerous_set_table_name("aqueduct.projection_migrations");
@@ -27,7 +27,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     migrated
 }
 
-/// A pool of one connection to the same database, without time-outs: for migrations, which may rewrite a large
+/// A pool of one connection to the same database, without timeouts: for migrations, which may rewrite a large
 /// table. It connects when it is first used.
 pub fn migration_pool(pool: &PgPool) -> PgPool {
     let session = PgConnectOptions::clone(&pool.connect_options()).options(NO_TIMEOUTS);

@@ -62,7 +62,7 @@ impl Decoder for RecordDecoder {
     async fn decode<'a>(&self, envelope: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError> {
         let value = self.value(payload).await.map_err(|error| DecodeError {
             kind: error.kind(),
-            problem: "the payload can't be decoded".to_owned(),
+            problem: "the payload cannot be decoded".to_owned(),
             source: Some(error.into()),
         })?;
         if value.full_name() != envelope.full_type {
@@ -79,12 +79,12 @@ pub fn registry_decoder(options: &RegistryOptions) -> Result<Arc<dyn Decoder>, R
     Ok(Arc::new(RecordDecoder::new(Registry::new(options)?)))
 }
 
-/// A payload can't be decoded.
+/// A payload cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct DecodeError {
     /// [`Retry`](ErrorKind::Retry) if the schema could not be fetched and may be available later,
-    /// [`Park`](ErrorKind::Park) if these bytes can't be read.
+    /// [`Park`](ErrorKind::Park) if these bytes cannot be read.
     pub kind: ErrorKind,
     /// What is wrong.
     pub problem: String,

@@ -36,14 +36,14 @@ pub struct Envelope {
     pub traceparent: Option<String>,
 }
 
-/// What a record says about the stream's previous record on the topic.
+/// The stream's previous record on the topic, as a record names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Previous {
     /// This is the stream's first record.
-    None,
+    First,
     /// Revision of the previous record.
-    At(Revision),
-    /// The header is left out: the relay could not tell, so gaps can't be detected.
+    Revision(Revision),
+    /// The header is absent, because the relay did not know it: gaps before this record are not detected.
     Unknown,
 }
 

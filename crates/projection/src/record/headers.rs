@@ -15,7 +15,7 @@ pub struct Headers {
     bytes: Vec<u8>,
     /// Length of the name, and of the value if there is one, per header.
     lengths: Vec<(usize, Option<usize>)>,
-    /// Number of further headers whose names are not UTF-8, which the client can't read.
+    /// Number of further headers whose names are not UTF-8, which the client cannot read.
     unreadable: usize,
 }
 
@@ -56,7 +56,7 @@ impl Headers {
     pub(crate) fn to_json(&self) -> Value {
         let header = |(name, value): (&str, Option<&[u8]>)| match value.map(std::str::from_utf8) {
             None => json!({ "name": name, "value": null }),
-            // Postgres' JSON can't hold a NUL.
+            // Postgres' JSON cannot hold a NUL.
             Some(Ok(text)) if !text.contains('\0') => json!({ "name": name, "value": text }),
             Some(_) => json!({ "name": name, "hex": hex(value.unwrap_or_default()) }),
         };
@@ -185,8 +185,8 @@ impl Found<'_> {
         }
         let previous = match self.previous_revision {
             None => Previous::Unknown,
-            Some("-1") => Previous::None,
-            Some(revision) => Previous::At(number("ce_previousrevision", revision)?),
+            Some("-1") => Previous::First,
+            Some(revision) => Previous::Revision(number("ce_previousrevision", revision)?),
         };
         let uuid = |name, value: Option<&str>| value.map(|value| parse(name, value, "a UUID")).transpose();
         Ok(Envelope {
@@ -273,11 +273,11 @@ mod tests {
         assert_eq!(envelope.event_type(), "OrderCreated");
 
         let first = read(&[("ce_previousrevision", Some(b"-1"))]).unwrap();
-        assert_eq!(first.previous, Previous::None);
+        assert_eq!(first.previous, Previous::First);
 
         let later =
             read(&[("ce_previousrevision", Some(b"5")), ("ce_correlationid", Some(b"ticket 7"))]).unwrap();
-        assert_eq!(later.previous, Previous::At(5));
+        assert_eq!(later.previous, Previous::Revision(5));
         assert_eq!(later.correlation_id.as_deref(), Some("ticket 7"));
     }
 

@@ -53,7 +53,7 @@ impl<const TOPIC: usize> View for Accounts<TOPIC> {
     const TOPICS: &'static [&'static str] = &[TOPICS[TOPIC]];
     const TABLE: &'static str = "bank.accounts";
     const KEY: &'static [&'static str] = &["id"];
-    const IGNORES: &'static [&'static str] = &["Audited"];
+    const IGNORED_TYPES: &'static [&'static str] = &["Audited"];
     type Event = BankEvent;
     type Row = Account;
 
@@ -94,7 +94,7 @@ impl<const TOPIC: usize> Deltas for Branches<TOPIC> {
     const TABLE: &'static str = "bank.branches";
     const KEY: &'static [&'static str] = &["day", "branch"];
     const SUMS: &'static [&'static str] = &["deposits", "amount"];
-    const IGNORES: &'static [&'static str] = &["Audited"];
+    const IGNORED_TYPES: &'static [&'static str] = &["Audited"];
     type Event = BankEvent;
     type Row = BranchDelta;
 

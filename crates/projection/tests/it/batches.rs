@@ -1,19 +1,20 @@
-//! Batches through inbox, fold and transaction, without Kafka.
+//! BatchProcessor through inbox, fold and transaction, without Kafka.
 
-use aqueduct_projection::{Batches, Outcome, Projection, ProjectionError};
+use aqueduct_projection::{BatchProcessor, Outcome, Projection, ProjectionError};
 use serde_json::json;
 
 use crate::bank::{Accounts, Branches, Closed, deposited, opened};
 use crate::support::{Database, Made, event, plain, records};
 
-async fn accounts(database: &Database) -> (Batches, i64) {
-    let batches = Projection::view::<Accounts<0>>(database.options(), plain()).batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+async fn accounts(database: &Database) -> (BatchProcessor, i64) {
+    let batches =
+        Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     (batches, epoch)
 }
 
 /// Applies events as one batch of records with consecutive offsets.
-async fn apply(accounts: &(Batches, i64), first_offset: i64, events: &[Made]) -> Outcome {
+async fn apply(accounts: &(BatchProcessor, i64), first_offset: i64, events: &[Made]) -> Outcome {
     accounts.0.apply(records(accounts.1, first_offset, events)).await.unwrap().unwrap()
 }
 
@@ -47,7 +48,7 @@ async fn a_batch_inserts_updates_and_deletes_rows() {
     assert_eq!(database.number("select next_offset from aqueduct.offsets").await, 8);
 }
 
-/// Attacks promise 2: records are delivered again, in the same batch and in later ones.
+/// Guarantee 2: records are delivered again, in the same batch and in later ones.
 #[tokio::test]
 async fn duplicates_are_dropped() {
     let database = Database::create().await;
@@ -60,7 +61,7 @@ async fn duplicates_are_dropped() {
     assert_eq!(database.texts(ROWS).await, ["1: 11 after 0 1 2 "]);
 }
 
-/// Attacks promises 4 and 6: an event is missing.
+/// Guarantees 4 and 6: an event is missing.
 #[tokio::test]
 async fn a_gap_parks_its_stream_and_the_others_continue() {
     let database = Database::create().await;
@@ -87,7 +88,7 @@ async fn a_gap_parks_its_stream_and_the_others_continue() {
     assert_eq!(reason, ["bank.0/0@1: gap: revision 1, which precedes it, is not the last applied one"]);
 }
 
-/// Attacks promises 6 and 7: every way in which a record can be bad.
+/// Guarantees 6 and 7: every way in which a record can be bad.
 #[tokio::test]
 async fn bad_records_are_parked_with_their_followers() {
     let database = Database::create().await;
@@ -134,10 +135,10 @@ async fn bad_records_are_parked_with_their_followers() {
     for (reason, expected) in reasons.iter().zip([
         "account-bare: bank.0/0@4: header ce_revision is missing",
         "account-bytes: bank.0/0@3: the payload is not an event of type Opened: expected value at line 1",
-        "account-check: bank.0/0@9: postgres refused the statement: error returned from database: new row for",
-        "account-far: bank.0/0@5: it comes from source \"elsewhere\", this projection reads \"aqueduct/eventstore\"",
+        "account-check: bank.0/0@9: writing the rows failed: error returned from database: new row for",
+        "account-far: bank.0/0@5: the record comes from source \"elsewhere\", this projection reads \"aqueduct/eventstore\"",
         "account-misfit: bank.0/0@2: the payload is not an event of type Opened: invalid type: integer `7`, expected a string",
-        "account-nul: bank.0/0@7: postgres refused the statement: error returned from database: unsupported Unicode",
+        "account-nul: bank.0/0@7: writing the rows failed: error returned from database: unsupported Unicode",
         "account-panic: bank.0/0@6: the projection's code panicked: assertion `left != right` failed: on purpose",
         "account-unknown: bank.0/0@0: event type Renamed is unknown to projection accounts",
     ]) {
@@ -150,7 +151,7 @@ async fn bad_records_are_parked_with_their_followers() {
     assert_eq!(again, Outcome { duplicates: 1, ..Outcome::default() });
 }
 
-/// Attacks promise 3: followers of a parked event are delivered in several batches and twice.
+/// Guarantee 3: followers of a parked event are delivered in several batches and twice.
 #[tokio::test]
 async fn parked_events_are_stored_completely_and_in_order() {
     let database = Database::create().await;
@@ -179,7 +180,7 @@ async fn parked_events_are_stored_completely_and_in_order() {
     assert_eq!(headers.last().unwrap(), &json!({ "name": "traceparent", "value": "00-aa" }));
 }
 
-/// Attacks promise 2: an instance that was considered dead finishes its batch after another one has claimed its
+/// Guarantee 2: an instance that was considered dead finishes its batch after another one has claimed its
 /// partition.
 #[tokio::test]
 async fn a_stalled_owner_commits_nothing() {
@@ -196,15 +197,16 @@ async fn a_stalled_owner_commits_nothing() {
     assert_eq!(database.texts(ROWS).await, ["1: 5 after 0 1 "]);
 }
 
-/// Attacks promise 2: instances add to the same rows concurrently.
+/// Guarantee 2: instances add to the same rows concurrently.
 #[tokio::test]
 async fn deltas_of_concurrent_instances_lose_nothing() {
     let database = Database::create().await;
     let mut instances = tokio::task::JoinSet::new();
     for partition in 0..4 {
-        let batches = Projection::deltas::<Branches<0>>(database.options(), plain()).batches().await.unwrap();
+        let batches =
+            Projection::deltas::<Branches<0>>(database.options(), plain()).batch_processor().await.unwrap();
         instances.spawn(async move {
-            let (epoch, _) = batches.claim("bank.0", partition).await.unwrap();
+            let epoch = batches.claim("bank.0", partition).await.unwrap().epoch;
             for batch in 0..20 {
                 let made = |n: i64| {
                     let branch = ["paris", "rome", "oslo"][n as usize % 3];
@@ -228,14 +230,15 @@ async fn deltas_of_concurrent_instances_lose_nothing() {
     assert_eq!(sums, ["oslo 800 12400", "paris 800 10800", "rome 800 11600"]);
 }
 
-/// Attacks promise 7: a text would be truncated, a sum does not fit.
+/// Guarantee 7: a text would be truncated, a sum does not fit.
 #[tokio::test]
 async fn a_delta_that_does_not_fit_its_columns_is_parked() {
     let database = Database::create().await;
     let narrow = "alter table bank.branches alter branch type varchar(4), alter amount type numeric(3)";
     sqlx::raw_sql(narrow).execute(&database.pool).await.unwrap();
-    let batches = Projection::deltas::<Branches<0>>(database.options(), plain()).batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let batches =
+        Projection::deltas::<Branches<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let events = [
         event("account-paris", 0, &deposited(1)),
         event("account-rome", 0, &deposited(2)),
@@ -250,10 +253,10 @@ async fn a_delta_that_does_not_fit_its_columns_is_parked() {
 #[tokio::test]
 async fn a_definition_that_does_not_match_its_table_is_refused() {
     let database = Database::create().await;
-    let start = async || Projection::view::<Accounts<0>>(database.options(), plain()).batches().await;
+    let start = async || Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await;
     sqlx::raw_sql("alter table bank.accounts rename branch to office").execute(&database.pool).await.unwrap();
     let batches = start().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let refused =
         batches.apply(records(epoch, 0, &[event("account-1", 0, &opened("Paris"))])).await.unwrap_err();
     let reason = std::error::Error::source(&refused).unwrap().to_string();

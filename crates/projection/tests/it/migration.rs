@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use aqueduct_projection::{Projection, migrate};
+use aqueduct_projection::{Claim, Projection, migrate};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -68,9 +68,10 @@ async fn a_database_of_the_version_before_keeps_its_inboxes_offsets_and_parked_e
 
     // The new version resumes at the offset, drops what was applied and parks what follows parked events.
     sqlx::raw_sql(TABLES).execute(&database.pool).await.unwrap();
-    let batches = Projection::view::<Accounts<0>>(database.options(), plain()).batches().await.unwrap();
-    let (epoch, next_offset) = batches.claim("bank.0", 0).await.unwrap();
-    assert_eq!((epoch, next_offset), (2, Some(6)));
+    let batches =
+        Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    let Claim { epoch, resume_at } = batches.claim("bank.0", 0).await.unwrap();
+    assert_eq!((epoch, resume_at), (2, Some(6)));
     let events = [
         event("account-2", 0, &deposited(1)),
         event("account-2", 1, &deposited(1)),

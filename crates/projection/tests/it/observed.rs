@@ -27,8 +27,8 @@ async fn a_batch_links_to_the_traces_of_its_events_and_a_reaction_continues_its_
 
     let database = Database::create().await;
     let clerk = Watched(Arc::new(Clerk::default()));
-    let batches = Projection::reactor(database.options(), plain(), clerk).batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let batches = Projection::reactor(database.options(), plain(), clerk).batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let traced =
         Made { more: vec![("traceparent", PARENT.to_owned())], ..event("account-1", 0, &deposited(1)) };
     batches.apply(records(epoch, 0, &[traced, event("account-2", 0, &deposited(1))])).await.unwrap().unwrap();
@@ -65,7 +65,7 @@ async fn wait_for_lag(topic: &str, expected: &str) {
     }
 }
 
-/// Attacks promise 2: a relay that was killed leaves an aborted transaction. The lag counts records, neither
+/// Guarantee 2: a relay that was killed leaves an aborted transaction. The lag counts records, neither
 /// transaction markers nor aborted records.
 #[tokio::test(flavor = "multi_thread")]
 async fn aborted_records_are_not_applied_and_the_lag_counts_what_is_not_applied_yet() {

@@ -1,7 +1,7 @@
 //! Parked events are replayed and discarded by the owner of their partition.
 
 use aqueduct_projection::parked::{self, Progress, Selection};
-use aqueduct_projection::{Batches, Projection};
+use aqueduct_projection::{BatchProcessor, Projection};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -20,18 +20,19 @@ pub(crate) const INBOX: &str =
 pub(crate) const TOO_MUCH: i64 = 1_000_000;
 const FIX: &str = "alter table bank.accounts drop constraint accounts_balance_check";
 
-pub(crate) async fn accounts(database: &Database) -> (Batches, i64) {
-    let batches = Projection::view::<Accounts<0>>(database.options(), plain()).batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+pub(crate) async fn accounts(database: &Database) -> (BatchProcessor, i64) {
+    let batches =
+        Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     (batches, epoch)
 }
 
-pub(crate) async fn apply((batches, epoch): &(Batches, i64), first_offset: i64, events: &[Made]) {
+pub(crate) async fn apply((batches, epoch): &(BatchProcessor, i64), first_offset: i64, events: &[Made]) {
     batches.apply(records(*epoch, first_offset, events)).await.unwrap().unwrap();
 }
 
 /// Executes requests until there are none. Returns the number of steps.
-pub(crate) async fn execute_all((batches, _): &(Batches, i64)) -> usize {
+pub(crate) async fn execute_all((batches, _): &(BatchProcessor, i64)) -> usize {
     let mut steps = 0;
     while batches.execute_step().await.unwrap() {
         steps += 1;
@@ -48,7 +49,7 @@ pub(crate) fn stream(name: &str) -> Selection {
     Selection { stream: Some(name.to_owned()), ..Selection::default() }
 }
 
-/// Attacks promise 3: a replay fails, then succeeds while new events of the stream arrive.
+/// Guarantee 3: a replay fails, then succeeds while new events of the stream arrive.
 #[tokio::test]
 async fn a_replay_applies_a_stream_in_order_while_new_events_arrive() {
     let database = Database::create().await;
@@ -64,9 +65,9 @@ async fn a_replay_applies_a_stream_in_order_while_new_events_arrive() {
     let parked = ["1@account-1 parked row", "2@account-1 parked blocked"];
     assert_eq!(database.texts(PARKED).await, parked);
 
-    let request = parked::replay(&database.pool, &stream("account-1")).await.unwrap();
+    let request = parked::replay(&database.pool, &stream("account-1")).await.unwrap().unwrap();
     assert_eq!((request.streams, request.events), (1, 2));
-    let request = request.request.unwrap();
+    let request = request.id;
     let progress = parked::progress(&database.pool, request).await.unwrap();
     assert_eq!(progress, Progress { waiting: 1, unseen: 1, ..Progress::default() }, "no owner has run");
     execute_all(&accounts).await;
@@ -77,7 +78,7 @@ async fn a_replay_applies_a_stream_in_order_while_new_events_arrive() {
 
     fix(&database).await;
     let code = Selection { code: Some("row".to_owned()), ..Selection::default() };
-    let request = parked::replay(&database.pool, &code).await.unwrap().request.unwrap();
+    let request = parked::replay(&database.pool, &code).await.unwrap().unwrap().id;
     apply(&accounts, 4, &[deposit(3, 2)]).await;
     execute_all(&accounts).await;
     let progress = parked::progress(&database.pool, request).await.unwrap();
@@ -88,7 +89,7 @@ async fn a_replay_applies_a_stream_in_order_while_new_events_arrive() {
     assert_eq!(database.texts(INBOX).await, ["account-1 4 false", "account-2 0 false"]);
 }
 
-/// Attacks promises 1 to 3: the owner is killed during a replay of many followers, and another one continues; what
+/// Guarantees 1 to 3: the owner is killed during a replay of many followers, and another one continues; what
 /// the first one still does is refused.
 #[tokio::test]
 async fn a_replay_survives_the_death_of_its_owner() {
@@ -131,19 +132,19 @@ async fn a_discard_moves_the_inbox_and_replays_the_followers() {
     ];
     apply(&accounts, 0, &events).await;
     let one = Selection { revision: Some(1), ..stream("account-1") };
-    let request = parked::discard(&database.pool, &one).await.unwrap();
+    let request = parked::discard(&database.pool, &one).await.unwrap().unwrap();
     assert_eq!((request.streams, request.events), (1, 1));
     execute_all(&accounts).await;
     assert_eq!(database.texts(ROWS).await, ["1: 5 after 0 2 "]);
     assert_eq!(database.texts(PARKED).await, ["1@account-1 discarded panic"]);
     assert_eq!(database.texts(INBOX).await, ["account-1 2 false"]);
-    let progress = parked::progress(&database.pool, request.request.unwrap()).await.unwrap();
+    let progress = parked::progress(&database.pool, request.id).await.unwrap();
     assert_eq!((progress.done, progress.applied, progress.discarded), (1, 1, 1));
     let outcome = accounts.0.apply(records(accounts.1, 1, &events[1..2])).await.unwrap().unwrap();
     assert_eq!(outcome.duplicates, 1);
 }
 
-/// A record whose revision can't be read is discarded: it is taken for the missing one.
+/// A record whose revision cannot be read is discarded: it is taken for the missing one.
 #[tokio::test]
 async fn the_discard_of_an_unreadable_record_explains_the_gap() {
     let database = Database::create().await;
@@ -182,8 +183,8 @@ async fn a_reactor_replays_until_an_event_fails_again() {
     let database = Database::create().await;
     let clerk = Arc::new(Clerk::default());
     let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
-    let batches = projection.batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let batches = projection.batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let reactor = (batches, epoch);
     let events = [
         event("account-1", 0, &deposited(1)),
@@ -216,7 +217,7 @@ async fn parked_events_are_listed_and_shown() {
     assert_eq!(rest.len(), 1);
     let old = Selection { older_than: Some(Duration::from_secs(3600)), ..Selection::default() };
     assert_eq!(parked::list(pool, &old, 0, 10).await.unwrap(), []);
-    assert_eq!(parked::replay(pool, &old).await.unwrap().request, None);
+    assert_eq!(parked::replay(pool, &old).await.unwrap(), None);
     let shown = parked::show(pool, listed[0].id).await.unwrap().unwrap();
     assert_eq!(shown.payload.as_deref(), Some(&*events[0].payload));
     assert_eq!(shown.headers, events[0].headers());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_projection::parked::{self, Progress, Selection};
-use aqueduct_projection::{Batches, Projection};
+use aqueduct_projection::{BatchProcessor, Projection};
 use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited};
@@ -15,10 +15,10 @@ use crate::support::{Database, Made, Topic, event, plain, stack};
 const WORK: &str = "select action || ' ' || state || case when touched_at is null then ' untouched' else '' end \
                     from aqueduct.parked_work order by request";
 
-async fn reactor(database: &Database, clerk: &Arc<Clerk>) -> (Batches, i64) {
+async fn reactor(database: &Database, clerk: &Arc<Clerk>) -> (BatchProcessor, i64) {
     let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(clerk)));
-    let batches = projection.batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let batches = projection.batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     (batches, epoch)
 }
 
@@ -28,7 +28,7 @@ fn repaired(stream: &str, second: i64) -> [Made; 4] {
         .map(|(revision, amount)| event(stream, revision, &deposited(amount)))
 }
 
-/// Attacks promise 3: more events are discarded than a step passes.
+/// Guarantee 3: more events are discarded than a step passes.
 #[tokio::test]
 async fn a_stream_opens_when_the_inbox_has_passed_all_discarded_events() {
     const DISCARDED: i64 = 1201;
@@ -37,7 +37,7 @@ async fn a_stream_opens_when_the_inbox_has_passed_all_discarded_events() {
     let deposit = |revision, amount| event("account-1", revision, &deposited(amount));
     let events: Vec<_> = (0..DISCARDED).map(|revision| deposit(revision, TOO_MUCH)).collect();
     apply(&accounts, 0, &events).await;
-    let request = parked::discard(&database.pool, &Selection::default()).await.unwrap();
+    let request = parked::discard(&database.pool, &Selection::default()).await.unwrap().unwrap();
     assert_eq!(request.events, DISCARDED);
 
     assert!(accounts.0.execute_step().await.unwrap());
@@ -53,7 +53,7 @@ async fn a_stream_opens_when_the_inbox_has_passed_all_discarded_events() {
     assert_eq!(database.texts(INBOX).await, ["account-1 1202 false"]);
     let states = "select state || ' ' || count(*) from aqueduct.parked group by state";
     assert_eq!(database.texts(states).await, ["discarded 1201"]);
-    let progress = parked::progress(&database.pool, request.request.unwrap()).await.unwrap();
+    let progress = parked::progress(&database.pool, request.id).await.unwrap();
     assert_eq!(
         progress,
         Progress { done: 1, applied: 1, discarded: DISCARDED, ..Progress::default() },
@@ -135,7 +135,7 @@ async fn discards_come_before_replays() {
     assert_eq!(database.texts(WORK).await, ["replay waiting untouched", "discard done"]);
 }
 
-/// Attacks promise 2: a step fails permanently after the partition got another owner.
+/// Guarantee 2: a step fails permanently after the partition got another owner.
 #[tokio::test]
 async fn only_the_owner_records_that_a_request_failed() {
     let database = Database::create().await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aqueduct_core::ErrorKind;
-use aqueduct_projection::{Envelope, Projection, ReactError, Reactor};
+use aqueduct_projection::{Claim, Envelope, Projection, ReactError, Reactor};
 use async_trait::async_trait;
 use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
@@ -78,14 +78,14 @@ impl Clerk {
     }
 }
 
-/// Attacks promises 3 and 6: an event that fails for a while, one that can't be handled, one that panics.
+/// Guarantees 3 and 6: an event that fails for a while, one that cannot be handled, one that panics.
 #[tokio::test]
 async fn only_the_stream_of_a_failing_event_waits() {
     let database = Database::create().await;
     let clerk = Arc::new(Clerk::default());
     let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
-    let batches = projection.batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let batches = projection.batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let events = [
         event("account-slow", 0, &deposited(FAIL_TWICE)),
         event("account-bad", 0, &deposited(PARK)),
@@ -118,28 +118,28 @@ async fn different_streams_are_handled_concurrently() {
     let database = Database::create().await;
     let clerk = Arc::new(Clerk::with_meeting_of(3));
     let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
-    let batches = projection.batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let batches = projection.batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     // None of the three ends before all have started.
     let events = ["a", "b", "c"].map(|stream| event(&format!("account-{stream}"), 0, &deposited(MEET)));
     let outcome = batches.apply(records(epoch, 0, &events)).await.unwrap().unwrap();
     assert_eq!(outcome.applied, 3);
 }
 
-/// Attacks promise 1: the reactor stops at an event; after a restart it is delivered again, with those after it.
+/// Guarantee 1: the reactor stops at an event; after a restart it is delivered again, with those after it.
 #[tokio::test]
 async fn an_event_that_was_not_handled_is_delivered_again() {
     let database = Database::create().await;
     let events = [event("account-1", 0, &deposited(1)), event("account-1", 1, &deposited(STOP))];
     let clerk = Arc::new(Clerk::default());
     let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
-    let batches = projection.batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let batches = projection.batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let stopped = batches.apply(records(epoch, 0, &events)).await.unwrap_err();
     let reason = std::error::Error::source(&stopped).unwrap().to_string();
     assert_eq!(reason, "reactor clerk stopped at record bank.0/0@1 (event 1@account-1)");
-    let (epoch, next) = batches.claim("bank.0", 0).await.unwrap();
-    assert_eq!(next, None);
+    let Claim { epoch, resume_at } = batches.claim("bank.0", 0).await.unwrap();
+    assert_eq!(resume_at, None);
     let fixed = [events[0].clone(), event("account-1", 1, &deposited(2))];
     batches.apply(records(epoch, 0, &fixed)).await.unwrap().unwrap();
     // At least once: the first event was handled, but not committed.

@@ -11,8 +11,8 @@ use crate::support::{Database, Topic, event, plain, stack};
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Field case 17: the owner of a partition freezes with its transaction open. The next owner does not wait longer
-/// than the time-out, and reports that it waits.
+/// The owner of a partition freezes with its transaction open. The next owner waits no longer than the timeout, and
+/// reports that it waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_owner_does_not_hold_up_the_next_one() {
     let database = Database::create().await;

@@ -1,6 +1,6 @@
 //! Tables that are changed under a running projection or query.
 
-use aqueduct_projection::{Batches, PostgresOptions, Projection, ProjectionError, run_query};
+use aqueduct_projection::{BatchProcessor, PostgresOptions, Projection, ProjectionError, run_query};
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ async fn alter(database: &Database, statement: &'static str) {
     sqlx::raw_sql(statement).execute(&database.pool).await.unwrap();
 }
 
-async fn accounts(database: &Database) -> (Batches, i64) {
-    let batches = Projection::view::<Accounts<0>>(database.options(), plain()).batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+async fn accounts(database: &Database) -> (BatchProcessor, i64) {
+    let batches =
+        Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     (batches, epoch)
 }
 
@@ -21,7 +22,7 @@ fn reason(error: &ProjectionError) -> String {
     error.source().unwrap().to_string()
 }
 
-/// Field case 5: a column with a default is added, and both a running and a new instance keep its values.
+/// A column with a default is added, and both a running and a new instance keep its values.
 #[tokio::test]
 async fn a_column_that_the_row_does_not_name_keeps_its_value() {
     let database = Database::create().await;
@@ -55,8 +56,9 @@ async fn a_required_column_that_the_row_does_not_name_halts() {
         "{}",
         reason(&error)
     );
-    let branches = Projection::deltas::<Branches<0>>(database.options(), plain()).batches().await.unwrap();
-    let (epoch, _) = branches.claim("bank.0", 0).await.unwrap();
+    let branches =
+        Projection::deltas::<Branches<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    let epoch = branches.claim("bank.0", 0).await.unwrap().epoch;
     let error = branches.apply(records(epoch, 0, &[event("account-1", 0, &deposited(1))])).await.unwrap_err();
     assert!(
         reason(&error).contains("table bank.branches requires a value in column \"tier\""),
@@ -78,13 +80,13 @@ async fn rows_of_several_streams_that_are_refused_for_one_reason_halt() {
     let (accounts, epoch) = accounts(&database).await;
     let events = ["account-1", "account-2", "account-3"].map(|stream| event(stream, 0, &opened("Paris")));
     let error = accounts.apply(records(epoch, 0, &events)).await.unwrap_err();
-    assert!(reason(&error).contains("refused the rows of 3 streams in succession"), "{}", reason(&error));
+    assert!(reason(&error).contains("rejected the rows of 3 consecutive streams"), "{}", reason(&error));
     assert_eq!(database.number("select count(*) from aqueduct.parked").await, 0);
     alter(&database, "alter table bank.accounts drop constraint closed").await;
     assert_eq!(accounts.apply(records(epoch, 0, &events)).await.unwrap().unwrap().applied, 3);
 }
 
-/// Field case 6: a column's type is changed under a query that is prepared.
+/// A column's type is changed under a query that is prepared.
 #[tokio::test]
 async fn a_query_is_prepared_again_after_its_table_was_changed() {
     let database = Database::create().await;
@@ -107,7 +109,7 @@ async fn a_query_is_prepared_again_after_its_table_was_changed() {
     assert_eq!(branches().await.unwrap(), before);
 }
 
-/// Field case 6 for the statements of a projection: it retries with statements that are prepared again.
+/// A column's type is changed under a running projection, which retries with statements that are prepared again.
 #[tokio::test]
 async fn a_projection_prepares_its_statements_again() {
     let database = Database::create().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
-use aqueduct_projection::{Batches, Outcome, Projection, registry_decoder};
+use aqueduct_projection::{BatchProcessor, Outcome, Projection, registry_decoder};
 use aqueduct_schema::RegistryOptions;
 use serde_json::{Value, json};
 
@@ -36,17 +36,18 @@ fn encoded(stream: &str, revision: i64, schema_id: u32, amount: u8) -> Made {
     Made { payload, ..event(stream, revision, &deposited(0)) }
 }
 
-async fn start(database: &Database, registry: &str) -> (Batches, i64) {
+async fn start(database: &Database, registry: &str) -> (BatchProcessor, i64) {
     let decoder =
         registry_decoder(&RegistryOptions { timeout_seconds: 2, ..RegistryOptions::new(registry) }).unwrap();
-    let batches = Projection::view::<Accounts<0>>(database.options(), decoder).batches().await.unwrap();
-    let (epoch, _) = batches.claim("bank.0", 0).await.unwrap();
+    let batches =
+        Projection::view::<Accounts<0>>(database.options(), decoder).batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     (batches, epoch)
 }
 
 const BALANCES: &str = "select id || ' ' || balance from bank.accounts order by 1";
 
-/// Attacks promise 7: wrong schema ids and invalid bytes.
+/// Guarantee 7: wrong schema ids and invalid bytes.
 #[tokio::test]
 async fn payloads_that_can_not_be_decoded_are_parked() {
     let stack =
@@ -81,7 +82,7 @@ async fn payloads_that_can_not_be_decoded_are_parked() {
     stack.shutdown().await;
 }
 
-/// Attacks promises 1 and 6: an unreachable registry parks nothing.
+/// Guarantees 1 and 6: an unreachable registry parks nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_registry_is_retried() {
     let stack =

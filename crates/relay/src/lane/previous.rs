@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// Field case 4.
+    /// Links and system events are not relayed, so they are not the previous record.
     #[tokio::test]
     async fn links_and_system_events_do_not_count() {
         let appends = [("a-1", "$>"), ("a-1", "E"), ("a-1", "$>"), ("a-1", "$x"), ("a-1", "E")];

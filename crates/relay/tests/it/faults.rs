@@ -1,4 +1,4 @@
-//! Faults, and the promises they attack (the numbers are the design's).
+//! Faults. The numbers of the guarantees are those of `crates/aqueduct/docs/guarantees.md`.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) async fn halted(relay: &mut Running, route: &str, parts: &[&str]) {
     relay.until(&format!("halted: {parts:?}"), expected).await;
 }
 
-/// Promises 1 and 2: an instance vanishes in the middle of its work; another takes over and completes it.
+/// Guarantees 1 and 2: an instance vanishes in the middle of its work; another takes over and completes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_instance_takes_over() {
     let mut world = World::new(shared_stack().await).await;
@@ -50,7 +50,7 @@ fn is_running(status: &Status, world: &World) -> bool {
     status.lane(world.route(), 0) == LaneState::Running
 }
 
-/// Promises 2 and 3: two instances share two lanes while events come; one leaves, and the other has both.
+/// Guarantees 2 and 3: two instances share two lanes while events come; one leaves, and the other has both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_share_the_lanes() {
     let mut world = World::new(shared_stack().await).await;
@@ -79,7 +79,7 @@ async fn instances_share_the_lanes() {
     second.stop().await;
 }
 
-/// Promises 1 and 2: another producer takes the lane's transactional id away. The relay stops writing, joins
+/// Guarantees 1 and 2: another producer takes the lane's transactional id away. The relay stops writing, joins
 /// the group again, and continues without loss or repetition.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fenced_relay_joins_again() {
@@ -102,7 +102,7 @@ async fn a_fenced_relay_joins_again() {
     drop(usurper);
 }
 
-/// Promise 2: an instance that was taken for dead continues to write. Its records never become visible.
+/// Guarantee 2: an instance that was taken for dead continues to write. Its records never become visible.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zombie_is_fenced() {
     let world = World::new(shared_stack().await).await;
@@ -133,7 +133,7 @@ async fn a_zombie_is_fenced() {
     relay.stop().await;
 }
 
-/// Promise 7: a schema that is not registered halts the lane, visibly, and nothing is skipped. Once it is
+/// Guarantee 7: a schema that is not registered halts the lane, visibly, and nothing is skipped. Once it is
 /// published the lane resumes automatically.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unregistered_schema_halts_and_heals() {
@@ -156,7 +156,7 @@ async fn an_unregistered_schema_halts_and_heals() {
     relay.stop().await;
 }
 
-/// Promise 7: an event that can't be relayed halts its lane and is named; what came before it is in the
+/// Guarantee 7: an event that can't be relayed halts its lane and is named; what came before it is in the
 /// topic, what comes after is not. Other routes continue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_event_halts_its_lane_only() {
@@ -195,7 +195,7 @@ async fn a_bad_event_halts_its_lane_only() {
     }
 }
 
-/// Promises 1, 2 and 3: the broker dies in mid-run, twice, while events keep coming.
+/// Guarantees 1, 2 and 3: the broker dies in mid-run, twice, while events keep coming.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_dies_costs_nothing() {
     let stack = own_stack().await;
@@ -218,7 +218,7 @@ async fn a_broker_that_dies_costs_nothing() {
     stack.shutdown().await;
 }
 
-/// Promises 2 and 4: a checkpoint that does not agree with the topic, or the store, is refused, whichever of
+/// Guarantees 2 and 4: a checkpoint that does not agree with the topic, or the store, is refused, whichever of
 /// them was lost. The relay neither goes back nor jumps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_does_not_agree_is_refused() {
@@ -268,7 +268,7 @@ pub(crate) async fn expect_refusal(world: &World, options: &Options, expected: &
     relay.stop().await;
 }
 
-/// Promise 1: a topic that is missing, or not as configured, halts the lane and says what to do.
+/// Guarantee 1: a topic that is missing, or not as configured, halts the lane and says what to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_topic_is_waited_for() {
     let mut world = World::new(shared_stack().await).await;
@@ -295,7 +295,7 @@ async fn a_missing_topic_is_waited_for() {
     assert!(error.contains("has 4 partitions, 8 are configured"), "{error}");
 }
 
-/// Promise 7: an idle lane moves its checkpoint past what is not its own, so that a restart need not read it
+/// Guarantee 7: an idle lane moves its checkpoint past what is not its own, so that a restart need not read it
 /// again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_lane_writes_a_checkpoint() {
@@ -314,7 +314,7 @@ async fn an_idle_lane_writes_a_checkpoint() {
     relay.stop().await;
 }
 
-/// Promise 1: a panic in a lane's reading side is a fault like another: shown, and tried again.
+/// Guarantee 1: a panic in a lane's reading side is a fault like another: shown, and tried again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_panics_goes_on() {
     let world = World::new(shared_stack().await).await;
@@ -340,7 +340,7 @@ async fn a_lane_that_panics_goes_on() {
     relay.stop().await;
 }
 
-/// Promise 7: what Kafka refuses permanently halts the lane, which reports it. A topic that the relay creates
+/// Guarantee 7: what Kafka refuses permanently halts the lane, which reports it. A topic that the relay creates
 /// takes what the options allow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_too_large_for_its_topic_halts_the_lane() {

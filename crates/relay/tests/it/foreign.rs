@@ -8,7 +8,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::support::{FOREIGN, World, shared_stack};
 
-/// Field case 10: the relay resumes behind records of another producer, however many there are.
+/// The relay resumes after records of another producer, however many there are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_another_producer_are_skipped_at_the_start() {
     let world = World::new(shared_stack().await).await;
@@ -37,7 +37,7 @@ async fn records_of_another_producer_are_skipped_at_the_start() {
     }
 }
 
-/// Field case 4: a link event is not a record, so it is not a record's predecessor either, whether or not the lane
+/// A link event is not relayed, so it is not the previous record either, whether or not the lane
 /// remembers the stream.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_is_not_the_previous_record() {

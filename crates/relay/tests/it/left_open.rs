@@ -93,7 +93,7 @@ fn coordinator_logs(data: &Path) -> Vec<(PathBuf, u64)> {
     logs
 }
 
-/// Promise 2: what an earlier transaction left open is aborted, and not made visible by the next one's end.
+/// Guarantee 2: what an earlier transaction left open is aborted, and not made visible by the next one's end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_broker_left_open_is_aborted() {
     let stack = own_stack().await;
@@ -107,7 +107,7 @@ async fn what_the_broker_left_open_is_aborted() {
     stack.shutdown().await;
 }
 
-/// Promise 1: what is left open below the checkpoint belongs to a transaction that was committed elsewhere.
+/// Guarantee 1: what is left open below the checkpoint belongs to a transaction that was committed elsewhere.
 /// Aborting it would lose events, so the lane halts and reports it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_torn_transaction_halts_the_lane() {
@@ -135,7 +135,7 @@ async fn a_replay_that_the_broker_left_open_is_aborted() {
     stack.shutdown().await;
 }
 
-/// Promise 7: somebody else's open transaction on the topic halts the lane, visibly, until it is over.
+/// Guarantee 7: somebody else's open transaction on the topic halts the lane, visibly, until it is over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_producers_open_transaction_halts_the_lane() {
     let world = World::new(shared_stack().await).await;

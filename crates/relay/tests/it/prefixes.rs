@@ -39,7 +39,7 @@ async fn system_of_version_0_1(count: usize) -> World {
     world
 }
 
-/// Field case 14.
+/// Two systems on one cluster have different prefixes and a route of the same name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn systems_with_different_prefixes_can_use_the_same_route_name() {
     let first = system_of_version_0_1(50).await;

@@ -118,7 +118,7 @@ impl StockReactor {
 impl Reactor for StockReactor {
     const NAME: &'static str = "inventory";
     const TOPICS: &'static [&'static str] = &[topics::ORDERS];
-    const IGNORES: &'static [&'static str] = &["OrderConfirmed", "OrderRejected", "OrderCancelled"];
+    const IGNORED_TYPES: &'static [&'static str] = &["OrderConfirmed", "OrderRejected", "OrderCancelled"];
     type Event = OrdersEvent;
 
     async fn react(&self, event: &OrdersEvent, envelope: &Envelope) -> Result<(), ReactError> {

@@ -47,7 +47,7 @@ impl Deltas for Revenue {
     const TABLE: &'static str = "shop.revenue";
     const KEY: &'static [&'static str] = &["day", "country"];
     const SUMS: &'static [&'static str] = &["ordered", "returned", "confirmed"];
-    const IGNORES: &'static [&'static str] = &["OrderRejected", "OrderCancelled"];
+    const IGNORED_TYPES: &'static [&'static str] = &["OrderRejected", "OrderCancelled"];
     type Event = RevenueEvent;
     type Row = RevenueDelta;
 

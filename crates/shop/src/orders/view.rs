@@ -52,7 +52,7 @@ impl View for Orders {
     const TOPICS: &'static [&'static str] = &[topics::ORDERS];
     const TABLE: &'static str = "shop.orders";
     const KEY: &'static [&'static str] = &["order_id"];
-    const IGNORES: &'static [&'static str] = &["ReturnReceived"];
+    const IGNORED_TYPES: &'static [&'static str] = &["ReturnReceived"];
     type Event = OrderEvent;
     type Row = OrderRow;
 

@@ -86,7 +86,7 @@ async fn a_command_needs_an_idempotency_key() {
     assert!(wrong.detail().contains("not a UUID"), "{}", wrong.detail());
 }
 
-/// Field case 13.
+/// As draft-ietf-httpapi-idempotency-key-header says: 422 for another payload, and quotes are the standard form.
 #[tokio::test]
 async fn an_idempotency_key_may_be_quoted_and_belongs_to_one_payload() {
     let store = TestStore::default();
@@ -120,7 +120,7 @@ async fn an_idempotency_key_may_be_quoted_and_belongs_to_one_payload() {
     }
 }
 
-/// Field case 2.
+/// An event larger than a Kafka record would halt its lane, so the request is refused.
 #[tokio::test]
 async fn what_could_not_be_relayed_is_refused_with_its_field_or_as_a_whole() {
     let store = TestStore::default();

@@ -13,14 +13,19 @@ const POLL_EVERY: Duration = Duration::from_millis(500);
 /// rebalance takes.
 const OWNER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Shows how far a request is until it is done, failed, or without a running owner. The request is stored: it is
+/// Shows the progress of a request until it is done, failed, or without a running owner. The request is stored: it is
 /// executed whether or not this command waits.
 #[expect(clippy::print_stdout, reason = "the result is the command's output")]
-pub(super) async fn follow(pool: &PgPool, action: &str, request: Request) -> Result<ExitCode, Failure> {
-    let Some(id) = request.request else {
+pub(super) async fn follow(
+    pool: &PgPool,
+    action: &str,
+    request: Option<Request>,
+) -> Result<ExitCode, Failure> {
+    let Some(request) = request else {
         println!("no parked event is selected");
         return Ok(ExitCode::SUCCESS);
     };
+    let id = request.id;
     println!("{action} {id}: {} events in {} streams selected", request.events, request.streams);
     let begun = Instant::now();
     let mut shown = Progress::default();

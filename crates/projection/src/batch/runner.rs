@@ -1,0 +1,165 @@
+//! Runs a batch: reads its records, reacts, and commits, with retries.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aqueduct_core::ErrorKind;
+use async_trait::async_trait;
+use tracing::Instrument as _;
+
+use crate::backoff;
+use crate::batch::context::BatchContext;
+use crate::batch::error::BatchError;
+use crate::batch::outcome::Outcome;
+use crate::batch::react;
+use crate::batch::read::Reader;
+use crate::batch::trace;
+use crate::batch::transaction::{Attempt, Transactions};
+use crate::inbox::Inboxes;
+use crate::inbox::entry::{Content, Entry};
+use crate::inbox::ownership::next_offsets;
+use crate::inbox::verdict;
+use crate::model::handler::Handler;
+use crate::record::Record;
+use crate::record::decode::Decoder;
+use crate::record::envelope::Envelope;
+use crate::status::Component;
+
+/// Result of a batch that did not fail.
+pub(crate) enum Completion {
+    Committed(Outcome),
+    /// The process is shutting down, or the batch's partitions have other owners: nothing was committed.
+    Abandoned,
+}
+
+/// Processes batches with a handler whose type is erased.
+#[async_trait]
+pub(crate) trait RunBatch: Send + Sync {
+    /// Processes a batch, retrying temporary errors while the batch's partitions are owned.
+    async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError>;
+
+    /// Executes one step of a request to replay or discard parked events. Returns `false` if there is nothing to
+    /// do now.
+    async fn execute_step(&self) -> Result<bool, BatchError>;
+}
+
+pub(crate) struct BatchRunner<H> {
+    pub(crate) context: BatchContext,
+    pub(crate) transactions: Transactions<H>,
+    pub(crate) decoder: Arc<dyn Decoder>,
+    pub(crate) source: String,
+    pub(crate) inboxes: Inboxes,
+}
+
+#[async_trait]
+impl<H: Handler> RunBatch for BatchRunner<H> {
+    async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError> {
+        let started = Instant::now();
+        let span = tracing::info_span!("project", projection = H::NAME, records = records.len());
+        let partitions = next_offsets(records.iter());
+        let completion = self.run(records, &span).instrument(span.clone()).await?;
+        self.context.status.clear(Component::Batch);
+        match &completion {
+            Completion::Committed(outcome) => outcome.record_metrics(H::NAME, started.elapsed()),
+            Completion::Abandoned => {
+                self.context.ownership.give_up(partitions.iter().map(|next| &next.partition));
+            }
+        }
+        Ok(completion)
+    }
+
+    async fn execute_step(&self) -> Result<bool, BatchError> {
+        self.execute_parked().await
+    }
+}
+
+impl<H: Handler> BatchRunner<H> {
+    async fn run(&self, records: Vec<Record>, span: &tracing::Span) -> Result<Completion, BatchError> {
+        let ownership = &self.context.ownership;
+        let mut entries = Vec::with_capacity(records.len());
+        for record in records {
+            let read = self.retry(|| self.read(&record), || ownership.owns(&record)).await?;
+            if let Some((inbox, envelope, content)) = read {
+                entries.push(Entry::new(record, inbox, envelope, content));
+            }
+        }
+        trace::link(span, entries.iter().filter_map(|entry| entry.envelope.as_ref()));
+        if H::REACTS {
+            let check = || async { Ok(verdict::check(&self.transactions.pool, &entries).await?) };
+            let owns = || entries.iter().any(|entry| ownership.owns(&entry.record));
+            let Some(verdicts) = self.retry(check, owns).await? else { return Ok(Completion::Abandoned) };
+            let handler = &self.transactions.handler;
+            if !react::react(handler, &self.context, &mut entries, &verdicts).await? {
+                return Ok(Completion::Abandoned);
+            }
+        }
+        self.commit(entries).await
+    }
+
+    /// Repeats an attempt that fails temporarily. Returns `None` if the process is shutting down or the result is
+    /// no longer wanted.
+    async fn retry<T, A: Future<Output = Result<T, BatchError>>>(
+        &self,
+        attempt: impl Fn() -> A,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Option<T>, BatchError> {
+        let mut delays = backoff::delays();
+        while is_wanted() && !self.context.shutdown.is_cancelled() {
+            match attempt().await {
+                Ok(done) => return Ok(Some(done)),
+                Err(error) if error.kind() == ErrorKind::Retry => {
+                    self.context.report_retry(&error);
+                    self.context.wait(&mut delays).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) async fn read(
+        &self,
+        record: &Record,
+    ) -> Result<(i32, Option<Envelope>, Content<H::Event>), BatchError> {
+        let reader = Reader {
+            decoder: &*self.decoder,
+            projection: H::NAME,
+            source: &self.source,
+            ignored_types: H::IGNORED_TYPES,
+        };
+        let (envelope, content) = reader.read(record).await?;
+        let source = envelope.as_ref().map_or(&self.source, |envelope| &envelope.source);
+        let inbox = self.inboxes.id(&self.transactions.pool, source, &record.topic).await?;
+        Ok((inbox, envelope, content))
+    }
+
+    async fn commit(&self, mut entries: Vec<Entry<H::Event>>) -> Result<Completion, BatchError> {
+        let ownership = &self.context.ownership;
+        let mut delays = backoff::delays();
+        let mut bisect = false;
+        loop {
+            entries.retain(|entry| ownership.owns(&entry.record));
+            if entries.is_empty() || self.context.shutdown.is_cancelled() {
+                return Ok(Completion::Abandoned);
+            }
+            match self.transactions.attempt(ownership, &mut entries, bisect).await {
+                Ok(Attempt::Committed(outcome)) => return Ok(Completion::Committed(outcome)),
+                Ok(Attempt::Lost(lost)) => {
+                    tracing::warn!(projection = H::NAME, partitions = ?lost, "partitions lost to another owner");
+                    ownership.give_up(&lost);
+                }
+                Err(error) => match error.kind() {
+                    // It is not known which record is at fault.
+                    ErrorKind::Park if !bisect => bisect = true,
+                    ErrorKind::Retry => {
+                        self.context.report_retry(&error);
+                        if !self.context.wait(&mut delays).await {
+                            return Ok(Completion::Abandoned);
+                        }
+                    }
+                    ErrorKind::Park | ErrorKind::Stop => return Err(error),
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Detects when the table, not an event, causes every row to fail.
+
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+use sqlx::postgres::PgDatabaseError;
+
+use crate::model::handler::ApplyError;
+
+/// Number of consecutive streams, without an accepted row, after which the table is considered at fault.
+const STREAMS: usize = 3;
+
+/// Counts the rows that Postgres rejected since it last accepted one. If a table was changed by hand so that every
+/// row fails, the events are not at fault, and parking them all would only hide the cause.
+#[derive(Debug, Default)]
+pub(crate) struct TableFaultDetector {
+    consecutive: Mutex<Consecutive>,
+}
+
+#[derive(Debug, Default)]
+struct Consecutive {
+    reason: Option<FailureReason>,
+    streams: BTreeSet<String>,
+}
+
+/// What failures of the same cause have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailureReason {
+    sqlstate: String,
+    /// Constraint or column.
+    object: Option<String>,
+}
+
+impl FailureReason {
+    /// Returns `None` if the table cannot be the cause.
+    pub(crate) fn of(error: &ApplyError) -> Option<Self> {
+        let ApplyError::Postgres(error) = error else { return None };
+        let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+        let object = error.constraint().or_else(|| error.column()).map(str::to_owned);
+        Some(Self { sqlstate: error.code().to_owned(), object })
+    }
+}
+
+impl TableFaultDetector {
+    /// Records that a row was accepted.
+    pub(crate) fn record_success(&self) {
+        *self.consecutive.lock() = Consecutive::default();
+    }
+
+    /// Records that the rows of these streams were rejected and no row of the batch was accepted. Returns the number
+    /// of consecutive streams if the table is at fault.
+    pub(crate) fn record_failure(
+        &self,
+        batch: impl IntoIterator<Item = (FailureReason, String)>,
+    ) -> Option<usize> {
+        let mut consecutive = self.consecutive.lock();
+        for (reason, stream) in batch {
+            if consecutive.reason.as_ref() != Some(&reason) {
+                *consecutive = Consecutive { reason: Some(reason), streams: BTreeSet::new() };
+            }
+            consecutive.streams.insert(stream);
+        }
+        let streams = consecutive.streams.len();
+        (streams >= STREAMS).then_some(streams)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(sqlstate: &str) -> FailureReason {
+        FailureReason { sqlstate: sqlstate.to_owned(), object: None }
+    }
+
+    #[test]
+    fn three_consecutive_streams_with_one_reason_are_a_fault_of_the_table() {
+        let table_faults = TableFaultDetector::default();
+        let fail =
+            |sqlstate, stream: &str| table_faults.record_failure([(reason(sqlstate), stream.to_owned())]);
+        assert_eq!(fail("22P02", "a"), None);
+        assert_eq!(fail("22P02", "a"), None);
+        assert_eq!(fail("22P02", "b"), None);
+        table_faults.record_success();
+        assert_eq!(fail("22P02", "c"), None);
+        assert_eq!(fail("23514", "d"), None);
+        assert_eq!(fail("23514", "e"), None);
+        assert_eq!(fail("23514", "f"), Some(3));
+    }
+}
