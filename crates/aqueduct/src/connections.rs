@@ -121,7 +121,7 @@ impl Connections {
         once(&self.shared.decoder, || Ok(registry_decoder(&self.configuration().registry_options()?)?))
     }
 
-    /// A pool for queries; run them with [`run_query`](crate::run_query). Its sessions have time-outs.
+    /// A pool for queries; run them with [`run_query`](crate::run_query). Its sessions have timeouts.
     pub fn postgres(&self) -> Result<PgPool, ConnectionError> {
         let configuration = self.configuration();
         once(&self.shared.postgres, || {

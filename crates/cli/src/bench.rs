@@ -1,7 +1,7 @@
-//! `aqueduct bench`: what the product costs, each time beside the least that could do the same work.
+//! `aqueduct bench`: compares the product with the least code that does the same work.
 //!
-//! Both sides of a comparison run in this process, round after round and in alternating order, so that whatever
-//! else the machine does meets both; the ratio is what counts. Nothing is judged: there are only figures.
+//! Both sides of a comparison run in this process, in rounds of alternating order, so that other load on the machine
+//! affects both. The ratio is the result; there is no pass or fail.
 
 mod appends;
 mod bare_pump;
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// What to measure [default: everything]
     #[arg(value_enum, value_name = "WHAT")]
     what: Vec<What>,
-    /// How often each side is measured, in turn
+    /// Number of rounds; each measures both sides
     #[arg(long, default_value = "5", value_name = "N")]
     rounds: NonZeroUsize,
     /// Print one JSON object
@@ -46,18 +46,18 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Appends one after the other: the adapter beside the unmodified client
+    /// Sequential appends: the adapter against the unmodified client
     Appends,
-    /// From the event store to Kafka: the relay beside a pump of bytes encoded beforehand
+    /// From the event store to Kafka: the relay against a pump of bytes encoded beforehand
     Relay,
-    /// From records to rows in Postgres: projections beside bare SQL
+    /// From records to rows in Postgres: projections against bare SQL
     Projection,
 }
 
-/// Runs the comparisons. The servers are this command's own, with the durability of their defaults; what it makes
-/// on them is gone afterwards.
+/// Runs the comparisons. The servers are this command's own, with their default durability. Their data is
+/// deleted afterwards.
 pub(crate) async fn run(arguments: Arguments, configuration: Configuration) -> Result<ExitCode, Failure> {
-    // Spans and counters cost the product what they cost in its own processes; its log would only be in the way.
+    // Spans and counters cost the product what they cost in its own processes; its log is not needed.
     let quiet = TelemetryOptions { log: "warn,aqueduct_devstore=error".to_owned(), ..Default::default() };
     let _telemetry = telemetry::init("aqueduct-bench", &quiet)?;
     let shutdown = shutdown::on_signal()?;

@@ -39,8 +39,8 @@ use crate::configuration::{Addresses, Demo};
 
 /// Interval between two polls of the stages.
 const POLL: Duration = Duration::from_millis(200);
-/// What takes long at the first start, and what goes wrong; the checker says itself what it meets in Kafka. The
-/// services log as configured, into files of their own.
+/// Shows slow steps of the first start, and errors. The checker reports errors of Kafka itself. The services log as
+/// configured, to files of their own.
 const LOG: &str = "warn,aqueduct_devstack=info,aqueduct_service=info,rdkafka=off,librdkafka=off";
 
 /// Runs the demo. Everything it starts ends with it.
@@ -99,7 +99,7 @@ fn stack_options(arguments: &Arguments, configuration: &Configuration) -> aquedu
     }
 }
 
-/// Feeds the plan, checks what came of it and says so. The services still run then.
+/// Feeds the plan, checks the result and reports it. The services still run then.
 async fn on_stack(
     arguments: &Arguments,
     configuration: &Configuration,

@@ -5,7 +5,8 @@
 pub enum ErrorKind {
     /// A transient error of the environment: retry with backoff.
     Retry,
-    /// A permanent error of this event or command: park it with its followers, or return the error to the caller.
+    /// A permanent error of this event or command: park it with the later events of its stream, or return the error to
+    /// the caller.
     Park,
     /// An error of the configuration, such as a missing schema or a refused login: stop and report it.
     Stop,

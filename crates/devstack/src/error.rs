@@ -55,7 +55,7 @@ pub enum StartError {
     NotReady {
         /// Name of the part: `kafka`, `postgres`, …
         part: &'static str,
-        /// Whether it ended, or the time-out.
+        /// Whether it ended, or the timeout.
         reason: String,
         /// Its log. It stays until the next stack with temporary data starts.
         log: PathBuf,

@@ -8,7 +8,7 @@
 //! - **Served**: Append, Read (streams and `$all`, both directions, filters), catch-up and live
 //!   subscriptions, Delete, Tombstone; ServerFeatures and Gossip; over HTTP `/health/live`, `/ping`
 //!   and `/info`. BatchAppend, persistent subscriptions and following links are UNIMPLEMENTED.
-//! - **Not for production**: one node, no users, no TLS, no scavenging. It says so when it starts.
+//! - **Not for production**: one node, no users, no TLS, no scavenging. It logs a warning when it starts.
 //!
 //! ```
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {

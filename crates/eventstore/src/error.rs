@@ -24,12 +24,12 @@ impl Operation<'_> {
         StoreError { source: Some(source), ..self.error(kind, problem) }
     }
 
-    /// No response within the operation time-out.
+    /// No response within the operation timeout.
     pub(crate) fn timed_out(self) -> StoreError {
         self.error(
             ErrorKind::Retry,
             format!(
-                "no response from {} within operation_timeout_ms: check that the server is up, or raise the time-out",
+                "no response from {} within operation_timeout_ms: check that the server is up, or raise the timeout",
                 self.url
             ),
         )

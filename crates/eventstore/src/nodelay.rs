@@ -48,7 +48,7 @@ mod imp {
     fn set_one(descriptor: RawFd, peers: &HashSet<SocketAddr>) -> bool {
         // SAFETY: the descriptor belongs to someone else, who may close it at any moment, so that the number
         // is free, or names something new, between any two of the calls below. None of them touches memory
-        // or closes anything: on a free number, or what is no TCP socket, they fail and nothing happens; on
+        // or closes anything: on a free number, or a descriptor that is not a TCP socket, they fail and nothing happens; on
         // another socket that has just taken the number the worst outcome is that this connection of ours
         // gets TCP_NODELAY too, which changes its timing and never its data. (A duplicate would pin the
         // socket, but closing a duplicate of a *file* that had taken the number would drop the process's

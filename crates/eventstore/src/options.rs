@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::connection_string::{self, redact};
 
-/// The connection string of the store, and time-outs.
+/// The connection string of the store, and timeouts.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {

@@ -51,7 +51,7 @@ impl Shared {
         Operation { name, subject, url: &self.shown_url }
     }
 
-    /// Runs a step with the client, within the operation time-out.
+    /// Runs a step with the client, within the operation timeout.
     async fn run<T, F: Future<Output = Result<T, Error>>>(
         &self,
         operation: Operation<'_>,

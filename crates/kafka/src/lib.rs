@@ -6,8 +6,8 @@
 //!   Properties on which a delivery guarantee rests can't be overridden ([`Cluster::validate`] refuses them).
 //! - [`create_client`] makes a client. Its error never contains the value of a property, which may be a password.
 //! - [`LogContext`], [`log`] and [`log_error`] forward librdkafka's log to `tracing`, target `librdkafka`.
-//! - [`BrokerWatch`] tells when a client has seen no broker for so long that it must be created again.
-//! - [`raw_headers`] reads the headers of a record whatever their names contain.
+//! - [`BrokerWatch`] reports when a client has found no broker for so long that it must be replaced.
+//! - [`raw_headers`] reads the headers of a record even if a name is not UTF-8.
 
 mod client;
 mod cluster;

@@ -9,13 +9,13 @@ use rdkafka::Statistics;
 /// How often librdkafka calls [`BrokerWatch::observe`], and so how soon a loss is noticed.
 pub(crate) const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many session time-outs a client may be without a broker, and how long at least.
+/// A client is replaced after it found no broker for 3 session timeouts and at least 30 s.
 const PATIENCE: (u32, Duration) = (3, Duration::from_secs(30));
 
 /// Watches whether a member of a consumer group finds any broker.
 ///
-/// Errors tell of a loss only where each broker was connected before, and never that one is back, so this rests
-/// on librdkafka's statistics. A client that has seen no broker for three session time-outs (at least 30 s) must
+/// It is based on librdkafka's statistics: errors report a loss only if every broker was connected before, and never
+/// that a broker is back. A client that has seen no broker for three session timeouts (at least 30 s) must
 /// be dropped and created again: it may never find one again. librdkafka forgets all brokers, including the
 /// configured ones, when a broker that is starting or stopping reports an empty cluster
 /// (confluentinc/librdkafka#5301, 2.12.1). The group has removed the member by then.
@@ -27,7 +27,7 @@ pub struct BrokerWatch {
 }
 
 impl BrokerWatch {
-    /// A watch for a new member of a group with this session time-out. Brokers count as reachable at first.
+    /// A watch for a new member of a group with this session timeout. Brokers count as reachable at first.
     pub fn new(session_timeout: Duration) -> Self {
         let (timeouts, at_least) = PATIENCE;
         Self::with_patience(session_timeout.saturating_mul(timeouts).max(at_least))

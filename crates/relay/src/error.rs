@@ -1,4 +1,4 @@
-//! Why a lane stopped.
+//! Errors that end a session of a lane.
 
 use std::error::Error;
 
@@ -40,9 +40,9 @@ pub enum LaneError {
     },
     /// A transaction is open in one of the lane's partitions that the lane can't abort.
     #[error(
-        "topic {topic}, partition {partition} holds an open transaction from offset {offset} on that could not \
-         be aborted: it is none of this lane's (only the relay may write to this topic), or Kafka lost its end \
-         again. Find and abort it with Kafka's kafka-transactions tool"
+        "topic {topic}, partition {partition} has an open transaction at offset {offset} that could not be aborted. \
+         Either another producer wrote it (only the relay may write to this topic) or its end marker was lost again. \
+         Abort it with kafka-transactions.sh"
     )]
     HangingTransaction {
         /// The topic.
@@ -70,9 +70,9 @@ pub enum LaneError {
     },
     /// Kafka has lost the end of a transaction in a partition of exceptions and kept it elsewhere.
     #[error(
-        "topic {topic}, partition {partition} has an open transaction from offset {offset} on although the \
-         checkpoint that was written with it is committed: Kafka has lost the transaction's end in this partition. \
-         Aborting what it holds would lose parked events, so this needs a new route with a topic of its own"
+        "topic {topic}, partition {partition} has an open transaction at offset {offset} although its checkpoint \
+         is committed: Kafka lost the transaction's end marker in this partition. Aborting it would lose parked \
+         events; use a new route with a new topic"
     )]
     TornExceptions {
         /// The topic.
@@ -89,7 +89,9 @@ pub enum LaneError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The store's subscription broke its contract.
-    #[error("the store's subscription went back from position {from} to {to}: event {reference}")]
+    #[error(
+        "the subscription returned position {to} after {from} (event {reference}): report this with the store's version"
+    )]
     Disorder {
         /// Position of the event before.
         from: Position,

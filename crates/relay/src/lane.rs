@@ -31,7 +31,7 @@ pub(crate) mod selected;
 pub(crate) mod session;
 pub(crate) mod trace;
 
-/// A session that lasted as long as this ends a row of failures.
+/// A session of this length resets the backoff.
 const STABLE: Duration = Duration::from_secs(60);
 
 /// Runs sessions, one after the other, until `stop` is cancelled. A lane that another producer has taken
@@ -44,7 +44,7 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
     loop {
         context.reporter.set(LaneState::Starting);
         let began = Instant::now();
-        // What a panic may leave half done ends with the session; the next one begins at the checkpoint.
+        // A panic may leave state inconsistent; the session is dropped and restarts from the checkpoint.
         let session = AssertUnwindSafe(session::run(&context, &stop)).catch_unwind();
         let result = session.await.unwrap_or(Err(LaneError::Panicked));
         if stop.is_cancelled() {

@@ -1,4 +1,4 @@
-//! Which lane.
+//! The identity of a lane.
 
 use std::fmt;
 

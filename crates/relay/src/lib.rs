@@ -13,7 +13,7 @@
 //! - **Bad events.** An event that can't become a record halts its lane, or is parked with the later events of its
 //!   stream, or skipped, as [`OnBadEvent`] says. What is not relayed is recorded as an exception in the transaction that
 //!   passes it. Nothing is skipped silently.
-//! - **Errors.** A checkpoint that doesn't agree with its topic, or what Kafka refuses permanently (a permission, a size),
+//! - **Errors.** A checkpoint that does not agree with its topic, or what Kafka refuses permanently (a permission, a size),
 //!   halts the lane. [`Status`], the log and the [metrics] name the event, the cause and what to do; once that is done
 //!   the lane resumes automatically.
 //!

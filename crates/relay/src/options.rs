@@ -1,4 +1,4 @@
-//! What can be configured.
+//! The relay's options.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -29,12 +29,12 @@ pub struct Options {
     pub batch_records: NonZeroUsize,
     /// Bytes of keys, headers and values after which a transaction takes no further record.
     pub batch_bytes: NonZeroUsize,
-    /// How long a transaction that isn't full waits for more events. A transaction is filled with what
+    /// How long a transaction that is not full waits for more events. A transaction is filled with what
     /// arrives while the one before it commits anyway.
     pub linger_ms: u64,
     /// Largest record (key, headers and value). An event that makes a larger one is a bad event. The topic's
     /// `max.message.bytes` must allow it (4 KiB more), or the lane halts at such an event;
-    /// [`create_topics`](crate::create_topics) sees to that for the topics it creates.
+    /// [`create_topics`](crate::create_topics) sets it on the topics that it creates.
     pub max_record_bytes: NonZeroUsize,
     /// How long the broker lets a transaction stay open, and so for how long a relay that vanished holds back
     /// the readers if no other takes over.
@@ -43,7 +43,7 @@ pub struct Options {
     pub session_timeout_ms: u64,
     /// How often a lane that makes no records writes a checkpoint, if it received events.
     pub idle_checkpoint_ms: u64,
-    /// First pause after a fault of the surroundings (broker, store, registry out of reach); it doubles up to
+    /// First pause after a transient error (broker, store or registry unreachable); it doubles up to
     /// `halt_retry_ms`.
     pub retry_ms: u64,
     /// Pause after which a halted lane restarts; it halts again if the cause still exists.

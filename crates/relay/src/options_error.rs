@@ -1,4 +1,4 @@
-//! A configuration that can't work.
+//! Errors of the configuration.
 
 use aqueduct_kafka::ReservedProperty;
 

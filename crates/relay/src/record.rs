@@ -1,4 +1,4 @@
-//! What the relay writes.
+//! The records that the relay writes.
 
 use std::sync::Arc;
 

@@ -30,7 +30,7 @@ const JOINING: &str = "joining the consumer group";
 /// How often the lag is measured.
 const LAG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Forwards the store's events to Kafka. See the [crate's documentation](crate) for what it promises.
+/// Forwards the store's events to Kafka. See the [crate's documentation](crate) for its guarantees.
 ///
 /// Any number of instances may run: they share the lanes.
 pub struct Relay {
@@ -44,13 +44,16 @@ pub struct Relay {
     reporter: StatusReporter,
 }
 
-/// The relay ended without being told to.
+/// The relay ended unexpectedly.
 #[derive(Debug, thiserror::Error)]
-#[error("a part of the relay broke down")]
+#[error("the task of a route panicked")]
 pub struct RelayError(#[source] tokio::task::JoinError);
 
 impl Relay {
-    /// A relay that has not begun yet.
+    /// Creates a relay; call [`run`](Self::run) to start it.
+    ///
+    /// # Errors
+    /// An option is not valid.
     pub fn new(
         cluster: Cluster,
         options: Options,
@@ -76,7 +79,7 @@ impl Relay {
         })
     }
 
-    /// What its lanes are doing.
+    /// Returns the status of its lanes.
     pub fn status(&self) -> Status {
         self.reporter.status()
     }
@@ -96,7 +99,7 @@ impl Relay {
         let mut result = Ok(());
         while let Some(ended) = parts.join_next().await {
             if let Err(error) = ended {
-                // One part broke down: the others end in order.
+                // The task of a route panicked: the others are stopped.
                 shutdown.cancel();
                 result = Err(RelayError(error));
             }
@@ -104,7 +107,7 @@ impl Relay {
         result
     }
 
-    /// Is a member of the route's group, again and again.
+    /// Joins the route's consumer group and runs the assigned lanes; rejoins after an error.
     async fn run_route(&self, n: usize, shutdown: &CancellationToken) {
         let (route, mapping) = (&self.options.routes[n], &self.mappings[n]);
         while !shutdown.is_cancelled() {
@@ -157,7 +160,7 @@ impl Relay {
             };
             let problem = chain(&error);
             LaneMetrics::new(&route.name, 0).error(error.label());
-            tracing::error!(route = route.name, problem, "could not take part in the consumer group");
+            tracing::error!(route = route.name, problem, "consumer group membership failed, rejoining");
             self.reporter.route(&route.name, Some(problem));
             tokio::select! {
                 () = shutdown.cancelled() => {}
@@ -197,7 +200,7 @@ impl Lanes<'_> {
                     () = lane::run(Arc::new(context), stop, leave) => {}
                     () = measure_lag(store, position, &metrics) => {}
                 }
-                // From here on another instance shows it.
+                // From now on another instance reports it.
                 metrics.lag(0);
                 metrics.parked(0);
                 metrics.foreign(0);
@@ -219,14 +222,14 @@ impl Lanes<'_> {
     }
 }
 
-/// Shows how far a lane's checkpoint is behind the store. Never completes.
+/// Sets the gauge of the lane's lag at intervals. Never completes.
 async fn measure_lag(
     store: Arc<dyn EventStore>,
     position: watch::Receiver<Option<Position>>,
     metrics: &LaneMetrics,
 ) {
     loop {
-        // A store that can't be asked, or panics, shows elsewhere.
+        // An unreachable store is reported elsewhere.
         let last = AssertUnwindSafe(store.last_position()).catch_unwind().await;
         if let Ok(Ok(Some(last))) = last {
             let position = position.borrow().map_or(0, |position| position.commit);

@@ -18,7 +18,7 @@ pub enum LaneState {
     Starting,
     /// It relays.
     Running,
-    /// A fault of the surroundings; it tries again.
+    /// A transient error (broker, store or registry unreachable); the lane retries.
     Retrying {
         /// What is wrong.
         problem: String,
@@ -39,14 +39,14 @@ pub struct Status {
 
 #[derive(Debug, Default)]
 struct Parts {
-    /// Routes that are no member of their consumer group, or without a broker, and why.
-    outside: BTreeMap<String, String>,
+    /// Routes that are not ready, with the reason.
+    route_problems: BTreeMap<String, String>,
     lanes: BTreeMap<LaneId, LaneState>,
 }
 
 impl Status {
-    /// What keeps the relay from being ready, by route or `route/lane`; empty when it is. An instance whose
-    /// lanes are all elsewhere is ready: to take over.
+    /// Returns why the relay is not ready, by route or `route/lane`; empty if it is ready. An instance whose lanes are
+    /// all elsewhere is ready to take over.
     pub fn not_ready(&self) -> BTreeMap<String, String> {
         let parts = self.parts.borrow();
         let lanes = parts.lanes.iter().filter_map(|(id, state)| {
@@ -58,7 +58,7 @@ impl Status {
             };
             Some((id.to_string(), reason))
         });
-        parts.outside.clone().into_iter().chain(lanes).collect()
+        parts.route_problems.clone().into_iter().chain(lanes).collect()
     }
 
     /// What a lane is doing.
@@ -104,8 +104,8 @@ impl StatusReporter {
     pub(crate) fn route(&self, route: &str, problem: Option<String>) {
         self.0.send_modify(|parts| {
             match problem {
-                Some(problem) => parts.outside.insert(route.to_owned(), problem),
-                None => parts.outside.remove(route),
+                Some(problem) => parts.route_problems.insert(route.to_owned(), problem),
+                None => parts.route_problems.remove(route),
             };
         });
     }

@@ -11,7 +11,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Adds a component, not ready until it says so.
+    /// Adds a component, which is not ready until it reports that it is.
     pub fn component(&self, name: impl Into<String>) -> Component {
         let component = Component { name: name.into(), health: self.clone() };
         component.show(Some("starting".to_owned()));

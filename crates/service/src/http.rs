@@ -28,8 +28,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|source| BindError { address, source })
 }
 
-/// Serves health, metrics and `app` until `shutdown` is cancelled and the requests at hand are answered.
-/// Every request of `app` runs in a span that goes on with the caller's trace.
+/// Serves health, metrics and `app` until `shutdown` is cancelled and the current requests are answered.
+/// Every request of `app` runs in a span that continues the caller's trace.
 pub async fn serve(
     listener: TcpListener,
     app: Router,

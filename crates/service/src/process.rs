@@ -55,8 +55,8 @@ impl Process {
         self.shutdown.clone()
     }
 
-    /// Listens on `address`, announces it, and serves `app` beside `component` until one of them fails or
-    /// the process is asked to end; then both finish what is at hand.
+    /// Listens on `address`, announces it, and serves `app` while `component` runs, until one of them fails or the
+    /// process receives a signal to stop. Then both finish their current work.
     pub async fn run<E>(
         self,
         address: SocketAddr,

@@ -20,7 +20,7 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
             }
             match first {
                 true => {
-                    tracing::info!("stopping: what is at hand is finished first; once more to stop at once");
+                    tracing::info!("stopping after the current work; signal again to stop immediately");
                     asked.cancel();
                 }
                 false => std::process::exit(INTERRUPTED.into()),

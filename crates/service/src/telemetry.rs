@@ -34,14 +34,14 @@ pub struct TelemetryOptions {
     pub otlp: String,
 }
 
-/// Logging, tracing or metrics can't be set up.
+/// Logging, tracing or metrics cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `telemetry.log` is no filter.
-    #[error("telemetry.log: {0} is no log filter, write for example `info,aqueduct_relay=debug`")]
+    /// `telemetry.log` is not a filter.
+    #[error("telemetry.log: {0} is not a log filter; write for example `info,aqueduct_relay=debug`")]
     Filter(String, #[source] tracing_subscriber::filter::ParseError),
-    /// `telemetry.otlp` is no endpoint.
-    #[error("telemetry.otlp: {0} can't be used as an OTLP endpoint")]
+    /// `telemetry.otlp` is not an endpoint.
+    #[error("telemetry.otlp: {0} cannot be used as an OTLP endpoint")]
     Endpoint(String, #[source] opentelemetry_otlp::ExporterBuildError),
     /// Something in this process was set up before.
     #[error("telemetry can be set up once in a process")]
@@ -68,7 +68,7 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        // The collector may be gone; a process that ends has nobody left to tell.
+        // The collector may be gone; a process that ends has no other place to report it.
         let _ = self.traces.shutdown_with_timeout(Duration::from_secs(2));
     }
 }

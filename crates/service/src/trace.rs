@@ -1,4 +1,4 @@
-//! W3C trace context: how a trace goes on in the next process.
+//! W3C trace context: continues a trace in the next process.
 
 use std::collections::HashMap;
 
@@ -10,19 +10,19 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 /// Name of the header, and of the key in event metadata and on Kafka records.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// The context of the current span, to be handed on; none outside any span.
+/// The context of the current span, to pass on. Returns `None` outside of any span.
 pub fn current_traceparent() -> Option<String> {
     let mut carrier = HashMap::new();
     TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
     carrier.remove(TRACEPARENT)
 }
 
-/// Makes `span` a child of the span that a caller names. What can't be read is ignored: a broken header
+/// Makes `span` a child of the span that a caller names. A header that cannot be read is ignored: it
 /// must not fail a request.
 pub fn continue_from(span: &Span, traceparent: &str) {
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let parent = TraceContextPropagator::new().extract(&carrier);
     if let Err(error) = span.set_parent(parent) {
-        tracing::debug!(%error, "the trace begins anew here");
+        tracing::debug!(%error, "starting a new trace");
     }
 }

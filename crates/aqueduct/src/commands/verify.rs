@@ -12,7 +12,7 @@ use crate::connections::Connections;
 /// Compare the event store with the topics and the inboxes, and show what differs
 ///
 /// The routes come from the configuration. Where Postgres is configured, the inbox of every projection that reads a
-/// topic of a route is compared too. Nothing has to stand still: what is stored after the start is not compared.
+/// topic of a route is compared too. The system may keep running: events stored after the start are not compared.
 /// Exit code 1 if something is missing, duplicated, out of order or different.
 #[derive(clap::Args)]
 pub(super) struct Arguments {

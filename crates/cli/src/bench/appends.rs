@@ -1,4 +1,4 @@
-//! Appends one after the other: the adapter beside the unmodified client.
+//! Sequential appends: the adapter against the unmodified client.
 
 use aqueduct_devstore::Options as ServerOptions;
 use aqueduct_eventstore::bench::{Plan, appends_one_by_one};

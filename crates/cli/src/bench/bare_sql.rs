@@ -11,7 +11,7 @@ pub(super) struct Batch {
     /// Stream and revision of each record.
     pub(super) streams: Vec<String>,
     pub(super) revisions: Vec<i64>,
-    /// Where each partition goes on.
+    /// The next offset of each partition.
     pub(super) partitions: Vec<i32>,
     pub(super) next_offsets: Vec<i64>,
     /// The rows, a column each.

@@ -71,7 +71,7 @@ impl Observer {
         Ok(())
     }
 
-    /// Reads until `enough` says so, which sees every record; returns when that was.
+    /// Passes records to `enough` until it returns `true`; returns that time.
     pub(super) fn read(
         &self,
         mut enough: impl FnMut(&BorrowedMessage<'_>) -> bool,
@@ -89,7 +89,7 @@ impl Observer {
                     }
                 }
                 None | Some(Err(KafkaError::PartitionEOF(_))) => {}
-                // The client recovers by itself, or the deadline passes.
+                // The client recovers automatically, or the deadline passes.
                 Some(Err(error)) => problem = Some(error),
             }
         }

@@ -1,4 +1,4 @@
-//! From records to rows: projections beside bare SQL.
+//! From records to rows: projections against bare SQL.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ struct AgainstSql<'a> {
     records: Vec<Record>,
     /// The same for the bare side.
     batches: Vec<Batch>,
-    /// Of the round at hand, new for each: both sides have their tables in it.
+    /// A new one per round, with the tables of both sides.
     database: Option<Database>,
 }
 

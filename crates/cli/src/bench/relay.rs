@@ -1,4 +1,4 @@
-//! From the event store to Kafka: the relay beside a bare pump.
+//! From the event store to Kafka: the relay against a bare pump.
 
 use std::sync::Arc;
 

@@ -118,7 +118,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Text beside a label, in lines of a width that can be read.
+/// A label and a text, wrapped to a readable width.
 fn paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
     const WIDTH: usize = 80;
     write!(f, "  {label:<11}")?;

@@ -131,7 +131,7 @@ impl Service {
         &self.url
     }
 
-    /// Asks the service to end and waits; kills it after the time-out.
+    /// Asks the service to end and waits; kills it after the timeout.
     pub(crate) async fn stop(mut self) {
         self.child.signal(Signal::SIGTERM);
         if !matches!(self.child.wait(STOP).await, Ok(Some(_))) {
@@ -150,6 +150,6 @@ mod tests {
         let frozen = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/metrics", frozen.local_addr().unwrap());
         let answer = tokio::time::timeout(10 * ANSWER, client().get(url).send()).await;
-        assert!(answer.expect("the client has a time-out").unwrap_err().is_timeout());
+        assert!(answer.expect("the client has a timeout").unwrap_err().is_timeout());
     }
 }

@@ -65,7 +65,7 @@ impl Watch {
         if self.asked.elapsed() < ASK {
             return Vec::new();
         }
-        // Concurrently: a service that does not answer takes its whole time-out.
+        // Concurrently: a service that does not answer takes its whole timeout.
         let problems = join_all(services.iter().map(|service| service.problem())).await;
         for (service, problem) in services.iter().zip(problems) {
             match problem {

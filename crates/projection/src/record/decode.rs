@@ -1,4 +1,4 @@
-//! The port to the encoding of payloads.
+//! Decoding of payloads.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use crate::record::envelope::Envelope;
 /// Decodes payloads.
 #[async_trait]
 pub trait Decoder: Send + Sync + 'static {
-    /// Decodes one payload as far as its event type is not needed for it.
+    /// Decodes one payload up to the step that needs the event's Rust type.
     async fn decode<'a>(&self, envelope: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError>;
 }
 

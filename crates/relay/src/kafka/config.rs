@@ -1,4 +1,4 @@
-//! How the relay's Kafka clients are set up. The settings here carry promises; see the comments.
+//! How the relay's Kafka clients are set up. Guarantees depend on these settings; see the comments.
 
 use std::time::Duration;
 

@@ -51,7 +51,7 @@ pub(crate) fn run_member(
 }
 
 fn failed() -> impl FnOnce(KafkaError) -> LaneError {
-    LaneError::kafka("be a member of the consumer group")
+    LaneError::kafka("join the consumer group")
 }
 
 fn serve(
@@ -78,12 +78,12 @@ fn serve(
                 ) => return Err(failed()(error)),
                 _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => return Err(failed()(error)),
                 // The client recovers from anything else.
-                _ => tracing::debug!(route = route.name, %error, "consumer group"),
+                _ => tracing::debug!(route = route.name, %error, "consumer group error, the client retries"),
             },
         }
         let member = consumer.context();
         if let Some(error) = member.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(LaneError::kafka("take or give up lanes")(error));
+            return Err(LaneError::kafka("assign or revoke partitions")(error));
         }
         if let Some(unseen) = member.watch.lost_for() {
             let brokers = cluster.brokers.clone();
@@ -258,6 +258,6 @@ mod tests {
         };
         tokio::time::timeout(DEADLINE, nothing_assigned).await.expect("an end");
         let error = member.await.unwrap().unwrap_err().to_string();
-        assert!(error.contains("take or give up lanes"), "{error}");
+        assert!(error.contains("assign or revoke partitions"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes into Kafka, a transaction at a time.
+//! A transactional producer that commits batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::kafka::config;
 use crate::options::Options;
 use crate::record::Record;
 
-/// Pause between two looks for delivery reports. [`BaseProducer::poll`] with a time-out waits to its end,
+/// Poll interval for delivery reports. [`BaseProducer::poll`] with a timeout waits to its end,
 /// whatever arrives (and `commit_transaction` does so with 100 ms, if anything is left to deliver).
 const PAUSE: Duration = Duration::from_micros(100);
 
@@ -32,8 +32,8 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// written, wholly or not at all.
 ///
 /// After an error the producer must be dropped. A new one with the same transactional id aborts what was left
-/// open and fences the old one, and its owner reads back how far it got: that is right whatever became of the
-/// failed transaction, and the only thing that is right where a commit's outcome is unknown.
+/// open and fences the old one, and its owner reads the checkpoint back. This is correct whatever the outcome of the
+/// failed transaction was, and the only correct way if the outcome of a commit is unknown.
 ///
 /// That no broker can be reached is such an error too, even between transactions. A broker that
 /// comes back may have lost the end of a transaction that it had acknowledged (a
@@ -66,7 +66,7 @@ fn is_fencing(code: RDKafkaErrorCode) -> bool {
 
 impl TransactionalProducer {
     /// Connects, fences every earlier producer with this transactional id and waits until its open transaction
-    /// is aborted, or its half-done commit complete. What is read under read_committed from now on is final.
+    /// is aborted, or its prepared commit is complete. What is read under read_committed from now on is final.
     pub fn open(
         cluster: &Cluster,
         options: &Options,
@@ -85,20 +85,20 @@ impl TransactionalProducer {
         })?;
         let producer = Self { producer, timeout, failed, settled_at: Instant::now() };
         producer.producer.init_transactions(timeout).map_err(|source| producer.error("init", source))?;
-        // What went wrong before the connection stood is over.
+        // Ignore errors from before the connection was established.
         producer.take_in_events();
         producer.failure();
         Ok(producer)
     }
 
-    /// Whether the brokers are still there. To be called now and then while there is nothing to write.
+    /// Checks whether the brokers are still reachable. Call it at intervals while there is nothing to write.
     pub fn check(&self) -> Result<(), TransactionError> {
         self.take_in_events();
         self.failure().map_or(Ok(()), |source| Err(self.error("wait", source)))
     }
 
-    /// Takes in all that librdkafka has to say; a poll takes in one event, a line of the log for example.
-    /// Ends because nothing is being sent while it runs.
+    /// Polls until no delivery report is outstanding. A poll handles one event, for example a line of the log. Ends
+    /// because nothing is sent while it runs.
     fn take_in_events(&self) {
         let deadline = Instant::now() + ABORT_TIMEOUT;
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
@@ -108,9 +108,9 @@ impl TransactionalProducer {
 
     /// Aborts what earlier transactions of this transactional id left open in these partitions although the
     /// coordinator believes them ended. A coordinator that finds a partition without a leader while it ends a
-    /// transaction takes it for deleted and skips its marker ("likely deleted already and hence can be
+    /// transaction treats it as deleted and skips its marker ("likely deleted already and hence can be
     /// skipped"; seen with Kafka 4.3 after the only broker was killed and took longer than its session
-    /// time-out to come back). A marker ends whatever the producer id has open in the partition, so a
+    /// timeout to come back). A marker ends whatever the producer id has open in the partition, so a
     /// transaction of one record per partition, aborted, ends it.
     pub(crate) fn abort_hanging(
         &mut self,
@@ -146,7 +146,7 @@ impl TransactionalProducer {
             self.producer.purge(PurgeConfig::default().queue().inflight());
             self.take_in_events();
             if let Err(error) = self.producer.abort_transaction(ABORT_TIMEOUT) {
-                tracing::debug!(%error, "the transaction is left to the next owner to abort");
+                tracing::debug!(%error, "abort failed, the next producer will abort the transaction");
             }
             // Only now: it may be the abort that finds out that this producer is fenced.
             return Err(self.error(step, source));
@@ -191,7 +191,7 @@ impl TransactionalProducer {
         }
     }
 
-    /// Takes in delivery reports and errors. One record that was not delivered spoils the transaction.
+    /// Takes in delivery reports and errors. The transaction fails if one record was not delivered.
     fn serve(&self) -> Result<(), (&'static str, KafkaError)> {
         let before = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);

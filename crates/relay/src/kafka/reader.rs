@@ -16,7 +16,7 @@ use crate::kafka::config::REQUEST_TIMEOUT;
 /// record is near; after many aborted ones, or records of other producers, it is further away.
 const FIRST_WINDOW: i64 = 64;
 const WINDOW_GROWTH: i64 = 16;
-/// Offsets read in one step at most: each step has a time-out.
+/// Offsets read in one step at most: each step has a timeout.
 const LARGEST_WINDOW: i64 = 1 << 16;
 
 /// What a search backwards found in a partition.
@@ -161,7 +161,7 @@ impl Reader {
         for (partition, start) in starts {
             assignment
                 .add_partition_offset(topic, partition, Offset::Offset(start))
-                .map_err(LaneError::kafka("choose an offset"))?;
+                .map_err(LaneError::kafka("set the start offset"))?;
         }
         self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
     }
@@ -180,7 +180,7 @@ impl Reader {
                     deadline = Instant::now() + REQUEST_TIMEOUT;
                     enough(Found::End(partition))
                 }
-                // librdkafka retries on its own; if that doesn't help, this is the reason to report.
+                // librdkafka retries on its own; if that does not help, this is the reason to report.
                 Some(Err(error)) => {
                     problem = error;
                     None

@@ -1,4 +1,4 @@
-//! Transactions whose end Kafka has lost.
+//! Hanging transactions: Kafka lost their end marker.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,12 +16,12 @@ use crate::record::exception::Exception;
 use crate::record::headers::own_position;
 use crate::record::parked::ParkedEvent;
 
-/// A partition, and the offset from which on it holds an open transaction.
-pub(crate) type Open = (Arc<str>, i32, i64);
+/// A partition, and the offset at which an open transaction starts.
+pub(crate) type OpenTransaction = (Arc<str>, i32, i64);
 
-/// Transactions that are open in the lane's partitions although the lane's producer has just been opened, so that
-/// none of it can be: Kafka has lost the end of one (see [`TransactionalProducer::abort_hanging`]). If they stayed, the end of the
-/// next transaction would end them too, and make visible what was aborted, or what is written again.
+/// Transactions still open in the lane's partitions after `init_transactions`. The producer cannot own them, so Kafka
+/// must have lost their end marker (see [`TransactionalProducer::abort_hanging`]). Left open, they would be ended by
+/// the next transaction's marker, which would make aborted records visible, or records that are written again.
 pub(crate) struct HangingTransactions<'a> {
     pub(crate) ledger: &'a Ledger,
     /// For it a partition ends where the first open transaction begins.
@@ -31,7 +31,7 @@ pub(crate) struct HangingTransactions<'a> {
 }
 
 impl HangingTransactions<'_> {
-    pub(crate) fn find(&self, partitions: &[(Arc<str>, i32)]) -> Result<Vec<Open>, LaneError> {
+    pub(crate) fn find(&self, partitions: &[(Arc<str>, i32)]) -> Result<Vec<OpenTransaction>, LaneError> {
         let mut open = Vec::new();
         for (topic, partition) in partitions {
             // In this order: an end that moves in between is not taken for a difference.
@@ -50,7 +50,7 @@ impl HangingTransactions<'_> {
         &self,
         checkpoint: Option<&Checkpoint>,
         parked: Option<&ParkedTopics>,
-        open: &[Open],
+        open: &[OpenTransaction],
     ) -> Result<(), LaneError> {
         // Replayed events come before the checkpoint, so what is open tells nothing by its position. Where the
         // checkpoint that was written with it is open too, nothing of the transaction was committed.
@@ -80,7 +80,11 @@ impl HangingTransactions<'_> {
     }
 
     /// Whether the checkpoint of the open transaction is open as well.
-    fn has_open_checkpoint(&self, committed: Option<&Checkpoint>, open: &[Open]) -> Result<bool, LaneError> {
+    fn has_open_checkpoint(
+        &self,
+        committed: Option<&Checkpoint>,
+        open: &[OpenTransaction],
+    ) -> Result<bool, LaneError> {
         let topic = &self.ledger.checkpoint_topic;
         let Some((_, partition, start)) = open.iter().find(|it| *it.0 == **topic) else { return Ok(false) };
         let record = self.uncommitted.first_record(topic, *partition, *start)?;
@@ -95,7 +99,7 @@ impl HangingTransactions<'_> {
         &self,
         checkpoint: Option<&Checkpoint>,
         parked: &ParkedTopics,
-        open: &[Open],
+        open: &[OpenTransaction],
     ) -> Result<(), LaneError> {
         for (topic, partition, start) in open {
             if *topic != parked.exceptions && *topic != parked.parked {
@@ -118,7 +122,7 @@ impl HangingTransactions<'_> {
     /// Aborts what is open and waits until it is.
     pub(crate) fn abort(
         &self,
-        open: Vec<Open>,
+        open: Vec<OpenTransaction>,
         producer: &mut TransactionalProducer,
         timeout: Duration,
     ) -> Result<(), LaneError> {

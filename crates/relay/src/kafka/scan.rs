@@ -75,7 +75,7 @@ impl Scan {
             let record = match self.consumer.poll(POLL) {
                 Some(Ok(record)) => Some(record.detach()),
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(true),
-                // librdkafka retries on its own; if that doesn't help, this is the reason to report.
+                // librdkafka retries on its own; if that does not help, this is the reason to report.
                 Some(Err(error)) => {
                     problem = Some(error);
                     None
@@ -111,7 +111,7 @@ impl Scan {
         let mut assignment = TopicPartitionList::new();
         assignment
             .add_partition_offset(&self.topic, self.partition, offset)
-            .map_err(LaneError::kafka("choose an offset"))?;
+            .map_err(LaneError::kafka("set the start offset"))?;
         self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
     }
 

@@ -71,7 +71,7 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
         if largest > MAX_MESSAGE_BYTES {
             records.push(("max.message.bytes", &largest_text));
         }
-        // Only the last record of a key counts. The active segment isn't compacted, hence a small one: 1 MiB is
+        // Only the last record of a key counts. The active segment is not compacted, hence a small one: 1 MiB is
         // the least that brokers allow.
         let compacted =
             vec![("cleanup.policy", "compact"), ("segment.bytes", "1048576"), ("retention.ms", "-1")];

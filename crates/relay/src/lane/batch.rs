@@ -1,4 +1,4 @@
-//! What becomes one transaction.
+//! A batch: the records and the checkpoint of one transaction.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::record::Record;
 use crate::record::code::Code;
 use crate::record::exception::ExceptionState;
 
-/// Records of which everything is decided, with the checkpoint that goes with them.
+/// Encoded records and their checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// The checkpoint is the last.

@@ -1,4 +1,4 @@
-//! Events into batches: everything is decided here, before the first byte of a batch is sent.
+//! Encodes events and groups them into batches, before any byte of a batch is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
@@ -27,7 +27,7 @@ use crate::record::checkpoint::{Checkpoint, Ledger};
 use crate::record::previous::Previous;
 use crate::status::{LaneReporter, LaneState};
 
-/// A lane's reading side.
+/// Reads `$all` and sends sealed batches.
 pub(crate) struct LaneReader<'a> {
     /// `ce_source` of every record.
     pub(crate) source: &'a str,
@@ -57,7 +57,7 @@ impl LaneReader<'_> {
             let due_at = batcher.due_at();
             let due = due_at.is_some_and(|at| at <= Instant::now());
             let committing = batcher.is_committing();
-            // A full batch takes no more, and a lane that only passes others' events stops for a checkpoint.
+            // A full batch, or a due checkpoint without records, is sealed before more events are read.
             let urgent = batcher.is_full() || committing || (due && batcher.batch.opened.is_none());
             let retry_at = batcher.blocked.as_ref().map(|blocked| blocked.again);
             let takes_events = !urgent && retry_at.is_none() && batcher.takes_events();
@@ -75,7 +75,7 @@ impl LaneReader<'_> {
                         continue;
                     }
                     if batches.send(SealedBatch { batch: batcher.seal(), turn }).is_err() {
-                        // The thread that takes them has ended, and says why.
+                        // The thread that writes them has ended and reports the reason.
                         return Ok(());
                     }
                 }
@@ -112,7 +112,7 @@ async fn until(instant: Option<Instant>) {
     }
 }
 
-/// State of a lane's reading side.
+/// The batch that is being filled, and what the lane must remember between batches.
 pub(super) struct Batcher<'a> {
     pub(super) lane: &'a LaneReader<'a>,
     maker: RecordMaker<'a>,

@@ -27,7 +27,7 @@ pub(crate) struct Resumed {
     pub(crate) reading: ClientConfig,
 }
 
-/// Reads where a lane resumes and refuses a checkpoint that doesn't agree with its topic. To be called after the
+/// Reads where a lane resumes and refuses a checkpoint that does not agree with its topic. To be called after the
 /// lane's producer was opened: from then on no other instance can add to what is read here.
 pub(crate) fn resume(
     cluster: &Cluster,

@@ -59,7 +59,7 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
     }
 
     let mut end = std::pin::pin!(async { end.await.unwrap_or(Err(LaneError::ThreadEnded)) });
-    // A transaction waits at most one time-out for its deliveries and one for its commit.
+    // A transaction waits at most one timeout for its deliveries and one for its commit.
     let limit = context.options.transaction_timeout() * 2 + Duration::from_secs(30);
     let mut hung = std::pin::pin!(progress.hung(limit));
     let prepared = tokio::select! {
@@ -89,7 +89,7 @@ async fn prepare(
     let (checkpoint, loaded) = tokio::select! {
         start = start => match start {
             Ok(start) => start,
-            // The thread has ended, and says why.
+            // The thread has ended and reports the reason.
             Err(_) => return Ok(()),
         },
         () = stop.cancelled() => return Ok(()),
@@ -180,10 +180,10 @@ fn write_with(
     }
 }
 
-/// Tells from outside whether a thread hangs in a call.
+/// Detects a thread that hangs in a call.
 struct Progress {
     epoch: Instant,
-    /// Milliseconds from the epoch to the begin of the call that is under way, plus one; 0 between calls.
+    /// Milliseconds from the epoch to the start of the current call, plus one; 0 between calls.
     since: AtomicU64,
 }
 

@@ -143,7 +143,7 @@ mod tests {
         let route = Route { categories: ["return".to_owned()].into(), ..route() };
         let refused = adopt_by(route, 1, json!({"0": 7}), &[tail(0, 0, Some(7))]).unwrap_err();
         assert!(matches!(refused, CheckpointError::OtherConfiguration { .. }), "{refused}");
-        assert!(refused.to_string().contains("did another system write it?"), "{refused}");
+        assert!(refused.to_string().contains("if another system wrote it"), "{refused}");
     }
 
     #[test]

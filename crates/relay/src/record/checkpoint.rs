@@ -1,4 +1,4 @@
-//! How far a lane got, and whether that agrees with what its topic holds.
+//! A lane's checkpoint, and its comparison with the lane's partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -23,8 +23,8 @@ const VERSION: u32 = 2;
 /// Versions that are read. In version 1 a position was the commit position alone.
 const READABLE: RangeInclusive<u32> = 1..=VERSION;
 
-/// How far a lane got. Written as JSON to the lane's partition of the route's checkpoint topic, in the same
-/// transaction as the records it speaks of; the last one counts.
+/// The progress of a lane. Written as JSON to the lane's partition of the route's checkpoint topic, in the same
+/// transaction as its records. The last checkpoint in the partition is valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
@@ -471,8 +471,10 @@ mod tests {
         assert!(check(None, &[tail(0, 0, Some(4))]).contains("the checkpoint is missing;"));
         assert!(check(Some(&checkpoint(3, &[])), &[tail(0, 0, Some(4))]).contains("is at position 3;"));
         let ahead = checkpoint(9, &[(1, 7)]);
-        assert!(check(Some(&ahead), &[tail(1, 0, None)]).contains("which has no record of the relay;"));
-        assert!(check(Some(&ahead), &[tail(1, 0, Some(6))]).contains("ends with the event at position 6;"));
+        assert!(
+            check(Some(&ahead), &[tail(1, 0, None)]).contains("the partition has no record of the relay.")
+        );
+        assert!(check(Some(&ahead), &[tail(1, 0, Some(6))]).contains("ends with the event at position 6."));
         let store = |store| text(ledger().check_store(Some(Position::at(9)), store).unwrap_err());
         assert!(store(None).contains("but the store is empty:"));
         assert!(store(Some(Position::at(8))).contains("but the store ends at position 8:"));

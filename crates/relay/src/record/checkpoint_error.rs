@@ -1,15 +1,15 @@
-//! Why a checkpoint is refused.
+//! Errors of checkpoints.
 
 use aqueduct_core::Position;
 
-/// The checkpoint can't be right, or not for this configuration. The relay does not guess: resuming at a
-/// wrong position duplicates or loses events.
+/// The checkpoint contradicts its topic, the store or the configuration. The lane halts, because resuming at a wrong
+/// position duplicates or loses events.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// Not a checkpoint of this version of the relay.
     #[error(
-        "the checkpoint of route {route}, lane {lane} can't be read: was it written by another version of the \
-         relay?"
+        "the checkpoint of route {route}, lane {lane} cannot be read. A later version of the relay wrote it: run \
+         that version"
     )]
     Unreadable {
         /// The route.
@@ -40,8 +40,9 @@ pub enum CheckpointError {
     /// It would take the lane back to events that are in the topic already.
     #[error(
         "topic {topic} is ahead of the checkpoint of lane {lane}: partition {partition} ends with the event \
-         at position {tail}, the checkpoint {}; resuming there would write events twice. Was the checkpoint topic \
-         lost, or the end of a transaction in it (the log says so), or does another relay write to this topic?",
+         at position {tail}, the checkpoint {}; resuming there would write events twice. The checkpoint topic was \
+         lost or restored, or another relay writes to this topic. Restore it, stop the other relay, or use a new route \
+         with a topic of its own",
         .checkpoint.map_or("is missing".to_owned(), |it| format!("is at position {it}"))
     )]
     Behind {
@@ -58,9 +59,9 @@ pub enum CheckpointError {
     },
     /// It would make the lane jump over events that are not in the topic.
     #[error(
-        "topic {topic} lacks what the checkpoint of lane {lane} says was written: the event at position \
-         {expected} to partition {partition}, which {}; resuming there would leave a gap. Was the topic created \
-         again, or did the broker lose records?",
+        "topic {topic} lacks the event at position {expected}, which the checkpoint of lane {lane} says was written to \
+         partition {partition}; the partition {}. Resuming there would leave a gap. The topic was created again, or \
+         the broker lost records. Restore it, or use a new route with a topic of its own",
         .found.map_or("has no record of the relay".to_owned(), |it| format!("ends with the event at position {it}"))
     )]
     Ahead {
@@ -111,8 +112,8 @@ pub enum CheckpointError {
     },
     /// The checkpoint of version 0.1 does not agree with the lane's partitions.
     #[error(
-        "the checkpoint of lane {lane} in topic {checkpoint_topic} can't be adopted: it names {} as the last of topic \
-         {topic}, partition {partition}, which {}. Did another system write it? Put the old prefix back, or use a \
+        "the checkpoint of lane {lane} in topic {checkpoint_topic} cannot be adopted: it names {} as the last of topic \
+         {topic}, partition {partition}, which {}. Another system may have written it. Restore the old prefix, or use a \
          new route with a topic of its own",
         .expected.map_or("no event".to_owned(), |it| format!("the event at position {it}")),
         .found.map_or("has no record of the relay".to_owned(), |it| format!("ends with the event at position {it}"))
@@ -133,9 +134,9 @@ pub enum CheckpointError {
     },
     /// The checkpoint of version 0.1 was written under another configuration.
     #[error(
-        "the checkpoint of lane {lane} in topic {checkpoint_topic} can't be adopted: it was written with another {what} \
-         ({was}, now {is}): did another system write it? Then use a new route with a topic of its own; or put the old \
-         value back"
+        "the checkpoint of lane {lane} in topic {checkpoint_topic} cannot be adopted: it was written with another \
+         {what} ({was}, now {is}). Restore the old value, or, if another system wrote it, use a new route with a topic \
+         of its own"
     )]
     OtherConfiguration {
         /// The topic of the checkpoint.
@@ -149,13 +150,12 @@ pub enum CheckpointError {
         /// Its value now.
         is: String,
     },
-    /// Kafka has lost the end of a transaction in some partitions and kept it in others.
+    /// A transaction was committed in some partitions, and Kafka lost its end marker in others.
     #[error(
-        "topic {topic}, partition {partition} has an open transaction from offset {offset} on that holds the \
-         event at position {position}, although the checkpoint of lane {lane} is at {checkpoint}: Kafka has \
-         lost the transaction's end in this partition and kept it in another. Aborting what \
-         it holds would leave a gap, and nothing but another record in it could commit it: this needs a new \
-         route with a topic of its own"
+        "topic {topic}, partition {partition} has an open transaction at offset {offset} with the event at position \
+         {position}, although the checkpoint of lane {lane} is at {checkpoint}: the transaction was committed in \
+         another partition, and Kafka lost its end marker in this one. It can neither be aborted (that would leave a \
+         gap) nor committed. Use a new route with a new topic"
     )]
     Torn {
         /// The topic.
@@ -173,8 +173,9 @@ pub enum CheckpointError {
     },
     /// The store is not the one it speaks of.
     #[error(
-        "the checkpoint of route {route}, lane {lane} is at position {checkpoint}, but the store {}: is \
-         it another store, or one restored from a backup?",
+        "the checkpoint of route {route}, lane {lane} is at position {checkpoint}, but the store {}: it is \
+         another store, or one that was restored from a backup. Use the old store, or a new route with a topic of its \
+         own",
         .store.map_or("is empty".to_owned(), |it| format!("ends at position {it}"))
     )]
     BeyondStore {

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_carries_what_the_design_says() {
+    fn a_record_has_the_headers_of_the_format() {
         let metadata = serde_json::json!({
             "schemaVersion": 1, "aggregateType": "order", "aggregateId": "42",
             "timestamp": "2010-12-01T08:26:00.5Z",

@@ -17,7 +17,7 @@ use rdkafka::config::ClientConfig;
 use crate::support::{Running, World, own_stack, shared_stack};
 
 /// Waits until the route's lane is halted for a reason that holds all the parts. (A topic that was just created
-/// may halt it for another reason before, as the broker doesn't know of it yet.)
+/// may halt it for another reason before, as the broker does not know of it yet.)
 pub(crate) async fn halted(relay: &mut Running, route: &str, parts: &[&str]) {
     let expected = |status: &Status| match status.lane(route, 0) {
         LaneState::Halted { problem } => parts.iter().all(|part| problem.contains(part)),
@@ -259,7 +259,7 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), recreated).await.unwrap();
-    expect_refusal(&world, &world.options, "lacks what the checkpoint").await;
+    expect_refusal(&world, &world.options, "which the checkpoint of lane").await;
 }
 
 pub(crate) async fn expect_refusal(world: &World, options: &Options, expected: &str) {

@@ -107,7 +107,7 @@ async fn fix(world: &mut World) {
     world.publish(&["Noted", "Closed"]).await;
 }
 
-/// Promise 6.
+/// Guarantee 6: a bad event is parked with the later events of its stream, which are replayed in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_event_is_parked_with_its_followers_and_replayed_after_the_fix() {
     let mut world = world(OnBadEvent::Park).await;

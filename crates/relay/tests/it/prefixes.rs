@@ -89,7 +89,7 @@ async fn a_checkpoint_that_does_not_agree_is_not_adopted() {
     second.options.routes[0].name = first.route().to_owned();
     second.cluster.prefix += ".renamed";
     create_topics(&second.cluster, &second.options).await.unwrap();
-    expect_refusal(&second, &second.options, "can't be adopted").await;
+    expect_refusal(&second, &second.options, "cannot be adopted").await;
 
     second.options.routes[0].topic += ".empty";
     create_topics(&second.cluster, &second.options).await.unwrap();

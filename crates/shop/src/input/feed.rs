@@ -186,7 +186,7 @@ fn worst(batch: &str) -> Option<StatusCode> {
 }
 
 impl FeedError {
-    /// Whether the service may take the same request later: it can't be reached, or says so itself.
+    /// Whether the service may take the same request later: it is unreachable, or answers so.
     fn may_pass(&self) -> bool {
         match self {
             // A return may overtake the order that it undoes: they are sent concurrently.

@@ -57,7 +57,7 @@ pub struct Line {
     pub country: String,
 }
 
-/// A line that is not of the file's form. It is counted and shown; the run goes on without it.
+/// A malformed line. It is counted and reported, and the run continues without it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("line {number}: {problem}; correct the line and run again")]
 pub struct Malformed {
@@ -70,10 +70,10 @@ pub struct Malformed {
 /// The file can't be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is no file of this form.
+    /// The first line is not the expected header.
     #[error("the first line is not the header {}", COLUMNS.join(","))]
     Header,
-    /// It breaks off, is no valid gzip, or the disk failed.
+    /// The file is truncated, not valid gzip, or the disk failed.
     #[error("line {number} can't be read")]
     Read {
         /// Place in the file.
@@ -83,7 +83,7 @@ pub enum ReadError {
     },
 }
 
-/// Reads all lines, in their order. Each is taken by itself: what is wrong with one never reaches the next.
+/// Reads all lines, in their order. A malformed line never affects the next one.
 pub(super) fn read(input: impl BufRead) -> Result<Vec<Result<Line, Malformed>>, ReadError> {
     let mut records = Records::new(input);
     let mut lines = Vec::new();

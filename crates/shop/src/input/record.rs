@@ -1,7 +1,7 @@
 //! The records of a CSV file in which each physical line is one.
 //!
 //! A CSV reader that takes the whole file lets a quoted field run on over the end of its line: one quote too many
-//! swallows all lines up to the next one. Here a newline ends the record, whatever is open.
+//! swallows all lines up to the next one. Here a newline always ends the record.
 
 use std::io::{self, BufRead, Read as _};
 
@@ -12,7 +12,7 @@ pub(super) const LINE_BYTES: usize = 64 * 1024;
 /// Bytes of the longest end of a line, `\r\n`.
 const END_BYTES: usize = 2;
 
-/// A line that is no record.
+/// A line that is not a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     /// It is longer than [`LINE_BYTES`].

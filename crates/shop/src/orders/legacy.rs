@@ -41,7 +41,7 @@ impl Codec for LegacyOrders {
             source: Some(source.into()),
         };
         let event: OrderCreated = serde_json::from_slice(&latest)
-            .map_err(|error| json("is no OrderCreated of the latest version", error))?;
+            .map_err(|error| json("is not an OrderCreated of the latest version", error))?;
         let old = serde_json::to_vec(&OldOrder::from(event))
             .map_err(|error| json("can't be written as JSON", error))?;
         Ok((VERSION, self.schemas.check(event_type, VERSION, old)?))
