@@ -13,7 +13,8 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EventStore {
-    /// Its connection string.
+    /// Connection string, as the store's own clients write it: `esdb://user:password@host:2113?tls=true`, several hosts
+    /// or `esdb+discover://` for a cluster. `kurrentdb://` means the same.
     pub url: Option<String>,
     /// Its name in every record (`ce_source`). Consumers know records by it, so it must not change.
     pub source: String,
@@ -31,9 +32,11 @@ impl Default for EventStore {
 pub struct Kafka {
     /// Bootstrap servers, `host:port,host:port`.
     pub brokers: Option<String>,
-    /// First part of transactional ids and consumer groups: two systems on one cluster need two.
+    /// First part of the names of consumer groups, transactional ids and the topics of checkpoints. Instances with the
+    /// same prefix share the work: two systems on one cluster need two prefixes. Can't be changed once a route has a
+    /// checkpoint.
     pub prefix: String,
-    /// Replicas of new topics; -1 is the broker's default.
+    /// Replicas of the topics that `setup` creates; -1 is the broker's default.
     pub replication: i32,
     /// Properties of librdkafka, for every client, by librdkafka's names. In the configuration `_` may stand for
     /// `.`: an environment variable can't have dots in its name. Where both are given, `_` counts. A property
@@ -65,11 +68,11 @@ fn with_dots<'de, D: Deserializer<'de>>(properties: D) -> Result<BTreeMap<String
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registry {
-    /// Base URL of its API (Confluent's).
+    /// Base URL of Confluent's API: `http://localhost:8081`. Apicurio serves it under `/apis/ccompat/v7`.
     pub url: Option<String>,
-    /// For basic authentication.
+    /// User name for basic authentication.
     pub username: Option<String>,
-    /// For basic authentication.
+    /// Password for basic authentication.
     pub password: Option<String>,
     /// PEM file of an authority to trust in addition to the system's. Not called `…_file`: a variable of such a
     /// name would mean the file that contains the value.
@@ -80,7 +83,7 @@ pub struct Registry {
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Postgres {
-    /// With user, password and database.
+    /// `postgres://user:password@host:5432/database`.
     pub url: Option<String>,
 }
 

@@ -21,7 +21,7 @@ const SECONDS: [f64; 14] =
 /// A batch span links to the spans of all its events; OpenTelemetry's own limit of 128 would drop most.
 const LINKS: u32 = 10_000;
 
-/// `[telemetry]` of the configuration.
+/// `[telemetry]`: logs and traces. Metrics are always served, on `/metrics`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryOptions {

@@ -1,0 +1,5 @@
+//! Pages that must agree with the code.
+
+mod configuration;
+mod option_structs;
+mod runbook;
