@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use aqueduct_verify::Selection;
+use aqueduct_verify::{Route, Selection};
 
 /// Addresses and names of the shop's parts, and the input that its run was fed.
 #[derive(Clone)]
@@ -29,13 +29,13 @@ impl Options {
     }
 }
 
-pub(crate) fn default_topics() -> BTreeMap<String, Selection> {
+pub(crate) fn default_topics() -> BTreeMap<String, Route> {
     let topics: [(&str, &[&str]); 3] = [
         ("shop.users", &["user"]),
         ("shop.orders", &["order", "return"]),
         ("shop.inventory", &["inventory"]),
     ];
-    let selection = |categories: &[&str]| Selection::of_categories(categories.iter().copied());
+    let selection = |categories: &[&str]| Route::from(Selection::of_categories(categories.iter().copied()));
     topics.map(|(name, categories)| (name.to_owned(), selection(categories))).into()
 }
 

@@ -48,6 +48,10 @@ impl World {
             records: self.records.clone(),
             partitions: PARTITIONS,
             schemas: Schemas::shipped().texts(),
+            files: BTreeMap::new(),
+            deleted: Vec::new(),
+            exceptions: BTreeMap::new(),
+            later: BTreeMap::new(),
             inbox: self.inbox.clone(),
             rows: self.rows.clone(),
         };

@@ -8,13 +8,14 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::collect::{
-    Consumer, Database, DatabaseError, KafkaError, Lookups, Registry, RegistryError, Servers, Store,
+    Database, DatabaseError, Kafka, KafkaError, Lookups, Registry, RegistryError, Servers, Store,
     StoreReadError,
 };
 use crate::finding::{Findings, Kind};
 use crate::inbox::{self, Ahead, Expected, Inbox, Offsets};
-use crate::lockstep::{Lockstep, Outcome};
+use crate::lockstep::{Knowledge, Lockstep, Outcome};
 use crate::options::Options;
+use crate::payload::{Files, FilesError};
 use crate::report::Report;
 use crate::system::System;
 use crate::table::{Cells, Table};
@@ -32,6 +33,9 @@ pub enum CheckError {
     /// Kafka.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The schema files.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The schema registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -61,7 +65,7 @@ type Progress = Box<dyn FnMut(u64, u64) + Send>;
 ///     "127.0.0.1:9092",
 ///     "http://127.0.0.1:8081",
 /// );
-/// options.topics.insert("bank.accounts".to_owned(), Selection::of_categories(["account"]));
+/// options.topics.insert("bank.accounts".to_owned(), Selection::of_categories(["account"]).into());
 /// let report = Check::new(options).run().await?;
 /// assert!(report.has_no_faults(), "{report}");
 /// # Ok(())
@@ -98,6 +102,8 @@ impl Check {
         let begun = Instant::now();
         let Self { options, mut system, mut progress } = self;
         let findings = Findings::keeping(options.shown);
+        let max_record_bytes = options.max_record_bytes;
+        let files = options.schemas.as_deref().map(Files::read).transpose()?;
         let (servers, topics) = connect(&options).await?;
         let pass = move |mut servers: Servers, topics: Vec<Topic>, mut findings: Findings, source: String| {
             let end = servers.end.map_or(0, |end| end.commit);
@@ -107,7 +113,9 @@ impl Check {
                 }
             };
             let given = system.as_deref_mut().map(|system| system as &mut dyn System);
-            let lockstep = Lockstep::new(&mut servers, given, (&topics, &source), &mut findings);
+            let files = files.as_ref();
+            let knowledge = Knowledge { system: given, files, source: &source, max_record_bytes };
+            let lockstep = Lockstep::new(&mut servers, knowledge, &topics, &mut findings);
             let outcome = lockstep.run(seen)?;
             if let Some(system) = &mut system {
                 system.judge_store(&mut findings);
@@ -128,16 +136,12 @@ impl Check {
 /// Fixes the ends: first those of the partitions, then that of the store.
 async fn connect(options: &Options) -> Result<(Servers, Vec<Topic>), CheckError> {
     let given = options.clone();
-    let consumer = tokio::task::spawn_blocking(move || {
-        let patience = Duration::from_secs(given.patience_seconds);
-        Consumer::connect(&given.brokers, &given.properties, given.topics.keys(), patience)
-    });
-    let consumer = consumer.await??;
-    let topics = options.topics.iter().zip(consumer.partitions());
-    let topics = topics.map(|((name, selection), partitions)| Topic {
-        name: name.clone(),
-        selection: selection.clone(),
-        partitions,
+    let kafka = tokio::task::spawn_blocking(move || Kafka::connect(&given)).await??;
+    let Kafka { consumer, exceptions, exceptions_of, since } = kafka;
+    let topics = options.topics.iter().zip(consumer.partitions()).zip(since);
+    let topics = topics.map(|(((name, route), partitions), since)| Topic {
+        since,
+        ..Topic::new(options, name, route, partitions)
     });
     let topics = topics.collect();
     let registry = Registry::new(options)?;
@@ -156,6 +160,8 @@ async fn connect(options: &Options) -> Result<(Servers, Vec<Topic>), CheckError>
         end,
         lookups: Lookups::new(store),
         consumer,
+        exceptions,
+        exceptions_of,
         registry,
         schemas: HashMap::new(),
     };
@@ -207,7 +213,7 @@ async fn later_stages(
     let (mut servers, ends) = tokio::task::spawn_blocking(read).await??;
     inbox::judge_ends(&projections, &by_name(&topics, &ends), &inbox, findings);
     for ahead in all_ahead {
-        if !was_stored_since(&ahead, &mut servers, &topics).await? {
+        if !is_explained(&ahead, &mut servers, &topics).await? {
             ahead.report(findings);
         }
     }
@@ -261,15 +267,14 @@ async fn final_snapshot(
     }
 }
 
-async fn was_stored_since(
-    ahead: &Ahead,
-    servers: &mut Servers,
-    topics: &[Topic],
-) -> Result<bool, CheckError> {
+/// Whether the event of the row was stored since the end was fixed, or is no longer in the store.
+async fn is_explained(ahead: &Ahead, servers: &mut Servers, topics: &[Topic]) -> Result<bool, CheckError> {
     let Some(revision) = ahead.revision else { return Ok(false) };
     let event = servers.lookups.find(&ahead.stream, revision, None).await?;
-    let selects =
-        |event: &RecordedEvent| topics[ahead.topic].selection.selects(&event.stream, &event.event_type);
+    if event.is_none() && servers.lookups.beginning(&ahead.stream).await?.hides(revision) {
+        return Ok(true);
+    }
+    let selects = |event: &RecordedEvent| topics[ahead.topic].selects(event);
     Ok(event.is_some_and(|event| selects(&event) && Some(event.position) > servers.end))
 }
 
@@ -288,6 +293,7 @@ fn report(
         applied_by: applied,
         upcast: outcome.upcast,
         not_compared: outcome.not_compared,
+        gone: outcome.gone,
         parked: findings.count(Kind::Parked),
         discarded: findings.count(Kind::Discarded),
         skipped: findings.count(Kind::Skipped),

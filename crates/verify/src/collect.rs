@@ -1,13 +1,14 @@
 //! Reading what is compared: the only modules that do I/O.
 
 mod kafka;
+mod kafka_topics;
 mod postgres;
 mod registry;
 mod sources;
 mod store;
 
-pub(crate) use kafka::Consumer;
 pub use kafka::KafkaError;
+pub(crate) use kafka_topics::Kafka;
 pub(crate) use postgres::Database;
 pub use postgres::DatabaseError;
 pub(crate) use registry::Registry;

@@ -3,52 +3,45 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
-
-use crate::selection::Selection;
+use crate::route::{Events, Route};
 
 /// Where the servers are, and which topics and projections to compare.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub struct Options {
     /// Connection string of the event store, `esdb://127.0.0.1:2113?tls=false`.
     pub store: String,
     /// Kafka's `bootstrap.servers`.
     pub brokers: String,
     /// Further librdkafka properties (TLS, SASL, …).
-    #[serde(default)]
     pub properties: BTreeMap<String, String>,
     /// URL of the schema registry, without `/schemas/ids/…`.
     pub registry: String,
     /// For basic authentication at the registry.
-    #[serde(default)]
     pub registry_username: Option<String>,
     /// For basic authentication at the registry.
-    #[serde(default)]
     pub registry_password: Option<String>,
     /// PEM file of an authority to trust at the registry, in addition to the system's.
-    #[serde(default)]
     pub registry_authority: Option<PathBuf>,
     /// URL of the database; without one no inbox is compared.
-    #[serde(default)]
     pub postgres: Option<String>,
     /// What the relay calls the store in `ce_source`.
-    #[serde(default = "default_source")]
     pub source: String,
-    /// By topic, the events it carries.
-    #[serde(default)]
-    pub topics: BTreeMap<String, Selection>,
+    /// How events that others wrote are read.
+    pub events: Events,
+    /// The folder of the schema files, `<context>/<Event>/vN.avsc`: they say how stored JSON looks. Without it the
+    /// registered schemas are used, which do not say it.
+    pub schemas: Option<PathBuf>,
+    /// The largest record that the relay writes, in bytes; what was parked as larger is judged by it.
+    pub max_record_bytes: Option<usize>,
+    /// By topic, its route.
+    pub topics: BTreeMap<String, Route>,
     /// By projection or reactor, the topics it reads.
-    #[serde(default)]
     pub projections: BTreeMap<String, Vec<String>>,
     /// Also compare every other projection that has read one of the topics.
-    #[serde(default)]
     pub all_projections: bool,
     /// How many findings the report shows; all are counted.
-    #[serde(default = "default_shown")]
     pub shown: usize,
     /// How long to wait, without any progress, for records and inbox rows of events that are stored.
-    #[serde(default = "default_patience_seconds")]
     pub patience_seconds: u64,
 }
 
@@ -65,6 +58,9 @@ impl Options {
             registry_authority: None,
             postgres: None,
             source: default_source(),
+            events: Events::default(),
+            schemas: None,
+            max_record_bytes: None,
             topics: BTreeMap::new(),
             projections: BTreeMap::new(),
             all_projections: false,

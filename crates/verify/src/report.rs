@@ -24,8 +24,12 @@ pub struct Report {
     pub applied_by: BTreeMap<String, u64>,
     /// Records that carry a later version than the store.
     pub upcast: u64,
-    /// Records whose payload was not compared, because an upcast rule made it and no system is given.
+    /// Records whose payload was not compared, because an upcast rule made it and no system is given, and exceptions
+    /// whose reason only the relay can give.
     pub not_compared: u64,
+    /// Records and exceptions of events that the store no longer has, because their streams were truncated or deleted:
+    /// nothing of them was compared.
+    pub gone: u64,
     /// Parked events.
     pub parked: u64,
     /// Parked events that an operator gave up.
@@ -84,8 +88,8 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "upcast {}, not compared {}, ignored: {} events of the server, {} of others",
-            self.upcast, self.not_compared, self.system_events, self.foreign_events
+            "upcast {}, not compared {}, no longer in the store {}, ignored: {} events of the server, {} of others",
+            self.upcast, self.not_compared, self.gone, self.system_events, self.foreign_events
         )?;
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
@@ -131,6 +135,7 @@ mod tests {
             applied_by: [("orders".to_owned(), 17)].into(),
             upcast: 1,
             not_compared: 0,
+            gone: 2,
             parked: 0,
             discarded: 0,
             skipped: 0,
@@ -147,7 +152,7 @@ mod tests {
         let expected = "stored 10, relayed 9, applied 17\n\
             lines: fee 1, return 2\n\
             orders: 2\n\
-            upcast 1, not compared 0, ignored: 3 events of the server, 4 of others\n\
+            upcast 1, not compared 0, no longer in the store 2, ignored: 3 events of the server, 4 of others\n\
             topics: missing: shop.orders: 1@order-1 has no record\n\
             … and 1 more\n\
             missing 2, duplicates 0, out of order 0, mismatches 0, parked 0, discarded 0, skipped 0 (checked in 0.2 s)";

@@ -11,7 +11,7 @@ const LINK: &str = "$>";
 /// Links are never selected; events of the server itself (type or stream begins with `$`) only where
 /// `event_types` names their exact type.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Selection {
     /// Categories of streams: what is before the first dash of the name, or the whole name.
     pub categories: Vec<String>,
@@ -43,10 +43,8 @@ impl Selection {
 
     /// Whether events of this stream can be selected, whatever their type.
     pub(crate) fn may_select(&self, stream: &StreamName) -> bool {
-        if stream.is_system() {
-            return self.event_types.iter().any(|named| named.starts_with('$'));
-        }
-        (self.categories.is_empty() || has_category(&self.categories, stream))
+        (!stream.is_system() || self.event_types.iter().any(|named| !named.contains('*')))
+            && (self.categories.is_empty() || has_category(&self.categories, stream))
             && (self.stream_prefixes.is_empty() || has_prefix(&self.stream_prefixes, stream))
             && !has_category(&self.exclude.categories, stream)
             && !has_prefix(&self.exclude.stream_prefixes, stream)
@@ -57,11 +55,11 @@ impl Selection {
         if event_type == LINK {
             return false;
         }
-        if stream.is_system() || event_type.starts_with('$') {
-            return self.event_types.iter().any(|named| named == event_type);
-        }
         let given = [&self.categories, &self.stream_prefixes, &self.event_types];
+        let is_exact = |named: &String| named == event_type && !named.contains('*');
+        let is_of_server = stream.is_system() || event_type.starts_with('$');
         given.iter().any(|values| !values.is_empty())
+            && (!is_of_server || self.event_types.iter().any(is_exact))
             && (self.categories.is_empty() || has_category(&self.categories, stream))
             && (self.stream_prefixes.is_empty() || has_prefix(&self.stream_prefixes, stream))
             && (self.event_types.is_empty() || has_type(&self.event_types, event_type))
@@ -79,7 +77,8 @@ fn has_prefix(prefixes: &[String], stream: &StreamName) -> bool {
     prefixes.iter().any(|prefix| stream.as_str().starts_with(prefix.as_str()))
 }
 
-fn has_type(globs: &[String], event_type: &str) -> bool {
+/// Whether a stored type is one of these, or matches one of these globs.
+pub(crate) fn has_type(globs: &[String], event_type: &str) -> bool {
     globs.iter().any(|glob| matches(glob, event_type))
 }
 
@@ -149,6 +148,14 @@ mod tests {
         let metadata = Selection { event_types: texts(&["$metadata", "$>"]), ..Selection::default() };
         assert!(selected(&metadata, "$$order-1", "$metadata"));
         assert!(!selected(&metadata, "order-1", "$>"));
+        let of_orders = Selection {
+            categories: texts(&["order"]),
+            exclude: Exclusions { event_types: texts(&["$b*"]), ..Exclusions::default() },
+            event_types: texts(&["$a", "$b"]),
+            ..Selection::default()
+        };
+        let selected = |stream: &str, event_type: &str| selected(&of_orders, stream, event_type);
+        assert!(selected("order-1", "$a") && !selected("order-1", "$b") && !selected("user-1", "$a"));
     }
 
     /// Every way to split the text, one character at a time.

@@ -12,9 +12,11 @@ pub use crate::murmur2::partition;
 use crate::check::CheckError;
 use crate::finding::Findings;
 use crate::inbox::{self, Expected, Offsets};
-use crate::lockstep::{Lockstep, Sources};
+use crate::json::Json;
+use crate::lockstep::{self, Beginning, Knowledge, Lockstep, Outcome, Sources};
 use crate::options::Options;
-use crate::payload::Schema;
+use crate::payload::{Files, Schema, difference};
+use crate::route::Route;
 use crate::system::System;
 use crate::table::Cells;
 use crate::topic::Topic;
@@ -24,16 +26,33 @@ use crate::topic::Topic;
 pub struct Collected {
     /// `$all`, in the order in which it is read.
     pub events: Vec<RecordedEvent>,
+    /// Streams that were there and of which nothing can be read.
+    pub deleted: Vec<StreamName>,
     /// By topic, the committed records in the order of offsets within a partition.
     pub records: BTreeMap<String, Vec<Record>>,
+    /// By topic, the records of its exceptions; none where it has no topic of exceptions.
+    pub exceptions: BTreeMap<String, Vec<Record>>,
+    /// By topic, what is in both only when the check comes to its end.
+    pub later: BTreeMap<String, Later>,
     /// How many partitions each topic has.
     pub partitions: i32,
     /// Avro schemas by their id in the registry.
     pub schemas: BTreeMap<u32, String>,
+    /// By event, the texts of its schema files; empty where the check has none.
+    pub files: BTreeMap<String, Vec<String>>,
     /// The dedup tables.
     pub inbox: Inbox,
     /// By read model, its rows.
     pub rows: BTreeMap<String, Vec<Cells>>,
+}
+
+/// What a system that runs writes while it is checked.
+#[derive(Debug, Clone, Default)]
+pub struct Later {
+    /// Records of the topic.
+    pub records: Vec<Record>,
+    /// Records of its exceptions.
+    pub exceptions: Vec<Record>,
 }
 
 /// What a comparison has found and counted.
@@ -43,6 +62,8 @@ pub struct Judged {
     pub findings: Findings,
     /// Records whose payload was not compared.
     pub not_compared: u64,
+    /// Records and exceptions of events that the store no longer has.
+    pub gone: u64,
     /// Records that carry a later version than the store.
     pub upcast: u64,
     /// Events that some topic selects.
@@ -59,15 +80,20 @@ impl Collected {
     #[expect(clippy::expect_used, reason = "a test that made up the wrong thing must fail")]
     pub fn judge(&self, options: &Options, mut system: Option<&mut dyn System>) -> Judged {
         let mut findings = Findings::keeping(options.shown);
-        let topic = |(name, selection): (&String, &_)| Topic {
-            name: name.clone(),
-            selection: Clone::clone(selection),
-            partitions: self.partitions,
-        };
-        let topics: Vec<Topic> = options.topics.iter().map(topic).collect();
+        let topics = options.topics.iter();
+        let topics: Vec<Topic> =
+            topics.map(|(name, route)| Topic::new(options, name, route, self.partitions)).collect();
+        let files = Files::of_texts(self.files.clone()).expect("schema files");
+        let files = Some(&files).filter(|_| !self.files.is_empty());
         let mut sources = Memory::new(self, &topics);
         let given = system.as_deref_mut().map(|system| system as &mut dyn System);
-        let lockstep = Lockstep::new(&mut sources, given, (&topics, &options.source), &mut findings);
+        let knowledge = Knowledge {
+            system: given,
+            files,
+            source: &options.source,
+            max_record_bytes: options.max_record_bytes,
+        };
+        let lockstep = Lockstep::new(&mut sources, knowledge, &topics, &mut findings);
         let outcome = lockstep.run(|_| ()).expect("nothing is read from a server");
         if let Some(system) = &mut system {
             system.judge_store(&mut findings);
@@ -91,17 +117,22 @@ impl Collected {
         for table in system.map_or_else(Vec::new, |system| system.tables()) {
             table.judge(self.rows.get(table.name).expect(table.name).clone(), &mut findings);
         }
-        let (not_compared, upcast, stored) = (outcome.not_compared, outcome.upcast, outcome.stored);
-        Judged { findings, not_compared, upcast, stored, applied }
+        let Outcome { not_compared, gone, upcast, stored, .. } = outcome;
+        Judged { findings, not_compared, gone, upcast, stored, applied }
     }
 }
 
 /// The servers of a test.
 struct Memory<'a> {
     events: std::slice::Iter<'a, RecordedEvent>,
+    deleted: &'a [StreamName],
     by_place: HashMap<(StreamName, Revision), &'a RecordedEvent>,
     /// By topic and partition.
     records: HashMap<(usize, i32), VecDeque<Record>>,
+    /// By topic that has any.
+    exceptions: BTreeMap<usize, VecDeque<Record>>,
+    /// Until the ends are moved.
+    later: Vec<(usize, Later)>,
     schemas: BTreeMap<u32, Arc<Schema>>,
     end: Option<Position>,
 }
@@ -118,8 +149,21 @@ impl<'a> Memory<'a> {
         let parsed = |(id, text): (&u32, &String)| (*id, Arc::new(Schema::parse(text).expect("a schema")));
         Self {
             events: collected.events.iter(),
+            deleted: &collected.deleted,
             by_place: collected.events.iter().map(|it| ((it.stream.clone(), it.revision), it)).collect(),
             records,
+            exceptions: topics
+                .iter()
+                .enumerate()
+                .filter_map(|(index, topic)| {
+                    Some((index, collected.exceptions.get(&topic.name)?.clone().into()))
+                })
+                .collect(),
+            later: topics
+                .iter()
+                .enumerate()
+                .filter_map(|(index, topic)| Some((index, collected.later.get(&topic.name)?.clone())))
+                .collect(),
             schemas: collected.schemas.iter().map(parsed).collect(),
             end: collected.events.iter().map(|event| event.position).max(),
         }
@@ -140,6 +184,15 @@ impl Sources for Memory<'_> {
         Ok(self.by_place.get(&(stream.clone(), revision)).map(|event| (*event).clone()))
     }
 
+    fn beginning(&mut self, stream: &StreamName) -> Result<Beginning, CheckError> {
+        let of_stream = self.by_place.keys().filter(|(name, _)| name == stream);
+        Ok(match of_stream.map(|(_, revision)| *revision).min() {
+            Some(first) => Beginning::At(first),
+            None if self.deleted.contains(stream) => Beginning::Gone,
+            None => Beginning::Never,
+        })
+    }
+
     fn next_record(
         &mut self,
         topic: usize,
@@ -157,7 +210,61 @@ impl Sources for Memory<'_> {
             .ok_or_else(|| format!("its schema id {id} is unknown to the registry")))
     }
 
+    fn has_exceptions(&self, topic: usize) -> bool {
+        self.exceptions.contains_key(&topic)
+    }
+
+    fn next_exception(&mut self, topic: usize) -> Result<Option<Record>, CheckError> {
+        Ok(self.exceptions.get_mut(&topic).and_then(VecDeque::pop_front))
+    }
+
+    fn advance(&mut self) -> Result<(), CheckError> {
+        for (topic, later) in self.later.drain(..) {
+            self.exceptions.entry(topic).or_default().extend(later.exceptions);
+            for record in later.records {
+                self.records.entry((topic, record.partition)).or_default().push_back(record);
+            }
+        }
+        Ok(())
+    }
+
     fn end(&self) -> Option<Position> {
         self.end
     }
+}
+
+/// What the checker reads of an event by a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: Option<u32>,
+    /// When it happened.
+    pub time: Option<jiff::Timestamp>,
+    /// Correlation id, causation id and trace context.
+    pub ids: [Option<String>; 3],
+}
+
+/// Reads an event as a check of the route would. `Err` holds the codes of what is wrong with it.
+pub fn mapped(options: &Options, route: &Route, event: &RecordedEvent) -> Result<Mapped, Vec<&'static str>> {
+    let topic = Topic::new(options, "topic", route, 1);
+    match lockstep::mapped(event, &topic) {
+        Ok((name, version, metadata)) => {
+            let ids = [metadata.correlation_id, metadata.causation_id, metadata.traceparent];
+            Ok(Mapped { name, version, time: metadata.time, ids })
+        }
+        Err(codes) => Err(codes),
+    }
+}
+
+/// Whether data fits a schema, and whether a record's bytes say the same. `Err` says what differs.
+pub fn payload(schema: &str, data: &[u8], avro: &[u8]) -> Result<(), String> {
+    let schema = Schema::parse(schema).map_err(|error| error.to_string())?;
+    let json = Json::parse(data).ok_or("the data is not JSON")?;
+    if let Some(fault) = json.fault() {
+        return Err(format!("the data {fault}"));
+    }
+    let expected = schema.expect(&json).map_err(|misfit| format!("the data does not fit{misfit}"))?;
+    difference(&expected, &schema.decode(avro)?).map_or(Ok(()), Err)
 }

@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
-use aqueduct_verify::{Check, Options, Report, Selection};
+use aqueduct_verify::{Check, Options, Report, Route};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::app::Failure;
 use crate::configuration::Configuration;
@@ -13,6 +16,7 @@ use crate::connections::Connections;
 ///
 /// The routes come from the configuration. Where Postgres is configured, the inbox of every projection that reads a
 /// topic of a route is compared too. The system may keep running: events stored after the start are not compared.
+/// Events that were parked, skipped or discarded are accounted for where their reason holds.
 /// Exit code 1 if something is missing, duplicated, out of order or different.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -46,7 +50,8 @@ pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Res
 }
 
 fn options(configuration: &Configuration) -> Result<Options, Failure> {
-    let Configuration { path, eventstore, kafka, registry, postgres, relay, .. } = configuration;
+    let Configuration { path, eventstore, kafka, registry, postgres, relay, schemas, events, .. } =
+        configuration;
     if relay.routes.is_empty() {
         return Err(format!(
             "no route is configured, so there is nothing to compare: add [[relay.routes]] to {}",
@@ -62,11 +67,24 @@ fn options(configuration: &Configuration) -> Result<Options, Failure> {
     options.registry_authority.clone_from(&registry.authority);
     options.source.clone_from(&eventstore.source);
     options.postgres.clone_from(&postgres.url);
+    // How stored JSON looks is said only by the files; a system without any has written canonical JSON.
+    options.schemas = schemas.directory.is_dir().then(|| schemas.directory.clone());
     options.all_projections = true;
+    options.max_record_bytes = Some(relay.max_record_bytes.get());
+    options.events = as_written(&json!({"metadata": events.metadata, "types": events.types}))?;
     for route in &relay.routes {
-        options.topics.insert(route.topic.clone(), Selection::of_categories(&route.categories));
+        let topic = |kind: &str| Some(format!("{}.{kind}.{}", kafka.prefix, route.name));
+        let compared: Route = as_written(route)?;
+        let compared =
+            Route { exceptions: topic("exceptions"), checkpoints: topic("checkpoint"), ..compared };
+        options.topics.insert(route.topic.clone(), compared);
     }
     Ok(options)
+}
+
+/// A part of the configuration as the checker reads it, which shares no types with the relay.
+fn as_written<T: DeserializeOwned>(part: &impl Serialize) -> Result<T, serde_json::Error> {
+    serde_json::from_value(serde_json::to_value(part)?)
 }
 
 /// How much of `$all` was compared; not shown where the output is not a terminal.

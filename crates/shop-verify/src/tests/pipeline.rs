@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::shopkeeper::Happening;
 use super::{PARTITIONS, SOURCE};
 use aqueduct_verify::testing::{Inbox, InboxOffset, InboxStream, Record, partition};
-use aqueduct_verify::{Cells, Selection};
+use aqueduct_verify::{Cells, Route};
 
 use crate::book::Book;
 use crate::lines::read;
@@ -86,7 +86,7 @@ pub(super) fn relay(happenings: &[Happening]) -> BTreeMap<String, Vec<Record>> {
     let mut next: HashMap<(&str, i32), i64> = HashMap::new();
     for happening in happenings {
         let event = &happening.event;
-        let carries = |it: &(&String, &Selection)| it.1.selects(&event.stream, &event.event_type);
+        let carries = |it: &(&String, &Route)| it.1.selection.selects(&event.stream, &event.event_type);
         let topic = topics.iter().find(carries).unwrap().0;
         let key = event.stream.as_str().as_bytes();
         let partition = partition(key, PARTITIONS);
@@ -137,7 +137,7 @@ pub(super) fn inbox(happenings: &[Happening], records: &BTreeMap<String, Vec<Rec
         for topic in reads {
             let mut last = BTreeMap::new();
             for Happening { event, .. } in happenings {
-                if topics[&topic].selects(&event.stream, &event.event_type) {
+                if topics[&topic].selection.selects(&event.stream, &event.event_type) {
                     last.insert(event.stream.to_string(), i64::try_from(event.revision).unwrap());
                 }
             }

@@ -103,6 +103,46 @@ impl Consumer {
         Ok(consumer)
     }
 
+    /// Those of the topics that are there.
+    pub(crate) fn existing(
+        brokers: &str,
+        properties: &BTreeMap<String, String>,
+        topics: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<String>, KafkaError> {
+        let failed = |source| KafkaError::Client { topic: "*".to_owned(), source };
+        let client: BaseConsumer =
+            config(brokers, properties).create().map_err(|error| failed(without_value(error)))?;
+        let metadata = client.fetch_metadata(None, PATIENCE).map_err(failed)?;
+        let is_there = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
+        Ok(topics.into_iter().filter(is_there).collect())
+    }
+
+    /// The next record of any partition of a topic, up to their ends.
+    pub(crate) fn next_of_any(&mut self, topic: usize) -> Result<Option<Record>, KafkaError> {
+        let partitions = self.topics.get(topic).map_or(0, |topic| topic.partitions.len());
+        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+            if let Some(record) = self.next(topic, partition, false)? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Moves the ends to where they are now.
+    pub(crate) fn advance(&mut self) -> Result<(), KafkaError> {
+        let ends = self.ends()?;
+        for ((topic, partition), end) in ends {
+            let partitions = &mut self.topics[topic].partitions;
+            let found = usize::try_from(partition).ok().and_then(|index| partitions.get_mut(index));
+            if let Some(partition) = found.filter(|partition| partition.end < end) {
+                partition.end = end;
+                // The client tells of the new end when it gets there.
+                partition.at_end = false;
+            }
+        }
+        Ok(())
+    }
+
     fn partition_count(&self, topic: &str) -> Result<i32, KafkaError> {
         let failed = |source| KafkaError::Client { topic: topic.to_owned(), source };
         let metadata = self.inner.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;

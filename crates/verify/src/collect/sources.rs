@@ -12,7 +12,7 @@ use super::kafka::Consumer;
 use super::registry::Registry;
 use super::store::{Lookups, StoreReadError};
 use crate::check::CheckError;
-use crate::lockstep::{Record, Sources};
+use crate::lockstep::{Beginning, Record, Sources};
 use crate::payload::Schema;
 
 /// Store, Kafka and registry. It blocks: use it on a thread of its own.
@@ -26,6 +26,10 @@ pub(crate) struct Servers {
     pub(crate) end: Option<Position>,
     pub(crate) lookups: Lookups,
     pub(crate) consumer: Consumer,
+    /// Of the topics that record exceptions.
+    pub(crate) exceptions: Option<Consumer>,
+    /// By topic, its place in `exceptions`.
+    pub(crate) exceptions_of: Vec<Option<usize>>,
     pub(crate) registry: Registry,
     pub(crate) schemas: HashMap<u32, Result<Arc<Schema>, String>>,
 }
@@ -55,6 +59,10 @@ impl Sources for Servers {
         Ok(self.runtime.block_on(self.lookups.find(stream, revision, position))?)
     }
 
+    fn beginning(&mut self, stream: &StreamName) -> Result<Beginning, CheckError> {
+        Ok(self.runtime.block_on(self.lookups.beginning(stream))?)
+    }
+
     fn next_record(
         &mut self,
         topic: usize,
@@ -71,6 +79,24 @@ impl Sources for Servers {
         let schema = self.runtime.block_on(self.registry.schema(id))?.map(Arc::new);
         self.schemas.insert(id, schema.clone());
         Ok(schema)
+    }
+
+    fn has_exceptions(&self, topic: usize) -> bool {
+        self.exceptions_of.get(topic).copied().flatten().is_some()
+    }
+
+    fn next_exception(&mut self, topic: usize) -> Result<Option<Record>, CheckError> {
+        let place = self.exceptions_of.get(topic).copied().flatten();
+        let (Some(consumer), Some(place)) = (&mut self.exceptions, place) else { return Ok(None) };
+        Ok(consumer.next_of_any(place)?)
+    }
+
+    fn advance(&mut self) -> Result<(), CheckError> {
+        // In this order: the record of an exception that is gone must be found.
+        if let Some(exceptions) = &mut self.exceptions {
+            exceptions.advance()?;
+        }
+        Ok(self.consumer.advance()?)
     }
 
     fn end(&self) -> Option<Position> {

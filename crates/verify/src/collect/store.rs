@@ -11,6 +11,8 @@ use eventstore::{
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::lockstep::Beginning;
+
 /// Events handed over at once.
 const BATCH: usize = 500;
 
@@ -143,6 +145,36 @@ impl Store {
         Ok(())
     }
 
+    /// What can still be read of a stream.
+    async fn beginning(&self, stream: &StreamName) -> Result<Beginning, StoreReadError> {
+        let first = self.first_or_last(stream.as_str(), ReadStreamOptions::default().forwards()).await;
+        if let Some(first) = first.or_else(|error| if is_gone(&error) { Ok(None) } else { Err(error) })? {
+            return Ok(Beginning::At(first));
+        }
+        // A stream that was truncated or deleted has metadata; one that was tombstoned can't even be asked for it.
+        let metadata = ReadStreamOptions::default().position(StreamPosition::End).backwards();
+        match self.first_or_last(&format!("$${stream}"), metadata).await {
+            Ok(Some(_)) => Ok(Beginning::Gone),
+            Err(StoreReadError::Read { source: Error::ResourceDeleted, .. }) => Ok(Beginning::Gone),
+            Ok(None) | Err(StoreReadError::Read { source: Error::ResourceNotFound, .. }) => {
+                Ok(Beginning::Never)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The revision of the first event that a read gives.
+    async fn first_or_last(
+        &self,
+        stream: &str,
+        options: ReadStreamOptions,
+    ) -> Result<Option<Revision>, StoreReadError> {
+        let options = options.max_count(1);
+        let mut read = bounded(stream, self.client.read_stream(stream, &options)).await?;
+        let event = bounded(stream, read.next()).await?;
+        Ok(event.and_then(|event| event.event).map(|event| event.revision))
+    }
+
     async fn page(&self, stream: &StreamName, from: Revision) -> Result<Vec<RecordedEvent>, StoreReadError> {
         let count = usize::try_from(PAGE).unwrap_or(usize::MAX);
         let options =
@@ -175,6 +207,11 @@ pub(crate) struct Lookups {
 impl Lookups {
     pub(crate) fn new(store: Store) -> Self {
         Self { store, pages: Vec::new() }
+    }
+
+    /// What can still be read of a stream.
+    pub(crate) async fn beginning(&self, stream: &StreamName) -> Result<Beginning, StoreReadError> {
+        self.store.beginning(stream).await
     }
 
     /// An event by its place in its stream. A stream that was deleted or truncated does not show it: then what is

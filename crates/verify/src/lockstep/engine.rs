@@ -1,33 +1,52 @@
 //! The one pass over store and topics.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use aqueduct_core::{Position, RecordedEvent, StreamName};
 
-use super::compare::{Previous, Stored, compare};
+use super::compare::{Known, Previous, compare};
+use super::exceptions::Exceptions;
 use super::record::{Record, schema_id};
 use super::sources::Sources;
+use super::stored::{Parsed, Problem, Stored};
 use super::streams::{InTopic, Streams};
 use super::window::{Next, Window};
 use crate::check::CheckError;
 use crate::finding::{Findings, Kind, Stage};
 use crate::murmur2::partition;
+use crate::payload::Files;
 use crate::system::System;
 use crate::topic::Topic;
 
-/// How far back the previous event of a topic is searched when a record is out of its order.
-const BACKWARDS: u64 = 10_000;
+/// How far back the relay searches the record before an event, and the checker too.
+pub(super) const BACKWARDS: u64 = 10_000;
 
 /// Compares what the store holds with what the topics hold.
 pub(crate) struct Lockstep<'a, S> {
-    sources: &'a mut S,
-    system: Option<&'a mut dyn System>,
-    topics: &'a [Topic],
-    source: &'a str,
-    findings: &'a mut Findings,
+    pub(super) sources: &'a mut S,
+    pub(super) knowledge: Knowledge<'a>,
+    pub(super) topics: &'a [Topic],
+    pub(super) findings: &'a mut Findings,
     windows: Vec<Vec<Window>>,
+    /// By topic.
+    pub(super) exceptions: Vec<Exceptions>,
+    /// When the ends were last moved.
+    pub(super) advanced: Option<Instant>,
     last_position: Option<Position>,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
+}
+
+/// What is known besides store and topics.
+pub(crate) struct Knowledge<'a> {
+    /// What only one system knows.
+    pub(crate) system: Option<&'a mut dyn System>,
+    /// Its schema files.
+    pub(crate) files: Option<&'a Files>,
+    /// What the relay calls the store.
+    pub(crate) source: &'a str,
+    /// The largest record that the relay writes.
+    pub(crate) max_record_bytes: Option<usize>,
 }
 
 /// What the pass has counted and what the later stages need.
@@ -43,6 +62,8 @@ pub(crate) struct Outcome {
     pub(crate) upcast: u64,
     /// Records whose payload was not compared, because a rule made it.
     pub(crate) not_compared: u64,
+    /// Records and exceptions of events that the store no longer has.
+    pub(crate) gone: u64,
     /// Events of the server that no topic selects.
     pub(crate) system_events: u64,
     /// Other events that no topic selects.
@@ -54,8 +75,8 @@ pub(crate) struct Outcome {
 impl<'a, S: Sources> Lockstep<'a, S> {
     pub(crate) fn new(
         sources: &'a mut S,
-        system: Option<&'a mut dyn System>,
-        (topics, source): (&'a [Topic], &'a str),
+        knowledge: Knowledge<'a>,
+        topics: &'a [Topic],
         findings: &'a mut Findings,
     ) -> Self {
         let of_topic = |(index, topic): (usize, &Topic)| {
@@ -64,11 +85,12 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         let windows = topics.iter().enumerate().map(of_topic).collect();
         Self {
             sources,
-            system,
+            knowledge,
             topics,
-            source,
             findings,
             windows,
+            exceptions: topics.iter().map(|_| Exceptions::default()).collect(),
+            advanced: None,
             last_position: None,
             outcome: Outcome::default(),
         }
@@ -76,12 +98,16 @@ impl<'a, S: Sources> Lockstep<'a, S> {
 
     /// Reads everything. `seen` is called with each event's position, for showing progress.
     pub(crate) fn run(mut self, mut seen: impl FnMut(Position)) -> Result<Outcome, CheckError> {
+        self.read_exceptions()?;
         while let Some(event) = self.sources.next_event()? {
             seen(event.position);
             self.event(&event)?;
         }
         self.remaining_records()?;
-        self.missing_records();
+        // What was parked or replayed while the events were read.
+        self.advance()?;
+        self.remaining_records()?;
+        self.account()?;
         for (topic, windows) in self.windows.iter().enumerate() {
             for (partition, window) in (0..).zip(windows) {
                 self.outcome.last.insert((topic, partition), window.last);
@@ -94,8 +120,8 @@ impl<'a, S: Sources> Lockstep<'a, S> {
     fn event(&mut self, event: &RecordedEvent) -> Result<(), CheckError> {
         let topics = self.topics;
         let is_next =
-            !topics.iter().any(|topic| topic.selection.may_select(&event.stream)) || self.is_next(event);
-        let selects = |topic: &Topic| topic.selection.selects(&event.stream, &event.event_type);
+            !topics.iter().any(|topic| topic.selection.may_select(&event.stream)) || self.is_next(event)?;
+        let selects = |topic: &Topic| topic.selects(event);
         if !topics.iter().any(selects) {
             if event.stream.is_system() {
                 self.outcome.system_events += 1;
@@ -105,14 +131,15 @@ impl<'a, S: Sources> Lockstep<'a, S> {
             return Ok(());
         }
         self.outcome.stored += 1;
-        if let Some(system) = &mut self.system {
+        if let Some(system) = &mut self.knowledge.system {
             system.see(event);
         }
         if !is_next {
             return Ok(());
         }
-        let stored = Stored::read(event);
-        for (index, _) in topics.iter().enumerate().filter(|(_, topic)| selects(topic)) {
+        let parsed = Parsed::of(event);
+        for (index, topic) in topics.iter().enumerate().filter(|(_, topic)| selects(topic)) {
+            let stored = Stored::read(event, &parsed, topic, self.knowledge.files);
             self.in_topic(index, event, &stored)?;
         }
         Ok(())
@@ -120,7 +147,7 @@ impl<'a, S: Sources> Lockstep<'a, S> {
 
     /// Whether the event follows what was read of its stream; what doesn't is a finding. A stream may begin at
     /// any revision, because the store may have truncated it.
-    fn is_next(&mut self, event: &RecordedEvent) -> bool {
+    fn is_next(&mut self, event: &RecordedEvent) -> Result<bool, CheckError> {
         if let Some(last) = self.last_position.filter(|last| *last >= event.position) {
             let text = format!("is at position {} behind {last}", event.position);
             self.findings.add(Stage::Store, Kind::OutOfOrder, event.reference(), text);
@@ -132,19 +159,22 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         };
         let Some((first, last)) = stream.known else {
             stream.known = Some((event.revision, event.revision));
-            return true;
+            return Ok(true);
         };
         if event.revision <= last {
             let text = format!("comes after revision {last}");
             self.findings.add(Stage::Store, Kind::Duplicate, event.reference(), text);
-            return false;
+            return Ok(false);
         }
-        stream.known = Some((first, event.revision));
-        if event.revision > last + 1 {
+        let has_gap = event.revision > last + 1;
+        // A store that is being scavenged has lost some of the events that it may lose, and not yet all.
+        let is_truncated = has_gap && self.sources.beginning(&event.stream)?.hides(last + 1);
+        stream.known = Some((if is_truncated { event.revision } else { first }, event.revision));
+        if has_gap && !is_truncated {
             let text = format!("the stream has no event {} before it", last + 1);
             self.findings.add(Stage::Store, Kind::Missing, event.reference(), text);
         }
-        true
+        Ok(true)
     }
 
     /// Finds the record of the event, which is the next one of its partition unless something is wrong.
@@ -152,29 +182,47 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         &mut self,
         topic: usize,
         event: &RecordedEvent,
-        stored: &Result<Stored, String>,
+        stored: &Result<Stored<'_>, Vec<Problem>>,
     ) -> Result<(), CheckError> {
         let home = partition(event.stream.as_str().as_bytes(), self.topics[topic].partitions);
         let window = usize::try_from(home).unwrap_or_default();
         let stream = self.outcome.streams.0.entry(event.stream.clone()).or_default();
         let truncated = stream.known.is_some_and(|(first, _)| first > 0);
+        let is_behind_gap = truncated && stream.known.is_some_and(|(first, _)| first == event.revision);
         let state = stream.topic(topic);
-        let previous = match state.expected {
+        let mut previous = match state.expected {
+            _ if is_behind_gap => Previous::Truncated,
+            Some(previous) if event.revision.saturating_sub(previous) > BACKWARDS => {
+                Previous::Far(Some(previous))
+            }
             Some(previous) => Previous::Is(previous),
             None if truncated => Previous::Truncated,
+            None if event.revision > BACKWARDS => Previous::Far(None),
             None => Previous::None,
         };
-        if stored.is_ok() {
-            state.expected = Some(event.revision);
-            state.events += 1;
-        }
         if state.end_early(event.revision) {
+            state.expect(event.revision);
             return Ok(());
         }
+        if self.was_replayed(topic, event)? {
+            previous = self.previous(topic, event)?;
+        }
+        let is_exception = self.judge_exception(topic, event, stored, Some(previous));
+        let is_expected = stored.is_ok() && !is_exception;
+        let state = self.state(topic, &event.stream);
+        if is_expected {
+            state.expect(event.revision);
+        }
+        if is_exception {
+            state.is_exception(event.revision);
+        }
         loop {
-            let Some(front) = self.windows[topic][window].front(self.sources, stored.is_ok())? else { break };
+            let Some(front) = self.windows[topic][window].front(self.sources, is_expected)? else { break };
             if front.is(event) {
                 let Some(next) = self.windows[topic][window].pop() else { break };
+                if is_exception {
+                    self.state(topic, &event.stream).expect(event.revision);
+                }
                 self.own_record(topic, &next.record, event, stored, previous)?;
                 return Ok(());
             }
@@ -190,21 +238,24 @@ impl<'a, S: Sources> Lockstep<'a, S> {
             }
         }
         match stored {
-            Ok(_) => self.state(topic, &event.stream).await_record(event.revision),
-            Err(reason) => {
+            Err(problems) if !self.sources.has_exceptions(topic) => {
+                let reason = described(problems);
                 let place = format_args!("{} {}", self.topics[topic].name, event.reference());
-                self.findings.add(
-                    Stage::Topics,
-                    Kind::Skipped,
-                    place,
-                    format_args!("has no record: {reason}"),
-                );
+                let text = format_args!("has no record: {reason}");
+                self.findings.add(Stage::Topics, Kind::Skipped, place, text);
+            }
+            stored => {
+                let state = self.state(topic, &event.stream);
+                state.await_record(event.revision);
+                if stored.is_err() {
+                    state.cannot_read(event.revision);
+                }
             }
         }
         Ok(())
     }
 
-    fn state(&mut self, topic: usize, stream: &StreamName) -> &mut InTopic {
+    pub(super) fn state(&mut self, topic: usize, stream: &StreamName) -> &mut InTopic {
         self.outcome.streams.0.entry(stream.clone()).or_default().topic(topic)
     }
 
@@ -214,7 +265,7 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         topic: usize,
         record: &Record,
         event: &RecordedEvent,
-        stored: &Result<Stored, String>,
+        stored: &Result<Stored<'_>, Vec<Problem>>,
         previous: Previous,
     ) -> Result<(), CheckError> {
         let reference = event.reference();
@@ -228,8 +279,8 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         }
         let stored = match stored {
             Ok(stored) => stored,
-            Err(text) => {
-                let text = format!("{reference} should have no record: {text}");
+            Err(problems) => {
+                let text = format!("{reference} should have no record: {}", described(problems));
                 self.record_finding(topic, record, Kind::Mismatch, text);
                 return Ok(());
             }
@@ -239,8 +290,9 @@ impl<'a, S: Sources> Lockstep<'a, S> {
             None => Err("its value is not in the wire format (0, schema id, Avro)".to_owned()),
         };
         let schema = schema.as_deref().map_err(String::as_str);
-        let system = self.system.as_deref();
-        let compared = compare(record, event, stored, previous, schema, (system, self.source));
+        let Knowledge { system, files, source, .. } = &self.knowledge;
+        let known = Known { system: system.as_deref(), files: *files, source, previous, schema };
+        let compared = compare(record, event, stored, known);
         self.outcome.upcast += u64::from(compared.upcast);
         self.outcome.not_compared += u64::from(!compared.payload && compared.differences.is_empty());
         for text in compared.differences {
@@ -265,17 +317,23 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         };
         let stream = StreamName::from(name);
         let topics = self.topics;
-        let selects =
-            |event: &RecordedEvent| topics[topic].selection.selects(&event.stream, &event.event_type);
+        let selects = |event: &RecordedEvent| topics[topic].selects(event);
         let event = self.sources.find(&stream, revision, next.position)?.filter(selects);
         let Some(event) = event else {
             self.any_record(topic, record);
+            if self.sources.beginning(&stream)?.hides(revision) {
+                self.outcome.gone += 1;
+                return Ok(());
+            }
             let text = format!("{revision}@{name} is not an event of this topic in the store");
             self.record_finding(topic, record, Kind::Mismatch, text);
             return Ok(());
         };
         let state = self.state(topic, &stream);
         let is_due = state.end_awaiting(revision);
+        if is_due && state.was_exception(revision) {
+            state.expect(revision);
+        }
         let had_its_turn = state.expected.is_some_and(|expected| revision <= expected);
         if !is_due && (had_its_turn || state.early.contains(&revision)) {
             self.any_record(topic, record);
@@ -287,22 +345,9 @@ impl<'a, S: Sources> Lockstep<'a, S> {
             state.early.push(revision);
         }
         let previous = self.previous(topic, &event)?;
-        self.own_record(topic, record, &event, &Stored::read(&event), previous)
-    }
-
-    /// The event before this one that has a record in the topic, from the store.
-    fn previous(&mut self, topic: usize, event: &RecordedEvent) -> Result<Previous, CheckError> {
-        let lowest = event.revision.saturating_sub(BACKWARDS);
-        for revision in (lowest..event.revision).rev() {
-            let Some(found) = self.sources.find(&event.stream, revision, None)? else {
-                return Ok(Previous::Truncated);
-            };
-            let selection = &self.topics[topic].selection;
-            if selection.selects(&found.stream, &found.event_type) && Stored::read(&found).is_ok() {
-                return Ok(Previous::Is(revision));
-            }
-        }
-        Ok(if lowest == 0 { Previous::None } else { Previous::Truncated })
+        let parsed = Parsed::of(&event);
+        let stored = Stored::read(&event, &parsed, &topics[topic], self.knowledge.files);
+        self.own_record(topic, record, &event, &stored, previous)
     }
 
     /// What holds for any record.
@@ -351,18 +396,11 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         let event = self.sources.find(&StreamName::from(key), revision, Some(position))?;
         Ok(event.is_some_and(|event| Some(event.position) > end))
     }
+}
 
-    fn missing_records(&mut self) {
-        for (name, stream) in &self.outcome.streams.0 {
-            for state in &stream.topics {
-                let runs = state.awaited.iter().flat_map(|(first, last)| *first..=*last);
-                for revision in runs {
-                    let text = format_args!("{revision}@{name} has no record");
-                    self.findings.add(Stage::Topics, Kind::Missing, &self.topics[state.topic].name, text);
-                }
-            }
-        }
-    }
+/// All that is wrong with an event.
+pub(super) fn described(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// Commit position of an event, which is what its record's `ce_position` holds.

@@ -29,6 +29,10 @@ pub(crate) struct InTopic {
     pub(super) seen: Option<Revision>,
     /// Runs of events whose turn has passed and that have no record, first and last.
     pub(super) awaited: Vec<(Revision, Revision)>,
+    /// Runs of events that had an exception at their turn, first and last.
+    pub(super) exceptions: Vec<(Revision, Revision)>,
+    /// Runs of events of which no record can be made, first and last.
+    pub(super) unreadable: Vec<(Revision, Revision)>,
     /// Events whose record came before their turn.
     pub(super) early: Vec<Revision>,
 }
@@ -38,7 +42,9 @@ impl Stream {
         let found = self.topics.iter().position(|it| it.topic == topic);
         let index = found.unwrap_or_else(|| {
             let (expected, seen) = (None, None);
-            let new = InTopic { topic, expected, events: 0, seen, awaited: Vec::new(), early: Vec::new() };
+            let (awaited, exceptions, unreadable) = (Vec::new(), Vec::new(), Vec::new());
+            let early = Vec::new();
+            let new = InTopic { topic, expected, events: 0, seen, awaited, exceptions, unreadable, early };
             self.topics.push(new);
             self.topics.len() - 1
         });
@@ -49,16 +55,39 @@ impl Stream {
 impl InTopic {
     /// The event's turn has passed without a record.
     pub(super) fn await_record(&mut self, revision: Revision) {
-        match self.awaited.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(revision) => *last = revision,
-            _ => self.awaited.push((revision, revision)),
-        }
+        extend(&mut self.awaited, revision);
+    }
+
+    /// No record can be made of the event.
+    pub(super) fn cannot_read(&mut self, revision: Revision) {
+        extend(&mut self.unreadable, revision);
+    }
+
+    /// The event had an exception at its turn.
+    pub(super) fn is_exception(&mut self, revision: Revision) {
+        extend(&mut self.exceptions, revision);
+    }
+
+    pub(super) fn was_exception(&self, revision: Revision) -> bool {
+        contains(&self.exceptions, revision)
+    }
+
+    pub(super) fn is_unreadable(&self, revision: Revision) -> bool {
+        contains(&self.unreadable, revision)
+    }
+
+    /// The event must have been applied.
+    pub(super) fn expect(&mut self, revision: Revision) {
+        self.expected = self.expected.max(Some(revision));
+        self.events += 1;
     }
 
     /// Whether the event was awaited; it no longer is.
     pub(super) fn end_awaiting(&mut self, revision: Revision) -> bool {
-        let found = self.awaited.iter().position(|(first, last)| (*first..=*last).contains(&revision));
-        let Some(index) = found else { return false };
+        if !contains(&self.awaited, revision) {
+            return false;
+        }
+        let index = self.awaited.partition_point(|(_, last)| *last < revision);
         let (first, last) = self.awaited.remove(index);
         if revision < last {
             self.awaited.insert(index, (revision + 1, last));
@@ -76,7 +105,27 @@ impl InTopic {
     }
 }
 
+/// Adds a revision behind the last run.
+fn extend(runs: &mut Vec<(Revision, Revision)>, revision: Revision) {
+    match runs.last_mut() {
+        Some((_, last)) if last.checked_add(1) == Some(revision) => *last = revision,
+        _ => runs.push((revision, revision)),
+    }
+}
+
+/// Whether a revision is in one of the runs, which are in their order.
+fn contains(runs: &[(Revision, Revision)], revision: Revision) -> bool {
+    let run = runs.get(runs.partition_point(|(_, last)| *last < revision));
+    run.is_some_and(|(first, _)| *first <= revision)
+}
+
 impl Streams {
+    /// Whether the event's turn has passed without a record.
+    pub(super) fn is_awaited(&self, stream: &StreamName, topic: usize, revision: Revision) -> bool {
+        let state = self.0.get(stream).and_then(|stream| stream.topics.iter().find(|it| it.topic == topic));
+        state.is_some_and(|state| contains(&state.awaited, revision))
+    }
+
     /// By stream that has expected events in a topic: the last of them, and how many there are.
     pub(crate) fn of_topic(&self, topic: usize) -> impl Iterator<Item = (&StreamName, Revision, u64)> {
         self.0.iter().filter_map(move |(name, stream)| {

@@ -104,6 +104,7 @@ mod tests {
     use aqueduct_core::{Position, StreamName};
 
     use super::*;
+    use crate::lockstep::sources::Beginning;
     use crate::payload::Schema;
 
     /// One partition whose records all have one size.
@@ -126,6 +127,10 @@ mod tests {
             Ok(None)
         }
 
+        fn beginning(&mut self, _: &StreamName) -> Result<Beginning, CheckError> {
+            Ok(Beginning::Never)
+        }
+
         fn next_record(&mut self, _: usize, _: i32, _: bool) -> Result<Option<Record>, CheckError> {
             self.read += 1;
             Ok(Some(Record { value: Some(vec![0; self.size]), ..Record::default() }))
@@ -133,6 +138,18 @@ mod tests {
 
         fn schema(&mut self, _: u32) -> Result<Result<Arc<Schema>, String>, CheckError> {
             Ok(Err("unknown".to_owned()))
+        }
+
+        fn has_exceptions(&self, _: usize) -> bool {
+            false
+        }
+
+        fn next_exception(&mut self, _: usize) -> Result<Option<Record>, CheckError> {
+            Ok(None)
+        }
+
+        fn advance(&mut self) -> Result<(), CheckError> {
+            Ok(())
         }
 
         fn end(&self) -> Option<Position> {

@@ -1,22 +1,27 @@
-//! What the bytes of a datum say.
+//! The value of a record.
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-
-/// A decoded datum. Values of unions are not wrapped in their branch, decimals and enums are text.
+/// A value of an Avro type.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Datum {
     Null,
     Bool(bool),
+    /// Also days, times of day and timestamps.
     Integer(i64),
     Float(f64),
+    /// Also symbols of enums.
     Text(String),
     Bytes(Vec<u8>),
+    /// Units of 10^-scale.
+    Decimal(i128, u32),
     List(Vec<Datum>),
-    /// Fields in the order of the schema, or the entries of a map.
+    /// In any order.
+    Map(Vec<(String, Datum)>),
+    /// Fields in the order of the schema.
     Record(Vec<(String, Datum)>),
+    /// A branch of a union, by its place.
+    Branch(usize, Box<Datum>),
 }
 
 impl fmt::Display for Datum {
@@ -28,64 +33,57 @@ impl fmt::Display for Datum {
             Self::Float(value) => value.fmt(f),
             Self::Text(value) => write!(f, "{value:?}"),
             Self::Bytes(value) => write!(f, "{} bytes", value.len()),
-            Self::List(entries) => write!(f, "a list of {}", entries.len()),
+            Self::Decimal(unscaled, scale) => {
+                let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = *scale as usize + 1);
+                let (whole, fraction) = digits.split_at(digits.len() - *scale as usize);
+                let (sign, point) =
+                    (if *unscaled < 0 { "-" } else { "" }, if fraction.is_empty() { "" } else { "." });
+                write!(f, "{sign}{whole}{point}{fraction}")
+            }
+            Self::List(items) => write!(f, "a list of {}", items.len()),
+            Self::Map(entries) => write!(f, "a map of {}", entries.len()),
             Self::Record(_) => f.write_str("a record"),
+            Self::Branch(_, value) => value.fmt(f),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Datum {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Tree)
-    }
-}
-
-struct Tree;
-
-impl<'de> Visitor<'de> for Tree {
-    type Value = Datum;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a datum")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Datum::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Datum::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Datum::Integer(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Datum::Float(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Datum::Text(value.to_owned()))
-    }
-
-    fn visit_bytes<E>(self, value: &[u8]) -> Result<Self::Value, E> {
-        Ok(Datum::Bytes(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_element()? {
-            entries.push(entry);
+/// Where and how what was found differs from what is expected, `None` if it doesn't.
+pub(crate) fn difference(expected: &Datum, found: &Datum) -> Option<String> {
+    let differs = || Some(format!(": {found} instead of {expected}"));
+    match (expected, found) {
+        (Datum::Record(expected), Datum::Record(found)) if expected.len() == found.len() => {
+            let mut fields = expected.iter().zip(found);
+            fields.find_map(|((name, expected), (_, found))| {
+                difference(expected, found).map(|text| format!(".{name}{text}"))
+            })
         }
-        Ok(Datum::List(entries))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = access.next_entry()? {
-            fields.push(field);
+        (Datum::List(expected), Datum::List(found)) => {
+            if expected.len() != found.len() {
+                return differs();
+            }
+            let mut items = expected.iter().zip(found).enumerate();
+            items.find_map(|(n, (expected, found))| {
+                difference(expected, found).map(|text| format!("[{n}]{text}"))
+            })
         }
-        Ok(Datum::Record(fields))
+        (Datum::Map(expected), Datum::Map(found)) => {
+            if expected.len() != found.len() {
+                return differs();
+            }
+            expected.iter().find_map(|(key, expected)| match found.iter().find(|(found, _)| found == key) {
+                Some((_, found)) => difference(expected, found).map(|text| format!(".{key}{text}")),
+                None => Some(format!(".{key}: nothing instead of {expected}")),
+            })
+        }
+        (Datum::Branch(branch, expected), Datum::Branch(other, found)) if branch == other => {
+            difference(expected, found)
+        }
+        (Datum::Float(expected), Datum::Float(found)) => {
+            let same = expected == found || (expected.is_nan() && found.is_nan());
+            if same { None } else { differs() }
+        }
+        (expected, found) if expected == found => None,
+        _ => differs(),
     }
 }

@@ -1,70 +1,116 @@
-//! The writer's schema: as the Avro crate reads it, and as the comparison walks it.
+//! A schema as the checker reads it, with the attributes that say how stored JSON looks.
 
 use std::collections::HashMap;
 
-use jiff::Unit;
-use serde::Deserialize;
-use serde_avro_fast::de::DeserializerState;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Datum;
-
-/// A type as the comparison tells them apart.
-#[derive(Debug, Clone, PartialEq)]
+/// A type.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Type {
     Null,
     Boolean,
-    Integer,
+    Int,
+    Long,
     Float,
-    /// Strings and enums.
+    Double,
     Text,
-    Uuid,
     Bytes,
-    Decimal(u32),
+    /// Its size.
+    Fixed(usize),
+    Enum {
+        symbols: Vec<String>,
+        default: Option<String>,
+    },
+    Decimal {
+        precision: u32,
+        scale: u32,
+        /// Size of a fixed one.
+        size: Option<usize>,
+    },
+    /// Size of one that is stored as bytes.
+    Uuid(UuidForm),
     Date,
+    TimeOfDay(Unit),
     Timestamp(Unit),
     LocalTimestamp(Unit),
-    Record(Vec<Field>),
+    /// Index into [`Schema::records`].
+    Record(usize),
     Array(Box<Type>),
     Map(Box<Type>),
     Union(Vec<Type>),
-    /// A record that was defined elsewhere in the schema.
-    Named(String),
+}
+
+/// What a UUID is in Avro.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UuidForm {
+    Text,
+    Bytes,
+    Fixed,
+}
+
+/// What a time counts, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unit(pub(super) i64);
+
+const MILLISECONDS: Unit = Unit(1_000_000);
+const MICROSECONDS: Unit = Unit(1_000);
+const NANOSECONDS: Unit = Unit(1);
+
+/// A record.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// With its namespace.
+    pub(super) name: String,
+    /// Full names that it had before.
+    pub(super) aliases: Vec<String>,
+    pub(super) fields: Vec<Field>,
+    pub(super) unknown: Unknown,
 }
 
 /// A field of a record.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: String,
+    pub(super) aliases: Vec<String>,
+    /// What it is called in stored JSON.
+    pub(super) stored: Vec<String>,
     pub(super) as_type: Type,
-    /// What a missing value means.
+    /// What a missing value means, in Avro's own JSON.
     pub(super) default: Option<Value>,
+    /// It contains the fields of stored JSON that the schema does not have.
+    pub(super) keeps_unknown: bool,
+    /// A rule makes it from the version before.
+    pub(super) has_rule: bool,
 }
 
-/// A schema from the registry can't be used.
+/// What is done with fields of stored JSON that the schema does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unknown {
+    Error,
+    Drop,
+    Keep,
+}
+
+/// A schema can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("schema is not understood: {0}")]
 pub(crate) struct SchemaError(String);
 
-/// A writer's schema.
+/// A schema without references to others.
 #[derive(Debug)]
 pub(crate) struct Schema {
-    avro: serde_avro_fast::Schema,
-    root: Type,
-    named: HashMap<String, Type>,
+    pub(super) records: Vec<Record>,
+    pub(super) root: Type,
     full_name: String,
 }
 
 impl Schema {
-    /// Parses a schema without references to others.
     pub(crate) fn parse(text: &str) -> Result<Self, SchemaError> {
-        let error = |error: &dyn std::fmt::Display| SchemaError(error.to_string());
-        let avro = text.parse().map_err(|it| error(&it))?;
-        let json: Value = serde_json::from_str(text).map_err(|it| error(&it))?;
-        let mut named = HashMap::new();
-        let root = read(&json, "", &mut named)?;
-        let full_name = full_name(&json, "").unwrap_or_default();
-        Ok(Self { avro, root, named, full_name })
+        let json: Value = serde_json::from_str(text).map_err(|error| SchemaError(error.to_string()))?;
+        let mut reader = Reader { records: Vec::new(), named: HashMap::new() };
+        let root = reader.read(&json, Context { namespace: "", unknown: Unknown::Error })?;
+        let full_name = json.as_object().and_then(|object| full_name(object, "")).unwrap_or_default();
+        Ok(Self { records: reader.records, root, full_name })
     }
 
     /// Name with namespace.
@@ -72,112 +118,174 @@ impl Schema {
         &self.full_name
     }
 
-    /// Decodes a datum; all its bytes must be used.
-    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<Datum, String> {
-        let mut state = DeserializerState::from_reader(bytes, &self.avro);
-        let datum = Datum::deserialize(state.deserializer()).map_err(|error| error.to_string())?;
-        match state.into_reader().into_inner() {
-            [] => Ok(datum),
-            left => Err(format!("{} bytes are left over", left.len())),
+    /// Whether values of both have the same bytes and the same names.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        fn layout(schema: &Schema) -> impl Iterator<Item = (&str, Vec<(&str, &Type)>)> {
+            schema.records.iter().map(|record| {
+                let fields = record.fields.iter().map(|field| (field.name.as_str(), &field.as_type));
+                (record.name.as_str(), fields.collect())
+            })
         }
+        self.root == other.root && layout(self).eq(layout(other))
     }
 
-    pub(super) fn root(&self) -> &Type {
-        &self.root
-    }
-
-    pub(super) fn resolve<'a>(&'a self, as_type: &'a Type) -> &'a Type {
-        match as_type {
-            Type::Named(name) => self.named.get(name).unwrap_or(as_type),
-            _ => as_type,
-        }
+    /// Whether a rule makes any part of it from the version before.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.records.iter().flat_map(|record| &record.fields).any(|field| field.has_rule)
     }
 }
 
-fn full_name(json: &Value, enclosing: &str) -> Option<String> {
-    let name = json.get("name")?.as_str()?;
-    let namespace = json.get("namespace").and_then(Value::as_str).unwrap_or(enclosing);
-    Some(if name.contains('.') || namespace.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{namespace}.{name}")
-    })
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    namespace: &'a str,
+    unknown: Unknown,
 }
 
-fn read(json: &Value, namespace: &str, named: &mut HashMap<String, Type>) -> Result<Type, SchemaError> {
-    let not_understood = || SchemaError(json.to_string());
-    match json {
-        Value::String(name) => Ok(match name.as_str() {
+struct Reader {
+    records: Vec<Record>,
+    /// By full name.
+    named: HashMap<String, Type>,
+}
+
+impl Reader {
+    fn read(&mut self, json: &Value, context: Context<'_>) -> Result<Type, SchemaError> {
+        match json {
+            Value::String(name) => self.by_name(name, context),
+            Value::Array(branches) => {
+                let branches = branches.iter().map(|branch| self.read(branch, context));
+                branches.collect::<Result<_, _>>().map(Type::Union)
+            }
+            Value::Object(object) => self.object(object, context),
+            _ => Err(SchemaError(json.to_string())),
+        }
+    }
+
+    fn by_name(&self, name: &str, context: Context<'_>) -> Result<Type, SchemaError> {
+        Ok(match name {
             "null" => Type::Null,
             "boolean" => Type::Boolean,
-            "int" | "long" => Type::Integer,
-            "float" | "double" => Type::Float,
+            "int" => Type::Int,
+            "long" => Type::Long,
+            "float" => Type::Float,
+            "double" => Type::Double,
             "string" => Type::Text,
             "bytes" => Type::Bytes,
-            name if name.contains('.') || namespace.is_empty() => Type::Named(name.to_owned()),
-            name => Type::Named(format!("{namespace}.{name}")),
-        }),
-        Value::Array(branches) => {
-            let branches = branches.iter().map(|branch| read(branch, namespace, named));
-            branches.collect::<Result<_, _>>().map(Type::Union)
-        }
-        Value::Object(object) => {
-            let text = |key: &str| object.get(key).and_then(Value::as_str);
-            let inner = |key: &str| object.get(key).ok_or_else(not_understood);
-            if let Some(logical) = logical(text("logicalType"), object) {
-                if let Some(name) = full_name(json, namespace) {
-                    named.insert(name, logical.clone());
-                }
-                return Ok(logical);
+            _ => {
+                let name = in_namespace(name, context.namespace);
+                let known = self.named.get(&name).cloned();
+                known.ok_or_else(|| SchemaError(format!("the type {name} is not defined before")))?
             }
-            match inner("type")? {
-                Value::String(kind) => match kind.as_str() {
-                    "record" => {
-                        let name = full_name(json, namespace).ok_or_else(not_understood)?;
-                        let namespace = name.rsplit_once('.').map_or("", |(namespace, _)| namespace);
-                        let fields = inner("fields")?.as_array().ok_or_else(not_understood)?;
-                        let mut read_fields = Vec::new();
-                        for field in fields {
-                            let name = field.get("name").and_then(Value::as_str);
-                            let (name, inner) = name.zip(field.get("type")).ok_or_else(not_understood)?;
-                            let as_type = read(inner, namespace, named)?;
-                            let default = field.get("default").cloned();
-                            read_fields.push(Field { name: name.to_owned(), as_type, default });
-                        }
-                        named.insert(name, Type::Record(read_fields.clone()));
-                        Ok(Type::Record(read_fields))
-                    }
-                    "enum" => {
-                        named.insert(full_name(json, namespace).ok_or_else(not_understood)?, Type::Text);
-                        Ok(Type::Text)
-                    }
-                    "fixed" => {
-                        named.insert(full_name(json, namespace).ok_or_else(not_understood)?, Type::Bytes);
-                        Ok(Type::Bytes)
-                    }
-                    "array" => Ok(Type::Array(Box::new(read(inner("items")?, namespace, named)?))),
-                    "map" => Ok(Type::Map(Box::new(read(inner("values")?, namespace, named)?))),
-                    _ => read(inner("type")?, namespace, named),
-                },
-                other => read(other, namespace, named),
+        })
+    }
+
+    fn object(&mut self, object: &Map<String, Value>, context: Context<'_>) -> Result<Type, SchemaError> {
+        let lacks = |key: &str| SchemaError(format!("a type has no {key:?}"));
+        let inner = |key: &str| object.get(key).ok_or_else(|| lacks(key));
+        let kind = match inner("type")? {
+            Value::String(kind) => kind.as_str(),
+            other => return self.read(other, context),
+        };
+        let as_type = match kind {
+            "record" => return self.record(object, context),
+            "array" => return Ok(Type::Array(Box::new(self.read(inner("items")?, context)?))),
+            "map" => return Ok(Type::Map(Box::new(self.read(inner("values")?, context)?))),
+            "enum" => Type::Enum {
+                symbols: texts(object.get("symbols")),
+                default: object.get("default").and_then(Value::as_str).map(ToOwned::to_owned),
+            },
+            "fixed" => {
+                let size = object.get("size").and_then(Value::as_u64).ok_or_else(|| lacks("size"))?;
+                Type::Fixed(usize::try_from(size).map_err(|_| lacks("size"))?)
             }
+            other => self.by_name(other, context)?,
+        };
+        let logical = object.get("logicalType").and_then(Value::as_str).unwrap_or_default();
+        let as_type = logical_type(logical, &as_type, object).unwrap_or(as_type);
+        if matches!(kind, "enum" | "fixed") {
+            let name = full_name(object, context.namespace).ok_or_else(|| lacks("name"))?;
+            self.named.insert(name, as_type.clone());
         }
-        _ => Err(not_understood()),
+        Ok(as_type)
+    }
+
+    fn record(&mut self, object: &Map<String, Value>, context: Context<'_>) -> Result<Type, SchemaError> {
+        let lacks = |key: &str| SchemaError(format!("a record has no {key:?}"));
+        let name = full_name(object, context.namespace).ok_or_else(|| lacks("name"))?;
+        let unknown = match object.get("unknownFields").and_then(Value::as_str) {
+            Some("drop") => Unknown::Drop,
+            Some("keep") => Unknown::Keep,
+            Some(_) => Unknown::Error,
+            None => context.unknown,
+        };
+        let namespace = name.rsplit_once('.').map_or(String::new(), |(namespace, _)| namespace.to_owned());
+        let index = self.records.len();
+        self.named.insert(name.clone(), Type::Record(index));
+        let aliases = texts(object.get("aliases"));
+        let aliases = aliases.iter().map(|alias| in_namespace(alias, &namespace)).collect();
+        self.records.push(Record { name, aliases, fields: Vec::new(), unknown });
+        let context = Context { namespace: &namespace, unknown };
+        let mut fields = Vec::new();
+        for field in object.get("fields").and_then(Value::as_array).ok_or_else(|| lacks("fields"))? {
+            let name = field.get("name").and_then(Value::as_str).ok_or_else(|| lacks("name"))?;
+            let mut stored = texts(field.get("json"));
+            if stored.is_empty() {
+                stored.push(name.to_owned());
+            }
+            fields.push(Field {
+                name: name.to_owned(),
+                aliases: texts(field.get("aliases")),
+                stored,
+                as_type: self.read(field.get("type").ok_or_else(|| lacks("type"))?, context)?,
+                default: field.get("default").cloned(),
+                keeps_unknown: field.get("keepsUnknownFields") == Some(&Value::Bool(true)),
+                has_rule: field.get("upcast").is_some(),
+            });
+        }
+        self.records[index].fields = fields;
+        Ok(Type::Record(index))
     }
 }
 
-fn logical(name: Option<&str>, object: &serde_json::Map<String, Value>) -> Option<Type> {
-    Some(match name? {
-        "decimal" => {
-            let scale = object.get("scale").and_then(Value::as_u64).unwrap_or(0);
-            Type::Decimal(u32::try_from(scale).ok()?)
+fn logical_type(name: &str, as_type: &Type, object: &Map<String, Value>) -> Option<Type> {
+    let number = |key: &str| object.get(key).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
+    Some(match (name, as_type) {
+        ("decimal", Type::Bytes | Type::Fixed(_)) => {
+            let size = if let Type::Fixed(size) = as_type { Some(*size) } else { None };
+            Type::Decimal { precision: number("precision")?, scale: number("scale").unwrap_or(0), size }
         }
-        "uuid" if object.get("type").and_then(Value::as_str) == Some("string") => Type::Uuid,
-        "date" => Type::Date,
-        "timestamp-millis" => Type::Timestamp(Unit::Millisecond),
-        "timestamp-micros" => Type::Timestamp(Unit::Microsecond),
-        "local-timestamp-millis" => Type::LocalTimestamp(Unit::Millisecond),
-        "local-timestamp-micros" => Type::LocalTimestamp(Unit::Microsecond),
+        ("uuid", Type::Text) => Type::Uuid(UuidForm::Text),
+        ("uuid", Type::Bytes) => Type::Uuid(UuidForm::Bytes),
+        ("uuid", Type::Fixed(16)) => Type::Uuid(UuidForm::Fixed),
+        ("date", Type::Int) => Type::Date,
+        ("time-millis", Type::Int) => Type::TimeOfDay(MILLISECONDS),
+        ("time-micros", Type::Long) => Type::TimeOfDay(MICROSECONDS),
+        ("timestamp-millis", Type::Long) => Type::Timestamp(MILLISECONDS),
+        ("timestamp-micros", Type::Long) => Type::Timestamp(MICROSECONDS),
+        ("timestamp-nanos", Type::Long) => Type::Timestamp(NANOSECONDS),
+        ("local-timestamp-millis", Type::Long) => Type::LocalTimestamp(MILLISECONDS),
+        ("local-timestamp-micros", Type::Long) => Type::LocalTimestamp(MICROSECONDS),
+        ("local-timestamp-nanos", Type::Long) => Type::LocalTimestamp(NANOSECONDS),
         _ => return None,
     })
+}
+
+/// One text or a list of them.
+fn texts(json: Option<&Value>) -> Vec<String> {
+    match json {
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(items)) => {
+            items.iter().filter_map(|item| item.as_str().map(ToOwned::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn full_name(object: &Map<String, Value>, enclosing: &str) -> Option<String> {
+    let name = object.get("name")?.as_str()?;
+    let namespace = object.get("namespace").and_then(Value::as_str).unwrap_or(enclosing);
+    Some(in_namespace(name, namespace))
+}
+
+fn in_namespace(name: &str, namespace: &str) -> String {
+    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
 }

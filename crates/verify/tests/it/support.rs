@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub(crate) const TOPIC: &str = "bank.accounts";
 pub(crate) const PARTITIONS: i32 = 3;
 
-const SCHEMA: &str = r#"{"type": "record", "name": "bank.Deposited", "fields": [
+pub(crate) const SCHEMA: &str = r#"{"type": "record", "name": "bank.Deposited", "fields": [
     {"name": "account", "type": "string"},
     {"name": "amount", "type": "long"},
     {"name": "note", "type": ["null", "string"], "default": null}]}"#;
@@ -18,7 +18,7 @@ const SCHEMA: &str = r#"{"type": "record", "name": "bank.Deposited", "fields": [
 /// What is checked: all events of accounts, and the projection `balances`.
 pub(crate) fn options() -> Options {
     let mut options = Options::new("", "", "");
-    options.topics.insert(TOPIC.to_owned(), Selection::of_categories(["account"]));
+    options.topics.insert(TOPIC.to_owned(), Selection::of_categories(["account"]).into());
     options.projections.insert("balances".to_owned(), vec![TOPIC.to_owned()]);
     options.shown = 1_000;
     options
@@ -134,6 +134,10 @@ pub(crate) fn relayed(events: Vec<RecordedEvent>) -> Collected {
         records: [(TOPIC.to_owned(), records)].into(),
         partitions: PARTITIONS,
         schemas: [(1, SCHEMA.to_owned())].into(),
+        files: BTreeMap::new(),
+        deleted: Vec::new(),
+        exceptions: BTreeMap::new(),
+        later: BTreeMap::new(),
         inbox: Inbox { streams, offsets, parked: Vec::new() },
         rows: BTreeMap::new(),
     }
