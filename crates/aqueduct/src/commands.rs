@@ -2,6 +2,8 @@
 
 pub(crate) mod completions;
 #[cfg(feature = "dev")]
+mod dev;
+#[cfg(feature = "dev")]
 mod devstore;
 mod init;
 mod parked;
@@ -36,6 +38,8 @@ enum Common {
     Project,
     /// Run the reactors: from Kafka to commands
     React,
+    #[cfg(feature = "dev")]
+    Dev(dev::Arguments),
     Verify(verify::Arguments),
     /// Work with the parked events of routes, projections and reactors
     #[command(subcommand)]
@@ -55,10 +59,11 @@ enum OfBinary {
 }
 
 /// What the help of a command shows as its example, where it takes other arguments than the configuration.
-const EXAMPLES: [(&str, &str); 13] = [
+const EXAMPLES: [(&str, &str); 14] = [
     (" init", "my-system"),
     (" completions", "bash > completions.bash"),
     (" devstore", "--in-memory"),
+    (" dev", "--postgres-port 5433"),
     (" verify", "--strict"),
     (" parked list", "--projection balances"),
     (" parked show", "17 --payload"),
@@ -172,13 +177,18 @@ impl App {
         if let Some(app) = self.apps.iter().find(|app| app.name == name) {
             return Box::pin(app.run(of_command, configuration, &format!("{path} {name}"))).await;
         }
-        let connections = Connections::new(configuration);
         let process = |name: &str| format!("{}-{name}", path.replace(' ', "-"));
+        let connections = Connections::new(configuration);
         match Common::from_arg_matches(matches) {
             Ok(Common::Setup) => setup::run(self, &connections).await?,
             Ok(Common::Relay) => relay::run(&process("relay"), connections).await?,
             Ok(Common::Project) => project::project(self, path, &process("project"), connections).await?,
             Ok(Common::React) => project::react(self, path, &process("react"), connections).await?,
+            #[cfg(feature = "dev")]
+            Ok(Common::Dev(arguments)) => {
+                let configuration = connections.configuration().clone();
+                return dev::run(self, &process("dev"), &arguments, configuration).await;
+            }
             Ok(Common::Verify(arguments)) => return verify::run(&arguments, &connections).await,
             Ok(Common::Parked(command)) => return parked::run(&command, &connections).await,
             Ok(Common::Schemas(command)) => return schemas::run(&command, &connections).await,

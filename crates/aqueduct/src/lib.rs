@@ -2,7 +2,7 @@
 //!
 //! An [`App`] is one system: its events and aggregates, its views, reactors and services. [`App::main`] makes it a
 //! binary with the commands that such a system needs: `init`, `setup`, `relay`, `project`, `react`, `schemas`,
-//! `verify`, `parked`, `service`, `completions`, and with the feature `dev` also `devstore`. All read one
+//! `verify`, `parked`, `service`, `completions`, and with the feature `dev` also `dev` and `devstore`. All read one
 //! [`Configuration`]; nothing is connected before it is read, and each command needs only the addresses and secrets
 //! that it uses.
 //!
@@ -15,6 +15,7 @@
 //! | `verify` | event store, Kafka, registry; Postgres for the inboxes |
 //! | `parked` | Postgres |
 //! | `setup` | what it creates: Kafka and the registry with routes, Postgres with projections or migrations |
+//! | `dev` | nothing: it starts the servers itself |
 //!
 //! The parts can be used without an App: they are re-exported here by name.
 

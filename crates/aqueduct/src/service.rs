@@ -26,9 +26,14 @@ impl Service {
     /// `name` is the name that traces carry.
     pub(crate) fn new(name: &str, connections: Connections) -> Result<Self, Failure> {
         let process = Process::new(name, &connections.configuration().telemetry)?;
+        Ok(Self::with_process(process, connections))
+    }
+
+    /// A service of a process that was set up before.
+    pub(crate) fn with_process(process: Process, connections: Connections) -> Self {
         aqueduct_eventstore::metrics::describe();
         metrics::describe();
-        Ok(Self { process, connections, projections: Vec::new() })
+        Self { process, connections, projections: Vec::new() }
     }
 
     /// The servers of the configuration. What the service asks for before it runs is part of its health.

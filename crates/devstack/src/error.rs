@@ -40,6 +40,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The disk is full, or nearly.
+    #[error(transparent)]
+    NoSpace(#[from] NoSpaceError),
     /// A program of the preparation failed.
     #[error("{step} failed ({status}); its last lines:\n{tail}")]
     Step {
@@ -108,6 +111,21 @@ impl StartError {
             _ => false,
         }
     }
+}
+
+/// The file system of the data has too little free space.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "the disk is full: {} MiB are free in {}, at least {} MiB are needed: free some space, or choose another directory",
+    free >> 20, path.display(), needed >> 20
+)]
+pub struct NoSpaceError {
+    /// The directory of the data.
+    pub path: PathBuf,
+    /// Its free bytes.
+    pub free: u64,
+    /// The bytes that must be free.
+    pub needed: u64,
 }
 
 /// A program that must be installed.

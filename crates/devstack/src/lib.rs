@@ -41,11 +41,12 @@ mod process;
 mod registry;
 mod server;
 mod slot;
+mod space;
 mod stack;
 mod tools;
 
 pub use embedded::Embedded;
-pub use error::{EndedError, Missing, PartError, StartError};
+pub use error::{EndedError, Missing, NoSpaceError, PartError, StartError};
 pub use options::{Data, Options, Part, PostgresFrom};
 pub use process::{Child, Conditions, RunAs, tail};
 pub use server::Server;

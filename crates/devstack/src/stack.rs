@@ -6,7 +6,7 @@ use crate::apicurio;
 use crate::cache::Cache;
 use crate::data::DataDir;
 use crate::embedded::Embedded;
-use crate::error::{EndedError, PartError, StartError};
+use crate::error::{EndedError, NoSpaceError, PartError, StartError};
 use crate::event_store;
 use crate::kafka;
 use crate::options::{Options, Part};
@@ -15,6 +15,10 @@ use crate::postgres;
 use crate::registry;
 use crate::server::Server;
 use crate::slot::Slot;
+use crate::space;
+
+/// A start on new data writes about a quarter of it.
+const FREE_SPACE: u64 = 256 << 20;
 
 /// The running parts. [`shutdown`](Self::shutdown) stops them in order; dropping the stack kills them.
 ///
@@ -41,6 +45,7 @@ impl DevStack {
         let cache = Cache::locate(options.cache.as_deref());
         let plan = Plan::make(&options, &cache)?;
         let mut data = DataDir::open(&options.data).await?;
+        space::require(data.path(), FREE_SPACE)?;
         let kafka = async {
             let Some(plan) = &plan.kafka else { return Ok(Slot::not_started(&options.kafka)) };
             let (server, port) = kafka::start(plan, &cache, &data).await?;
@@ -85,6 +90,11 @@ impl DevStack {
             }
         }
         Ok(())
+    }
+
+    /// Fails if less than `bytes` are free where the data is.
+    pub fn require_space(&self, bytes: u64) -> Result<(), NoSpaceError> {
+        space::require(self.data.path(), bytes)
     }
 
     /// Kafka's bootstrap servers.

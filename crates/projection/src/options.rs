@@ -17,6 +17,9 @@ pub struct Options {
     /// How to reach Kafka, the first part of the consumer groups' names, and the name of the store whose events are
     /// applied (`ce_source`): records of others are parked.
     pub cluster: Cluster,
+    /// Is put before the names of the topics, with a dot after it: for a system on a cluster of others.
+    #[serde(default)]
+    pub topic_prefix: Option<String>,
     /// Maximum number of records in a batch.
     #[serde(default = "default_batch_size")]
     pub batch_size: usize,
@@ -58,6 +61,7 @@ impl Options {
         Self {
             postgres,
             cluster,
+            topic_prefix: None,
             batch_size: default_batch_size(),
             batch_wait_ms: 0,
             queue_size: default_queue_size(),
@@ -69,6 +73,14 @@ impl Options {
     /// The consumer group of a projection.
     pub fn group(&self, projection: &str) -> String {
         format!("{}.projection.{projection}", self.cluster.prefix)
+    }
+
+    /// The name of a topic on the cluster.
+    pub(crate) fn topic(&self, topic: &str) -> String {
+        match &self.topic_prefix {
+            Some(prefix) => format!("{prefix}.{topic}"),
+            None => topic.to_owned(),
+        }
     }
 
     pub(crate) fn batch_wait(&self) -> Duration {

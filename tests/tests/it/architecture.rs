@@ -22,7 +22,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &[]),
     (
         "aqueduct",
-        &["core", "kafka", "schema", "eventstore", "relay", "projection", "verify", "service", "devstore"],
+        &[
+            "core",
+            "kafka",
+            "schema",
+            "eventstore",
+            "relay",
+            "projection",
+            "verify",
+            "service",
+            "devstack",
+            "devstore",
+        ],
     ),
     ("shop", &["aqueduct"]),
     (

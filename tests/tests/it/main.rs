@@ -6,6 +6,7 @@ mod bank;
 mod configuration;
 mod dashboard;
 mod demo;
+mod dev;
 mod docs;
 mod histories;
 mod input;

@@ -9,15 +9,25 @@ use crate::service::Service;
 
 /// Needs the event store, Kafka and the registry.
 pub(super) async fn run(name: &str, connections: Connections) -> Result<(), Failure> {
+    let listen = connections.configuration().http.relay;
+    let relay = make(&connections)?;
+    let service = Service::new(name, connections)?;
+    watch(&relay, &service);
+    service.run(listen, Router::new(), |shutdown| async move { Ok(relay.run(shutdown).await?) }).await
+}
+
+/// The relay of the configuration.
+pub(super) fn make(connections: &Connections) -> Result<Relay, Failure> {
     let configuration = connections.configuration();
     // Its own status says when the store is out of reach, so the connection is not one that is watched.
     let store = Connections::new(configuration.clone()).event_store()?;
     let (cluster, options) = (configuration.cluster()?, configuration.relay_options());
-    let listen = configuration.http.relay;
-    let relay = Relay::new(cluster, options, store, connections.schemas()?, connections.registry()?)?;
-    let service = Service::new(name, connections)?;
+    Ok(Relay::new(cluster, options, store, connections.schemas()?, connections.registry()?)?)
+}
+
+/// Adds the lanes to the health of the process.
+pub(super) fn watch(relay: &Relay, service: &Service) {
     aqueduct_relay::metrics::describe();
     let lanes = service.health().component("lanes");
     tokio::spawn(relay.status().follow(move |problem| lanes.show(problem)));
-    service.run(listen, Router::new(), |shutdown| async move { Ok(relay.run(shutdown).await?) }).await
 }

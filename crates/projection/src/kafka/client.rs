@@ -61,7 +61,8 @@ pub(crate) fn join(
     // one statement.
     config.set("partition.assignment.strategy", "range");
     let consumer: Consumer = create_client(&config, context)?;
-    consumer.subscribe(topics)?;
+    let topics: Vec<String> = topics.iter().map(|topic| options.topic(topic)).collect();
+    consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(consumer)
 }
 
