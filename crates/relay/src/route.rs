@@ -98,7 +98,7 @@ impl Route {
     }
 
     /// The types whose data is JSON whatever their content type says.
-    pub(crate) fn json_selection(&self) -> Selection {
+    pub fn json_selection(&self) -> Selection {
         Selection { event_types: self.json_types.clone(), ..Selection::default() }
     }
 

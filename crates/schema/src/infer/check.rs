@@ -41,13 +41,24 @@ impl<'s> Check<'s> {
         // A type whose events are no objects has no schema, which is not what is wrong with them.
         let unknown = self.schemas.event(event_type).is_none();
         let no_record = if unknown { no_record(data) } else { None };
-        let reason = (event_type.to_owned(), no_record.unwrap_or_else(|| without_values(&error.problem)));
+        let reason = no_record.unwrap_or_else(|| without_values(&error.problem));
+        self.count(event_type, reason, reference);
+        false
+    }
+
+    /// Counts an event that is no record for another reason than its data.
+    pub(super) fn refuse(&mut self, event_type: &str, reason: String, reference: &str) {
+        self.events += 1;
+        self.count(event_type, reason, reference);
+    }
+
+    fn count(&mut self, event_type: &str, reason: String, reference: &str) {
+        let reason = (event_type.to_owned(), reason);
         if self.refused.len() >= MAX_REASONS && !self.refused.contains_key(&reason) {
             self.further.add(reference);
         } else {
             self.refused.entry(reason).or_default().add(reference);
         }
-        false
     }
 
     /// What was counted.

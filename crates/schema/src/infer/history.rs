@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
-use aqueduct_core::RecordedEvent;
 use aqueduct_core::mapping::{EventMapping, EventMappingError, MappedEvent, Selector};
+use aqueduct_core::{ContentType, RecordedEvent};
 
 use super::blocked::BlockedStreams;
 use super::check::{Check, CheckReport};
-use super::evidence::{Evidence, Sightings};
+use super::evidence::{Evidence, Sightings, no_record};
 use super::map_lines::{MapLine, missing_map_lines};
 use super::report::{Report, Unread};
 use crate::set::SchemaSet;
@@ -20,6 +20,33 @@ const MAX_UNREAD: usize = 1_000;
 /// Events outside the sample that are observed because a draft refused them.
 const MAX_REFUSED: usize = 100_000;
 
+/// Why a JSON object that was appended as bytes is no record.
+const NOT_DECLARED: &str =
+    "a JSON object, but its content type is not JSON: name the type in the route's json_types";
+
+/// Which events a route selects, and how it reads them.
+#[derive(Debug, Clone)]
+pub struct HistoryRoute {
+    /// Which events it selects.
+    pub selector: Selector,
+    /// Their names, versions and metadata.
+    pub mapping: EventMapping,
+    /// Types whose data is JSON whatever their content type says.
+    pub json_types: Option<Selector>,
+}
+
+impl HistoryRoute {
+    fn declares_json(&self, event: &RecordedEvent) -> bool {
+        let is_listed = |types: &Selector| types.selects(event.stream.as_str(), &event.event_type);
+        event.content_type == ContentType::Json || self.json_types.as_ref().is_some_and(is_listed)
+    }
+
+    /// Why the event is no record although its data may be: it is not declared as JSON.
+    fn not_declared(&self, event: &RecordedEvent) -> Option<&'static str> {
+        (!self.declares_json(event) && no_record(&event.data).is_none()).then_some(NOT_DECLARED)
+    }
+}
+
 /// Observes the events of a store as the routes select and map them.
 ///
 /// Give it every event of `$all` in order, [infer](super::infer) a draft from its [evidence](Self::evidence), and
@@ -27,7 +54,7 @@ const MAX_REFUSED: usize = 100_000;
 /// were outside the sample, draft and check again.
 #[derive(Debug)]
 pub struct History {
-    routes: Vec<(Selector, EventMapping)>,
+    routes: Vec<HistoryRoute>,
     /// One in so many events of a type is observed.
     one_in: NonZeroU64,
     evidence: Evidence,
@@ -41,7 +68,7 @@ pub struct History {
 impl History {
     /// Observes the events that these routes select, each read through the mapping of the first route that selects
     /// it. After the first 1,000 events of a type, one in `one_in` is observed.
-    pub fn new(routes: Vec<(Selector, EventMapping)>, one_in: NonZeroU64) -> Self {
+    pub fn new(routes: Vec<HistoryRoute>, one_in: NonZeroU64) -> Self {
         Self {
             routes,
             one_in,
@@ -56,7 +83,8 @@ impl History {
 
     /// Reads an event. Returns whether a route selects it.
     pub fn event(&mut self, event: &RecordedEvent) -> bool {
-        let Some((_, mapping)) = selecting(&self.routes, event) else { return false };
+        let Some(route) = selecting(&self.routes, event) else { return false };
+        let mapping = &route.mapping;
         self.selected += 1;
         let mapped = match mapping.read(&event.event_type, &event.metadata, &event.data) {
             Ok(mapped) => mapped,
@@ -68,6 +96,10 @@ impl History {
         };
         if mapped.version.is_none() {
             self.map_lines.extend(missing_map_lines([&*event.event_type], mapping.types()));
+        }
+        if let Some(reason) = route.not_declared(event) {
+            self.evidence.refuse(&mapped.event_type, reason, &reference(event));
+            return true;
         }
         let number = next(&mut self.read, &mapped.event_type);
         if is_sampled(number, self.one_in) {
@@ -149,15 +181,19 @@ impl Pass<'_> {
     /// Encodes an event, if a route selects it. One that does not fit and was outside the sample is observed.
     pub fn event(&mut self, event: &RecordedEvent) {
         let history = &mut *self.history;
-        let Some((_, mapping)) = selecting(&history.routes, event) else { return };
+        let Some(route) = selecting(&history.routes, event) else { return };
         self.selected += 1;
-        let Ok(mapped) = mapping.read(&event.event_type, &event.metadata, &event.data) else {
+        let Ok(mapped) = route.mapping.read(&event.event_type, &event.metadata, &event.data) else {
             self.unread += 1;
             return self.blocked.block(event.stream.as_str());
         };
         let MappedEvent { event_type, version, .. } = mapped;
-        let number = next(&mut self.read, &event_type);
         let reference = reference(event);
+        if let Some(reason) = route.not_declared(event) {
+            self.check.refuse(&event_type, reason.to_owned(), &reference);
+            return self.blocked.block(event.stream.as_str());
+        }
+        let number = next(&mut self.read, &event_type);
         if self.check.event(&event_type, version, &reference, &event.data) {
             return self.blocked.pass(event.stream.as_str());
         }
@@ -177,11 +213,8 @@ impl Pass<'_> {
     }
 }
 
-fn selecting<'r>(
-    routes: &'r [(Selector, EventMapping)],
-    event: &RecordedEvent,
-) -> Option<&'r (Selector, EventMapping)> {
-    routes.iter().find(|(selector, _)| selector.selects(event.stream.as_str(), &event.event_type))
+fn selecting<'r>(routes: &'r [HistoryRoute], event: &RecordedEvent) -> Option<&'r HistoryRoute> {
+    routes.iter().find(|route| route.selector.selects(event.stream.as_str(), &event.event_type))
 }
 
 fn reference(event: &RecordedEvent) -> String {
@@ -230,7 +263,8 @@ mod tests {
     fn orders(types: TypeMap, one_in: u64) -> History {
         let selector = Selection::of_categories(["order"]).compile().unwrap();
         let mapping = EventMapping::new(&MetadataMapping::default(), &types).unwrap();
-        History::new(vec![(selector, mapping)], NonZeroU64::new(one_in).unwrap())
+        let route = HistoryRoute { selector, mapping, json_types: None };
+        History::new(vec![route], NonZeroU64::new(one_in).unwrap())
     }
 
     fn drafted(history: &History) -> Report {
@@ -261,6 +295,32 @@ mod tests {
         );
         assert_eq!(unread.references, ["2@order-1"]);
         assert!(report.files.iter().all(|file| file.state == FileState::New));
+    }
+
+    #[test]
+    fn an_object_that_was_appended_as_bytes_needs_its_type_in_json_types() {
+        let bytes = |number, data| RecordedEvent {
+            content_type: ContentType::Binary,
+            ..event(number, "order-1", "OrderPlaced", data)
+        };
+        let events = [event(0, "order-1", "OrderPlaced", "{}"), bytes(1, "{}"), bytes(2, "x")];
+        for (json_types, refused, followers) in [(None, 2, 0), (Some("Order*"), 1, 0)] {
+            let mut history = orders(TypeMap::default(), 1);
+            let types = json_types
+                .map(|types: &str| Selection { event_types: [types.into()].into(), ..Selection::default() });
+            history.routes[0].json_types = types.map(|types| types.compile().unwrap());
+            events.iter().for_each(|event| {
+                history.event(event);
+            });
+            let report = drafted(&history);
+            let no_records: u64 = report.types[0].no_records.iter().map(|it| it.events).sum();
+            assert_eq!(no_records, refused, "{report}");
+            let schemas = loaded(&report);
+            let mut pass = history.pass(&schemas);
+            events.iter().for_each(|event| pass.event(event));
+            let (checked, _) = pass.finish();
+            assert_eq!((checked.refused_events(), checked.followers), (refused, followers), "{checked}");
+        }
     }
 
     /// 3,000 events, of which one in 100 is read after the first 1,000: the fields and kinds that the sample misses

@@ -31,7 +31,7 @@ mod values;
 pub use check::{Check, CheckReport, Refused};
 pub use draft::{Change, DraftFile, FileState, write_new};
 pub use evidence::Evidence;
-pub use history::{History, Pass};
+pub use history::{History, HistoryRoute, Pass};
 pub use map_lines::{MapLine, missing_map_lines};
 pub use report::{Dirt, Fact, Finding, NoRecord, Problem, Report, TypeReport, Unread, VersionReport};
 

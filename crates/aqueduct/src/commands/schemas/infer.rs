@@ -98,7 +98,7 @@ async fn draft(
 }
 
 async fn observe(arguments: &Arguments, source: &Source, log: &Log) -> Result<History, Failure> {
-    let mut history = History::new(source.mappings()?, arguments.sample);
+    let mut history = History::new(source.history_routes()?, arguments.sample);
     let observe = |event: &_| {
         if source.includes(event) {
             history.event(event);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aqueduct_core::RecordedEvent;
 use aqueduct_core::mapping::{EventMapping, Selection, Selector, TypeMap};
 use aqueduct_relay::{Options, Route};
-use aqueduct_schema::infer::MapLine;
+use aqueduct_schema::infer::{HistoryRoute, MapLine};
 
 use crate::app::Failure;
 use crate::configuration::Configuration;
@@ -64,16 +64,22 @@ impl Source {
     }
 
     /// The chosen routes, and what the command line selects beyond any route.
-    pub(super) fn mappings(&self) -> Result<Vec<(Selector, EventMapping)>, Failure> {
-        let mut mappings = Vec::new();
+    pub(super) fn history_routes(&self) -> Result<Vec<HistoryRoute>, Failure> {
+        let mut routes = Vec::new();
         for route in &self.routes {
-            mappings.push((route.selection().compile()?, self.options.mapping(route)?));
+            let json_types = (!route.json_types.is_empty()).then(|| route.json_selection().compile());
+            routes.push(HistoryRoute {
+                selector: route.selection().compile()?,
+                mapping: self.options.mapping(route)?,
+                json_types: json_types.transpose()?,
+            });
         }
         if let Some(narrowed) = self.narrowed.as_ref().filter(|_| self.beyond_routes) {
             let events = &self.options.events;
-            mappings.push((narrowed.clone(), EventMapping::new(&events.metadata, &events.types)?));
+            let mapping = EventMapping::new(&events.metadata, &events.types)?;
+            routes.push(HistoryRoute { selector: narrowed.clone(), mapping, json_types: None });
         }
-        Ok(mappings)
+        Ok(routes)
     }
 
     /// Whether the command line leaves the event in.

@@ -88,9 +88,16 @@ impl Evidence {
             Ok(json) => not_an_object(&json),
             Err(reason) => reason,
         };
-        let full = kept.no_records.len() >= MAX_REASONS && !kept.no_records.contains_key(&reason);
-        let reason = if full { "not a JSON object".to_owned() } else { reason };
-        kept.no_records.entry(reason).or_default().add(reference);
+        kept.refuse(reason, reference);
+    }
+
+    /// Counts an event that is no record for another reason than its data.
+    pub(super) fn refuse(&mut self, event_type: &str, reason: &str, reference: &str) {
+        if !self.types.contains_key(event_type) && self.types.len() >= MAX_TYPES {
+            return self.beyond_types.add(reference);
+        }
+        self.events += 1;
+        self.types.entry(event_type.to_owned()).or_default().refuse(reason.to_owned(), reference);
     }
 
     /// Counts an event that is not observed, for a caller that observes a sample: how many events may conflict
@@ -125,6 +132,12 @@ impl Evidence {
 }
 
 impl TypeEvidence {
+    fn refuse(&mut self, reason: String, reference: &str) {
+        let full = self.no_records.len() >= MAX_REASONS && !self.no_records.contains_key(&reason);
+        let reason = if full { "not a JSON object".to_owned() } else { reason };
+        self.no_records.entry(reason).or_default().add(reference);
+    }
+
     /// Events that are JSON objects, in all versions.
     pub(super) fn objects(&self) -> u64 {
         self.versions.values().map(|root| root.values).sum()
