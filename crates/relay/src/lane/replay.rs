@@ -4,7 +4,7 @@ use aqueduct_core::{ErrorKind, RecordedEvent};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::error::LaneError;
+use crate::error::{LaneError, chain};
 use crate::lane::batcher::Batcher;
 use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::lane::parked_scan::Scanned;
@@ -79,7 +79,19 @@ impl Batcher<'_> {
             return Ok(Err("a request to park or skip names one event: stream and revision".to_owned()));
         };
         let (stream, ledger) = (stream.as_str().into(), self.lane.ledger);
-        let found = self.lane.store.read_stream(&stream, *revision, 1).await?;
+        // The store may have lost the event in the meantime, or refuse to read its stream.
+        if let Some(blocked) = &self.blocked
+            && blocked.event.stream == stream
+            && blocked.event.revision == *revision
+        {
+            return Ok(Ok(blocked.event.clone()));
+        }
+        let found = match self.lane.store.read_stream(&stream, *revision, 1).await {
+            Err(error) if error.kind == ErrorKind::Retry => return Err(error.into()),
+            // An answer: the lane would meet the same request and the same refusal in every session.
+            Err(error) => return Ok(Err(chain(&error))),
+            Ok(found) => found,
+        };
         let found = found.into_iter().find(|event| event.revision == *revision);
         Ok(match found {
             None => Err(format!("the store has no event {revision}@{stream}")),
@@ -172,6 +184,10 @@ impl Batcher<'_> {
         };
         let ledger = self.lane.ledger;
         self.batch.open(&ledger.route.name, ledger.lane);
+        let is_stalled = matches!(&result, Err(problem) if problem.kind() == ErrorKind::Retry);
+        if !is_stalled && self.blocked.is_none() {
+            self.lane.reporter.set(LaneState::Running);
+        }
         let Some(parking) = &mut self.parking else { return };
         match result {
             Ok(()) => parking.requests.show_progress(),
@@ -221,7 +237,6 @@ impl Batcher<'_> {
                 if let Some(outcome) = outcome {
                     outcome.replayed += 1;
                 }
-                self.lane.reporter.set(LaneState::Running);
                 Ok(())
             }
             Err(problem) => match problem.code() {
@@ -285,8 +300,10 @@ fn step(
     let is_first = first == event.revision;
     let selection = &request.selection;
     let selects = |event: &EventReference, code| selection.matches(event, code, parked.parked_at);
+    // Whoever asked for a discard has not seen what was parked later.
+    let is_seen = parked.parked_at <= request.requested_at;
     match request.action {
-        Action::Discard if selects(event, code) => Some(Step::Discard { is_first }),
+        Action::Discard if is_seen && selects(event, code) => Some(Step::Discard { is_first }),
         _ if is_first && code == Code::Blocked => Some(Step::Replay),
         // A stream is selected by any of its parked events. Those behind the first have the code `blocked` and were
         // parked later, so only one that is named by its revision needs another look.
@@ -333,11 +350,18 @@ mod tests {
         selection: serde_json::Value,
         codes: &[(u64, Code)],
     ) -> Vec<(u64, &'static str)> {
-        let request = Request::new(
-            action,
-            serde_json::from_value(selection).unwrap(),
-            "2026-01-02T03:04:05Z".parse().unwrap(),
-        );
+        steps_at("2026-01-02T03:04:05Z", action, selection, codes)
+    }
+
+    /// The same for a request of this time; event n was parked in second n of the first of January.
+    fn steps_at(
+        requested_at: &str,
+        action: Action,
+        selection: serde_json::Value,
+        codes: &[(u64, Code)],
+    ) -> Vec<(u64, &'static str)> {
+        let selection = serde_json::from_value(selection).unwrap();
+        let request = Request::new(action, selection, requested_at.parse().unwrap());
         let mut exceptions = Exceptions::default();
         let reference = |revision| EventReference { stream: "a-1".into(), revision };
         let mut insert = |revision, state, code| {
@@ -400,5 +424,15 @@ mod tests {
         assert_eq!(discard(serde_json::json!({"revision": 3})), [(3, "discard first")]);
         assert_eq!(discard(serde_json::json!({"revision": 4})), [(4, "discard")]);
         assert_eq!(discard(serde_json::json!({})), [(3, "discard first"), (4, "discard"), (5, "discard")]);
+    }
+
+    #[test]
+    fn a_discard_leaves_what_was_parked_after_it_was_requested() {
+        let codes = [(3, Code::Payload), (4, Code::Blocked), (5, Code::Payload)];
+        let at = "2026-01-01T00:00:03Z";
+        let steps = steps_at(at, Action::Discard, serde_json::json!({"stream": "a-1"}), &codes);
+        assert_eq!(steps, [(3, "discard first")]);
+        let cut_off = steps_at(at, Action::Discard, serde_json::json!({}), &[(4, Code::Blocked)]);
+        assert_eq!(cut_off, [(4, "replay")]);
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aqueduct_core::testing::{Call, ScriptedStore};
+use aqueduct_core::{ErrorKind, StoreError, StreamDeleted};
 use aqueduct_relay::parked::{
     Action, Code, EventReference, ExceptionState, LastRelayed, Listed, Outcome, POLL_INTERVAL, ParkedEvents,
     Progress, Selection,
@@ -258,6 +260,32 @@ async fn an_operator_passes_one_event_of_a_halted_lane() {
         ("1@note-2".to_owned(), ExceptionState::Parked, Code::Blocked, LastRelayed::Unknown),
     ];
     assert_eq!(shown(&listed(&world, 3).await), expected);
+    relay.stop().await;
+}
+
+/// The store has delivered the event, but refuses to read its stream: it was deleted in the meantime.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_cannot_be_read_stops_no_request() {
+    let world = world(OnBadEvent::Halt).await;
+    for data in [GOOD, BAD, GOOD] {
+        world.append("note-1", "Noted", 2, data).await;
+    }
+    let store = ScriptedStore::new(world.store.clone()).before(|call| match call {
+        Call::ReadStream(_) => Err(StoreError {
+            kind: ErrorKind::Park,
+            source: Some(StreamDeleted.into()),
+            ..call.fails("deleted")
+        }),
+        _ => Ok(()),
+    });
+    let mut relay = world.start_on(Arc::new(store), world.options.clone());
+    relay.until("halted", |status| status.not_ready().values().any(|it| it.contains("1@note-1"))).await;
+    let failed = request(&world, Action::Skip, of_event("2@note-1")).await;
+    assert_eq!(failed.state, Progress::Failed);
+    let done = request(&world, Action::Skip, of_event("1@note-1")).await;
+    assert_eq!(done, outcome(Progress::Done, 0, 0, 0));
+    assert_eq!(records_of(&world, 2, "note-1").await, chain(&[(0, "-1"), (2, "0")]));
+    relay.ready().await;
     relay.stop().await;
 }
 
