@@ -1,4 +1,4 @@
-//! What an operator does with events that the relay parked. Promise 6.
+//! What an operator does with events that the relay parked. Guarantee 6.
 
 use std::path::Path;
 use std::process::{Command, Output};
