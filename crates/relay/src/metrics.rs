@@ -33,7 +33,7 @@ pub const DROPPED_FIELDS: &str = "aqueduct_relay_dropped_fields_total";
 /// `route`, `lane`.
 pub const FOREIGN_RECORDS: &str = "aqueduct_relay_foreign_records";
 /// Events that were passed without a record. Labels `route`, `state` (`parked`, `skipped`, `discarded`), `code`
-/// (see [`Code`](crate::parked::Code)).
+/// (see [`Code`]).
 pub const EXCEPTIONS: &str = "aqueduct_relay_exceptions_total";
 /// Events of a lane that are parked. Labels `route`, `lane`.
 pub const PARKED_EVENTS: &str = "aqueduct_relay_parked_events";

@@ -40,7 +40,7 @@ pub struct Checkpoint {
     pub lanes: u32,
     /// Partitions of the topic: they decide where a stream's records are.
     pub partitions: u32,
-    /// [Fingerprint](RouteMapping::fingerprint) of what decides which events are records, and what they are called.
+    /// Fingerprint of what decides which events are records, and what they are called.
     pub rule: String,
     /// The route's configured event types.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

@@ -115,7 +115,7 @@ async fn a_torn_transaction_halts_the_lane() {
     let world = World::new(&stack).await;
     lose_an_end(&stack, &world, 50).await;
     let mut relay = world.start();
-    halted(&mut relay, world.route(), &["lost the transaction's end", "the event at position 50"]).await;
+    halted(&mut relay, world.route(), &["lost its end marker", "the event at position 50"]).await;
     relay.stop().await;
     stack.shutdown().await;
 }
@@ -143,7 +143,7 @@ async fn another_producers_open_transaction_halts_the_lane() {
     write_open(&world, &stranger, "elsewhere", 1_000_000);
     world.append_notes(20, 100).await;
     let mut relay = world.start();
-    halted(&mut relay, world.route(), &["holds an open transaction", "none of this lane's"]).await;
+    halted(&mut relay, world.route(), &["has an open transaction", "another producer wrote it"]).await;
 
     stranger.abort_transaction(Duration::from_secs(60)).unwrap();
     world.assert_complete(100).await;
