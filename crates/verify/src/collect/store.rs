@@ -258,8 +258,11 @@ fn is_gone(error: &StoreReadError) -> bool {
 }
 
 fn recorded(event: ClientEvent) -> Result<RecordedEvent, StoreReadError> {
-    let created = Timestamp::from_nanosecond(event.created.timestamp_nanos_opt().map_or(0, i128::from))
-        .map_err(|_| StoreReadError::Time(format!("{}@{}", event.revision, event.stream_id)))?;
+    // The client's own `created` is cut to seconds. The server sends ticks of 100 ns.
+    let ticks = event.metadata.get("created").and_then(|ticks| ticks.parse::<i64>().ok());
+    let created = ticks
+        .and_then(|ticks| Timestamp::from_nanosecond(i128::from(ticks) * 100).ok())
+        .ok_or_else(|| StoreReadError::Time(format!("{}@{}", event.revision, event.stream_id)))?;
     Ok(RecordedEvent {
         stream: StreamName::from(event.stream_id),
         revision: event.revision,
