@@ -1,4 +1,5 @@
-//! Histories that four libraries wrote to a real server, from `aqueduct init` to the schemas in the registry.
+//! Guarantees 1, 3 and 6 for events that others wrote: histories that four libraries wrote to a real server, from
+//! `aqueduct init` to a green `aqueduct verify`.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -50,8 +51,8 @@ async fn append(url: &str, events: &[Value]) {
     }
 }
 
-/// What a user does who has such a store: `init`, routes, `infer`, paste what it prints, `setup`.
-async fn inferred_and_set_up(name: &str, routes: &str, metadata: &str) -> (OwnStore, Vec<Value>, Value) {
+/// What a user does who has such a store: `init`, routes, `infer`, paste what it prints, `setup`, `relay`, `verify`.
+async fn brought_to_kafka(name: &str, routes: &str, metadata: &str) -> (OwnStore, Vec<Value>, Value, Value) {
     let events = history(name);
     let own = OwnStore::start().await;
     append(own.event_store_url(), &events).await;
@@ -67,7 +68,10 @@ async fn inferred_and_set_up(name: &str, routes: &str, metadata: &str) -> (OwnSt
     let inferred: Value = serde_json::from_str(&own.succeed(&["schemas", "infer", "all", "--json"])).unwrap();
 
     own.succeed(&["setup"]);
-    (own, events, inferred)
+    let mut relay = own.relay();
+    let verified = own.verified(&mut relay).await;
+    relay.stop().await;
+    (own, events, inferred, verified)
 }
 
 fn decimal(precision: u32, scale: u32) -> Value {
@@ -87,7 +91,7 @@ fn assert_types(own: &OwnStore, expected: &[(&str, &str, Value)]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_events_of_node_services_have_schemas() {
+async fn the_events_of_node_services_reach_kafka() {
     let routes = r#"
 [[relay.routes]]
 name = "users"
@@ -105,7 +109,7 @@ topic = "acme.devices"
 stream_prefixes = ["device-"]
 "#;
     let metadata = "schema_version = [\"metadata:/eventVersion\"]\n";
-    let (own, events, inferred) = inferred_and_set_up("node", routes, metadata).await;
+    let (own, events, inferred, verified) = brought_to_kafka("node", routes, metadata).await;
 
     assert_types(
         &own,
@@ -124,10 +128,18 @@ stream_prefixes = ["device-"]
     let refused: u64 =
         check["refused"].as_array().unwrap().iter().map(|it| it["events"].as_u64().unwrap()).sum();
     assert_eq!((devices, refused, check["followers"].as_u64()), (100, 80, Some(20)), "{check}");
+    assert_accounted(&verified, events.len(), devices);
+    let parked = own.parked();
+    assert!(
+        parked.iter().all(|event| event["route"] == "devices" && event["state"] == "parked"),
+        "{parked:?}"
+    );
+    let with_code = |code: &str| parked.iter().filter(|event| event["code"] == code).count();
+    assert_eq!((with_code("not_json"), with_code("blocked")), (20, 80), "{parked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_events_of_dotnet_services_have_schemas() {
+async fn the_events_of_dotnet_services_reach_kafka() {
     let routes = r#"
 [[relay.routes]]
 name = "bookings"
@@ -139,7 +151,7 @@ name = "orders"
 topic = "acme.orders"
 categories = ["net"]
 "#;
-    let (own, events, inferred) = inferred_and_set_up("dotnet", routes, "").await;
+    let (own, events, inferred, verified) = brought_to_kafka("dotnet", routes, "").await;
 
     assert_types(
         &own,
@@ -158,5 +170,15 @@ categories = ["net"]
         ],
     );
     assert_eq!(inferred["check"]["refused"], json!([]));
-    assert_eq!(inferred["check"]["events"], events.len());
+    assert_accounted(&verified, events.len(), 0);
+}
+
+/// Every event is in its topic or parked, and every payload was compared.
+#[track_caller]
+fn assert_accounted(verified: &Value, events: usize, parked: usize) {
+    let count = |key: &str| verified[key].as_u64().unwrap();
+    let expected = (events as u64, (events - parked) as u64, parked as u64, 0, 0);
+    let counts =
+        (count("stored"), count("relayed"), count("parked"), count("skipped"), count("not_compared"));
+    assert_eq!(counts, expected, "{verified}");
 }

@@ -1,14 +1,15 @@
-//! A user's directory and servers, with a store that other programs filled: from `aqueduct init` on.
+//! A user's directory and servers, with a store that other programs filled: from `aqueduct init` to `aqueduct verify`.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use aqueduct_devstack::{DevStack, Options, Part};
+use aqueduct_devstack::{Child, Conditions, DevStack, Options, Part};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::BINARY;
+use crate::support::{BINARY, PATIENCE, eventually};
 
 /// The route that `init` writes.
 const EXAMPLE_ROUTE: &str = "[[relay.routes]]\nname = \"example\"\ntopic = \"aqueduct.example\"\n\
@@ -93,12 +94,59 @@ impl OwnStore {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Starts a relay.
+    pub(crate) fn relay(&self) -> Relay {
+        let log = self.path("relay.log");
+        Relay { child: Child::spawn(self.command(&["relay"]), &Conditions::plain(), &log).unwrap(), log }
+    }
+
+    /// The report of `verify` once it finds nothing wrong.
+    pub(crate) async fn verified(&self, relay: &mut Relay) -> Value {
+        let mut last = String::new();
+        eventually("verify finds nothing wrong", async || {
+            assert!(relay.child.ended().unwrap().is_none(), "{}", relay.log());
+            let output = self.run(&["verify", "--json"]);
+            let report = String::from_utf8_lossy(&output.stdout).into_owned();
+            if report != last {
+                last.clone_from(&report);
+                crate::support::say(&format!("verify: {}", report.chars().take(2_000).collect::<String>()));
+            }
+            output.status.success().then(|| serde_json::from_str(&report).unwrap())
+        })
+        .await
+    }
+
+    /// The events that were not relayed, as `parked list` shows them.
+    pub(crate) fn parked(&self) -> Vec<Value> {
+        let listed = self.succeed(&["parked", "list", "--json", "--limit", "100000"]);
+        listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// The schema of the latest version of an event type.
     pub(crate) fn latest_schema(&self, context: &str, event_type: &str) -> Value {
         let folder = self.path("schemas").join(context).join(event_type);
         let latest = fs::read_dir(&folder).unwrap().count();
         let text = fs::read_to_string(folder.join(format!("v{latest}.avsc"))).unwrap();
         serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// A running relay.
+pub(crate) struct Relay {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Relay {
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(mut self) {
+        self.child.signal(Signal::SIGTERM);
+        let ended = self.child.wait(PATIENCE).await.unwrap();
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}:\n{}", self.log());
     }
 }
 
