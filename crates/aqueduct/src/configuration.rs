@@ -7,15 +7,14 @@ use std::sync::Arc;
 
 use aqueduct_kafka::Cluster;
 use aqueduct_projection::PostgresOptions;
+use aqueduct_relay::EventsOptions;
 use aqueduct_schema::RegistryOptions;
 use aqueduct_service::TelemetryOptions;
 use aqueduct_service::config::{ConfigError, Document};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::sections::{
-    EventStore, Events, Http, Kafka, NotConfigured, Postgres, Projection, Registry, Schemas,
-};
+use crate::sections::{EventStore, Http, Kafka, NotConfigured, Postgres, Projection, Registry, Schemas};
 
 /// What the relay takes from other sections.
 const ELSEWHERE: [(&str, &str); 4] = [
@@ -43,7 +42,7 @@ pub struct Configuration {
     /// `[http]`
     pub http: Http,
     /// `[events]`
-    pub events: Events,
+    pub events: EventsOptions,
     /// `[relay]`; [`relay_options`](Self::relay_options) adds what `[kafka]` and `[events]` say.
     pub relay: aqueduct_relay::Options,
     /// `[projection]`
@@ -74,7 +73,7 @@ struct Sections {
     #[serde(default)]
     http: Http,
     #[serde(default)]
-    events: Events,
+    events: EventsOptions,
     #[serde(default)]
     relay: aqueduct_relay::Options,
     #[serde(default)]
@@ -195,10 +194,9 @@ impl Configuration {
 
     /// What the relay needs in addition to [`cluster`](Self::cluster).
     pub fn relay_options(&self) -> aqueduct_relay::Options {
-        let Events { metadata, types } = self.events.clone();
         aqueduct_relay::Options {
             replication_factor: self.kafka.replication,
-            events: aqueduct_relay::EventsOptions { metadata, types },
+            events: self.events.clone(),
             ..self.relay.clone()
         }
     }

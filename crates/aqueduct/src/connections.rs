@@ -8,6 +8,7 @@ use aqueduct_core::mapping::{ConfigurationError, EventMapping};
 use aqueduct_core::{Aggregate, Codec, EventBus, EventStore};
 use aqueduct_eventstore::EventStoreDb;
 use aqueduct_projection::{Decoder, PostgresOptions, Projection, Reactor, registry_decoder};
+use aqueduct_relay::EventsOptions;
 use aqueduct_schema::{LoadError, Registry, RegistryError, SchemaSet};
 use aqueduct_service::{Component, Health};
 use sqlx::PgPool;
@@ -105,7 +106,7 @@ impl Connections {
     /// How repositories read events that others wrote, as `[events]` says; nothing where it says nothing.
     pub fn mapping(&self) -> Result<Option<Arc<EventMapping>>, ConnectionError> {
         let events = &self.configuration().events;
-        if events.is_default() {
+        if *events == EventsOptions::default() {
             return Ok(None);
         }
         Ok(Some(Arc::new(events.mapping()?)))

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use aqueduct_core::mapping::{ConfigurationError, EventMapping, MetadataMapping, TypeMap};
 use aqueduct_kafka::Cluster;
 use aqueduct_service::config::variable;
 use serde::{Deserialize, Deserializer};
@@ -119,28 +118,6 @@ impl Default for Http {
     fn default() -> Self {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self { relay: local(9101), project: local(9102), react: local(9107) }
-    }
-}
-
-/// `[events]`: how events that others wrote are read, by all routes, `infer`, `verify` and the repositories of services.
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Events {
-    /// Where schema version, time, ids and trace context of an event are.
-    pub metadata: MetadataMapping,
-    /// What stored event types are called.
-    pub types: TypeMap,
-}
-
-impl Events {
-    /// Both mappings, ready to read events.
-    pub fn mapping(&self) -> Result<EventMapping, ConfigurationError> {
-        EventMapping::new(&self.metadata, &self.types)
-    }
-
-    /// Whether it says anything: without it events are read as Aqueduct's own services write them.
-    pub(crate) fn is_default(&self) -> bool {
-        self.types.is_empty() && self.metadata == MetadataMapping::default()
     }
 }
 

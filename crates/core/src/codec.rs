@@ -50,20 +50,6 @@ pub enum CodecProblem {
     TooLarge,
 }
 
-impl CodecProblem {
-    /// A stable name for metrics, reports and stored reasons.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::NotJson => "not_json",
-            Self::UnknownType => "unknown_type",
-            Self::UnknownVersion => "unknown_version",
-            Self::Payload => "payload",
-            Self::Upcast => "upcast",
-            Self::TooLarge => "too_large",
-        }
-    }
-}
-
 /// An event does not conform to its schema. The cause is in `source()`.
 #[derive(Debug, thiserror::Error)]
 #[error("event type {event_type}, version {version}: {problem}")]

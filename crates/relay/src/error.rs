@@ -1,7 +1,5 @@
 //! Errors that end a session of a lane.
 
-use std::error::Error;
-
 use aqueduct_core::{ErrorKind, Position, StoreError};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -190,20 +188,4 @@ fn refuses(error: &KafkaError) -> bool {
                 | TransactionalIdAuthorizationFailed
         )
     )
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Some libraries put the cause into their own text as well.
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -4,11 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aqueduct_core::ErrorKind;
+use aqueduct_core::{ErrorKind, with_causes};
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{LaneError, chain};
+use crate::error::LaneError;
 use crate::lane::session::LaneContext;
 use crate::status::LaneState;
 
@@ -52,7 +52,7 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
         }
         let Err(error) = result else { continue };
         context.reporter.metrics.error(error.label());
-        let problem = chain(&error);
+        let problem = with_causes(&error);
         if error.is_fenced() {
             tracing::warn!(
                 route,

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use aqueduct_core::mapping::{EventMapping, MetadataMapping, TypeMap};
+use aqueduct_core::mapping::{ConfigurationError, EventMapping, MetadataMapping, TypeMap};
 use serde::Deserialize;
 
 use crate::options_error::OptionsError;
@@ -52,13 +52,21 @@ pub struct Options {
     pub known_streams: NonZeroUsize,
 }
 
-/// How events that others wrote are read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// `[events]`: how events that others wrote are read, by all routes, `infer`, `verify` and the repositories of services.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct EventsOptions {
-    /// Where version, time, ids and trace context are.
+    /// Where schema version, time, ids and trace context of an event are.
     pub metadata: MetadataMapping,
-    /// What stored types are called.
+    /// What stored event types are called.
     pub types: TypeMap,
+}
+
+impl EventsOptions {
+    /// Both mappings, ready to read events.
+    pub fn mapping(&self) -> Result<EventMapping, ConfigurationError> {
+        EventMapping::new(&self.metadata, &self.types)
+    }
 }
 
 const fn non_zero(n: usize) -> NonZeroUsize {
@@ -91,17 +99,22 @@ impl Options {
     /// How the events of a route are read: its own pointers come before those of all routes, its own types replace
     /// those of the same name or glob.
     pub fn mapping(&self, route: &Route) -> Result<EventMapping, OptionsError> {
-        let types = route.types.clone().or(&self.events.types);
-        EventMapping::new(&self.metadata(route), &types).map_err(|error| {
-            let of_all = EventMapping::new(&self.events.metadata, &self.events.types).is_err();
-            let section = if of_all { "events".to_owned() } else { format!("route \"{}\"", route.name) };
+        self.events_of(route).mapping().map_err(|error| {
+            let section = if self.events.mapping().is_err() {
+                "events".to_owned()
+            } else {
+                format!("route \"{}\"", route.name)
+            };
             OptionsError { key: format!("{section}.{}", error.key), problem: error.problem }
         })
     }
 
-    /// Where a route finds version, time, ids and trace context.
-    pub(crate) fn metadata(&self, route: &Route) -> MetadataMapping {
-        route.metadata.clone().or(&self.events.metadata)
+    /// The route's pointers and types, merged with those of all routes.
+    pub(crate) fn events_of(&self, route: &Route) -> EventsOptions {
+        EventsOptions {
+            metadata: route.metadata.clone().or(&self.events.metadata),
+            types: route.types.clone().or(&self.events.types),
+        }
     }
 
     /// What a route does with an event that can't become a record.

@@ -171,8 +171,7 @@ impl ParkedEvents {
         let mut exceptions = BTreeMap::new();
         let mut refused = None;
         self.read(&topic, lane, |record| {
-            let event = record.key().and_then(|key| str::from_utf8(key).ok()?.parse().ok());
-            let Some(event): Option<EventReference> = event else { return ControlFlow::Continue(()) };
+            let Some(event) = EventReference::of_key(record.key()) else { return ControlFlow::Continue(()) };
             let Some(json) = record.payload() else {
                 exceptions.remove(&event);
                 return ControlFlow::Continue(());

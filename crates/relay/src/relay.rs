@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aqueduct_core::{EventStore, Position};
+use aqueduct_core::{EventStore, Position, with_causes};
 use aqueduct_kafka::{BrokerWatch, Cluster};
 use aqueduct_schema::{RecordEncoder, Registry, SchemaSet};
 use futures::FutureExt as _;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{LaneError, chain};
+use crate::error::LaneError;
 use crate::kafka::group::{self, Change};
 use crate::lane;
 use crate::lane::session::LaneContext;
@@ -158,7 +158,7 @@ impl Relay {
                 (Ok(_), Ok(Err(error))) => error,
                 (Err(_), _) | (_, Err(_)) => LaneError::ThreadEnded,
             };
-            let problem = chain(&error);
+            let problem = with_causes(&error);
             LaneMetrics::new(&route.name, 0).error(error.label());
             tracing::error!(route = route.name, problem, "consumer group membership failed, rejoining");
             self.reporter.route(&route.name, Some(problem));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use aqueduct_core::mapping::{Exclusions, MetadataMapping, Selection, TypeMap};
+use aqueduct_core::mapping::{ConfigurationError, Exclusions, MetadataMapping, Selection, Selector, TypeMap};
 use serde::{Deserialize, Serialize};
 
 /// A part of the store's events and the topic they go to. A topic has exactly one route; an event may belong to
@@ -97,9 +97,10 @@ impl Route {
         }
     }
 
-    /// The types whose data is JSON whatever their content type says.
-    pub fn json_selection(&self) -> Selection {
-        Selection { event_types: self.json_types.clone(), ..Selection::default() }
+    /// Selects the types whose data is JSON whatever their content type says; `None` where the route names none.
+    pub fn json_selector(&self) -> Result<Option<Selector>, ConfigurationError> {
+        let types = Selection { event_types: self.json_types.clone(), ..Selection::default() };
+        (!self.json_types.is_empty()).then(|| types.compile()).transpose()
     }
 
     /// The consumer group through which instances share the lanes of the route.

@@ -22,13 +22,12 @@ pub(crate) struct RouteMapping {
 
 impl RouteMapping {
     pub(crate) fn new(options: &Options, route: &Route) -> Result<Self, OptionsError> {
-        let json_types = (!route.json_types.is_empty()).then(|| route.json_selection().compile()).transpose();
-        let json_types = json_types.map_err(|error| {
+        let json_types = route.json_selector().map_err(|error| {
             OptionsError::new(format!("route \"{}\".json_types", route.name), error.problem)
         })?;
         Ok(Self {
             selection: route.selection(),
-            metadata: options.metadata(route),
+            metadata: options.events_of(route).metadata,
             events: options.mapping(route)?,
             json_types,
         })

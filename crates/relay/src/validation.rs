@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aqueduct_core::mapping::{ConfigurationError, EventMapping};
+use aqueduct_core::mapping::ConfigurationError;
 use aqueduct_kafka::Cluster;
 
 use crate::options::Options;
@@ -27,8 +27,7 @@ impl Options {
             let problem = "at least one route is needed: name, topic and what it selects";
             return Err(OptionsError::new("routes", problem));
         }
-        EventMapping::new(&self.events.metadata, &self.events.types)
-            .map_err(|error| below("events", error))?;
+        self.events.mapping().map_err(|error| below("events", error))?;
         for (n, route) in self.routes.iter().enumerate() {
             self.validate_route(n, route)?;
         }
@@ -50,12 +49,8 @@ impl Options {
         }
         let of_route = |error| below(&format!("routes[{n}]"), error);
         route.selection().compile().map_err(of_route)?;
-        if !route.json_types.is_empty() {
-            let error = route.json_selection().compile().err();
-            error.map_or(Ok(()), |error| Err(OptionsError::new(key("json_types"), error.problem)))?;
-        }
-        let types = route.types.clone().or(&self.events.types);
-        EventMapping::new(&self.metadata(route), &types).map_err(of_route)?;
+        route.json_selector().map_err(|error| OptionsError::new(key("json_types"), error.problem))?;
+        self.events_of(route).mapping().map_err(of_route)?;
         if route.partitions.get() % self.lanes != 0 {
             let problem = format!("{} is not a multiple of the {} lanes", route.partitions, self.lanes);
             return Err(OptionsError::new(key("partitions"), problem));

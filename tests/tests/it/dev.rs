@@ -1,4 +1,4 @@
-//! `aqueduct dev` as a user runs it: from an empty folder, in one's own App, and beside the servers of others.
+//! `aqueduct dev` as a user runs it: from an empty folder, in one's own App, and next to the servers of others.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -130,7 +130,7 @@ async fn what_init_writes_runs() {
     let subjects = reqwest::get(format!("{registry}/subjects")).await.unwrap().text().await.unwrap();
     assert!(subjects.contains("aqueduct.example-example.ExamplePlaced"), "{subjects}");
 
-    // The data is beside the configuration, and a second stack on it is refused.
+    // The data is next to the configuration, and a second stack on it is refused.
     let said = refusal(
         &folder.path().join("x"),
         &[&["dev"][..], &ports(&[]).iter().map(String::as_str).collect::<Vec<_>>()].concat(),

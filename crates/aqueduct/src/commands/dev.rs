@@ -27,7 +27,7 @@ use crate::connections::Connections;
 use crate::sections::Registry;
 use crate::service::Service;
 
-/// The servers' data, beside the configuration.
+/// The servers' data, next to the configuration.
 const DATA: &str = ".aqueduct";
 /// Interval of the checks whether the servers run and the disk has room.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);

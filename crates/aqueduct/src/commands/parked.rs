@@ -15,6 +15,10 @@ use self::progress::follow;
 use crate::app::Failure;
 use crate::connections::Connections;
 
+/// For how long no owner may have seen a request before it is reported that none is running: longer than a rebalance
+/// takes.
+const OWNER_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Rows read from Postgres at a time.
 const PAGE: u32 = 500;
 

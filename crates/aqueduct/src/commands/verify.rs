@@ -73,10 +73,11 @@ fn options(configuration: &Configuration) -> Result<Options, Failure> {
     options.max_record_bytes = Some(relay.max_record_bytes.get());
     options.events = as_written(&json!({"metadata": events.metadata, "types": events.types}))?;
     for route in &relay.routes {
-        let topic = |kind: &str| Some(format!("{}.{kind}.{}", kafka.prefix, route.name));
-        let compared: Route = as_written(route)?;
-        let compared =
-            Route { exceptions: topic("exceptions"), checkpoints: topic("checkpoint"), ..compared };
+        let compared = Route {
+            exceptions: Some(route.exceptions_topic(&kafka.prefix)),
+            checkpoints: Some(route.checkpoint_topic(&kafka.prefix)),
+            ..as_written(route)?
+        };
         options.topics.insert(route.topic.clone(), compared);
     }
     Ok(options)

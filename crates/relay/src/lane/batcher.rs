@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use aqueduct_core::{
-    AllItem, ErrorKind, EventStore, Position, RecordedEvent, Revision, StoreError, StreamName,
+    AllItem, ErrorKind, EventStore, Position, RecordedEvent, Revision, StoreError, StreamName, with_causes,
 };
 use aqueduct_schema::RecordEncoder;
 use futures::StreamExt as _;
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{LaneError, chain};
+use crate::error::LaneError;
 use crate::lane::batch::{Batch, SealedBatch};
 use crate::lane::parking::Parking;
 use crate::lane::previous::Passed;
@@ -277,7 +277,7 @@ impl<'a> Batcher<'a> {
         self.lane.reporter.metrics.error(problem.label());
         let passes = problem.kind() == ErrorKind::Retry;
         let (route, lane) = (&self.lane.ledger.route.name, self.lane.ledger.lane);
-        let problem = chain(&EventError::new(route, event.reference(), &event.event_type, problem));
+        let problem = with_causes(&EventError::new(route, event.reference(), &event.event_type, problem));
         let pause = if passes {
             tracing::warn!(route, lane, problem, "lane blocked by an event, retrying");
             self.lane.reporter.set(LaneState::Retrying { problem });

@@ -49,10 +49,7 @@ pub(crate) fn load(
 }
 
 fn apply(exceptions: &mut Exceptions, record: &OwnedMessage) -> Result<(), ExceptionError> {
-    let event: EventReference = record
-        .key()
-        .and_then(|key| str::from_utf8(key).ok()?.parse().ok())
-        .ok_or_else(ExceptionError::key)?;
+    let event = EventReference::of_key(record.key()).ok_or_else(ExceptionError::key)?;
     match record.payload() {
         Some(json) => {
             let Exception { state, code, last, .. } = Exception::parse(json)?;

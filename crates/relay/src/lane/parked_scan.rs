@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use aqueduct_core::with_causes;
 use rdkafka::ClientConfig;
 use rdkafka::message::Message as _;
 use tokio::sync::mpsc;
 
-use crate::error::{LaneError, chain};
+use crate::error::LaneError;
 use crate::kafka::scan::Scan;
 use crate::record::parked::ParkedEvent;
 
@@ -73,7 +74,8 @@ fn run(
                 Ok(Some((_, event))) => event,
                 Ok(None) => return ControlFlow::Continue(()),
                 Err(error) => {
-                    let (partition, offset, problem) = (record.partition(), record.offset(), chain(&error));
+                    let (partition, offset, problem) =
+                        (record.partition(), record.offset(), with_causes(&error));
                     tracing::error!(
                         topic,
                         partition,

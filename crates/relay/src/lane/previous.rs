@@ -226,7 +226,7 @@ mod tests {
             let (store, event) = (&store, &events[3]);
             async move { forgetful().before(event, store, &selector(), except(last)).await.unwrap() }
         };
-        assert_eq!(found(None).await, Previous::Revision(0), "the search goes on");
+        assert_eq!(found(None).await, Previous::Revision(0), "the search continues past it");
         assert_eq!(found(Some(Previous::None)).await, Previous::None, "what is recorded ends it");
     }
 

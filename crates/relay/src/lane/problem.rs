@@ -126,14 +126,15 @@ impl EventError {
 
 #[cfg(test)]
 mod tests {
+    use aqueduct_core::with_causes;
+
     use super::*;
-    use crate::error::chain;
 
     #[test]
     fn a_halted_lane_says_how_to_pass_the_event() {
         let error =
             EventError::new("orders", "7@order-42".to_owned(), "OrderPlaced", EventProblem::NotAnObject);
-        let text = chain(&error);
+        let text = with_causes(&error);
         assert!(text.contains("event 7@order-42 (OrderPlaced) can't become a record (not_json;"), "{text}");
         assert!(text.contains("`aqueduct parked park 7@order-42 --route orders`"), "{text}");
         assert!(text.ends_with(": its data is not a JSON object"), "{text}");

@@ -1,10 +1,10 @@
 //! Executing the requests of operators.
 
-use aqueduct_core::{ErrorKind, RecordedEvent};
+use aqueduct_core::{ErrorKind, RecordedEvent, with_causes};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::error::{LaneError, chain};
+use crate::error::LaneError;
 use crate::lane::batcher::Batcher;
 use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::lane::parked_scan::Scanned;
@@ -89,7 +89,7 @@ impl Batcher<'_> {
         let found = match self.lane.store.read_stream(&stream, *revision, 1).await {
             Err(error) if error.kind == ErrorKind::Retry => return Err(error.into()),
             // An answer: the lane would meet the same request and the same refusal in every session.
-            Err(error) => return Ok(Err(chain(&error))),
+            Err(error) => return Ok(Err(with_causes(&error))),
             Ok(found) => found,
         };
         let found = found.into_iter().find(|event| event.revision == *revision);
@@ -324,24 +324,7 @@ fn step(
 
 #[cfg(test)]
 mod tests {
-    use aqueduct_core::Position;
-
     use super::*;
-
-    fn parked(event: &EventReference, parked_at: &str) -> ParkedEvent {
-        let event = RecordedEvent {
-            stream: event.stream.clone(),
-            revision: event.revision,
-            position: Position::at(9),
-            id: Default::default(),
-            event_type: "Noted".to_owned(),
-            content_type: Default::default(),
-            data: Bytes::new(),
-            metadata: Bytes::new(),
-            created: Default::default(),
-        };
-        ParkedEvent { event, by_reference: false, parked_at: parked_at.parse().unwrap() }
-    }
 
     /// Which of the parked events 3 to 6 of a stream, of which 3 is discarded, a request deals with, if only these
     /// are parked.
@@ -374,7 +357,8 @@ mod tests {
         }
         let step = |revision| {
             let event = reference(revision);
-            let parked = parked(&event, &format!("2026-01-01T00:00:0{revision}Z"));
+            let parked_at = format!("2026-01-01T00:00:0{revision}Z").parse().unwrap();
+            let parked = ParkedEvent::at(event.clone(), parked_at);
             match step(&request, &exceptions, &event, &parked)? {
                 Step::Replay => Some((revision, "replay")),
                 Step::Discard { is_first: true } => Some((revision, "discard first")),

@@ -105,7 +105,7 @@ fn parse(record: &OwnedMessage) -> Option<(Bytes, Option<Request>)> {
         Ok(request) => Some((id, Some(request))),
         Err(error) => {
             let (topic, partition, offset) = (record.topic(), record.partition(), record.offset());
-            let error = crate::error::chain(&error);
+            let error = aqueduct_core::with_causes(&error);
             tracing::warn!(topic, partition, offset, error, "ignoring a record that is not a request");
             None
         }

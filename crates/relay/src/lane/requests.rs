@@ -238,7 +238,6 @@ impl Execution {
 
 #[cfg(test)]
 mod tests {
-    use aqueduct_core::RecordedEvent;
     use futures::FutureExt as _;
     use tokio::sync::mpsc;
 
@@ -264,18 +263,8 @@ mod tests {
     }
 
     fn parked() -> Scanned {
-        let event = RecordedEvent {
-            stream: "a-1".into(),
-            revision: 0,
-            position: Position::at(9),
-            id: Default::default(),
-            event_type: "Noted".to_owned(),
-            content_type: Default::default(),
-            data: Bytes::new(),
-            metadata: Bytes::new(),
-            created: Default::default(),
-        };
-        Scanned::Event(Box::new(ParkedEvent { event, by_reference: false, parked_at: Default::default() }))
+        let event = EventReference { stream: "a-1".into(), revision: 0 };
+        Scanned::Event(Box::new(ParkedEvent::at(event, Default::default())))
     }
 
     #[tokio::test]

@@ -82,9 +82,7 @@ impl ParkedEvent {
 
     /// Reads a record; `None` where it removes the event.
     pub(crate) fn parse(record: &OwnedMessage) -> Result<Option<(EventReference, Self)>, ParkedEventError> {
-        let key = record.key().and_then(|key| str::from_utf8(key).ok());
-        let key: Option<EventReference> = key.and_then(|key| key.parse().ok());
-        let reference = key.ok_or(ParkedEventError("key"))?;
+        let reference = EventReference::of_key(record.key()).ok_or(ParkedEventError("key"))?;
         let headers = Values(record);
         let (by_reference, empty) = (headers.is_true(name::REFERENCE), headers.is_true(name::EMPTY));
         let data = match record.payload() {
@@ -106,6 +104,25 @@ impl ParkedEvent {
         };
         let parked_at = headers.text(name::PARKED_AT, |text| text.parse().ok())?;
         Ok(Some((reference, Self { event, by_reference, parked_at })))
+    }
+}
+
+#[cfg(test)]
+impl ParkedEvent {
+    /// A parked event of which only the place and the time matter.
+    pub(crate) fn at(EventReference { stream, revision }: EventReference, parked_at: Timestamp) -> Self {
+        let event = RecordedEvent {
+            stream,
+            revision,
+            position: Position::at(9),
+            id: Default::default(),
+            event_type: "Noted".to_owned(),
+            content_type: Default::default(),
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+            created: Default::default(),
+        };
+        Self { event, by_reference: false, parked_at }
     }
 }
 

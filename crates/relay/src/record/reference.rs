@@ -19,6 +19,11 @@ impl EventReference {
     pub(crate) fn of(event: &RecordedEvent) -> Self {
         Self { stream: event.stream.clone(), revision: event.revision }
     }
+
+    /// The event that the key of a record names.
+    pub(crate) fn of_key(key: Option<&[u8]>) -> Option<Self> {
+        str::from_utf8(key?).ok()?.parse().ok()
+    }
 }
 
 impl fmt::Display for EventReference {

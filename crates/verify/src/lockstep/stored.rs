@@ -147,7 +147,7 @@ impl Stored<'_> {
     }
 }
 
-/// Name, version and metadata of an event whose data is not looked at, or the codes of what is wrong.
+/// Name, version and metadata of an event whose data is not inspected, or the codes of what is wrong.
 #[cfg(feature = "testing")]
 pub(crate) fn mapped(
     event: &RecordedEvent,

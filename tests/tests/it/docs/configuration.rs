@@ -16,12 +16,13 @@ const MARKER: &str = "<!-- Everything below is generated from the option structs
 const CRATES: [&str; 6] = ["aqueduct", "core", "kafka", "relay", "schema", "service"];
 
 /// Where a type is declared that a section takes from another crate.
-const IMPORTED: [(&str, &str); 5] = [
+const IMPORTED: [(&str, &str); 6] = [
     ("MetadataMapping", "core"),
     ("Exclusions", "core"),
     ("TypeMap", "core"),
     ("TelemetryOptions", "service"),
     ("OnBadEvent", "relay"),
+    ("EventsOptions", "relay"),
 ];
 
 /// Keys that a section's struct has but its section does not: they are taken from elsewhere.

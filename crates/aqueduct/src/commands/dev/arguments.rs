@@ -6,13 +6,13 @@ use super::servers::Server;
 
 /// Run Kafka, Postgres, registry and event store on this machine, with the relay and the projections
 ///
-/// The servers listen on 127.0.0.1 only. Their data is kept in `.aqueduct` beside the configuration. `dev` publishes the
+/// The servers listen on 127.0.0.1 only. Their data is kept in `.aqueduct` next to the configuration. `dev` publishes the
 /// schemas, creates topics and tables, prints the addresses as lines for a shell, and runs until Ctrl-C. A configured
 /// address that names this machine says on which port the server is started; one that names another machine is refused
 /// unless --remote names its server.
 #[derive(clap::Args)]
 pub(in crate::commands) struct Arguments {
-    /// Keep the servers' data here [default: .aqueduct beside the configuration]
+    /// Keep the servers' data here [default: .aqueduct next to the configuration]
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
     /// Port of the event store [default: of `eventstore.url`, else 2113]

@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 use aqueduct_projection::parked::{self, Progress, Request};
 use sqlx::PgPool;
 
+use super::OWNER_TIMEOUT;
 use crate::app::Failure;
 
 const POLL_EVERY: Duration = Duration::from_millis(500);
-/// For how long no owner may have seen a stream before it is reported that none is running: longer than a
-/// rebalance takes.
-const OWNER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Shows the progress of a request until it is done, failed, or without a running owner. The request is stored: it is
 /// executed whether or not this command waits.

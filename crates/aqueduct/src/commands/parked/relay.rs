@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aqueduct_relay::parked::{
     Action, EventReference, ExceptionState, LastRelayed, Listed, Outcome, POLL_INTERVAL, ParkedEvent,
@@ -11,13 +11,9 @@ use aqueduct_relay::parked::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Arguments, hexadecimal};
+use super::{Arguments, OWNER_TIMEOUT, hexadecimal};
 use crate::app::Failure;
 use crate::connections::Connections;
-
-/// For how long no owner may have seen a request before it is reported that none is running: longer than a rebalance
-/// takes.
-const OWNER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One of the routes.
 pub(super) fn route(connections: &Connections, name: &str) -> Result<ParkedEvents, Failure> {

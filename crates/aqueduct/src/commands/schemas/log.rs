@@ -50,8 +50,7 @@ impl Log {
     pub(super) async fn categories(&self) -> Result<BTreeSet<String>, Failure> {
         let mut categories = BTreeSet::new();
         let add = |event: &RecordedEvent| {
-            let stream = event.stream.as_str();
-            let category = stream.split_once('-').map_or(stream, |(category, _)| category);
+            let category = event.stream.category();
             let is_new = categories.len() < SHOWN_CATEGORIES && !category.starts_with('$');
             if is_new && !categories.contains(category) {
                 categories.insert(category.to_owned());

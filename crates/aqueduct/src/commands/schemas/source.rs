@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aqueduct_core::RecordedEvent;
-use aqueduct_core::mapping::{EventMapping, Selection, Selector, TypeMap};
+use aqueduct_core::mapping::{Selection, Selector, TypeMap};
 use aqueduct_relay::{Options, Route};
 use aqueduct_schema::infer::{HistoryRoute, MapLine};
 
@@ -67,16 +67,14 @@ impl Source {
     pub(super) fn history_routes(&self) -> Result<Vec<HistoryRoute>, Failure> {
         let mut routes = Vec::new();
         for route in &self.routes {
-            let json_types = (!route.json_types.is_empty()).then(|| route.json_selection().compile());
             routes.push(HistoryRoute {
                 selector: route.selection().compile()?,
                 mapping: self.options.mapping(route)?,
-                json_types: json_types.transpose()?,
+                json_types: route.json_selector()?,
             });
         }
         if let Some(narrowed) = self.narrowed.as_ref().filter(|_| self.beyond_routes) {
-            let events = &self.options.events;
-            let mapping = EventMapping::new(&events.metadata, &events.types)?;
+            let mapping = self.options.events.mapping()?;
             routes.push(HistoryRoute { selector: narrowed.clone(), mapping, json_types: None });
         }
         Ok(routes)
