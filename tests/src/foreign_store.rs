@@ -14,6 +14,8 @@ mod sensor;
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use random::Random;
@@ -84,7 +86,7 @@ impl ForeignEvent {
             r#type: &self.event_type,
             content_type: self.content_type,
             data,
-            data_base64: data.is_none().then(|| random::base64(&self.data)),
+            data_base64: data.is_none().then(|| STANDARD.encode(&self.data)),
             metadata: String::from_utf8_lossy(&self.metadata).into_owned(),
         })
     }

@@ -106,13 +106,8 @@ fn the_quality_of_an_event_is_what_its_data_shows() {
 
 #[test]
 fn bytes_are_written_as_base64() {
-    let of = |bytes: &[u8]| random::base64(bytes);
-    assert_eq!(
-        [of(b""), of(b"f"), of(b"fo"), of(b"foo"), of(b"foob")],
-        ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
-    );
     let event = history(1).find(|event| std::str::from_utf8(&event.data).is_err()).unwrap();
     let line: Value = serde_json::from_str(&event.to_line().unwrap()).unwrap();
-    assert_eq!(line["dataBase64"], of(&event.data));
+    assert_eq!(STANDARD.decode(line["dataBase64"].as_str().unwrap()).unwrap(), event.data);
     assert_eq!(line.get("data"), None);
 }

@@ -125,7 +125,8 @@ impl OwnStore {
     /// The schema of the latest version of an event type.
     pub(crate) fn latest_schema(&self, context: &str, event_type: &str) -> Value {
         let folder = self.path("schemas").join(context).join(event_type);
-        let latest = fs::read_dir(&folder).unwrap().count();
+        let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let latest = files.count();
         let text = fs::read_to_string(folder.join(format!("v{latest}.avsc"))).unwrap();
         serde_json::from_str(&text).unwrap()
     }

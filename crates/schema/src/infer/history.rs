@@ -94,9 +94,10 @@ impl History {
                 return true;
             }
         };
-        if mapped.version.is_none() {
-            self.map_lines.extend(missing_map_lines([&*event.event_type], mapping.types()));
-        }
+        let lines = missing_map_lines([&*event.event_type], mapping.types());
+        // A version that the metadata gives stays: one in the name could contradict it.
+        self.map_lines
+            .extend(lines.into_iter().filter(|line| mapped.version.is_none() || !line.has_version()));
         if let Some(reason) = route.not_declared(event) {
             self.evidence.refuse(&mapped.event_type, reason, &reference(event));
             return true;
@@ -295,6 +296,17 @@ mod tests {
         );
         assert_eq!(unread.references, ["2@order-1"]);
         assert!(report.files.iter().all(|file| file.state == FileState::New));
+    }
+
+    #[test]
+    fn a_version_of_the_metadata_leaves_only_lines_without_one() {
+        let mut history = orders(TypeMap::default(), 1);
+        for (number, event_type) in [(0, "com.acme.orders.OrderPaid"), (1, "V1.OrderShipped")] {
+            let metadata = Bytes::from_static(br#"{"schemaVersion":1}"#);
+            history.event(&RecordedEvent { metadata, ..event(number, "order-1", event_type, "{}") });
+        }
+        let lines: Vec<String> = history.map_lines().iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["\"com.acme.orders.{event}\" = \"{event}\""]);
     }
 
     #[test]

@@ -17,6 +17,13 @@ pub struct MapLine {
     pub event: String,
 }
 
+impl MapLine {
+    /// Whether it takes the version from the stored type.
+    pub(super) fn has_version(&self) -> bool {
+        self.stored.contains("{version}")
+    }
+}
+
 impl fmt::Display for MapLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} = {:?}", self.stored, self.event)
