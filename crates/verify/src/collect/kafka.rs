@@ -130,15 +130,14 @@ impl Consumer {
 
     /// Moves the ends to where they are now.
     pub(crate) fn advance(&mut self) -> Result<(), KafkaError> {
-        let ends = self.ends()?;
-        for ((topic, partition), end) in ends {
-            let partitions = &mut self.topics[topic].partitions;
+        for ((topic, partition), end) in self.ends()? {
+            let Topic { name, partitions } = &mut self.topics[topic];
             let found = usize::try_from(partition).ok().and_then(|index| partitions.get_mut(index));
-            if let Some(partition) = found.filter(|partition| partition.end < end) {
-                partition.end = end;
-                // The client tells of the new end when it gets there.
-                partition.at_end = false;
-            }
+            let Some(queue) = found.filter(|queue| queue.end < end) else { continue };
+            // Drops what the queue says of the old end: it would be taken for the new one.
+            seek(&self.inner, name, partition, queue.next)?;
+            queue.end = end;
+            queue.at_end = false;
         }
         Ok(())
     }
@@ -227,6 +226,23 @@ impl Consumer {
     }
 }
 
+/// Fetches a partition again from an offset. The client refuses it while it has not begun to fetch.
+fn seek(consumer: &BaseConsumer, topic: &str, partition: i32, offset: i64) -> Result<(), KafkaError> {
+    let begun = Instant::now();
+    loop {
+        match consumer.seek(topic, partition, Offset::Offset(offset), PATIENCE) {
+            Err(ClientError::Seek(_)) if begun.elapsed() < PATIENCE => {}
+            sought => return sought.map_err(|source| KafkaError::Client { topic: topic.to_owned(), source }),
+        }
+        // Other partitions' events, and the pause before the next attempt.
+        if let Some(Err(source)) = consumer.poll(POLL)
+            && is_final(&source)
+        {
+            return Err(KafkaError::Client { topic: topic.to_owned(), source });
+        }
+    }
+}
+
 fn config(brokers: &str, properties: &BTreeMap<String, String>) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("fetch.wait.max.ms", "10").set("queued.max.messages.kbytes", "1024");
@@ -300,9 +316,14 @@ mod tests {
     use std::error::Error as _;
     use std::ptr;
 
+    use aqueduct_devstack::{DevStack, Options, Part};
     use rdkafka::Timestamp;
+    use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
     use rdkafka::bindings::rd_kafka_header_add;
+    use rdkafka::client::DefaultClientContext;
     use rdkafka::message::{BorrowedHeaders, Header, OwnedHeaders, OwnedMessage};
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+    use rdkafka::util::Timeout;
 
     use super::*;
 
@@ -328,5 +349,58 @@ mod tests {
         let record = record(&OwnedMessage::new(None, None, topic, time, 3, 42, Some(headers)));
         assert_eq!(record.unnamed_headers, 1);
         assert_eq!(record.headers, [("ce_revision".to_owned(), b"7".to_vec())]);
+    }
+
+    const TOPIC: &str = "shop.orders";
+
+    async fn kafka() -> DevStack {
+        let stack = DevStack::start(Options { kafka: Part::start(), ..Options::none() }).await.unwrap();
+        let admin: AdminClient<DefaultClientContext> =
+            config(stack.kafka_bootstrap().unwrap(), &BTreeMap::new()).create().unwrap();
+        let topic = NewTopic::new(TOPIC, 2, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(Timeout::After(PATIENCE)));
+        for created in admin.create_topics([&topic], &options).await.unwrap() {
+            created.unwrap();
+        }
+        stack
+    }
+
+    /// In a transaction, so that an end is behind a marker.
+    fn produce(brokers: &str, partition: i32, value: &str) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers).set("transactional.id", "verify");
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        producer.begin_transaction().unwrap();
+        producer.send(BaseRecord::<str, str>::to(TOPIC).partition(partition).payload(value)).unwrap();
+        producer.commit_transaction(PATIENCE).unwrap();
+    }
+
+    /// An old end that was announced and not yet read must not hide what came behind it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_comes_behind_an_old_end_is_read_once_the_ends_are_moved() {
+        let stack = kafka().await;
+        let brokers = stack.kafka_bootstrap().unwrap().to_owned();
+        let read = tokio::task::spawn_blocking(move || {
+            produce(&brokers, 1, "0");
+            let mut consumer =
+                Consumer::connect(&brokers, &BTreeMap::new(), [&TOPIC.to_owned()], PATIENCE).unwrap();
+            // With the first record of partition 1 the end of partition 0 was announced.
+            let mut read = vec![consumer.next(0, 1, false).unwrap(), consumer.next(0, 0, false).unwrap()];
+            for value in ["1", "2"] {
+                produce(&brokers, 0, value);
+                consumer.advance().unwrap();
+                read.extend([consumer.next(0, 0, false).unwrap(), consumer.next(0, 0, false).unwrap()]);
+            }
+            read
+        });
+        let values = read.await.unwrap().into_iter().map(|record| record.and_then(|record| record.value));
+        let values: Vec<_> =
+            values.map(|value| value.map(|value| String::from_utf8(value).unwrap())).collect();
+        assert_eq!(
+            values.iter().map(Option::as_deref).collect::<Vec<_>>(),
+            [Some("0"), None, Some("1"), None, Some("2"), None]
+        );
+        stack.shutdown().await;
     }
 }
