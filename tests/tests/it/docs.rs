@@ -2,4 +2,6 @@
 
 mod configuration;
 mod option_structs;
+mod pages;
 mod runbook;
+mod tutorial;

@@ -9,6 +9,17 @@ use crate::support::ROOT;
 
 const SOURCE: &str = "tests/clients/node";
 
+/// Panics with what to install if Node or npm is missing.
+pub(crate) fn require_tools() {
+    for tool in ["node", "npm"] {
+        let found = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+        assert!(
+            found,
+            "this test appends events with a client for Node: install Node 20 or later with npm ({tool} is missing)"
+        );
+    }
+}
+
 /// The program with its packages, in the target directory.
 pub(crate) struct NodeClient {
     folder: PathBuf,
@@ -18,14 +29,7 @@ impl NodeClient {
     /// Installs the packages of the lock file, unless they are installed. Panics with what to install if Node or npm
     /// is missing.
     pub(crate) fn install() -> Self {
-        for tool in ["node", "npm"] {
-            let found =
-                Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
-            assert!(
-                found,
-                "this test appends events with a client for Node: install Node 20 or later with npm ({tool} is missing)"
-            );
-        }
+        require_tools();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node-client");
         fs::create_dir_all(&folder).unwrap();
         let lock = fs::read(Path::new(ROOT).join(SOURCE).join("package-lock.json")).unwrap();

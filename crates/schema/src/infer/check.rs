@@ -134,7 +134,11 @@ impl fmt::Display for CheckReport {
         }
         if self.followers > 0 {
             let at_least = if self.has_more_followers { "at least " } else { "" };
-            writeln!(f, "{at_least}{} come after one of these in their stream", events(self.followers))?;
+            writeln!(
+                f,
+                "events that follow one of these in their stream: {at_least}{}",
+                grouped(self.followers)
+            )?;
         }
         Ok(())
     }

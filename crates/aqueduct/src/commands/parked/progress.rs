@@ -20,7 +20,7 @@ pub(super) async fn follow(
     request: Option<Request>,
 ) -> Result<ExitCode, Failure> {
     let Some(request) = request else {
-        println!("no parked event is selected");
+        println!("no event parked by a projection is selected; for those of a route add --route NAME");
         return Ok(ExitCode::SUCCESS);
     };
     let id = request.id;

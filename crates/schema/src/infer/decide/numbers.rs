@@ -96,7 +96,7 @@ fn decimal(numbers: &Numbers, all: u64) -> Decision {
     let mut facts = Vec::new();
     if numbers.fractions.count > 0 {
         let text = format!(
-            "{} of {all} numbers have a fraction, of at most {scale} digits",
+            "{} of {all} numbers have a fraction, with a scale of at most {scale}",
             numbers.fractions.count
         );
         facts.push(Fact::seen(text, &numbers.fractions));

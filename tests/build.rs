@@ -1,0 +1,22 @@
+//! Reports the tools that the tests need and this machine lacks, before anything is tested.
+
+use std::process::Command;
+
+const TOOLS: [(&str, &str, &str); 4] = [
+    ("java", "-version", "a JDK, 17 or later: it runs Kafka"),
+    ("mvn", "--version", "Maven: it downloads the servers"),
+    ("node", "--version", "Node, 20 or later: a test appends events with the vendor's client for Node"),
+    ("npm", "--version", "npm, which belongs to Node: it downloads that client"),
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    for (tool, argument, purpose) in TOOLS {
+        let found = Command::new(tool).arg(argument).output().is_ok_and(|output| output.status.success());
+        if !found {
+            println!("cargo::warning={tool} is missing, tests will fail: install {purpose}");
+            // A file that does not exist: until the tool is installed, each build checks again.
+            println!("cargo::rerun-if-changed=missing-{tool}");
+        }
+    }
+}
