@@ -37,6 +37,12 @@ impl Scan {
         Ok(Self { consumer, uncommitted: (config, None), topic: topic.to_owned(), partition, next: None })
     }
 
+    /// Begins at an offset. One beyond the partition's end belongs to a topic that was created again since: then the
+    /// scan begins with the first record.
+    pub(crate) fn starting_at(self, offset: Option<i64>) -> Self {
+        Self { next: offset, ..self }
+    }
+
     /// Calls `take` with every record that was written before this call and was not read before, and with `None`
     /// whenever it has waited for a while. Waits for transactions that are being ended. Returns early, with
     /// `false`, when `take` breaks.
@@ -51,6 +57,7 @@ impl Scan {
             None => reader.insert(Reader::new(config)?),
         };
         let (_, end) = reader.watermarks(&self.topic, self.partition)?;
+        self.next = self.next.filter(|next| *next <= end);
         let mut deadline = Instant::now() + REQUEST_TIMEOUT;
         loop {
             let (_, visible) = self

@@ -16,12 +16,18 @@ const AHEAD: usize = 16;
 
 /// What a scan finds.
 pub(crate) enum Scanned {
-    /// A parked event, or one that was parked once: the exceptions tell.
-    Event(Box<ParkedEvent>),
+    Event(Box<ScannedEvent>),
     /// All that had been written when this pass began was found.
     End,
     /// The topic can't be read.
     Failed(LaneError),
+}
+
+/// A parked event, or one that was parked once: the exceptions tell.
+pub(crate) struct ScannedEvent {
+    pub(crate) parked: ParkedEvent,
+    /// Where it is in the lane's partition of the parked topic.
+    pub(crate) offset: i64,
 }
 
 /// Reads the lane's partition of the parked topic in order, on a thread of its own, until it is dropped. The events
@@ -32,13 +38,20 @@ pub(crate) struct ParkedScan {
 }
 
 impl ParkedScan {
-    /// Begins with a pass over the whole partition.
-    pub(crate) fn start(config: ClientConfig, topic: &str, lane: u32) -> Result<Self, LaneError> {
+    /// Begins with a pass over the partition from the given offset on, or from its first.
+    pub(crate) fn start(
+        config: ClientConfig,
+        topic: &str,
+        lane: u32,
+        from: Option<i64>,
+    ) -> Result<Self, LaneError> {
         let (send, found) = mpsc::channel(AHEAD);
         let (again, passes) = std::sync::mpsc::channel();
         let topic = topic.to_owned();
         let thread = std::thread::Builder::new().name(format!("{topic}-{lane}")).spawn(move || {
-            if let Err(error) = run(&config, &topic, lane, &send, &passes) {
+            if let Err(error) = Scan::new(&config, &topic, lane as i32)
+                .and_then(|scan| run(scan.starting_at(from), &topic, &send, &passes))
+            {
                 let _ended = send.blocking_send(Scanned::Failed(error));
             }
         });
@@ -58,19 +71,17 @@ impl ParkedScan {
 }
 
 fn run(
-    config: &ClientConfig,
+    mut scan: Scan,
     topic: &str,
-    lane: u32,
     send: &mpsc::Sender<Scanned>,
     passes: &std::sync::mpsc::Receiver<()>,
 ) -> Result<(), LaneError> {
-    let mut scan = Scan::new(config, topic, lane as i32)?;
     loop {
         let complete = scan.read_to_end(|record| {
             let Some(record) = record else {
                 return if send.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
             };
-            let event = match ParkedEvent::parse(&record) {
+            let parked = match ParkedEvent::parse(&record) {
                 Ok(Some((_, event))) => event,
                 Ok(None) => return ControlFlow::Continue(()),
                 Err(error) => {
@@ -86,7 +97,8 @@ fn run(
                     return ControlFlow::Continue(());
                 }
             };
-            match send.blocking_send(Scanned::Event(Box::new(event))) {
+            let found = ScannedEvent { parked, offset: record.offset() };
+            match send.blocking_send(Scanned::Event(Box::new(found))) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             }

@@ -43,7 +43,8 @@ impl Parking {
     pub(crate) fn begin_next(&mut self) -> Result<(), LaneError> {
         if let Some((id, request)) = self.requests.next() {
             let ExceptionLog { topics, lane, .. } = &self.log;
-            let scan = ParkedScan::start(self.reading.clone(), &topics.parked, *lane)?;
+            let from = request.outcome.as_ref().and_then(|it| it.next_offset);
+            let scan = ParkedScan::start(self.reading.clone(), &topics.parked, *lane, from)?;
             self.requests.running = Some(Execution::new(id, request, scan));
         }
         Ok(())

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::error::LaneError;
 use crate::lane::batcher::Batcher;
 use crate::lane::exceptions::{Exceptions, Remembered};
-use crate::lane::parked_scan::Scanned;
+use crate::lane::parked_scan::{Scanned, ScannedEvent};
 use crate::lane::problem::EventProblem;
 use crate::lane::request_reader::Incoming;
 use crate::lane::requests::{Input, Pass};
@@ -170,17 +170,18 @@ impl Batcher<'_> {
     }
 
     /// Replays or discards a parked event, if the request in work concerns it.
-    async fn step(&mut self, parked: Box<ParkedEvent>) {
+    async fn step(&mut self, scanned: Box<ScannedEvent>) {
         let Some(parking) = &mut self.parking else { return };
         let Some(execution) = &mut parking.requests.running else { return };
         execution.count_scanned();
+        let ScannedEvent { parked, offset } = &*scanned;
         let reference = EventReference::of(&parked.event);
-        let Some(step) = step(&execution.request, &parking.log.exceptions, &reference, &parked) else {
+        let Some(step) = step(&execution.request, &parking.log.exceptions, &reference, parked) else {
             return;
         };
         let result = match step {
-            Step::Replay => self.replay(&parked).await,
-            Step::Discard { is_first } => self.discard(&parked, &reference, is_first).await,
+            Step::Replay => self.replay(parked).await,
+            Step::Discard { is_first } => self.discard(parked, &reference, is_first).await,
         };
         let ledger = self.lane.ledger;
         self.batch.open(&ledger.route.name, ledger.lane);
@@ -190,13 +191,13 @@ impl Batcher<'_> {
         }
         let Some(parking) = &mut self.parking else { return };
         match result {
-            Ok(()) => parking.requests.show_progress(),
+            Ok(()) => parking.requests.show_progress(*offset),
             Err(problem) if problem.kind() == ErrorKind::Retry => {
                 let problem = problem_text(&reference, &problem);
                 self.lane.reporter.set(LaneState::Retrying { problem });
                 let again = Instant::now() + self.lane.options.halt_retry();
                 if let Some(execution) = &mut parking.requests.running {
-                    execution.stalled = Some((parked, again));
+                    execution.stalled = Some((scanned, again));
                 }
             }
             Err(problem) => {

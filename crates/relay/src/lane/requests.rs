@@ -9,9 +9,8 @@ use tokio::time::Instant;
 use crate::error::LaneError;
 use crate::lane::batch::Batch;
 use crate::lane::exception_log::ExceptionLog;
-use crate::lane::parked_scan::{ParkedScan, Scanned};
+use crate::lane::parked_scan::{ParkedScan, Scanned, ScannedEvent};
 use crate::lane::request_reader::{Incoming, RequestReader};
-use crate::record::parked::ParkedEvent;
 use crate::record::reference::EventReference;
 use crate::record::request::{Outcome, Progress, Request};
 
@@ -57,7 +56,7 @@ pub(crate) struct Execution {
     pub(crate) outcome: Outcome,
     pub(crate) scan: ParkedScan,
     /// A parked event that could not be dealt with yet, and when to try again.
-    pub(crate) stalled: Option<(Box<ParkedEvent>, Instant)>,
+    pub(crate) stalled: Option<(Box<ScannedEvent>, Instant)>,
     phase: Phase,
     passes: u32,
     scanned: u64,
@@ -120,13 +119,15 @@ impl Requests {
     pub(crate) fn finish(&mut self, state: Progress) {
         if let Some(Execution { id, request, mut outcome, .. }) = self.running.take() {
             outcome.state = state;
+            outcome.next_offset = None;
             self.answer(id, &request, outcome);
         }
     }
 
-    /// Shows how far the execution is.
-    pub(crate) fn show_progress(&mut self) {
-        if let Some(Execution { id, request, outcome, .. }) = &self.running {
+    /// Shows how far the execution is: the event at this offset is dealt with.
+    pub(crate) fn show_progress(&mut self, offset: i64) {
+        if let Some(Execution { id, request, outcome, .. }) = &mut self.running {
+            outcome.next_offset = Some(offset + 1);
             let (id, request, outcome) = (id.clone(), request.clone(), outcome.clone());
             self.answer(id, &request, outcome);
         }
@@ -242,6 +243,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::record::parked::ParkedEvent;
     use crate::record::request::{Action, Selection};
 
     struct Script {
@@ -264,7 +266,8 @@ mod tests {
 
     fn parked() -> Scanned {
         let event = EventReference { stream: "a-1".into(), revision: 0 };
-        Scanned::Event(Box::new(ParkedEvent::at(event, Default::default())))
+        let parked = ParkedEvent::at(event, Default::default());
+        Scanned::Event(Box::new(ScannedEvent { parked, offset: 0 }))
     }
 
     #[tokio::test]

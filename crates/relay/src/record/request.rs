@@ -100,12 +100,24 @@ pub struct Outcome {
     pub parked_again: u64,
     /// Why it failed, or why the last event was parked again.
     pub reason: Option<String>,
+    /// While it is running: the offset in the lane's partition of the parked topic after the last event dealt with.
+    /// The next owner of the lane continues there. Dealing with an event a second time would judge it by the reason
+    /// for which it failed in between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<i64>,
 }
 
 impl Outcome {
     /// The answer to a request that was just begun.
     pub(crate) const fn running() -> Self {
-        Self { state: Progress::Running, replayed: 0, discarded: 0, parked_again: 0, reason: None }
+        Self {
+            state: Progress::Running,
+            replayed: 0,
+            discarded: 0,
+            parked_again: 0,
+            reason: None,
+            next_offset: None,
+        }
     }
 
     /// A reason beyond 4 KiB is cut.

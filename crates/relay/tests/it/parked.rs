@@ -7,8 +7,8 @@ use std::time::Instant;
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{ErrorKind, StoreError, StreamDeleted};
 use aqueduct_relay::parked::{
-    Action, Code, EventReference, ExceptionState, LastRelayed, Listed, Outcome, POLL_INTERVAL, ParkedEvents,
-    Progress, Selection,
+    Action, Code, EventReference, ExceptionState, LastRelayed, Listed, Outcome, ParkedEvents, Progress,
+    Selection, SentRequest,
 };
 use aqueduct_relay::{OnBadEvent, header};
 use aqueduct_schema::SchemaSet;
@@ -45,7 +45,6 @@ async fn listed(world: &World, count: usize) -> Vec<Listed> {
                 return listed;
             }
             assert!(Instant::now() < deadline, "{count} exceptions in time, not {listed:?}");
-            std::thread::sleep(POLL_INTERVAL);
         }
     })
     .await
@@ -72,22 +71,14 @@ fn of_event(event: &str) -> Selection {
 async fn request(world: &World, action: Action, selection: Selection) -> Outcome {
     let events = events(world);
     blocking(move || {
-        let mut request = events.request(action, selection).unwrap();
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let outcome = request.outcomes().unwrap().remove(&0).flatten();
-            match outcome {
-                Some(outcome) if outcome.state != Progress::Running => return outcome,
-                outcome => assert!(Instant::now() < deadline, "an answer in time, not {outcome:?}"),
-            }
-            std::thread::sleep(POLL_INTERVAL);
-        }
+        let sent = events.request(action, selection).unwrap();
+        answered(sent, |it| it.state != Progress::Running).1
     })
     .await
 }
 
 fn outcome(state: Progress, replayed: u64, discarded: u64, parked_again: u64) -> Outcome {
-    Outcome { state, replayed, discarded, parked_again, reason: None }
+    Outcome { state, replayed, discarded, parked_again, reason: None, next_offset: None }
 }
 
 /// Revision and previous revision of each record of a stream, in the order of the topic.
@@ -214,6 +205,43 @@ async fn a_discard_takes_the_selected_event_and_replays_what_follows() {
     relay.stop().await;
 }
 
+/// A discard selects by the reasons that its sender has seen, also where it is executed in two parts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_discard_that_is_interrupted_discards_nothing_else() {
+    let world = world(OnBadEvent::Park).await;
+    for (stream, data) in [("note-1", BAD), ("note-1", BAD), ("note-2", GOOD), ("note-2", BAD)] {
+        world.append(stream, "Noted", 2, data).await;
+    }
+    let relay = world.start();
+    listed(&world, 3).await;
+    relay.stop().await;
+
+    // The second stream can't be read, so the first one is dealt with in a transaction of its own.
+    let store = ScriptedStore::new(world.store.clone()).before(|call| match call {
+        Call::ReadStreamBack(stream) if stream.as_str() == "note-2" => Err(call.fails("unreachable")),
+        _ => Ok(()),
+    });
+    let mut relay = world.start_on(Arc::new(store), world.options.clone());
+    let sent = {
+        let events = events(&world);
+        let selection = Selection { code: Some(Code::Payload), ..Selection::default() };
+        blocking(move || events.request(Action::Discard, selection)).await.unwrap()
+    };
+    let (sent, first) = blocking(move || answered(sent, |it| it.parked_again > 0)).await;
+    assert_eq!((first.state, first.discarded), (Progress::Running, 1));
+    relay.until("retrying", |status| status.not_ready().values().any(|it| it.contains("1@note-2"))).await;
+    relay.stop().await;
+
+    let relay = world.start();
+    let (_, outcome) = blocking(move || answered(sent, |it| it.state != Progress::Running)).await;
+    assert_eq!((outcome.state, outcome.discarded, outcome.parked_again), (Progress::Done, 2, 1));
+    let states: Vec<_> = shown(&listed(&world, 3).await).into_iter().map(|it| (it.0, it.1)).collect();
+    let (parked, discarded) = (ExceptionState::Parked, ExceptionState::Discarded);
+    let expected = [("0@note-1", discarded), ("1@note-1", parked), ("1@note-2", discarded)];
+    assert_eq!(states, expected.map(|(event, state)| (event.to_owned(), state)));
+    relay.stop().await;
+}
+
 /// `aqueduct parked park|skip`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_passes_one_event_of_a_halted_lane() {
@@ -317,21 +345,21 @@ async fn a_replay_that_is_killed_is_finished_by_the_next_owner() {
         relay.abort().await;
     }
     let relay = world.start();
-    let outcome = blocking(move || finished(sent)).await;
+    let outcome = blocking(move || answered(sent, |it| it.state != Progress::Running).1).await;
     assert_eq!((outcome.state, outcome.parked_again), (Progress::Done, 0));
     world.assert_complete(301 + 6 * KILLS).await;
     assert_eq!(listed(&world, 0).await, []);
     relay.stop().await;
 }
 
-fn finished(mut sent: aqueduct_relay::parked::SentRequest) -> Outcome {
+/// Waits for an answer. Asking takes as long as Kafka's answer does.
+fn answered(mut sent: SentRequest, expected: impl Fn(&Outcome) -> bool) -> (SentRequest, Outcome) {
     let deadline = Instant::now() + DEADLINE;
     loop {
         match sent.outcomes().unwrap().remove(&0).flatten() {
-            Some(outcome) if outcome.state != Progress::Running => return outcome,
+            Some(outcome) if expected(&outcome) => return (sent, outcome),
             outcome => assert!(Instant::now() < deadline, "an answer in time, not {outcome:?}"),
         }
-        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

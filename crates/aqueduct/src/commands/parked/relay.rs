@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn the_progress_is_that_of_all_lanes() {
         let outcome = |state, replayed, parked_again| {
-            Some(Outcome { state, replayed, discarded: 1, parked_again, reason: None })
+            Some(Outcome { state, replayed, discarded: 1, parked_again, reason: None, next_offset: None })
         };
         let mut outcomes = BTreeMap::from([
             (0, outcome(Progress::Done, 3, 0)),
