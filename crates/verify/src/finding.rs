@@ -38,6 +38,13 @@ pub enum Kind {
     Skipped,
 }
 
+impl Kind {
+    /// Whether nothing is wrong: the event is accounted for, although it has no record.
+    fn is_accounted_for(self) -> bool {
+        matches!(self, Self::Parked | Self::Discarded | Self::Skipped)
+    }
+}
+
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -73,7 +80,7 @@ impl fmt::Display for Finding {
 }
 
 /// Collects differences: counts all of them, keeps the first so many with their text, so that a stage that is
-/// missing as a whole does not fill the memory.
+/// missing as a whole does not fill the memory. What is accounted for gives way to what is not.
 #[derive(Debug)]
 pub struct Findings {
     counts: [u64; 7],
@@ -90,9 +97,19 @@ impl Findings {
     /// Adds one.
     pub fn add(&mut self, stage: Stage, kind: Kind, place: impl fmt::Display, text: impl fmt::Display) {
         self.counts[kind as usize] += 1;
-        if self.kept.len() < self.limit {
+        if self.has_room(kind) {
             self.kept.push(Finding { stage, kind, place: place.to_string(), text: text.to_string() });
         }
+    }
+
+    /// Whether one of a kind is kept, if need be in the place of another.
+    fn has_room(&mut self, kind: Kind) -> bool {
+        if self.kept.len() < self.limit {
+            return true;
+        }
+        let gives_way = |kept: &Finding| kept.kind.is_accounted_for() && !kind.is_accounted_for();
+        let last = self.kept.iter().rposition(gives_way);
+        last.map(|place| self.kept.remove(place)).is_some()
     }
 
     /// Adds all of another collection.
@@ -100,8 +117,11 @@ impl Findings {
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count += more;
         }
-        let room = self.limit.saturating_sub(self.kept.len());
-        self.kept.extend(other.kept.into_iter().take(room));
+        for finding in other.kept {
+            if self.has_room(finding.kind) {
+                self.kept.push(finding);
+            }
+        }
     }
 
     /// How many of a kind were added.
@@ -122,5 +142,26 @@ impl Findings {
     /// The first of them, without the counts.
     pub fn into_kept(self) -> Vec<Finding> {
         self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_kept_in_the_place_of_what_is_accounted_for() {
+        let mut findings = Findings::keeping(2);
+        let mut add = |kind, place: &str| findings.add(Stage::Topics, kind, place, "");
+        add(Kind::Parked, "1");
+        add(Kind::Skipped, "2");
+        add(Kind::Parked, "3");
+        add(Kind::Missing, "4");
+        let mut others = Findings::keeping(2);
+        others.add(Stage::Inbox, Kind::Mismatch, "5", "");
+        others.add(Stage::Inbox, Kind::Mismatch, "6", "");
+        findings.append(others);
+        let places: Vec<&str> = findings.kept().iter().map(|finding| finding.place.as_str()).collect();
+        assert_eq!((places, findings.total()), (vec!["4", "5"], 6));
     }
 }

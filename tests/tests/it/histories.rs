@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::own_store::{OwnStore, printed_section, type_at};
+use crate::planted;
 use crate::support::ROOT;
 
 /// The events of a file, in the order of `$all`.
@@ -136,6 +137,7 @@ stream_prefixes = ["device-"]
     );
     let with_code = |code: &str| parked.iter().filter(|event| event["code"] == code).count();
     assert_eq!((with_code("not_json"), with_code("blocked")), (20, 80), "{parked:?}");
+    planted::every_fault_is_found(&own, "sales", "acme.sales").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,6 +173,7 @@ categories = ["net"]
     );
     assert_eq!(inferred["check"]["refused"], json!([]));
     assert_accounted(&verified, events.len(), 0);
+    planted::every_fault_is_found(&own, "orders", "acme.orders").await;
 }
 
 /// Every event is in its topic or parked, and every payload was compared.

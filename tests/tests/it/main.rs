@@ -15,6 +15,7 @@ mod node_client;
 mod outages;
 mod own_store;
 mod parked;
+mod planted;
 mod stranger;
 mod support;
 mod topic;

@@ -40,6 +40,10 @@ impl OwnStore {
         self.stack.event_store_url().unwrap()
     }
 
+    pub(crate) fn brokers(&self) -> &str {
+        self.stack.kafka_bootstrap().unwrap()
+    }
+
     pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
@@ -76,7 +80,7 @@ impl OwnStore {
     pub(crate) fn environment(&self) -> [(&'static str, &str); 4] {
         [
             ("AQUEDUCT_EVENTSTORE__URL", self.event_store_url()),
-            ("AQUEDUCT_KAFKA__BROKERS", self.stack.kafka_bootstrap().unwrap()),
+            ("AQUEDUCT_KAFKA__BROKERS", self.brokers()),
             ("AQUEDUCT_REGISTRY__URL", self.stack.registry_url().unwrap()),
             ("AQUEDUCT_HTTP__RELAY", "127.0.0.1:0"),
         ]

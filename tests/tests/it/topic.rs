@@ -8,8 +8,12 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::support::PATIENCE;
 
-/// Partitions of each topic of the sample configuration.
-const PARTITIONS: i32 = 4;
+/// How many partitions the topic has.
+pub(crate) fn partitions(brokers: &str, topic: &str) -> i32 {
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let metadata = client.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    metadata.topics()[0].partitions().len().try_into().unwrap()
+}
 
 /// Every committed record, in the order of its partition.
 pub(crate) fn committed_records(brokers: &str, topic: &str) -> Vec<OwnedMessage> {
@@ -22,12 +26,13 @@ pub(crate) fn committed_records(brokers: &str, topic: &str) -> Vec<OwnedMessage>
         .create()
         .unwrap();
     let mut all = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
+    let partitions = partitions(brokers, topic);
+    for partition in 0..partitions {
         all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&all).unwrap();
     let (mut records, mut ends) = (Vec::new(), 0);
-    while ends < PARTITIONS {
+    while ends < partitions {
         match consumer.poll(PATIENCE).unwrap() {
             Err(KafkaError::PartitionEOF(_)) => ends += 1,
             Err(error) => panic!("{error}"),
