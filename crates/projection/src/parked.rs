@@ -183,6 +183,7 @@ pub async fn discard(pool: &PgPool, selection: &Selection) -> Result<Option<Requ
 }
 
 async fn request(pool: &PgPool, action: &str, selection: &Selection) -> Result<Option<Request>, sqlx::Error> {
+    steps::purge(pool).await?;
     let statement =
         "select request, streams, events from aqueduct.parked_request($1, $2, $3, $4, $5, $6, $7)";
     let (id, streams, events): (Option<i64>, i64, i64) = sqlx::query_as(statement)

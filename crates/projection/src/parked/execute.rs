@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use aqueduct_core::{ErrorKind, with_causes};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
 use crate::batch::error::BatchError;
 use crate::batch::runner::BatchRunner;
@@ -12,42 +12,57 @@ use crate::inbox::ownership::OwnedPartition;
 use crate::metrics;
 use crate::model::handler::Handler;
 use crate::parked::plan::Plan;
-use crate::parked::steps::{self, State, Work};
+use crate::parked::steps::{self, MissingRevision, PendingStream, Row, StepCounts, StepOutcome, StreamStep};
+use crate::record::headers::Headers;
+
+/// What became of a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    Remains,
+    /// A discarded record was taken for the missing one.
+    Explained,
+    /// Another instance owns the partition.
+    PartitionLost,
+}
 
 impl<H: Handler> BatchRunner<H> {
-    /// Executes one step of a request for the partitions that are owned. False: there is nothing to do now.
+    /// Executes one step of a request for the partitions that are owned. Returns `false` if there is nothing to do
+    /// now.
     pub(crate) async fn execute_parked(&self) -> Result<bool, BatchError> {
         let partitions = self.context.ownership.partitions();
         if partitions.is_empty() {
             return Ok(false);
         }
-        let next = async { Ok(steps::next_work(&self.transactions.pool, H::NAME, &partitions).await?) };
-        let Some(Some(work)) = self.bounded(next).await? else { return Ok(false) };
-        let is_of_work =
-            |owned: &&OwnedPartition| *owned.topic == *work.topic && owned.partition == work.partition;
-        let Some(partition) = partitions.iter().find(is_of_work) else { return Ok(false) };
-        match self.step(&work, partition).await {
+        let next = async { Ok(steps::next_pending(&self.transactions.pool, H::NAME, &partitions).await?) };
+        let Some(Some(pending)) = self.bounded(next).await? else { return Ok(false) };
+        let is_its_partition =
+            |owned: &&OwnedPartition| *owned.topic == *pending.topic && owned.partition == pending.partition;
+        let Some(partition) = partitions.iter().find(is_its_partition) else { return Ok(false) };
+        match self.step(&pending, partition).await {
             Ok(()) => Ok(!self.context.shutdown.is_cancelled()),
             // A request never stops the projection: the error belongs to the request.
             Err(error) if error.kind() != ErrorKind::Retry => {
                 let problem = with_causes(&error);
-                tracing::error!(projection = H::NAME, stream = work.stream, problem, "replay failed");
-                self.bounded(self.note(&work, partition, State::Failed(&problem))).await?;
+                tracing::error!(projection = H::NAME, stream = pending.stream, problem, "replay failed");
+                let attempt = self.record_attempt(&pending, partition, StepOutcome::Failed(&problem));
+                self.bounded(attempt).await?;
                 Ok(true)
             }
             Err(error) => {
-                // Other work comes first then.
-                if let Err(unnoted) = self.bounded(self.note(&work, partition, State::Waiting)).await {
-                    let error = with_causes(&unnoted);
-                    tracing::warn!(projection = H::NAME, stream = work.stream, error, "attempt not noted");
+                // Other streams come first then.
+                let attempt = self.record_attempt(&pending, partition, StepOutcome::Waiting);
+                if let Err(record_error) = self.bounded(attempt).await {
+                    let error = with_causes(&record_error);
+                    let stream = pending.stream;
+                    tracing::warn!(projection = H::NAME, stream, error, "recording the attempt failed");
                 }
                 Err(error)
             }
         }
     }
 
-    /// Runs a part of a step that waits for Postgres, for as long as the transaction of a batch may take. `None`: the
-    /// process is shutting down.
+    /// Runs a part of a step that waits for Postgres, for as long as the transaction of a batch may take. Returns
+    /// `None` if the process is shutting down.
     pub(crate) async fn bounded<T>(
         &self,
         part: impl Future<Output = Result<T, BatchError>> + Send,
@@ -58,147 +73,218 @@ impl<H: Handler> BatchRunner<H> {
         done.unwrap_or(Err(BatchError::Timeout(timeout))).map(Some)
     }
 
-    async fn step(&self, work: &Work, partition: &OwnedPartition) -> Result<(), BatchError> {
-        let pool = &self.transactions.pool;
-        let begin = async {
-            let inbox = self.inboxes.id(pool, &work.source, &partition.topic).await?;
-            let must_discard = work.action == "discard" && work.discarded == 0;
-            if must_discard && !self.discard(work, partition, inbox).await? {
-                return Ok(None);
-            }
-            let (applied, rows) = steps::next_rows(pool, inbox, &work.stream).await?;
-            Ok(Some((inbox, applied, rows)))
-        };
-        let Some(Some((inbox, applied, rows))) = self.bounded(begin).await? else { return Ok(()) };
-        let Some(mut plan) = self.plan(work, partition, inbox, applied, rows).await? else { return Ok(()) };
-        if plan.is_stale || (H::REACTS && !self.react(partition, &mut plan).await?) {
+    async fn step(&self, pending: &PendingStream, partition: &OwnedPartition) -> Result<(), BatchError> {
+        let inbox =
+            async { Ok(self.inboxes.id(&self.transactions.pool, &pending.source, &partition.topic).await?) };
+        let Some(inbox) = self.bounded(inbox).await? else { return Ok(()) };
+        let step = StreamStep { pending, partition, inbox };
+        if pending.must_discard() {
+            // The replay of the stream may have to wait for other discards.
+            return self.bounded(self.discard(step)).await.map(drop);
+        }
+        let Some(Some((applied, rows))) = self.bounded(self.next_rows(step)).await? else { return Ok(()) };
+        let Some(mut plan) = self.plan(step, applied, rows).await? else { return Ok(()) };
+        if let Some(missing) = plan.gap
+            && self.bounded(self.explain(step, missing)).await? != Some(Gap::Remains)
+        {
+            // The rows must be read again, by whoever owns the partition.
             return Ok(());
         }
-        let apply = async {
-            let mut connection = pool.acquire().await?;
-            let done = self.apply_plan(&mut connection, work, partition, inbox, applied, plan).await;
-            if let Err(error) = &done
-                && error.is_stale_plan()
-            {
-                connection.clear_cached_statements().await?;
-            }
-            done
-        };
-        self.bounded(apply).await.map(drop)
+        if H::REACTS {
+            let Some(handled) = self.react(step, plan).await? else { return Ok(()) };
+            plan = handled;
+        }
+        self.bounded(self.apply_plan(step, plan)).await.map(drop)
     }
 
-    /// Records how an attempt left the work, unless the partition has another owner.
-    async fn note(
+    /// Begins a transaction that has locked the partition. Returns `None` if the partition has another owner.
+    async fn begin_owned<'c>(
         &self,
-        work: &Work,
+        connection: &'c mut PgConnection,
         partition: &OwnedPartition,
-        state: State<'_>,
-    ) -> Result<(), BatchError> {
-        let mut transaction = self.transactions.pool.begin().await?;
-        if !steps::hold(&mut *transaction, H::NAME, partition).await? {
-            transaction.rollback().await?;
-            self.context.ownership.give_up([partition]);
-            return Ok(());
+    ) -> Result<Option<Transaction<'c, Postgres>>, BatchError> {
+        let mut transaction = connection.begin().await?;
+        if steps::lock_partition(&mut *transaction, H::NAME, partition).await? {
+            return Ok(Some(transaction));
         }
-        steps::touch(&mut *transaction, H::NAME, work, (0, 0), state).await?;
+        transaction.rollback().await?;
+        self.context.ownership.give_up([partition]);
+        Ok(None)
+    }
+
+    /// Records how an attempt left the stream, unless the partition has another owner.
+    async fn record_attempt(
+        &self,
+        pending: &PendingStream,
+        partition: &OwnedPartition,
+        outcome: StepOutcome<'_>,
+    ) -> Result<(), BatchError> {
+        let mut connection = self.transactions.pool.acquire().await?;
+        let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
+            return Ok(());
+        };
+        steps::record_progress(&mut *transaction, H::NAME, pending, StepCounts::default(), outcome).await?;
         transaction.commit().await?;
         Ok(())
     }
 
-    /// False: the partition has another owner.
-    async fn discard(&self, work: &Work, partition: &OwnedPartition, inbox: i32) -> Result<bool, BatchError> {
-        let mut transaction = self.transactions.pool.begin().await?;
-        if !steps::hold(&mut *transaction, H::NAME, partition).await? {
-            transaction.rollback().await?;
-            self.context.ownership.give_up([partition]);
-            return Ok(false);
-        }
-        let events = steps::discard(&mut *transaction, work, inbox).await?;
+    /// Discards the next selected events, unless the partition has another owner.
+    async fn discard(
+        &self,
+        StreamStep { pending, partition, inbox }: StreamStep<'_>,
+    ) -> Result<(), BatchError> {
+        let mut connection = self.transactions.pool.acquire().await?;
+        let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
+            return Ok(());
+        };
+        let events = steps::discard(&mut transaction, H::NAME, pending, inbox).await?;
         if events > 0 {
-            steps::touch(&mut *transaction, H::NAME, work, (0, events), State::Waiting).await?;
+            let counts = StepCounts { discarded: events, ..StepCounts::default() };
+            let outcome = StepOutcome::Waiting;
+            steps::record_progress(&mut *transaction, H::NAME, pending, counts, outcome).await?;
         }
         transaction.commit().await?;
         if events > 0 {
             metrics::count(metrics::DISCARDED, H::NAME, events.unsigned_abs());
-            let (request, stream) = (work.request, &work.stream);
+            let (request, stream) = (pending.request, &pending.stream);
             tracing::info!(projection = H::NAME, request, stream, events, "parked events discarded");
         }
-        Ok(true)
+        Ok(())
     }
 
-    async fn apply_plan(
+    /// The last applied revision of the stream and its next rows. Events whose headers could not be read when they
+    /// were parked, and can be now, get their place in the stream first. Returns `None` if the partition has another
+    /// owner.
+    async fn next_rows(
+        &self,
+        StreamStep { pending, partition, inbox }: StreamStep<'_>,
+    ) -> Result<Option<(i64, Vec<Row>)>, BatchError> {
+        let mut connection = self.transactions.pool.acquire().await?;
+        let rows = steps::rows_without_revision(&mut *connection, inbox, &pending.stream).await?;
+        let readable = rows.iter().filter_map(|row| {
+            let envelope = Headers::from_json(&row.headers)?.envelope(row.key.as_deref()).ok()?;
+            (envelope.stream.as_str() == pending.stream).then(|| (row.id, envelope.revision.cast_signed()))
+        });
+        let (ids, revisions): (Vec<_>, Vec<_>) = readable.unzip();
+        if !ids.is_empty() {
+            let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
+                return Ok(None);
+            };
+            steps::assign_revisions(&mut *transaction, &ids, &revisions).await?;
+            transaction.commit().await?;
+        }
+        Ok(Some(steps::next_rows(&mut connection, inbox, &pending.stream).await?))
+    }
+
+    /// Takes a discarded record without a readable revision for the missing one, if there is one.
+    async fn explain(&self, step: StreamStep<'_>, missing: MissingRevision) -> Result<Gap, BatchError> {
+        let mut connection = self.transactions.pool.acquire().await?;
+        let Some(mut transaction) = self.begin_owned(&mut connection, step.partition).await? else {
+            return Ok(Gap::PartitionLost);
+        };
+        let stream = &step.pending.stream;
+        let is_explained =
+            steps::assign_gap_to_discarded(&mut *transaction, step.inbox, stream, missing).await?;
+        transaction.commit().await?;
+        Ok(if is_explained { Gap::Explained } else { Gap::Remains })
+    }
+
+    /// Applies a plan in one transaction and records the progress, unless the partition has another owner.
+    async fn apply_plan(&self, step: StreamStep<'_>, plan: Plan<H::Event>) -> Result<(), BatchError> {
+        let mut connection = self.transactions.pool.acquire().await?;
+        let applied = self.commit_plan(&mut connection, step, plan).await;
+        if let Err(error) = &applied
+            && error.is_stale_plan()
+        {
+            connection.clear_cached_statements().await?;
+        }
+        applied
+    }
+
+    async fn commit_plan(
         &self,
         connection: &mut PgConnection,
-        work: &Work,
-        partition: &OwnedPartition,
-        inbox: i32,
-        applied_before: i64,
+        step: StreamStep<'_>,
         mut plan: Plan<H::Event>,
     ) -> Result<(), BatchError> {
-        let mut transaction = connection.begin().await?;
-        if !steps::hold(&mut *transaction, H::NAME, partition).await? {
-            transaction.rollback().await?;
-            self.context.ownership.give_up([partition]);
+        let Some(mut transaction) = self.begin_owned(connection, step.partition).await? else {
             return Ok(());
-        }
-        while !plan.events.is_empty() {
-            let entries = plan.events.iter().filter_map(|planned| planned.entry.as_ref());
-            let events: Vec<_> = entries.filter_map(Entry::event).collect();
-            if events.is_empty() {
-                break;
-            }
-            let mut savepoint = transaction.begin().await?;
-            match self.transactions.handler.apply(&mut savepoint, &events).await {
-                Ok(()) => {
-                    savepoint.commit().await?;
-                    break;
-                }
-                Err(error) if error.kind() == ErrorKind::Park => {
-                    savepoint.rollback().await?;
-                    // Without the second half; with one event left, that one is at fault.
-                    match plan.events.len() {
-                        1 => {
-                            let record = plan.events[0].entry.as_ref().map(|entry| entry.record.to_string());
-                            let reason = format!("{}: {}", record.unwrap_or_default(), with_causes(&error));
-                            plan.end_before(0, Fault { code: error.code(), reason });
-                        }
-                        count => {
-                            plan.events.truncate(count / 2);
-                            plan.failed = None;
-                        }
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let revision = plan.events.last().map_or(applied_before, |planned| planned.revision);
-        let ids: Vec<_> = plan.events.iter().map(|planned| planned.id).collect();
-        let count = plan.events.iter().filter(|planned| planned.entry.is_some()).count();
-        let is_open = steps::applied(&mut *transaction, inbox, &work.stream, &ids, revision).await?;
-        let state = match &plan.failed {
-            Some((id, fault)) => {
-                metrics::error(H::NAME, ErrorKind::Park);
-                steps::park_again(&mut *transaction, *id, fault).await?;
-                State::Failed(&fault.reason)
-            }
-            None if is_open => State::Done,
-            None => State::Waiting,
         };
-        let count_applied = i64::try_from(count).unwrap_or(i64::MAX);
-        steps::touch(&mut *transaction, H::NAME, work, (count_applied, 0), state).await?;
+        self.apply_with_bisection(&mut transaction, &mut plan).await?;
+        let is_open = self.finish(&mut transaction, step, &plan).await?;
         transaction.commit().await?;
-        metrics::count(metrics::EVENTS_APPLIED, H::NAME, count as u64);
-        if let Some((_, fault)) = &plan.failed {
-            let (stream, reason) = (&work.stream, &fault.reason);
+        metrics::count(metrics::EVENTS_APPLIED, H::NAME, plan.applied() as u64);
+        let stream = &step.pending.stream;
+        if let Some(failed) = &plan.failed {
+            let reason = &failed.fault.reason;
             tracing::error!(projection = H::NAME, stream, reason, "parked event failed again");
         } else if is_open {
-            tracing::info!(
-                projection = H::NAME,
-                stream = work.stream,
-                revision,
-                "stream is no longer blocked"
-            );
+            let revision = plan.revision();
+            tracing::info!(projection = H::NAME, stream, revision, "stream is no longer blocked");
         }
         Ok(())
+    }
+
+    /// Applies the events of the plan. A plan that Postgres rejects ends earlier: it is halved until it is applied, or
+    /// until one event is left, which is the one at fault.
+    async fn apply_with_bisection(
+        &self,
+        connection: &mut PgConnection,
+        plan: &mut Plan<H::Event>,
+    ) -> Result<(), BatchError> {
+        loop {
+            let events: Vec<_> = plan.entries().filter_map(Entry::event).collect();
+            if events.is_empty() {
+                return Ok(());
+            }
+            let mut savepoint = connection.begin().await?;
+            let error = match self.transactions.handler.apply(&mut savepoint, &events).await {
+                Ok(()) => {
+                    savepoint.commit().await?;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::Park => error,
+                Err(error) => return Err(error.into()),
+            };
+            savepoint.rollback().await?;
+            if plan.events.len() > 1 {
+                plan.halve();
+            } else {
+                let record = plan.entries().next().map(|entry| entry.record.to_string());
+                let reason = format!("{}: {}", record.unwrap_or_default(), with_causes(&error));
+                plan.end_before(0, Fault { code: error.code(), reason });
+            }
+        }
+    }
+
+    /// Moves the inbox past the events of the plan, parks the one that ended it again, and records the progress.
+    /// Returns whether the stream is no longer blocked.
+    async fn finish(
+        &self,
+        connection: &mut PgConnection,
+        StreamStep { pending, inbox, .. }: StreamStep<'_>,
+        plan: &Plan<H::Event>,
+    ) -> Result<bool, BatchError> {
+        let ids: Vec<_> = plan.events.iter().map(|planned| planned.id).collect();
+        let stream = &pending.stream;
+        let mut counts =
+            StepCounts { applied: i64::try_from(plan.applied()).unwrap_or(i64::MAX), discarded: 0 };
+        if let Some(failed) = &plan.failed {
+            metrics::error(H::NAME, ErrorKind::Park);
+            // Before the inbox moves: the event may be a discarded one, which is parked again.
+            steps::park_again(&mut *connection, failed.id, &failed.fault).await?;
+            counts.discarded = -i64::from(failed.was_discarded);
+        }
+        let is_open = steps::finish_step(&mut *connection, inbox, stream, &ids, plan.revision()).await?;
+        let outcome = match &plan.failed {
+            Some(failed) => StepOutcome::Failed(&failed.fault.reason),
+            None if is_open => StepOutcome::Done,
+            None => StepOutcome::Waiting,
+        };
+        if matches!(outcome, StepOutcome::Done) {
+            steps::purge(&mut *connection).await?;
+        }
+        steps::record_progress(connection, H::NAME, pending, counts, outcome).await?;
+        Ok(is_open)
     }
 }

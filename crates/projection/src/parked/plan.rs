@@ -11,80 +11,63 @@ use crate::inbox::entry::{Content, Entry, Fault, ReasonCode, previous_number};
 use crate::inbox::ownership::OwnedPartition;
 use crate::inbox::park::gap;
 use crate::model::handler::Handler;
-use crate::parked::steps::{self, Row, Work};
+use crate::parked::steps::{MissingRevision, Row, StreamStep};
 use crate::record::Record;
 use crate::record::headers::Headers;
 
-/// What the rows of a step amount to: events to apply in order, then perhaps one that can't be applied.
+/// Events to apply in order, then perhaps one that cannot be applied.
 pub(crate) struct Plan<E> {
     pub(crate) events: Vec<Planned<E>>,
-    /// Last revision of the stream once the events are applied.
-    pub(crate) revision: i64,
     /// The row that ends the step.
-    pub(crate) failed: Option<(i64, Fault)>,
-    /// A gap was explained: the rows must be read again.
-    pub(crate) is_stale: bool,
+    pub(crate) failed: Option<FailedRow>,
+    /// Revision that is missing before the row that ends the step, which a discarded record may be.
+    pub(crate) gap: Option<MissingRevision>,
+    /// Last revision that was applied before the step.
+    applied_before: i64,
 }
 
+/// A row that is applied or passed.
 pub(crate) struct Planned<E> {
     pub(crate) id: i64,
+    /// Last revision of the stream after it.
     pub(crate) revision: i64,
+    /// `None`: it was discarded or applied before.
     pub(crate) entry: Option<Entry<E>>,
 }
 
+/// A row that cannot be applied.
+pub(crate) struct FailedRow {
+    pub(crate) id: i64,
+    pub(crate) fault: Fault,
+    /// It was discarded, and it is parked again.
+    pub(crate) was_discarded: bool,
+}
+
 impl<H: Handler> BatchRunner<H> {
-    /// Reads rows up to the first event that can't be applied. `None`: the process is shutting down.
+    /// Reads rows up to the first event that cannot be applied. Returns `None` if the process is shutting down.
     pub(crate) async fn plan(
         &self,
-        work: &Work,
-        partition: &OwnedPartition,
-        inbox: i32,
-        applied: i64,
+        StreamStep { partition, inbox, .. }: StreamStep<'_>,
+        applied_before: i64,
         rows: Vec<Row>,
     ) -> Result<Option<Plan<H::Event>>, BatchError> {
-        let mut plan = Plan { events: Vec::new(), revision: applied, failed: None, is_stale: false };
+        let mut plan = Plan { events: Vec::new(), failed: None, gap: None, applied_before };
         for row in rows {
-            let (id, offset) = (row.id, row.offset);
-            if row.state == "discarded" {
-                plan.revision = plan.revision.max(row.revision.unwrap_or(plan.revision));
-                plan.events.push(Planned { id, revision: plan.revision, entry: None });
-                continue;
-            }
-            if row.revision.is_some_and(|revision| revision <= plan.revision) {
-                plan.events.push(Planned { id, revision: plan.revision, entry: None });
-                continue;
-            }
-            let Some(entry) = self.bounded(self.entry(partition, inbox, row)).await? else { return Ok(None) };
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(fault) => {
-                    plan.failed = Some((id, fault));
-                    break;
+            if let Some(passed) = row.passed(partition, plan.revision()) {
+                match passed {
+                    Ok(revision) => plan.events.push(Planned { id: row.id, revision, entry: None }),
+                    Err(fault) => plan.failed = Some(FailedRow { id: row.id, fault, was_discarded: true }),
                 }
-            };
-            let previous = previous_number(entry.previous());
-            if let Some(missing) = previous.filter(|previous| *previous != plan.revision) {
-                let pool = &self.transactions.pool;
-                let explained = async {
-                    Ok(missing > plan.revision
-                        && steps::explain_gap(pool, inbox, &work.stream, missing, offset).await?)
+            } else {
+                let (id, offset) = (row.id, row.offset);
+                let Some(entry) = self.bounded(self.entry(partition, inbox, row)).await? else {
+                    return Ok(None);
                 };
-                let Some(is_explained) = self.bounded(explained).await? else { return Ok(None) };
-                if is_explained {
-                    plan.is_stale = true;
-                } else {
-                    let reason = format!("{}: {}", entry.record, gap(entry.previous()));
-                    plan.failed = Some((id, Fault { code: ReasonCode::Gap, reason }));
-                }
+                plan.add(id, offset, entry);
+            }
+            if plan.failed.is_some() {
                 break;
             }
-            if let Some(fault) = entry.fault() {
-                let reason = format!("{}: {}", entry.record, fault.reason);
-                plan.failed = Some((id, Fault { code: fault.code, reason }));
-                break;
-            }
-            plan.revision = entry.revision().map_or(plan.revision, u64::cast_signed);
-            plan.events.push(Planned { id, revision: plan.revision, entry: Some(entry) });
         }
         Ok(Some(plan))
     }
@@ -118,13 +101,13 @@ impl<H: Handler> BatchRunner<H> {
         })
     }
 
-    /// Reacts to the events of the plan, which then ends before the first one that fails. False: the process is
-    /// shutting down, or the partition has another owner.
+    /// Reacts to the events of the plan, which then ends before the first one that fails. Returns `None` if the process
+    /// is shutting down, or the partition has another owner.
     pub(crate) async fn react(
         &self,
-        partition: &OwnedPartition,
-        plan: &mut Plan<H::Event>,
-    ) -> Result<bool, BatchError> {
+        StreamStep { partition, .. }: StreamStep<'_>,
+        mut plan: Plan<H::Event>,
+    ) -> Result<Option<Plan<H::Event>>, BatchError> {
         for index in 0..plan.events.len() {
             let planned = &plan.events[index];
             let Some((entry, (event, envelope))) =
@@ -133,7 +116,7 @@ impl<H: Handler> BatchRunner<H> {
                 continue;
             };
             if self.context.shutdown.is_cancelled() || !self.context.ownership.owns_partition(partition) {
-                return Ok(false);
+                return Ok(None);
             }
             let Err((code, error)) = react::attempt(&self.transactions.handler, event, envelope).await else {
                 continue;
@@ -145,16 +128,97 @@ impl<H: Handler> BatchRunner<H> {
             plan.end_before(index, fault);
             break;
         }
-        Ok(true)
+        Ok(Some(plan))
+    }
+}
+
+impl Row {
+    /// The last revision after a row that is not applied, because it was discarded or applied before. `None`: it must
+    /// be applied.
+    fn passed(&self, partition: &OwnedPartition, revision: i64) -> Option<Result<i64, Fault>> {
+        if self.state == "discarded" {
+            return Some(match self.missing_before(revision) {
+                Some(missing) => Err(self.behind_gap(partition, missing)),
+                None => Ok(self.revision.map_or(revision, |own| own.max(revision))),
+            });
+        }
+        self.revision.is_some_and(|own| own <= revision).then_some(Ok(revision))
+    }
+
+    /// The previous revision of a discarded row, if the stream has not reached it. `None` also where the row was
+    /// known to be behind a gap, which was then discarded with it, and where its headers cannot be read.
+    fn missing_before(&self, revision: i64) -> Option<i64> {
+        if self.code == ReasonCode::Gap.as_str() {
+            return None;
+        }
+        let envelope = Headers::from_json(&self.headers)?.envelope(self.key.as_deref()).ok()?;
+        previous_number(envelope.previous).filter(|previous| *previous > revision)
+    }
+
+    /// Whoever discarded the event could not know that another one is missing before it.
+    fn behind_gap(&self, partition: &OwnedPartition, missing: i64) -> Fault {
+        let (topic, number, offset) = (&partition.topic, self.partition, self.offset);
+        let reason = format!(
+            "{topic}/{number}@{offset}: it was discarded and is parked again, because revision {missing} before it is \
+             missing: discard it again to skip both, or wait until the missing event arrives"
+        );
+        Fault { code: ReasonCode::Gap, reason }
     }
 }
 
 impl<E> Plan<E> {
+    /// Last revision of the stream once the events are applied.
+    pub(crate) fn revision(&self) -> i64 {
+        self.events.last().map_or(self.applied_before, |planned| planned.revision)
+    }
+
+    /// The events to apply.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<E>> {
+        self.events.iter().filter_map(|planned| planned.entry.as_ref())
+    }
+
+    /// Number of events to apply.
+    pub(crate) fn applied(&self) -> usize {
+        self.entries().count()
+    }
+
+    /// Adds the event of a row, or ends the plan before it.
+    fn add(&mut self, id: i64, offset: i64, entry: Result<Entry<E>, Fault>) {
+        let fail = |fault| Some(FailedRow { id, fault, was_discarded: false });
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(fault) => {
+                self.failed = fail(fault);
+                return;
+            }
+        };
+        let applied = self.revision();
+        let previous = previous_number(entry.previous());
+        if let Some(previous) = previous.filter(|previous| *previous != applied) {
+            let reason = format!("{}: {}", entry.record, gap(entry.previous()));
+            self.failed = fail(Fault { code: ReasonCode::Gap, reason });
+            let missing = MissingRevision { revision: previous, before_offset: offset };
+            self.gap = (previous > applied).then_some(missing);
+        } else if let Some(fault) = entry.fault() {
+            let reason = format!("{}: {}", entry.record, fault.reason);
+            self.failed = fail(Fault { code: fault.code, reason });
+        } else {
+            let revision = entry.revision().map_or(applied, u64::cast_signed);
+            self.events.push(Planned { id, revision, entry: Some(entry) });
+        }
+    }
+
     /// Ends before the event of this index, which failed.
     pub(crate) fn end_before(&mut self, index: usize, fault: Fault) {
         if let Some(planned) = self.events.get(index) {
-            self.failed = Some((planned.id, fault));
+            self.failed = Some(FailedRow { id: planned.id, fault, was_discarded: false });
         }
         self.events.truncate(index);
+    }
+
+    /// Drops the second half; what failed after it is not reached by this step.
+    pub(crate) fn halve(&mut self) {
+        self.events.truncate(self.events.len() / 2);
+        self.failed = None;
     }
 }

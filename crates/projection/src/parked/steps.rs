@@ -1,6 +1,6 @@
 //! The statements of the steps in which an owner executes requests.
 
-use sqlx::{Executor, PgPool, Postgres};
+use sqlx::{Executor, PgConnection, PgPool, Postgres};
 
 use crate::inbox::GENERATION;
 use crate::inbox::entry::{Fault, ReasonCode};
@@ -9,36 +9,59 @@ use crate::inbox::park::storable;
 
 /// Maximum number of events per step.
 const MAX_EVENTS: i32 = 500;
-/// Maximum size of the payloads per step, but for a single event: bounds memory.
+/// Maximum number of events that a step discards.
+const MAX_DISCARDED: i32 = 1000;
+/// Maximum payload bytes per step. A single larger event is still read.
 const MAX_BYTES: i64 = 4 << 20;
 
 /// A stream of a request that waits to be executed.
 #[derive(Debug, Clone, sqlx::FromRow)]
-pub(crate) struct Work {
+pub(crate) struct PendingStream {
     pub(crate) request: i64,
     pub(crate) action: String,
     pub(crate) source: String,
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) stream: String,
-    /// Number of events that were discarded for it, all of them at once.
-    pub(crate) discarded: i64,
+    /// Whether a discard has marked all events that it selected.
+    pub(crate) is_discarded: bool,
 }
 
-/// The work of these partitions that was least recently tried, so that one that can't go on does not keep the others
-/// waiting. Of those never tried, discards come before replays, which may need them.
-pub(crate) async fn next_work(
+impl PendingStream {
+    pub(crate) fn must_discard(&self) -> bool {
+        self.action == "discard" && !self.is_discarded
+    }
+}
+
+/// The stream and partition of one step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamStep<'a> {
+    pub(crate) pending: &'a PendingStream,
+    pub(crate) partition: &'a OwnedPartition,
+    pub(crate) inbox: i32,
+}
+
+/// The pending stream of these partitions that was least recently tried, so that a stream that fails temporarily does
+/// not delay the others. Of those never tried, discards come before replays. A stream is not replayed for any request
+/// before each discard has marked all events that it selected.
+pub(crate) async fn next_pending(
     pool: &PgPool,
     projection: &str,
     partitions: &[OwnedPartition],
-) -> Result<Option<Work>, sqlx::Error> {
+) -> Result<Option<PendingStream>, sqlx::Error> {
     sqlx::query_as(
-        "select w.request, w.action, w.source, w.topic, w.partition, w.stream, w.discarded \
+        "select w.request, w.action, w.source, w.topic, w.partition, w.stream, w.is_discarded \
            from unnest($3::text[], $4::integer[]) as o (topic, partition) \
           cross join lateral ( \
                 select * from aqueduct.parked_work w \
                  where w.state = 'waiting' and w.projection = $1 and w.generation = $2 \
                    and w.topic = o.topic and w.partition = o.partition \
+                   and not exists (select from aqueduct.parked_work d \
+                                    where d.state = 'waiting' and d.action = 'discard' and not d.is_discarded \
+                                      and d.projection = w.projection and d.generation = w.generation \
+                                      and d.source = w.source and d.topic = w.topic \
+                                      and d.partition = w.partition and d.stream = w.stream \
+                                      and (w.action <> 'discard' or w.is_discarded)) \
                  order by w.touched_at nulls first, w.action, w.request limit 1) w \
           order by w.touched_at nulls first, w.action, w.request limit 1",
     )
@@ -56,6 +79,7 @@ pub(crate) struct Row {
     pub(crate) id: i64,
     pub(crate) revision: Option<i64>,
     pub(crate) state: String,
+    pub(crate) code: String,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) key: Option<Vec<u8>>,
@@ -65,7 +89,7 @@ pub(crate) struct Row {
 
 /// The next events of a blocked stream, and the last revision that its inbox has applied.
 pub(crate) async fn next_rows(
-    pool: &PgPool,
+    executor: &mut PgConnection,
     inbox: i32,
     stream: &str,
 ) -> Result<(i64, Vec<Row>), sqlx::Error> {
@@ -73,20 +97,20 @@ pub(crate) async fn next_rows(
         sqlx::query_scalar("select revision from aqueduct.inbox_streams where inbox = $1 and stream = $2")
             .bind(inbox)
             .bind(stream)
-            .fetch_optional(pool)
+            .fetch_optional(&mut *executor)
             .await?;
     let rows = sqlx::query_as("select * from aqueduct.parked_next($1, $2, $3, $4)")
         .bind(inbox)
         .bind(stream)
         .bind(MAX_EVENTS)
         .bind(MAX_BYTES)
-        .fetch_all(pool)
+        .fetch_all(executor)
         .await?;
     Ok((applied.unwrap_or(-1), rows))
 }
 
-/// Locks the partition. False: it has another owner.
-pub(crate) async fn hold(
+/// Locks the partition until the end of the transaction. Returns `false` if it has another owner.
+pub(crate) async fn lock_partition(
     executor: impl Executor<'_, Database = Postgres>,
     projection: &str,
     OwnedPartition { topic, partition, epoch }: &OwnedPartition,
@@ -101,22 +125,82 @@ pub(crate) async fn hold(
         .await
 }
 
-/// Discards the events that the request selected in the stream.
+/// Discards the next events that the request selected in the stream, in a transaction that has locked its partition.
+/// Returns their number.
 pub(crate) async fn discard(
-    executor: impl Executor<'_, Database = Postgres>,
-    work: &Work,
+    connection: &mut PgConnection,
+    projection: &str,
+    pending: &PendingStream,
     inbox: i32,
 ) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select aqueduct.parked_discard($1, $2, $3)")
-        .bind(work.request)
+    let events: i64 = sqlx::query_scalar("select aqueduct.parked_discard($1, $2, $3, $4)")
+        .bind(pending.request)
         .bind(inbox)
-        .bind(&work.stream)
-        .fetch_one(executor)
+        .bind(&pending.stream)
+        .bind(MAX_DISCARDED)
+        .fetch_one(&mut *connection)
+        .await?;
+    if events < i64::from(MAX_DISCARDED) {
+        sqlx::query(
+            "update aqueduct.parked_work set is_discarded = true \
+              where request = $1 and projection = $2 and generation = $3 and source = $4 and topic = $5 and stream = $6",
+        )
+        .bind(pending.request)
+        .bind(projection)
+        .bind(GENERATION)
+        .bind(&pending.source)
+        .bind(&pending.topic)
+        .bind(&pending.stream)
+        .execute(connection)
+        .await?;
+    }
+    Ok(events)
+}
+
+/// A parked event whose headers could not be read when it was parked.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct RowWithoutRevision {
+    pub(crate) id: i64,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) headers: serde_json::Value,
+}
+
+/// Parked events of the stream without a revision.
+pub(crate) async fn rows_without_revision(
+    executor: impl Executor<'_, Database = Postgres>,
+    inbox: i32,
+    stream: &str,
+) -> Result<Vec<RowWithoutRevision>, sqlx::Error> {
+    sqlx::query_as("select id, key, headers from aqueduct.parked_without_revision($1, $2, $3)")
+        .bind(inbox)
+        .bind(stream)
+        .bind(MAX_EVENTS)
+        .fetch_all(executor)
         .await
 }
 
-/// Removes applied events and moves the inbox. True: the stream has no parked event left and is open.
-pub(crate) async fn applied(
+/// Sets the revisions of parked events, which puts them in their place in the stream.
+pub(crate) async fn assign_revisions(
+    executor: impl Executor<'_, Database = Postgres>,
+    ids: &[i64],
+    revisions: &[i64],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("select aqueduct.parked_assign_revisions($1, $2)")
+        .bind(ids)
+        .bind(revisions)
+        .execute(executor)
+        .await
+        .map(drop)
+}
+
+/// Removes requests that ended at least a week ago.
+pub(crate) async fn purge(executor: impl Executor<'_, Database = Postgres>) -> Result<(), sqlx::Error> {
+    sqlx::query("select aqueduct.parked_purge()").execute(executor).await.map(drop)
+}
+
+/// Removes applied events and moves the inbox. Returns whether the stream has no parked event left and is no longer
+/// blocked.
+pub(crate) async fn finish_step(
     executor: impl Executor<'_, Database = Postgres>,
     inbox: i32,
     stream: &str,
@@ -132,7 +216,7 @@ pub(crate) async fn applied(
         .await
 }
 
-/// Parks the event again at which the replay failed.
+/// Parks an event again that could not be applied.
 pub(crate) async fn park_again(
     executor: impl Executor<'_, Database = Postgres>,
     id: i64,
@@ -149,39 +233,47 @@ pub(crate) async fn park_again(
         .map(drop)
 }
 
-/// How a step leaves the work.
-pub(crate) enum State<'a> {
+/// How a step leaves its stream.
+pub(crate) enum StepOutcome<'a> {
     Waiting,
     Done,
     Failed(&'a str),
 }
 
-/// Records the progress of the work, in a transaction that holds its partition.
-pub(crate) async fn touch(
+/// Numbers of events that a step adds to the progress of its request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StepCounts {
+    pub(crate) applied: i64,
+    /// Negative: a discarded event was parked again.
+    pub(crate) discarded: i64,
+}
+
+/// Records the progress of a request in a stream, in a transaction that has locked its partition.
+pub(crate) async fn record_progress(
     executor: impl Executor<'_, Database = Postgres>,
     projection: &str,
-    work: &Work,
-    (applied, discarded): (i64, i64),
-    state: State<'_>,
+    pending: &PendingStream,
+    counts: StepCounts,
+    outcome: StepOutcome<'_>,
 ) -> Result<(), sqlx::Error> {
-    let (state, problem) = match state {
-        State::Waiting => ("waiting", None),
-        State::Done => ("done", None),
-        State::Failed(problem) => ("failed", Some(storable(problem))),
+    let (state, problem) = match outcome {
+        StepOutcome::Waiting => ("waiting", None),
+        StepOutcome::Done => ("done", None),
+        StepOutcome::Failed(problem) => ("failed", Some(storable(problem))),
     };
     sqlx::query(
         "update aqueduct.parked_work \
             set applied = applied + $7, discarded = discarded + $8, state = $9, problem = $10, touched_at = now() \
           where request = $1 and projection = $2 and generation = $3 and source = $4 and topic = $5 and stream = $6",
     )
-    .bind(work.request)
+    .bind(pending.request)
     .bind(projection)
     .bind(GENERATION)
-    .bind(&work.source)
-    .bind(&work.topic)
-    .bind(&work.stream)
-    .bind(applied)
-    .bind(discarded)
+    .bind(&pending.source)
+    .bind(&pending.topic)
+    .bind(&pending.stream)
+    .bind(counts.applied)
+    .bind(counts.discarded)
     .bind(state)
     .bind(problem)
     .execute(executor)
@@ -189,16 +281,22 @@ pub(crate) async fn touch(
     .map(drop)
 }
 
-/// Whether a discarded record without a readable revision explains a gap before `revision`: it is then taken for the
-/// missing one, once.
-pub(crate) async fn explain_gap(
+/// A revision that is missing before the record at an offset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MissingRevision {
+    pub(crate) revision: i64,
+    pub(crate) before_offset: i64,
+}
+
+/// Assigns a missing revision to a discarded record that has no readable revision, once. Returns whether there was
+/// such a record.
+pub(crate) async fn assign_gap_to_discarded(
     executor: impl Executor<'_, Database = Postgres>,
     inbox: i32,
     stream: &str,
-    missing: i64,
-    before_offset: i64,
+    missing: MissingRevision,
 ) -> Result<bool, sqlx::Error> {
-    let explained = sqlx::query(
+    let assigned = sqlx::query(
         "update aqueduct.parked set revision = $3 \
           where id = (select min(p.id) from aqueduct.parked p join aqueduct.inboxes i \
                           on p.projection = i.projection and p.generation = i.generation \
@@ -208,9 +306,9 @@ pub(crate) async fn explain_gap(
     )
     .bind(inbox)
     .bind(stream)
-    .bind(missing)
-    .bind(before_offset)
+    .bind(missing.revision)
+    .bind(missing.before_offset)
     .execute(executor)
     .await?;
-    Ok(explained.rows_affected() > 0)
+    Ok(assigned.rows_affected() > 0)
 }

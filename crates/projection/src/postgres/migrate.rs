@@ -4,12 +4,17 @@ use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-/// A migration may rewrite a large table, and instances wait for each other's.
-const NO_TIMEOUTS: [(&str, &str); 3] =
-    [("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
+/// A migration may rewrite a large table, and instances wait for each other's, so statements have no timeout. A session
+/// that idles between two statements is ended, because a frozen process would keep the lock of all migrations.
+const TIMEOUTS: [(&str, &str); 4] = [
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("idle_session_timeout", "60s"),
+];
 
 /// Creates the tables and functions of the schema `aqueduct`, or brings them up to date, on a connection of its
-/// own without timeouts. Any number of processes can do it at the same time.
+/// own whose statements have no timeout. Any number of processes can do it at the same time.
 /// [`Projection::run`](crate::Projection::run) does it too; call it before that if the projection's own role must
 /// not create tables.
 ///
@@ -27,10 +32,10 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     migrated
 }
 
-/// A pool of one connection to the same database, without timeouts: for migrations, which may rewrite a large
-/// table. It connects when it is first used.
+/// A pool of one connection to the same database, whose statements have no timeout: for migrations, which may rewrite a
+/// large table. The server ends a session that idles for a minute. The pool connects when it is first used.
 pub fn migration_pool(pool: &PgPool) -> PgPool {
-    let session = PgConnectOptions::clone(&pool.connect_options()).options(NO_TIMEOUTS);
+    let session = PgConnectOptions::clone(&pool.connect_options()).options(TIMEOUTS);
     let own = PgPoolOptions::new().max_connections(1).acquire_timeout(pool.options().get_acquire_timeout());
     own.connect_lazy_with(session)
 }

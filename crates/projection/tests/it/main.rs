@@ -11,6 +11,7 @@ mod inbox;
 mod migration;
 mod observed;
 mod parked;
+mod parked_rows;
 mod parked_steps;
 mod random;
 mod reactors;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use aqueduct_projection::{Claim, Projection, migrate};
+use aqueduct_projection::{Claim, Projection, migrate, migration_pool};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -13,8 +13,13 @@ use crate::support::{Database, event, plain, records, stack};
 const OLD_VERSION: i64 = 3;
 
 async fn migrate_to_old_version(pool: &PgPool) {
+    migrate_without(pool, |version| version > OLD_VERSION).await;
+}
+
+/// Runs the migrations whose versions are not left out.
+async fn migrate_without(pool: &PgPool, is_left_out: impl Fn(i64) -> bool) {
     let all: Migrator = sqlx::migrate!();
-    let old = all.iter().filter(|migration| migration.version <= OLD_VERSION).cloned().collect::<Vec<_>>();
+    let old = all.iter().filter(|migration| !is_left_out(migration.version)).cloned().collect::<Vec<_>>();
     let mut migrator = Migrator { migrations: Cow::Owned(old), ..all };
     migrator.dangerous_set_table_name("aqueduct.projection_migrations");
     migrator.create_schema("aqueduct");
@@ -80,6 +85,50 @@ async fn a_database_of_the_version_before_keeps_its_inboxes_offsets_and_parked_e
     ];
     let outcome = batches.apply(records(epoch, 6, &events)).await.unwrap().unwrap();
     assert_eq!((outcome.applied, outcome.duplicates, outcome.parked), (1, 2, 1));
+}
+
+/// A discard that the version before has executed is not executed again, and the request is finished.
+#[tokio::test]
+async fn requests_of_a_database_without_bounded_discards_are_finished() {
+    let database = Database::create_empty_on(stack()).await;
+    migrate_without(&database.pool, |version| version > 5).await;
+    sqlx::raw_sql(TABLES).execute(&database.pool).await.unwrap();
+    let requested = r#"
+        select aqueduct.inbox_of('accounts', 1, 'aqueduct/eventstore', 'bank.0');
+        insert into aqueduct.inbox_streams (inbox, stream, revision, blocked) values (1, 'account-1', 0, true);
+        select aqueduct.park(1, 'account-1', 1, 0, 'invalid', 'panic', '', 'Deposited', 0, 1, 'account-1', '{}', '[]');
+        select * from aqueduct.parked_request('discard', null, null, null, null, null, null);
+        update aqueduct.parked set state = 'discarded';
+        update aqueduct.parked_work set discarded = 1, touched_at = now();
+    "#;
+    sqlx::raw_sql(requested).execute(&database.pool).await.unwrap();
+
+    migrate(&database.pool).await.unwrap();
+    let batches =
+        Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    batches.claim("bank.0", 0).await.unwrap();
+    while batches.execute_step().await.unwrap() {}
+    let work = "select state || ' ' || discarded from aqueduct.parked_work";
+    assert_eq!(database.texts(work).await, ["done 1"]);
+    let inbox = "select revision || ' ' || blocked from aqueduct.inbox";
+    assert_eq!(database.texts(inbox).await, ["1 false"]);
+}
+
+/// A frozen process must not keep the lock of all migrations, but a long statement may take its time.
+#[tokio::test]
+async fn sessions_of_migrations_end_when_they_idle() {
+    let database = Database::create_empty_on(stack()).await;
+    let pool = migration_pool(&database.pool);
+    for (setting, expected) in [
+        ("idle_session_timeout", "1min"),
+        ("idle_in_transaction_session_timeout", "1min"),
+        ("statement_timeout", "0"),
+        ("lock_timeout", "0"),
+    ] {
+        let value: String =
+            sqlx::query_scalar("select current_setting($1)").bind(setting).fetch_one(&pool).await.unwrap();
+        assert_eq!(value, expected, "{setting}");
+    }
 }
 
 /// A row with a sub-index would lose it: the migration refuses and changes nothing.

@@ -12,7 +12,7 @@ use crate::support::{Database, Made, Topic, event, plain, records, stack};
 
 pub(crate) const ROWS: &str =
     "select id || ': ' || balance || ' after ' || \"order\" from bank.accounts order by 1";
-const PARKED: &str = "select coalesce(revision::text, '?') || '@' || stream || ' ' || state || ' ' || code \
+pub(crate) const PARKED: &str = "select coalesce(revision::text, '?') || '@' || stream || ' ' || state || ' ' || code \
                       from aqueduct.parked order by stream, revision, id";
 pub(crate) const INBOX: &str =
     "select stream || ' ' || revision || ' ' || blocked from aqueduct.inbox order by 1";

@@ -15,6 +15,8 @@ use crate::support::{Database, Made, Topic, event, plain, stack};
 const WORK: &str = "select action || ' ' || state || case when touched_at is null then ' untouched' else '' end \
                     from aqueduct.parked_work order by request";
 
+const STATES: &str = "select state || ' ' || count(*) from aqueduct.parked group by state order by 1";
+
 async fn reactor(database: &Database, clerk: &Arc<Clerk>) -> (BatchProcessor, i64) {
     let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(clerk)));
     let batches = projection.batch_processor().await.unwrap();
@@ -41,6 +43,11 @@ async fn a_stream_opens_when_the_inbox_has_passed_all_discarded_events() {
     assert_eq!(request.events, DISCARDED);
 
     assert!(accounts.0.execute_step().await.unwrap());
+    assert_eq!(database.texts(STATES).await, ["discarded 1000", "parked 201"]);
+    assert!(accounts.0.execute_step().await.unwrap());
+    assert_eq!(database.texts(STATES).await, ["discarded 1201"]);
+    assert_eq!(database.texts(INBOX).await, ["account-1 -1 true"]);
+    assert!(accounts.0.execute_step().await.unwrap());
     assert_eq!(database.texts(INBOX).await, ["account-1 499 true"]);
     assert!(accounts.0.execute_step().await.unwrap());
     assert_eq!(database.texts(INBOX).await, ["account-1 999 true"]);
@@ -51,8 +58,7 @@ async fn a_stream_opens_when_the_inbox_has_passed_all_discarded_events() {
 
     assert_eq!(database.texts(ROWS).await, ["1: 3 after 1201 1202 "]);
     assert_eq!(database.texts(INBOX).await, ["account-1 1202 false"]);
-    let states = "select state || ' ' || count(*) from aqueduct.parked group by state";
-    assert_eq!(database.texts(states).await, ["discarded 1201"]);
+    assert_eq!(database.texts(STATES).await, ["discarded 1201"]);
     let progress = parked::progress(&database.pool, request.id).await.unwrap();
     assert_eq!(
         progress,
@@ -71,7 +77,7 @@ async fn a_stream_of_which_all_is_discarded_accepts_new_events() {
     let events: Vec<_> = (0..DISCARDED).map(|revision| deposit(revision, TOO_MUCH)).collect();
     apply(&accounts, 0, &events).await;
     parked::discard(&database.pool, &Selection::default()).await.unwrap();
-    assert_eq!(execute_all(&accounts).await, 3);
+    assert_eq!(execute_all(&accounts).await, 5);
     assert_eq!(database.texts(INBOX).await, ["account-1 1200 false"]);
     apply(&accounts, DISCARDED, &[deposit(700, TOO_MUCH), deposit(DISCARDED, 1)]).await;
     assert_eq!(database.texts(ROWS).await, ["1: 1 after 1201 "]);
@@ -132,7 +138,35 @@ async fn discards_come_before_replays() {
     parked::replay(&database.pool, &stream("account-1")).await.unwrap();
     parked::discard(&database.pool, &stream("account-2")).await.unwrap();
     assert!(accounts.0.execute_step().await.unwrap());
-    assert_eq!(database.texts(WORK).await, ["replay waiting untouched", "discard done"]);
+    assert_eq!(database.texts(WORK).await, ["replay waiting untouched", "discard waiting"]);
+    assert_eq!(database.texts(STATES).await, ["discarded 1", "parked 1"]);
+    execute_all(&accounts).await;
+    assert_eq!(database.texts(WORK).await, ["replay failed", "discard done"]);
+}
+
+/// A replay and a second discard of a stream wait while a discard still has events of it to mark: the replay would
+/// fail at one of them.
+#[tokio::test]
+async fn a_stream_is_replayed_when_all_its_discards_have_marked_their_events() {
+    const PARKED: i64 = 1100;
+    let database = Database::create().await;
+    let accounts = accounts(&database).await;
+    let events: Vec<_> =
+        (0..=PARKED).map(|revision| event("account-1", revision, &deposited(TOO_MUCH))).collect();
+    apply(&accounts, 0, &events).await;
+    let last = Selection { revision: Some(PARKED.unsigned_abs()), ..stream("account-1") };
+    parked::discard(&database.pool, &Selection { code: Some("blocked".to_owned()), ..stream("account-1") })
+        .await
+        .unwrap();
+    parked::discard(&database.pool, &last).await.unwrap();
+    parked::discard(&database.pool, &Selection { code: Some("row".to_owned()), ..stream("account-1") })
+        .await
+        .unwrap();
+    parked::replay(&database.pool, &last).await.unwrap();
+    execute_all(&accounts).await;
+    assert_eq!(database.texts(STATES).await, [format!("discarded {}", PARKED + 1)]);
+    assert_eq!(database.texts(INBOX).await, [format!("account-1 {PARKED} false")]);
+    assert_eq!(database.texts(WORK).await, ["discard done", "discard done", "discard done", "replay done"]);
 }
 
 /// Guarantee 2: a step fails permanently after the partition got another owner.
