@@ -23,7 +23,7 @@ use crate::record::request::Request;
 use crate::route::Route;
 
 pub use crate::record::code::{Code, UnknownCode};
-pub use crate::record::exception::{Exception, ExceptionError, ExceptionState, LastRelayed};
+pub use crate::record::exception::{Exception, ExceptionCounts, ExceptionError, ExceptionState, LastRelayed};
 pub use crate::record::parked::ParkedEvent;
 pub use crate::record::reference::{EventReference, ReferenceError};
 pub use crate::record::request::{Action, Outcome, Progress, Selection};

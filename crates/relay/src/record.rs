@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rdkafka::message::OwnedHeaders;
 
 pub(crate) mod adoption;
+pub(crate) mod batch_number;
 pub(crate) mod checkpoint;
 pub(crate) mod checkpoint_error;
 pub(crate) mod code;

@@ -10,7 +10,8 @@ use crate::kafka::config::REQUEST_TIMEOUT;
 use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::Reader;
-use crate::record::checkpoint::{self, Checkpoint, Ledger};
+use crate::record::batch_number;
+use crate::record::checkpoint::{self, Checkpoint, Ledger, Tail};
 use crate::record::checkpoint_error::CheckpointError;
 use crate::record::exception::Exception;
 use crate::record::headers::own_position;
@@ -28,6 +29,15 @@ pub(crate) struct HangingTransactions<'a> {
     pub(crate) committed: &'a Reader,
     /// For it a partition ends at the last record.
     pub(crate) uncommitted: Reader,
+}
+
+/// Whether a partition ends with the record that the checkpoint names as its last. Then no transaction that is open
+/// behind it was committed together with the checkpoint.
+fn ends_as_committed(checkpoint: &Checkpoint, tails: &[Tail], partition: i32) -> bool {
+    let tail = tails.iter().find(|it| it.partition == partition);
+    // Where retention has removed all records, nothing shows it.
+    let known = tail.filter(|it| it.position.is_some() || it.start == 0);
+    known.is_some_and(|it| it.position == checkpoint.last.get(&partition).copied())
 }
 
 impl HangingTransactions<'_> {
@@ -49,6 +59,7 @@ impl HangingTransactions<'_> {
     pub(crate) fn expect_after(
         &self,
         checkpoint: Option<&Checkpoint>,
+        tails: &[Tail],
         parked: Option<&ParkedTopics>,
         open: &[OpenTransaction],
     ) -> Result<(), LaneError> {
@@ -69,6 +80,7 @@ impl HangingTransactions<'_> {
             };
             if let Some(checkpoint) = checkpoint
                 && position <= checkpoint.position.commit
+                && !ends_as_committed(checkpoint, tails, partition)
             {
                 let (topic, lane) = (topic.clone(), self.ledger.lane);
                 let checkpoint = checkpoint.position;
@@ -94,7 +106,8 @@ impl HangingTransactions<'_> {
         Ok(written.is_some_and(|written| Some(written.position) >= committed))
     }
 
-    /// An exception, or the end of one, that is open although the checkpoint written with it is committed.
+    /// An exception, a parked event, or the end of one, that is open although the checkpoint written with it is
+    /// committed.
     fn expect_exceptions_after(
         &self,
         checkpoint: Option<&Checkpoint>,
@@ -106,12 +119,19 @@ impl HangingTransactions<'_> {
                 continue;
             }
             let Some(record) = self.uncommitted.first_record(topic, *partition, *start)? else { continue };
-            let position = if *topic == parked.exceptions {
-                record.payload().and_then(|json| Some(Exception::parse(json).ok()?.position))
-            } else {
-                ParkedEvent::parse(&record).ok().flatten().map(|(_, parked)| parked.event.position)
+            let is_committed = match batch_number::get(&record) {
+                Some(number) => number <= checkpoint.map_or(0, |it| it.batch),
+                // A relay that did not count batches wrote it, and that only ever went forward.
+                None => {
+                    let position = if *topic == parked.exceptions {
+                        record.payload().and_then(|json| Some(Exception::parse(json).ok()?.position))
+                    } else {
+                        ParkedEvent::parse(&record).ok().flatten().map(|(_, parked)| parked.event.position)
+                    };
+                    position <= checkpoint.map(|it| it.position)
+                }
             };
-            if position <= checkpoint.map(|it| it.position) {
+            if is_committed {
                 let (topic, partition, offset) = (topic.to_string(), *partition, record.offset());
                 return Err(LaneError::TornExceptions { topic, partition, offset });
             }

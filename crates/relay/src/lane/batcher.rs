@@ -24,6 +24,7 @@ use crate::lane::requests::Input;
 use crate::lane::selected::RouteSelector;
 use crate::options::Options;
 use crate::record::checkpoint::{Checkpoint, Ledger};
+use crate::record::exception::ExceptionCounts;
 use crate::record::previous::Previous;
 use crate::status::{LaneReporter, LaneState};
 
@@ -122,6 +123,8 @@ pub(super) struct Batcher<'a> {
     since: BTreeMap<String, Position>,
     /// The last record written to each partition.
     last: BTreeMap<i32, u64>,
+    /// Number of the last batch handed on.
+    number: u64,
     /// Position of the last event dealt with.
     pub(super) received: Option<Position>,
     /// Position of the last checkpoint handed on, and when that was.
@@ -146,6 +149,7 @@ impl<'a> Batcher<'a> {
     fn new(lane: &'a LaneReader<'a>, checkpoint: Option<Checkpoint>, parking: Option<Parking>) -> Self {
         let LaneReader { source, options, ledger, store, encoder, .. } = *lane;
         let received = checkpoint.as_ref().map(|it| it.position);
+        let number = checkpoint.as_ref().map_or(0, |it| it.batch);
         let since = checkpoint.as_ref().map(|it| ledger.since(it)).unwrap_or_default();
         let (seen_versions, last) = checkpoint.map(|it| (it.seen_versions, it.last)).unwrap_or_default();
         let selector = RouteSelector::new(&ledger.route.selection(), &since);
@@ -155,6 +159,7 @@ impl<'a> Batcher<'a> {
             seen_versions,
             since,
             last,
+            number,
             received,
             sealed: received,
             sealed_at: Instant::now(),
@@ -295,13 +300,18 @@ impl<'a> Batcher<'a> {
     fn seal(&mut self) -> Batch {
         let ledger = self.lane.ledger;
         let mut batch = std::mem::take(&mut self.batch);
+        self.number += 1;
+        let mut counts = ExceptionCounts::default();
         if let Some(Parking { log, requests, .. }) = &mut self.parking {
             requests.write(log, &mut batch);
-            batch.parked = Some(log.exceptions.counts().parked);
+            counts = log.exceptions.counts();
+            batch.parked = Some(counts.parked);
+            log.number(&mut batch, self.number);
         }
         if let Some(position) = self.received {
             let Self { seen_versions, since, last, .. } = self;
-            batch.records.push(ledger.record(ledger.at(position, seen_versions, since, last)));
+            let checkpoint = ledger.at(position, seen_versions, since, last).of_batch(self.number, counts);
+            batch.records.push(ledger.record(checkpoint));
         }
         batch.position = self.received;
         self.sealed = self.received;

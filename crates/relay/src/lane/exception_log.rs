@@ -8,6 +8,7 @@ use crate::kafka::parked_topics::ParkedTopics;
 use crate::lane::batch::Batch;
 use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::record::Record;
+use crate::record::batch_number;
 use crate::record::code::Code;
 use crate::record::exception::{Exception, ExceptionState, LastRelayed};
 use crate::record::parked::ParkedEvent;
@@ -78,6 +79,15 @@ impl ExceptionLog {
         let Self { topics, lane, .. } = self;
         batch.push(Record::tombstone(&topics.parked, *lane, event.to_string().into()));
         *batch.exceptions.entry((ExceptionState::Discarded, Code::Requested)).or_default() += 1;
+    }
+
+    /// Marks what the batch writes of exceptions and parked events with the number of the batch, which its checkpoint
+    /// holds too.
+    pub(crate) fn number(&self, batch: &mut Batch, number: u64) {
+        let ParkedTopics { exceptions, parked, .. } = &self.topics;
+        for record in batch.records.iter_mut().filter(|it| it.topic == *exceptions || it.topic == *parked) {
+            batch_number::set(record, number);
+        }
     }
 
     /// Removes a request.

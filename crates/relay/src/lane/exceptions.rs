@@ -6,7 +6,7 @@ use aqueduct_core::{Revision, StreamName};
 use sha2::{Digest as _, Sha256};
 
 use crate::record::code::Code;
-use crate::record::exception::{ExceptionState, LastRelayed};
+use crate::record::exception::{ExceptionCounts, ExceptionState, LastRelayed};
 use crate::record::reference::EventReference;
 
 /// The exceptions of a lane, as far as its work needs them: a million take less than 64 MiB, whatever their streams
@@ -17,15 +17,7 @@ use crate::record::reference::EventReference;
 #[derive(Debug, Default)]
 pub(crate) struct Exceptions {
     by_key: BTreeMap<Key, Packed>,
-    counts: Counts,
-}
-
-/// Number of exceptions by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) parked: u64,
-    pub(crate) skipped: u64,
-    pub(crate) discarded: u64,
+    counts: ExceptionCounts,
 }
 
 /// What the lane remembers of an exception.
@@ -106,16 +98,6 @@ fn hash(stream: &StreamName) -> [u64; 2] {
     [half(0), half(8)]
 }
 
-impl Counts {
-    fn of(&mut self, state: ExceptionState) -> &mut u64 {
-        match state {
-            ExceptionState::Parked => &mut self.parked,
-            ExceptionState::Skipped => &mut self.skipped,
-            ExceptionState::Discarded => &mut self.discarded,
-        }
-    }
-}
-
 impl Exceptions {
     /// Records what became of an event, in place of what was recorded before.
     pub(crate) fn insert(&mut self, event: &EventReference, exception: Remembered) {
@@ -170,7 +152,7 @@ impl Exceptions {
         self.first_parked(stream).is_some()
     }
 
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> ExceptionCounts {
         self.counts
     }
 }
@@ -240,7 +222,7 @@ mod tests {
                     prop_assert_eq!(exceptions.get(&name, revision), model.get(&(stream, revision)).copied());
                 }
                 let count = |state| model.values().filter(|it| it.state == state).count() as u64;
-                let counts = Counts {
+                let counts = ExceptionCounts {
                     parked: count(ExceptionState::Parked),
                     skipped: count(ExceptionState::Skipped),
                     discarded: count(ExceptionState::Discarded),

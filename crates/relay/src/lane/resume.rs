@@ -70,7 +70,7 @@ pub(crate) fn resume(
     if !open.is_empty() {
         tracing::warn!(route = route.name, lane, ?open, "found hanging transactions");
     }
-    hanging.expect_after(resumed, parked.as_ref(), &open)?;
+    hanging.expect_after(resumed, &tails, parked.as_ref(), &open)?;
     ledger.cross_check(resumed, &tails)?;
     hanging.abort(open, producer, options.transaction_timeout())?;
     if let Some(adopted) = &adopted {

@@ -21,6 +21,7 @@ use crate::lane::parking::{Loaded, Parking};
 use crate::lane::resume::{Resumed, resume};
 use crate::options::Options;
 use crate::record::checkpoint::{Checkpoint, Ledger};
+use crate::record::exception::ExceptionCounts;
 use crate::status::LaneReporter;
 
 /// How soon a lane with nothing to write notices that its brokers are gone.
@@ -143,11 +144,16 @@ fn write_with(
     let Resumed { checkpoint, parked, reading } =
         progress.during(|| resume(cluster, options, ledger, &reporter.metrics, producer))?;
     let loaded = match parked {
-        None => None,
+        None => {
+            let topic = ledger.route.exceptions_topic(&cluster.prefix);
+            ledger.check_exceptions(checkpoint.as_ref(), &topic, ExceptionCounts::default())?;
+            None
+        }
         Some(topics) => {
             let tick = || progress.tick();
             let load = || load(&reading, &topics.exceptions, ledger.lane, stop, tick);
             let Some(exceptions) = progress.during(load)? else { return Ok(()) };
+            ledger.check_exceptions(checkpoint.as_ref(), &topics.exceptions, exceptions.counts())?;
             Some(Loaded { topics, exceptions, reading })
         }
     };

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Record;
 use crate::record::checkpoint_error::CheckpointError;
+use crate::record::exception::ExceptionCounts;
 use crate::route::Route;
 use crate::route_mapping::RouteMapping;
 
@@ -53,9 +54,25 @@ pub struct Checkpoint {
     pub seen_versions: BTreeMap<String, BTreeSet<u32>>,
     /// The last record that the lane wrote to each of its partitions: its `ce_position`, a commit position.
     pub last: BTreeMap<i32, u64>,
+    /// Number of the lane's batch. Its records in the topics of exceptions and parked events carry it in a header,
+    /// which shows whether they were committed. 0 where it was not counted yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub batch: u64,
+    /// How many exceptions the lane has: the topic that holds them may be lost.
+    #[serde(default, skip_serializing_if = "ExceptionCounts::is_empty")]
+    pub exceptions: ExceptionCounts,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Checkpoint {
+    pub(crate) fn of_batch(self, batch: u64, exceptions: ExceptionCounts) -> Self {
+        Self { batch, exceptions, ..self }
+    }
+
     #[expect(clippy::expect_used, reason = "a struct of strings and numbers always has a JSON form")]
     pub(crate) fn to_json(&self) -> Bytes {
         serde_json::to_vec(self).expect("a checkpoint as JSON").into()
@@ -139,6 +156,8 @@ impl Ledger {
             since: since.clone(),
             seen_versions: seen_versions.clone(),
             last: last.clone(),
+            batch: 0,
+            exceptions: ExceptionCounts::default(),
         }
     }
 
@@ -248,6 +267,26 @@ impl Ledger {
         Ok(())
     }
 
+    /// Compares the checkpoint with the exceptions that were found. A checkpoint of a relay that did not count
+    /// batches says nothing of them.
+    pub(crate) fn check_exceptions(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        topic: &str,
+        found: ExceptionCounts,
+    ) -> Result<(), CheckpointError> {
+        let expected = match checkpoint {
+            None => ExceptionCounts::default(),
+            Some(checkpoint) if checkpoint.batch == 0 => return Ok(()),
+            Some(checkpoint) => checkpoint.exceptions,
+        };
+        if found == expected {
+            return Ok(());
+        }
+        let (topic, lane) = (topic.to_owned(), self.lane);
+        Err(CheckpointError::Exceptions { topic, lane, expected, found })
+    }
+
     /// Holds the checkpoint against the end of the store.
     pub(crate) fn check_store(
         &self,
@@ -336,6 +375,29 @@ mod tests {
         later["version"] = 3.into();
         let refused = ledger().parse(later.to_string().as_bytes()).unwrap_err();
         assert!(matches!(refused, CheckpointError::Changed { what: "version of its form", .. }));
+    }
+
+    #[test]
+    fn a_batch_is_numbered_and_its_exceptions_are_counted() {
+        let counts = ExceptionCounts { parked: 3, skipped: 0, discarded: 1 };
+        let counted = checkpoint(9, &[]).of_batch(7, counts);
+        let written = serde_json::to_value(&counted).unwrap();
+        assert_eq!(written["batch"], 7);
+        assert_eq!(written["exceptions"], serde_json::json!({"parked": 3, "skipped": 0, "discarded": 1}));
+        let read = ledger().parse(written.to_string().as_bytes()).unwrap();
+        assert_eq!(read, counted);
+
+        let none = ExceptionCounts::default();
+        let check =
+            |checkpoint: Option<&Checkpoint>, found| ledger().check_exceptions(checkpoint, "t", found);
+        check(Some(&counted), counts).unwrap();
+        check(None, none).unwrap();
+        check(Some(&checkpoint(9, &[])), counts).unwrap();
+        let lost = check(Some(&counted), none).unwrap_err().to_string();
+        assert!(lost.contains("3 parked, 0 skipped and 1 discarded events"), "{lost}");
+        check(Some(&counted), ExceptionCounts { parked: 2, ..counts }).unwrap_err();
+        check(Some(&checkpoint(9, &[]).of_batch(7, none)), counts).unwrap_err();
+        check(None, counts).unwrap_err();
     }
 
     #[test]

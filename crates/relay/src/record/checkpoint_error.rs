@@ -2,6 +2,8 @@
 
 use aqueduct_core::Position;
 
+use crate::record::exception::ExceptionCounts;
+
 /// The checkpoint contradicts its topic, the store or the configuration. The lane halts, because resuming at a wrong
 /// position duplicates or loses events.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +151,23 @@ pub enum CheckpointError {
         was: String,
         /// Its value now.
         is: String,
+    },
+    /// The lane's exceptions are not those that its checkpoint counts.
+    #[error(
+        "topic {topic}, partition {lane} holds {found}, but the checkpoint of lane {lane} counts {expected}: the topic \
+         was created again, its records expired, or another producer writes to it. Later events of parked streams \
+         would overtake them. Restore the topic and set cleanup.policy=compact, or use a new route with a topic of its \
+         own"
+    )]
+    Exceptions {
+        /// The topic of exceptions.
+        topic: String,
+        /// The lane.
+        lane: u32,
+        /// How many the checkpoint counts.
+        expected: ExceptionCounts,
+        /// How many were found.
+        found: ExceptionCounts,
     },
     /// A transaction was committed in some partitions, and Kafka lost its end marker in others.
     #[error(

@@ -1,5 +1,6 @@
 //! Events that a route selects and that are not in its topic.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aqueduct_core::{Position, Revision};
@@ -41,6 +42,39 @@ impl ExceptionState {
             Self::Skipped => "skipped",
             Self::Discarded => "discarded",
         }
+    }
+}
+
+/// Number of exceptions by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExceptionCounts {
+    /// Parked events.
+    pub parked: u64,
+    /// Skipped events.
+    pub skipped: u64,
+    /// Discarded events.
+    pub discarded: u64,
+}
+
+impl ExceptionCounts {
+    pub(crate) fn of(&mut self, state: ExceptionState) -> &mut u64 {
+        match state {
+            ExceptionState::Parked => &mut self.parked,
+            ExceptionState::Skipped => &mut self.skipped,
+            ExceptionState::Discarded => &mut self.discarded,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for ExceptionCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { parked, skipped, discarded } = self;
+        write!(f, "{parked} parked, {skipped} skipped and {discarded} discarded events")
     }
 }
 

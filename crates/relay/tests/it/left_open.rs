@@ -29,41 +29,64 @@ fn open_producer(world: &World, transactional_id: &str) -> BaseProducer {
     producer
 }
 
-/// Writes a record to each partition of the route and to its checkpoint topic, in a transaction that stays open.
-fn write_open(world: &World, producer: &BaseProducer, source: &str, position: u64) {
-    write_open_with(world, producer, source, position, GRAVE);
+/// What is written in a transaction that stays open.
+struct Open {
+    /// Position of a record in each partition of the route's topic.
+    position: u64,
+    /// A checkpoint.
+    checkpoint: Option<String>,
+    /// Number of the batch of a tombstone in the topics of exceptions and parked events.
+    batch: Option<u64>,
+    /// A checkpoint that is committed after it.
+    committed: Option<String>,
 }
 
-fn write_open_with(world: &World, producer: &BaseProducer, source: &str, position: u64, checkpoint: &str) {
-    producer.begin_transaction().unwrap();
-    let checkpoints = world.options.routes[0].checkpoint_topic(&world.cluster.prefix);
-    let partitions = (0..4).map(|partition| (world.topic(), partition));
-    for (topic, partition) in partitions.chain([(&*checkpoints, 0)]) {
-        let (key, payload) =
-            if topic == checkpoints { ("checkpoint", checkpoint) } else { ("note-0", GRAVE) };
-        let position = position.to_string();
-        let headers = OwnedHeaders::new()
-            .insert(Header { key: header::POSITION, value: Some(position.as_str()) })
-            .insert(Header { key: header::SOURCE, value: Some(source) });
-        let record = BaseRecord::to(topic).partition(partition).key(key).payload(payload).headers(headers);
-        producer.send(record).map_err(|(error, _)| error).unwrap();
+impl Open {
+    fn at(position: u64) -> Self {
+        Self { position, checkpoint: Some(GRAVE.to_owned()), batch: None, committed: None }
     }
-    producer.flush(Duration::from_secs(60)).unwrap();
+
+    fn write(&self, world: &World, producer: &BaseProducer, source: &str) {
+        producer.begin_transaction().unwrap();
+        let position = self.position.to_string();
+        for partition in 0..4 {
+            let headers = OwnedHeaders::new()
+                .insert(Header { key: header::POSITION, value: Some(position.as_str()) })
+                .insert(Header { key: header::SOURCE, value: Some(source) });
+            let record = BaseRecord::to(world.topic()).key("note-0").payload(GRAVE).headers(headers);
+            producer.send(record.partition(partition)).map_err(|(error, _)| error).unwrap();
+        }
+        let (route, prefix) = (&world.options.routes[0], &world.cluster.prefix);
+        let checkpoints = route.checkpoint_topic(prefix);
+        if let Some(json) = &self.checkpoint {
+            let record = BaseRecord::to(&checkpoints).partition(0).key("checkpoint").payload(json.as_str());
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        if let Some(batch) = self.batch {
+            let batch = batch.to_string();
+            for topic in [route.exceptions_topic(prefix), route.parked_topic(prefix)] {
+                let headers =
+                    OwnedHeaders::new().insert(Header { key: "batch", value: Some(batch.as_str()) });
+                let record: BaseRecord<'_, str, str> =
+                    BaseRecord::to(&topic).partition(0).key("3@note-0").headers(headers);
+                producer.send(record).map_err(|(error, _)| error).unwrap();
+            }
+        }
+        producer.flush(Duration::from_secs(60)).unwrap();
+        if let Some(json) = &self.committed {
+            world.produce(&checkpoints, "checkpoint", Some(json));
+        }
+    }
 }
 
 /// Relays a hundred events; then the broker loses the end of a transaction of this lane that holds the event at
 /// `position`.
 async fn lose_an_end(stack: &DevStack, world: &World, position: u64) {
-    lose_an_end_with(stack, world, position, |_| GRAVE.to_owned()).await;
+    lose_an_end_with(stack, world, |_| Open::at(position)).await;
 }
 
-/// The same, with a checkpoint in the transaction that is made of the committed one.
-async fn lose_an_end_with(
-    stack: &DevStack,
-    world: &World,
-    position: u64,
-    checkpoint: impl Fn(&serde_json::Value) -> String,
-) {
+/// The same, with a transaction that is made of the committed checkpoint.
+async fn lose_an_end_with(stack: &DevStack, world: &World, open: impl Fn(serde_json::Value) -> Open) {
     let relay = world.start();
     world.append_notes(20, 100).await;
     world.assert_complete(100).await;
@@ -73,7 +96,7 @@ async fn lose_an_end_with(
     let id = world.options.routes[0].transactional_id(&world.cluster.prefix, 0);
     let producer = open_producer(world, &id);
     let before = coordinator_logs(stack.data_dir());
-    write_open_with(world, &producer, &world.cluster.source, position, &checkpoint(&committed));
+    open(committed).write(world, &producer, &world.cluster.source);
     stack.kafka().unwrap().kill().await;
     drop(producer);
     for (path, length) in before {
@@ -113,7 +136,11 @@ async fn what_the_broker_left_open_is_aborted() {
 async fn a_torn_transaction_halts_the_lane() {
     let stack = own_stack().await;
     let world = World::new(&stack).await;
-    lose_an_end(&stack, &world, 50).await;
+    lose_an_end_with(&stack, &world, |mut checkpoint| {
+        checkpoint["last"] = serde_json::json!({"0": 50, "1": 50, "2": 50, "3": 50});
+        Open { checkpoint: None, committed: Some(checkpoint.to_string()), ..Open::at(50) }
+    })
+    .await;
     let mut relay = world.start();
     halted(&mut relay, world.route(), &["lost its end marker", "the event at position 50"]).await;
     relay.stop().await;
@@ -126,11 +153,51 @@ async fn a_torn_transaction_halts_the_lane() {
 async fn a_replay_that_the_broker_left_open_is_aborted() {
     let stack = own_stack().await;
     let world = World::new(&stack).await;
-    lose_an_end_with(&stack, &world, 50, ToString::to_string).await;
+    lose_an_end_with(&stack, &world, |checkpoint| Open {
+        checkpoint: Some(checkpoint.to_string()),
+        ..Open::at(50)
+    })
+    .await;
     world.append_notes(20, 100).await;
     let relay = world.start();
     let records = world.assert_complete(200).await;
     assert!(records.iter().all(|it| it.value != GRAVE.as_bytes()));
+    relay.stop().await;
+    stack.shutdown().await;
+}
+
+/// The same where Kafka has written the end marker to the checkpoint's partition, and to no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_whose_abort_was_lost_in_part_is_aborted() {
+    let stack = own_stack().await;
+    let world = World::new(&stack).await;
+    lose_an_end_with(&stack, &world, |checkpoint| {
+        let batch = checkpoint["batch"].as_u64().unwrap() + 1;
+        Open { checkpoint: None, batch: Some(batch), ..Open::at(50) }
+    })
+    .await;
+    world.append_notes(20, 100).await;
+    let relay = world.start();
+    let records = world.assert_complete(200).await;
+    assert!(records.iter().all(|it| it.value != GRAVE.as_bytes()));
+    relay.stop().await;
+    stack.shutdown().await;
+}
+
+/// Exceptions of a batch whose checkpoint is committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn torn_exceptions_halt_the_lane() {
+    let stack = own_stack().await;
+    let world = World::new(&stack).await;
+    lose_an_end_with(&stack, &world, |checkpoint| Open {
+        checkpoint: None,
+        batch: checkpoint["batch"].as_u64(),
+        ..Open::at(1_000_000)
+    })
+    .await;
+    let mut relay = world.start();
+    let topic = world.options.routes[0].exceptions_topic(&world.cluster.prefix);
+    halted(&mut relay, world.route(), &[&topic, "lost the transaction's end marker"]).await;
     relay.stop().await;
     stack.shutdown().await;
 }
@@ -140,7 +207,7 @@ async fn a_replay_that_the_broker_left_open_is_aborted() {
 async fn another_producers_open_transaction_halts_the_lane() {
     let world = World::new(shared_stack().await).await;
     let stranger = open_producer(&world, &format!("{}.stranger", world.topic()));
-    write_open(&world, &stranger, "elsewhere", 1_000_000);
+    Open::at(1_000_000).write(&world, &stranger, "elsewhere");
     world.append_notes(20, 100).await;
     let mut relay = world.start();
     halted(&mut relay, world.route(), &["has an open transaction", "another producer wrote it"]).await;

@@ -12,7 +12,10 @@ use aqueduct_relay::parked::{
 };
 use aqueduct_relay::{OnBadEvent, header};
 use aqueduct_schema::SchemaSet;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 
+use crate::faults::halted;
 use crate::support::{DEADLINE, Running, World, shared_stack};
 
 /// A note with a field that the schema does not have.
@@ -388,10 +391,53 @@ async fn without_its_topics_a_route_halts_or_says_what_to_do() {
     relay.stop().await;
 }
 
-async fn create_topic(world: &World, topic: &str) {
-    use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+/// Guarantee 7: a lost topic of exceptions is not taken for one without any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_exceptions_halt_the_lane() {
+    let world = world(OnBadEvent::Park).await;
+    world.append("note-1", "Noted", 2, BAD).await;
+    world.append("note-2", "Noted", 2, BAD).await;
+    let relay = world.start();
+    listed(&world, 2).await;
+    relay.stop().await;
+
+    // A tombstone of another producer: the topic says less than the checkpoint.
+    let topic = world.options.routes[0].exceptions_topic(&world.cluster.prefix);
+    world.produce(&topic, "0@note-1", None);
+    world.append("note-1", "Noted", 2, GOOD).await;
+    let mut relay = world.start();
+    halted(&mut relay, world.route(), &[&topic, "holds 1 parked", "counts 2 parked"]).await;
+    relay.stop().await;
+
+    delete_topic(&world, &topic).await;
+    let mut relay = world.start();
+    halted(&mut relay, world.route(), &[&topic, "aqueduct setup"]).await;
+    create_topic(&world, &topic).await;
+    halted(&mut relay, world.route(), &[&topic, "holds 0 parked", "counts 2 parked"]).await;
+    relay.stop().await;
+}
+
+fn admin(world: &World) -> AdminClient<DefaultClientContext> {
     let mut config = rdkafka::ClientConfig::new();
-    let admin: AdminClient<_> = config.set("bootstrap.servers", &world.cluster.brokers).create().unwrap();
+    config.set("bootstrap.servers", &world.cluster.brokers).create().unwrap()
+}
+
+/// Deletes a topic, and returns when it is gone.
+async fn delete_topic(world: &World, topic: &str) {
+    let admin = admin(world);
+    admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    let exists = || {
+        let metadata = admin.inner().fetch_metadata(None, DEADLINE).unwrap();
+        metadata.topics().iter().any(|it| it.name() == topic)
+    };
+    while exists() {
+        assert!(Instant::now() < deadline, "{topic} is deleted in time");
+    }
+}
+
+async fn create_topic(world: &World, topic: &str) {
+    let admin = admin(world);
     let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
     admin.create_topics([&new], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
 }

@@ -17,6 +17,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -132,6 +133,17 @@ impl World {
             let data = format!(r#"{{"text":"note {n}","colour":"red"}}"#);
             self.append(&format!("note-{}", n % streams), "Noted", 2, &data).await;
         }
+    }
+
+    /// Writes a record to the first partition of a topic, as a producer that is not the relay. It is durable when this
+    /// returns.
+    pub(crate) fn produce(&self, topic: &str, key: &str, value: Option<&str>) {
+        let mut config = ClientConfig::new();
+        let producer: BaseProducer = config.set("bootstrap.servers", &self.cluster.brokers).create().unwrap();
+        let mut record = BaseRecord::to(topic).partition(0).key(key);
+        record.payload = value;
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(DEADLINE).unwrap();
     }
 
     pub(crate) async fn stored(&self, stream: &str) -> Vec<RecordedEvent> {
