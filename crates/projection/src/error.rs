@@ -4,7 +4,7 @@ use aqueduct_core::ErrorKind;
 use rdkafka::error::KafkaError;
 use sqlx::migrate::MigrateError;
 
-use crate::model::table::TableError;
+use crate::model::error::TableError;
 use crate::postgres::error::error_kind;
 
 /// An error that ends a projection. Temporary errors are retried instead.

@@ -4,10 +4,19 @@ use std::time::Duration;
 
 use aqueduct_core::ErrorKind;
 
-use crate::batch::react::ReactorStopped;
 use crate::batch::read::ReadError;
-use crate::model::handler::{ApplyError, ReactError};
+use crate::model::error::{ApplyError, ReactError};
 use crate::postgres::error::{error_kind, is_stale_plan};
+
+/// A reactor returned an error that stops it.
+#[derive(Debug, thiserror::Error)]
+#[error("reactor {reactor} stopped at record {record} (event {event})")]
+pub(crate) struct ReactorStopped {
+    pub(super) reactor: &'static str,
+    pub(super) record: String,
+    pub(super) event: String,
+    pub(super) source: ReactError,
+}
 
 /// Why a batch could not be applied.
 #[derive(Debug, thiserror::Error)]

@@ -8,23 +8,15 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tracing::Instrument as _;
 
 use crate::batch::context::BatchContext;
+use crate::batch::error::ReactorStopped;
 use crate::batch::trace;
 use crate::inbox::entry::{Content, Entry, Fault, ReasonCode};
 use crate::inbox::verdict::Verdict;
-use crate::model::handler::{Handler, ReactError};
+use crate::model::error::ReactError;
+use crate::model::handler::Handler;
 use crate::record::envelope::Envelope;
 use crate::status::Component;
 use crate::{backoff, metrics};
-
-/// A reactor returned an error that stops it.
-#[derive(Debug, thiserror::Error)]
-#[error("reactor {reactor} stopped at record {record} (event {event})")]
-pub(crate) struct ReactorStopped {
-    reactor: &'static str,
-    record: String,
-    event: String,
-    source: ReactError,
-}
 
 /// Result of the reactions to the events of one stream.
 enum Reaction {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 use sqlx::postgres::PgDatabaseError;
 
-use crate::model::handler::ApplyError;
+use crate::model::error::ApplyError;
 
 /// Number of consecutive streams, without an accepted row, after which the table is considered at fault.
 const STREAMS: usize = 3;

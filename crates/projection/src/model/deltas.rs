@@ -10,8 +10,9 @@ use serde_json::Value;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use crate::model::handler::{ApplyError, Handler, guarded};
-use crate::model::table::{Table, TableError};
+use crate::model::error::{ApplyError, TableError};
+use crate::model::handler::{Handler, guarded};
+use crate::model::table::Table;
 use crate::record::envelope::Envelope;
 
 /// A read model whose rows are fed by many streams: each event adds to some rows, `x = x + delta`.

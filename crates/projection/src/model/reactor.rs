@@ -6,7 +6,8 @@ use aqueduct_core::DomainEvent;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
-use crate::model::handler::{ApplyError, Handler, ReactError};
+use crate::model::error::{ApplyError, ReactError};
+use crate::model::handler::Handler;
 use crate::record::envelope::Envelope;
 
 /// Reacts to events with effects outside of Postgres, most often commands to other aggregates.

@@ -6,90 +6,11 @@ use serde_json::{Map, Value};
 use sqlx::PgPool;
 use sqlx::postgres::PgDatabaseError;
 
-use crate::model::handler::ApplyError;
+use crate::model::error::{ApplyError, TableError};
 use crate::model::key::Key;
 
 /// SQLSTATE `not_null_violation`.
 const NOT_NULL_VIOLATION: &str = "23502";
-
-/// A table that its projection cannot write.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TableError {
-    /// A name in the projection's definition cannot be used in a statement as it is.
-    #[error("projection {projection}: {name:?} is not a lower-case SQL name; use letters, digits and _")]
-    Name {
-        /// Name of the projection.
-        projection: &'static str,
-        /// The name as the definition has it.
-        name: &'static str,
-    },
-    /// The table does not exist.
-    #[error("projection {projection}: table {table} does not exist; run the migrations that create it")]
-    Missing {
-        /// Name of the projection.
-        projection: &'static str,
-        /// Name of the table, with its schema where the definition gives one.
-        table: &'static str,
-    },
-    /// The definition, or a row, names a column that the table does not have, or that is generated, or for
-    /// deltas is neither key nor sum.
-    #[error(
-        "projection {projection}: table {table} has no column {column:?} that the projection can write; \
-         add it, or remove it from the row"
-    )]
-    NoColumn {
-        /// Name of the projection.
-        projection: &'static str,
-        /// Name of the table, with its schema where the definition gives one.
-        table: &'static str,
-        /// Name of the column.
-        column: String,
-    },
-    /// The table requires a value in a column that the rows do not name.
-    #[error(
-        "projection {projection}: table {table} requires a value in column {column:?}, which the projection's \
-         rows do not have; give the column a default, make it nullable, or add it to the row"
-    )]
-    Required {
-        /// Name of the projection.
-        projection: &'static str,
-        /// Name of the table, with its schema where the definition gives one.
-        table: &'static str,
-        /// Name of the column.
-        column: String,
-    },
-    /// A row does not serialise to a JSON object.
-    #[error("projection {projection}: a row of {table} must serialise to a JSON object")]
-    NoObject {
-        /// Name of the projection.
-        projection: &'static str,
-        /// Name of the table, with its schema where the definition gives one.
-        table: &'static str,
-    },
-    /// A key with too few or too many values.
-    #[error("projection {projection}: a key of {table} needs {expected} values, it has {actual}")]
-    KeyLength {
-        /// Name of the projection.
-        projection: &'static str,
-        /// Name of the table, with its schema where the definition gives one.
-        table: &'static str,
-        /// Number of key columns.
-        expected: usize,
-        /// Number of values.
-        actual: usize,
-    },
-    /// The columns could not be read from Postgres.
-    #[error("projection {projection}: the columns of table {table} could not be read")]
-    Postgres {
-        /// Name of the projection.
-        projection: &'static str,
-        /// Name of the table, with its schema where the definition gives one.
-        table: &'static str,
-        /// Postgres's error.
-        source: sqlx::Error,
-    },
-}
 
 /// A projection's table.
 #[derive(Debug, Clone)]

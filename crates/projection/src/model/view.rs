@@ -13,9 +13,10 @@ use serde_json::{Map, Value};
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use crate::model::handler::{ApplyError, Handler, guarded};
+use crate::model::error::{ApplyError, TableError};
+use crate::model::handler::{Handler, guarded};
 use crate::model::key::Key;
-use crate::model::table::{Table, TableError};
+use crate::model::table::Table;
 use crate::record::envelope::Envelope;
 
 /// A read model in which each row is determined by the events of one stream: `(row, event) → row`.

@@ -1,0 +1,153 @@
+//! Errors of a projection's code and of its table.
+
+use aqueduct_core::ErrorKind;
+
+use crate::inbox::entry::ReasonCode;
+use crate::postgres::error::error_kind;
+
+/// A table that its projection cannot write.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// A name in the projection's definition cannot be used in a statement as it is.
+    #[error("projection {projection}: {name:?} is not a lower-case SQL name; use letters, digits and _")]
+    Name {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The name as the definition has it.
+        name: &'static str,
+    },
+    /// The table does not exist.
+    #[error("projection {projection}: table {table} does not exist; run the migrations that create it")]
+    Missing {
+        /// Name of the projection.
+        projection: &'static str,
+        /// Name of the table, with its schema where the definition gives one.
+        table: &'static str,
+    },
+    /// The definition, or a row, names a column that the table does not have, or that is generated, or for
+    /// deltas is neither key nor sum.
+    #[error(
+        "projection {projection}: table {table} has no column {column:?} that the projection can write; \
+         add it, or remove it from the row"
+    )]
+    NoColumn {
+        /// Name of the projection.
+        projection: &'static str,
+        /// Name of the table, with its schema where the definition gives one.
+        table: &'static str,
+        /// Name of the column.
+        column: String,
+    },
+    /// The table requires a value in a column that the rows do not name.
+    #[error(
+        "projection {projection}: table {table} requires a value in column {column:?}, which the projection's \
+         rows do not have; give the column a default, make it nullable, or add it to the row"
+    )]
+    Required {
+        /// Name of the projection.
+        projection: &'static str,
+        /// Name of the table, with its schema where the definition gives one.
+        table: &'static str,
+        /// Name of the column.
+        column: String,
+    },
+    /// A row does not serialise to a JSON object.
+    #[error("projection {projection}: a row of {table} must serialise to a JSON object")]
+    NoObject {
+        /// Name of the projection.
+        projection: &'static str,
+        /// Name of the table, with its schema where the definition gives one.
+        table: &'static str,
+    },
+    /// A key with too few or too many values.
+    #[error("projection {projection}: a key of {table} needs {expected} values, it has {actual}")]
+    KeyLength {
+        /// Name of the projection.
+        projection: &'static str,
+        /// Name of the table, with its schema where the definition gives one.
+        table: &'static str,
+        /// Number of key columns.
+        expected: usize,
+        /// Number of values.
+        actual: usize,
+    },
+    /// The columns could not be read from Postgres.
+    #[error("projection {projection}: the columns of table {table} could not be read")]
+    Postgres {
+        /// Name of the projection.
+        projection: &'static str,
+        /// Name of the table, with its schema where the definition gives one.
+        table: &'static str,
+        /// Postgres's error.
+        source: sqlx::Error,
+    },
+}
+
+/// Why an event could not be handled, and what to do with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct ReactError {
+    kind: ErrorKind,
+    problem: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ReactError {
+    /// An error without a cause.
+    pub fn new(kind: ErrorKind, problem: impl Into<String>) -> Self {
+        Self { kind, problem: problem.into(), source: None }
+    }
+
+    /// An error with its cause.
+    pub fn caused_by(
+        kind: ErrorKind,
+        problem: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { kind, problem: problem.into(), source: Some(source.into()) }
+    }
+
+    /// [`Retry`](ErrorKind::Retry): the event is retried in place, with backoff, for as long as it takes;
+    /// [`Park`](ErrorKind::Park): it is parked with the later events of its stream;
+    /// [`Stop`](ErrorKind::Stop): the projection stops with this error, and the event is delivered again after a
+    /// restart.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+/// The rows of a batch could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    #[error("writing the rows failed")]
+    Postgres(#[from] sqlx::Error),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(
+        "a row of {table} cannot be converted from or to JSON: the view's row type and the table's columns differ"
+    )]
+    Row { table: &'static str, source: serde_json::Error },
+    #[error("the projection's code panicked: {0}")]
+    Panicked(String),
+}
+
+impl ApplyError {
+    /// [`ErrorKind::Park`]: one record of the batch is at fault.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Postgres(error) => error_kind(error),
+            Self::Table(_) | Self::Row { .. } => ErrorKind::Stop,
+            Self::Panicked(_) => ErrorKind::Park,
+        }
+    }
+
+    /// Why the record is parked.
+    pub(crate) fn code(&self) -> ReasonCode {
+        match self {
+            Self::Panicked(_) => ReasonCode::Panic,
+            Self::Postgres(_) | Self::Table(_) | Self::Row { .. } => ReasonCode::Row,
+        }
+    }
+}
