@@ -29,6 +29,7 @@ pub(crate) mod requests;
 pub(crate) mod resume;
 pub(crate) mod selected;
 pub(crate) mod session;
+pub(crate) mod status_record;
 pub(crate) mod trace;
 
 /// A session of this length resets the backoff.

@@ -17,6 +17,8 @@ use crate::error::LaneError;
 use crate::kafka::group::{self, Change};
 use crate::lane;
 use crate::lane::session::LaneContext;
+use crate::lane::status_record::{LaneProgress, StatusWriter};
+use crate::lane_id::LaneId;
 use crate::metrics::LaneMetrics;
 use crate::options::Options;
 use crate::options_error::OptionsError;
@@ -42,6 +44,7 @@ pub struct Relay {
     /// How the events of each route are read.
     mappings: Vec<Arc<RouteMapping>>,
     reporter: StatusReporter,
+    status_writer: Arc<StatusWriter>,
 }
 
 /// The relay ended unexpectedly.
@@ -68,8 +71,10 @@ impl Relay {
         }
         let mapping = |route: &Route| RouteMapping::new(&options, route).map(Arc::new);
         let mappings = options.routes.iter().map(mapping).collect::<Result<_, _>>()?;
+        let cluster = Arc::new(cluster);
         Ok(Self {
-            cluster: Arc::new(cluster),
+            status_writer: Arc::new(StatusWriter::new(Arc::clone(&cluster))),
+            cluster,
             options: Arc::new(options),
             store,
             schemas,
@@ -181,7 +186,7 @@ struct Lanes<'a> {
 
 impl Lanes<'_> {
     fn start(&mut self, id: u32) {
-        let Relay { cluster, options, store, schemas, registry, reporter, .. } = self.relay;
+        let Relay { cluster, options, store, schemas, registry, reporter, status_writer, .. } = self.relay;
         let (route, mapping) = (self.route.clone(), Arc::clone(self.mapping));
         let context = LaneContext {
             cluster: Arc::clone(cluster),
@@ -191,15 +196,23 @@ impl Lanes<'_> {
             encoder: RecordEncoder::new(Arc::clone(schemas), registry.clone(), &self.route.topic),
             reporter: reporter.lane(&self.route.name, id),
         };
-        let (position, metrics) = (context.reporter.position.subscribe(), context.reporter.metrics.clone());
+        let (topic, lane) = (context.ledger.checkpoint_topic.clone(), LaneId::new(&self.route.name, id));
+        let (writer, status) = (Arc::clone(status_writer), self.relay.status());
+        let metrics = context.reporter.metrics.clone();
+        let progress = LaneProgress {
+            position: context.reporter.position.subscribe(),
+            parked: context.reporter.parked.subscribe(),
+        };
         let (store, stop, leave) = (Arc::clone(store), self.leave.child_token(), self.leave.clone());
         let run = {
             let stop = stop.clone();
             async move {
                 tokio::select! {
                     () = lane::run(Arc::new(context), stop, leave) => {}
-                    () = measure_lag(store, position, &metrics) => {}
+                    () = measure_lag(store, progress.position.clone(), &metrics) => {}
+                    () = writer.follow(&topic, &lane, status, &progress) => {}
                 }
+                writer.stopped(&topic, &lane, &progress).await;
                 // From now on another instance reports it.
                 metrics.lag(0);
                 metrics.parked(0);

@@ -116,6 +116,7 @@ impl StatusReporter {
             id: LaneId::new(route, lane),
             metrics: LaneMetrics::new(route, lane),
             position: watch::Sender::new(None),
+            parked: watch::Sender::new(None),
         }
     }
 }
@@ -128,6 +129,8 @@ pub(crate) struct LaneReporter {
     pub(crate) metrics: LaneMetrics,
     /// Position of the checkpoint.
     pub(crate) position: watch::Sender<Option<Position>>,
+    /// Events that are parked; `None` until they were counted.
+    pub(crate) parked: watch::Sender<Option<u64>>,
 }
 
 impl LaneReporter {
@@ -140,5 +143,11 @@ impl LaneReporter {
             }
             changed
         });
+    }
+
+    /// Reports how many events of the lane are parked.
+    pub(crate) fn set_parked(&self, events: u64) {
+        self.metrics.parked(events);
+        self.parked.send_replace(Some(events));
     }
 }

@@ -137,6 +137,9 @@ impl Watch {
         let (consumer, last) = &mut *checkpoints;
         while let Some(message) = consumer.poll(std::time::Duration::from_millis(10)) {
             let message = message.unwrap();
+            if message.key() != Some(b"checkpoint") {
+                continue;
+            }
             let checkpoint: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
             let route = message.topic().rsplit_once('.').unwrap().1.to_owned();
             last.insert(route, serde_json::from_value(checkpoint["position"].clone()).unwrap());

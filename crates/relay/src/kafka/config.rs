@@ -5,6 +5,7 @@ use std::time::Duration;
 use aqueduct_kafka::Cluster;
 use rdkafka::ClientConfig;
 
+use crate::lane::status_record::DELIVERY_TIMEOUT;
 use crate::options::Options;
 use crate::route::Route;
 
@@ -54,6 +55,16 @@ pub(crate) fn requests(cluster: &Cluster) -> ClientConfig {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("message.timeout.ms", REQUEST_TIMEOUT.as_millis().to_string())
+        .set("linger.ms", "0");
+    config
+}
+
+/// The producer of the lanes' status records. It is not idempotent: a report that is written twice does no harm.
+pub(crate) fn status(cluster: &Cluster) -> ClientConfig {
+    let mut config = cluster.config(&[]);
+    config
+        .set("acks", "all")
+        .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
         .set("linger.ms", "0");
     config
 }

@@ -70,9 +70,6 @@ impl Batch {
         for ((state, code), count) in &self.exceptions {
             metrics.exceptions(state.as_str(), *code, *count);
         }
-        if let Some(parked) = self.parked {
-            metrics.parked(parked);
-        }
         metrics.previous_hidden(self.hidden);
     }
 }

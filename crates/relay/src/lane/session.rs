@@ -106,7 +106,7 @@ async fn prepare(
         "resuming lane"
     );
     let max_bytes = options.max_record_bytes.get();
-    reporter.metrics.parked(loaded.as_ref().map_or(0, |it| it.exceptions.counts().parked));
+    reporter.set_parked(loaded.as_ref().map_or(0, |it| it.exceptions.counts().parked));
     let parking = loaded.map(|loaded| Parking::start(loaded, ledger.lane, max_bytes)).transpose()?;
     let store = store.as_ref();
     LaneReader { source: &cluster.source, options, ledger, store, encoder, reporter }
@@ -182,6 +182,9 @@ fn write_with(
             return Err(error.into());
         }
         batch.count(&reporter.metrics);
+        if let Some(parked) = batch.parked {
+            reporter.set_parked(parked);
+        }
         reporter.position.send_replace(batch.position);
     }
 }
