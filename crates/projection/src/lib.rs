@@ -67,8 +67,10 @@ mod model;
 mod options;
 pub mod parked;
 mod postgres;
+mod progress;
 mod projection;
 mod record;
+mod report;
 mod status;
 
 pub use batch::outcome::Outcome;

@@ -31,6 +31,7 @@ use crate::options::Options;
 use crate::postgres::migrate::migrate;
 use crate::record::Record;
 use crate::record::decode::Decoder;
+use crate::report::StateReport;
 use crate::status::{Component, JOINING, Status, StatusReporter};
 use crate::{backoff, metrics};
 
@@ -162,6 +163,8 @@ impl Projection {
 
     async fn run_sessions(&self, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
         let Some(processor) = self.start(shutdown).await? else { return Ok(()) };
+        let ownership = Arc::clone(&processor.ownership);
+        let report = StateReport::new(self.name, ownership, processor.pool.clone());
         let sessions = async {
             while !shutdown.is_cancelled() {
                 self.session(&processor, shutdown).await?;
@@ -169,10 +172,13 @@ impl Projection {
             }
             Ok(())
         };
-        tokio::select! {
+        let ended: Result<(), ProjectionError> = tokio::select! {
             ended = sessions => ended,
             () = self.monitor_postgres(&processor) => Ok(()),
-        }
+            () = report.follow(self.status()) => Ok(()),
+        };
+        report.end(ended.as_ref().err().map(|error| with_causes(error))).await;
+        ended
     }
 
     /// Checks at intervals whether Postgres answers and how many events are parked. Never completes.
@@ -223,7 +229,11 @@ impl Projection {
                     return Ok(Some(processor));
                 }
                 Err(error) if error.kind_at_start() == ErrorKind::Retry => error,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let ownership = Arc::new(Ownership::new(self.name));
+                    StateReport::new(self.name, ownership, pool).end(Some(with_causes(&error))).await;
+                    return Err(error);
+                }
             };
             metrics::error(self.name, ErrorKind::Retry);
             let error = with_causes(&error);

@@ -31,6 +31,8 @@ struct Owned {
     next_offset: Option<i64>,
     /// As committed to Kafka, which only shows the lag.
     committed_to_kafka: Option<i64>,
+    /// Offset up to which everything is applied, including transaction markers; `None` while records are unread.
+    read_to: Option<i64>,
     /// Records read and not yet committed.
     in_flight: i64,
 }
@@ -72,7 +74,8 @@ impl Ownership {
                 .bind(&self.owner)
                 .fetch_one(pool)
                 .await?;
-        let owned = Owned { epoch, next_offset: resume_at, committed_to_kafka: None, in_flight: 0 };
+        let owned =
+            Owned { epoch, next_offset: resume_at, committed_to_kafka: None, read_to: None, in_flight: 0 };
         self.owned.lock().insert((Arc::clone(topic), partition), owned);
         tracing::info!(projection = self.projection, %topic, partition, epoch, resume_at, "partition claimed");
         Ok(Claim { epoch, resume_at })
@@ -132,6 +135,31 @@ impl Ownership {
             .iter()
             .find(|((name, p), _)| *p == partition && **name == *topic)
             .map(|(_, owned)| owned.in_flight)
+    }
+
+    /// Records that everything before the offset is applied; `None`: there are unread records.
+    pub(crate) fn set_read_to(&self, topic: &str, partition: i32, offset: Option<i64>) {
+        let mut owned = self.owned.lock();
+        let found = owned.iter_mut().find(|((name, p), _)| *p == partition && **name == *topic);
+        if let Some((_, owned)) = found {
+            owned.read_to = offset;
+        }
+    }
+
+    /// The partitions that are owned now, with the offset up to which everything is applied.
+    pub(crate) fn reached(&self) -> Vec<(OwnedPartition, Option<i64>)> {
+        let owned = self.owned.lock();
+        let reached = |((topic, partition), owned): (&(Arc<str>, i32), &Owned)| {
+            let partition =
+                OwnedPartition { topic: Arc::clone(topic), partition: *partition, epoch: owned.epoch };
+            (partition, owned.read_to.max(owned.next_offset))
+        };
+        owned.iter().map(reached).collect()
+    }
+
+    /// Name of this instance in Postgres.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// Gives partitions up although Kafka has not revoked them: records that were read from them will not be

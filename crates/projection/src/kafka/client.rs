@@ -96,6 +96,8 @@ impl ClientContext for ConsumerState {
                 if partition.ls_offset >= 0 && partition.next_offset >= 0 {
                     let lag = unread.max(0) + partition.fetchq_cnt + in_flight;
                     metrics::lag(self.projection, name, *number, lag);
+                    let read_to = (lag == 0).then_some(partition.next_offset);
+                    self.ownership.set_read_to(name, *number, read_to);
                 }
             }
         }

@@ -32,6 +32,37 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     migrated
 }
 
+/// Which migrations of the schema `aqueduct` have run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationState {
+    /// How many have run.
+    pub applied: usize,
+    /// Those of this version that have not, by number and name.
+    pub missing: Vec<String>,
+}
+
+/// Compares the history in the database with the migrations of this version. Changes nothing.
+///
+/// # Errors
+/// Postgres cannot be reached, or the user must not read the history.
+pub async fn migration_state(pool: &PgPool) -> Result<MigrationState, sqlx::Error> {
+    let exists: bool = sqlx::query_scalar("select to_regclass('aqueduct.projection_migrations') is not null")
+        .fetch_one(pool)
+        .await?;
+    let applied: Vec<i64> = if exists {
+        sqlx::query_scalar("select version from aqueduct.projection_migrations where success")
+            .fetch_all(pool)
+            .await?
+    } else {
+        Vec::new()
+    };
+    let migrator: Migrator = sqlx::migrate!();
+    let missing = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+    let missing =
+        missing.map(|migration| format!("{} {}", migration.version, migration.description)).collect();
+    Ok(MigrationState { applied: applied.len(), missing })
+}
+
 /// A pool of one connection to the same database, whose statements have no timeout: for migrations, which may rewrite a
 /// large table. The server ends a session that idles for a minute. The pool connects when it is first used.
 pub fn migration_pool(pool: &PgPool) -> PgPool {
