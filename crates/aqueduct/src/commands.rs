@@ -5,12 +5,14 @@ pub(crate) mod completions;
 mod dev;
 #[cfg(feature = "dev")]
 mod devstore;
+mod doctor;
 mod init;
 mod parked;
 mod project;
 mod relay;
 mod schemas;
 pub(crate) mod setup;
+mod status;
 mod verify;
 
 use std::ffi::OsString;
@@ -41,6 +43,8 @@ enum Common {
     #[cfg(feature = "dev")]
     Dev(dev::Arguments),
     Verify(verify::Arguments),
+    Status(status::Arguments),
+    Doctor(doctor::Arguments),
     /// Work with the parked events of routes, projections and reactors
     #[command(subcommand)]
     Parked(parked::ParkedCommand),
@@ -59,12 +63,14 @@ enum OfBinary {
 }
 
 /// What the help of a command shows as its example, where it takes other arguments than the configuration.
-const EXAMPLES: [(&str, &str); 14] = [
+const EXAMPLES: [(&str, &str); 16] = [
     (" init", "my-system"),
     (" completions", "bash > completions.bash"),
     (" devstore", "--in-memory"),
     (" dev", "--postgres-port 5433"),
     (" verify", "--strict"),
+    (" status", "--watch"),
+    (" doctor", "--json"),
     (" parked list", "--projection balances"),
     (" parked show", "17 --payload"),
     (" parked replay", "--stream order-42"),
@@ -190,6 +196,8 @@ impl App {
                 return dev::run(self, &process("dev"), &arguments, configuration).await;
             }
             Ok(Common::Verify(arguments)) => return verify::run(&arguments, &connections).await,
+            Ok(Common::Status(arguments)) => return status::run(&arguments, &connections).await,
+            Ok(Common::Doctor(arguments)) => return doctor::run(self, &arguments, &connections).await,
             Ok(Common::Parked(command)) => return parked::run(&command, &connections).await,
             Ok(Common::Schemas(command)) => return schemas::run(&command, &connections).await,
             Err(_) => {

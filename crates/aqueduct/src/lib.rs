@@ -19,6 +19,7 @@
 //!
 //! The parts can be used without an App: they are re-exported here by name.
 
+mod address;
 mod app;
 mod commands;
 mod configuration;

@@ -7,12 +7,14 @@
 //! - [`create_client`] makes a client. Its error never contains the value of a property, which may be a password.
 //! - [`LogContext`], [`log`] and [`log_error`] forward librdkafka's log to `tracing`, target `librdkafka`.
 //! - [`BrokerWatch`] reports when a client has found no broker for so long that it must be replaced.
+//! - [`Peek`] reads single facts about topics and the ends of partitions, for operators' commands.
 //! - [`raw_headers`] reads the headers of a record even if a name is not UTF-8.
 
 mod client;
 mod cluster;
 mod headers;
 mod log;
+mod peek;
 mod reserved;
 mod watch;
 
@@ -20,5 +22,6 @@ pub use client::create_client;
 pub use cluster::Cluster;
 pub use headers::{RawHeader, raw_headers};
 pub use log::{LogContext, log, log_error};
+pub use peek::{Peek, TopicFacts};
 pub use reserved::ReservedProperty;
 pub use watch::BrokerWatch;

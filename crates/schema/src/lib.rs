@@ -65,6 +65,6 @@ pub use limits::{
 pub use load::{LoadError, SchemaFiles};
 pub use registry::{
     DecodeError, DecodedRecord, EncodedRecord, PublishError, Published, RecordDecoder, RecordEncoder,
-    RecordValue, Registry, RegistryError, RegistryOptions, TopicEvents, publish,
+    RecordValue, Registry, RegistryError, RegistryOptions, TopicEvents, publish, unpublished,
 };
 pub use set::{EventSchemas, SchemaSet};

@@ -1,5 +1,7 @@
 //! The example of the crate `aqueduct`, on real servers: from a line on standard input to a row.
 
+mod operators;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -11,7 +13,7 @@ use sqlx::PgPool;
 use crate::support::{PATIENCE, ROOT, eventually};
 
 pub(crate) const BANK: &str = env!("CARGO_BIN_EXE_bank-under-test");
-pub(crate) const CONFIGURATION: &str = r#"
+const CONFIGURATION: &str = r#"
 [kafka]
 prefix = "bank"
 
@@ -27,15 +29,15 @@ name = "accounts"
 topic = "bank.accounts"
 categories = ["account"]
 "#;
-pub(crate) const SCHEMA: &str = r#"{
+const SCHEMA: &str = r#"{
   "type": "record", "name": "Booked", "namespace": "bank",
   "fields": [{ "name": "account", "type": "string" }, { "name": "pence", "type": "long" }]
 }"#;
 
 /// The bank in a folder of its own.
-struct Bank<'a> {
-    folder: &'a Path,
-    environment: Vec<(&'static str, String)>,
+pub(crate) struct Bank<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Bank<'_> {
@@ -46,7 +48,7 @@ impl Bank<'_> {
         command
     }
 
-    fn run(&self, arguments: &[&str], input: &str) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -55,16 +57,24 @@ impl Bank<'_> {
     }
 
     #[track_caller]
-    fn succeed(&self, arguments: &[&str], input: &str) -> String {
+    pub(crate) fn succeed(&self, arguments: &[&str], input: &str) -> String {
         let output = self.run(arguments, input);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn process(&self, name: &str) -> Child {
+    pub(crate) fn process(&self, name: &str) -> Child {
         let log = self.folder.join(format!("{name}.log"));
         Child::spawn(self.command(&[name]), &Conditions::plain(), &log).unwrap()
     }
+}
+
+/// Writes schema and configuration, with more lines for the configuration.
+pub(crate) fn write_bank(folder: &Path, more: &str) {
+    let schema = folder.join("schemas/bank/Booked/v1.avsc");
+    std::fs::create_dir_all(schema.parent().unwrap()).unwrap();
+    std::fs::write(schema, SCHEMA).unwrap();
+    std::fs::write(folder.join("aqueduct.toml"), format!("{CONFIGURATION}\n{more}")).unwrap();
 }
 
 #[test]
@@ -76,10 +86,7 @@ fn the_example_is_at_most_60_lines() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_of_the_teller_becomes_a_row() {
     let folder = tempfile::tempdir().unwrap();
-    let schema = folder.path().join("schemas/bank/Booked/v1.avsc");
-    std::fs::create_dir_all(schema.parent().unwrap()).unwrap();
-    std::fs::write(schema, SCHEMA).unwrap();
-    std::fs::write(folder.path().join("aqueduct.toml"), CONFIGURATION).unwrap();
+    write_bank(folder.path(), "");
     let stack = DevStack::start(Options::all()).await.unwrap();
     let postgres = stack.postgres_url().unwrap().to_owned();
     let environment = vec![

@@ -12,7 +12,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use sqlx::PgPool;
 
-use crate::bank::{BANK, CONFIGURATION, SCHEMA};
+use crate::bank::{BANK, write_bank};
 use crate::support::{BINARY, PATIENCE, eventually, say};
 
 /// How long Ctrl-C may take. Generous: the machine also runs the other tests.
@@ -90,14 +90,6 @@ fn topics(brokers: &str) -> Vec<String> {
     names.filter(|name| !name.starts_with("__")).collect()
 }
 
-/// The bank of the example, in a folder of its own.
-fn bank(folder: &Path, addresses: &str) {
-    let schema = folder.join("schemas/bank/Booked/v1.avsc");
-    std::fs::create_dir_all(schema.parent().unwrap()).unwrap();
-    std::fs::write(schema, SCHEMA).unwrap();
-    std::fs::write(folder.join("aqueduct.toml"), format!("{CONFIGURATION}\n{addresses}")).unwrap();
-}
-
 fn teller(folder: &Path, dev: &Dev, line: &str) {
     let mut command = Command::new(BANK);
     command.arg("teller").current_dir(folder).envs(&dev.environment);
@@ -142,7 +134,7 @@ async fn what_init_writes_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_start_continues_with_the_data() {
     let folder = tempfile::tempdir().unwrap();
-    bank(folder.path(), "");
+    write_bank(folder.path(), "");
     let ports = ports(&[]);
     let mut times = Vec::new();
     for (line, expected) in [("7 255\n", 255), ("7 -55\n", 200)] {
@@ -163,7 +155,7 @@ async fn on_the_kafka_of_others_everything_has_a_prefix() {
     let (brokers, postgres) = (others.kafka_bootstrap().unwrap(), others.postgres_url().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let addresses = format!("[postgres]\nurl = '{postgres}'\n");
-    bank(folder.path(), &addresses);
+    write_bank(folder.path(), &addresses);
     let configuration = folder.path().join("aqueduct.toml");
     let text = std::fs::read_to_string(&configuration).unwrap();
     let with_brokers = text.replace("[kafka]\n", &format!("[kafka]\nbrokers = '{brokers}'\n"));

@@ -1,6 +1,5 @@
 //! `dev`: the servers on this machine, with the relay and the projections.
 
-mod address;
 mod arguments;
 mod own_prefix;
 mod servers;

@@ -14,4 +14,4 @@ pub use decoder::{DecodeError, DecodedRecord, RecordDecoder, RecordValue};
 pub use encoder::{EncodedRecord, RecordEncoder};
 pub use error::RegistryError;
 pub use options::RegistryOptions;
-pub use publish::{PublishError, Published, TopicEvents, publish};
+pub use publish::{PublishError, Published, TopicEvents, publish, unpublished};

@@ -54,6 +54,30 @@ pub enum PublishError {
     Registry(#[from] RegistryError),
 }
 
+/// The subjects that do not have the latest version of an event type that the topics carry. Registers nothing.
+pub async fn unpublished(
+    set: &SchemaSet,
+    registry: &Registry,
+    topics: &[TopicEvents],
+) -> Result<Vec<String>, PublishError> {
+    let mut missing = Vec::new();
+    for TopicEvents { topic, event_types } in topics {
+        for event_type in event_types {
+            let event = set.event(event_type).ok_or_else(|| PublishError::UnknownEventType {
+                topic: topic.clone(),
+                event_type: event_type.clone(),
+            })?;
+            let subject = subject(topic, event.full_name());
+            match registry.look_up(&subject, &event.last().schema).await {
+                Ok(_) => {}
+                Err(error) if error.is_unknown() => missing.push(subject),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(missing)
+}
+
 /// Registers the latest version of each event type under each topic that carries it, without upcast rules.
 /// Idempotent: what the registry has keeps its version and id.
 pub async fn publish(

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use aqueduct_devstack::{Data, Options, Part};
 
-use super::address::{Endpoint, all_loopback, of_brokers, of_postgres, of_url};
 use super::arguments::Arguments;
+use crate::address::{Endpoint, all_loopback, of_brokers, of_postgres, of_url};
 use crate::app::Failure;
 use crate::configuration::Configuration;
 use crate::sections::{EventStore, Kafka, Postgres, Registry};

@@ -6,9 +6,9 @@ use sqlx::postgres::PgConnectOptions;
 
 /// A server in an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
-    pub(super) host: String,
-    pub(super) port: Option<u16>,
+pub(crate) struct Endpoint {
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
 }
 
 impl Endpoint {
@@ -37,12 +37,12 @@ impl Endpoint {
 }
 
 /// Whether all servers are on this machine. An address that names none counts as another machine's.
-pub(super) fn all_loopback(endpoints: &[Endpoint]) -> bool {
+pub(crate) fn all_loopback(endpoints: &[Endpoint]) -> bool {
     !endpoints.is_empty() && endpoints.iter().all(Endpoint::is_loopback)
 }
 
 /// The servers of `scheme://user:password@host:port,host:port/path?query`.
-pub(super) fn of_url(url: &str) -> Vec<Endpoint> {
+pub(crate) fn of_url(url: &str) -> Vec<Endpoint> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
@@ -50,12 +50,12 @@ pub(super) fn of_url(url: &str) -> Vec<Endpoint> {
 }
 
 /// The servers of `host:port,protocol://host:port`.
-pub(super) fn of_brokers(brokers: &str) -> Vec<Endpoint> {
+pub(crate) fn of_brokers(brokers: &str) -> Vec<Endpoint> {
     list(brokers.split(',').map(|broker| broker.split_once("://").map_or(broker, |(_, rest)| rest)))
 }
 
 /// The server of a Postgres URL, which may name it in its query. One that can't be parsed names none.
-pub(super) fn of_postgres(url: &str) -> Vec<Endpoint> {
+pub(crate) fn of_postgres(url: &str) -> Vec<Endpoint> {
     let Ok(options) = url.parse::<PgConnectOptions>() else { return Vec::new() };
     // A socket is not what `dev` starts.
     if options.get_socket().is_some() {

@@ -1,0 +1,140 @@
+//! `status` and `doctor` as an operator runs them, on the example of the crate `aqueduct`.
+
+use std::path::Path;
+
+use aqueduct_devstack::{DevStack, Options};
+use nix::sys::signal::Signal;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use serde_json::Value;
+
+use crate::bank::{Bank, write_bank};
+use crate::support::{PATIENCE, eventually};
+
+fn bank<'a>(folder: &'a Path, stack: &DevStack) -> Bank<'a> {
+    write_bank(folder, "");
+    let environment = vec![
+        ("AQUEDUCT_EVENTSTORE__URL", stack.event_store_url().unwrap().to_owned()),
+        ("AQUEDUCT_KAFKA__BROKERS", stack.kafka_bootstrap().unwrap().to_owned()),
+        ("AQUEDUCT_REGISTRY__URL", stack.registry_url().unwrap().to_owned()),
+        ("AQUEDUCT_POSTGRES__URL", stack.postgres_url().unwrap().to_owned()),
+    ];
+    Bank { folder, environment }
+}
+
+/// The findings of one level, as `area: finding (action)`.
+fn findings(bank: &Bank<'_>, level: &str) -> (Option<i32>, Vec<String>) {
+    let output = bank.run(&["doctor", "--json"], "");
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{error}: {} {}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let of_level = findings.iter().filter(|finding| finding["level"] == level);
+    let texts = of_level.map(|finding| {
+        format!("{}: {} ({})", text(finding, "area"), text(finding, "finding"), text(finding, "action"))
+    });
+    (output.status.code(), texts.collect())
+}
+
+#[track_caller]
+fn assert_found(findings: &[String], text: &str) {
+    assert!(findings.iter().any(|finding| finding.contains(text)), "{text} in {findings:#?}");
+}
+
+fn status(bank: &Bank<'_>) -> Value {
+    let output = bank.run(&["status", "--json", "--interval", "1"], "");
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Whether a condition holds for every lane, or every partition of a projection.
+fn all(status: &Value, part: &str, holds: impl Fn(&Value) -> bool) -> bool {
+    let rows = status[part].as_array().unwrap();
+    !rows.is_empty() && rows.iter().all(holds)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_how_far_everything_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = DevStack::start(Options::all()).await.unwrap();
+    let bank = bank(folder.path(), &stack);
+    bank.succeed(&["setup"], "");
+    bank.succeed(&["teller"], "7 255\n8 100\n");
+    let mut processes = [bank.process("relay"), bank.process("project")];
+
+    // Also the transaction markers at the end of the partitions count as applied.
+    let done = eventually("everything is relayed and applied", async || {
+        let status = status(&bank);
+        let done = all(&status, "lanes", |lane| lane["state"] == "running" && lane["lag"] == 0)
+            && all(&status, "projections", |it| {
+                it["state"] == "running" && it["lag"] == 0 && it["lag_seconds"] == 0.0 && it["parked"] == 0
+            })
+            && status["projections"].as_array().unwrap().iter().any(|it| it["position"].as_i64() > Some(0));
+        done.then_some(status)
+    })
+    .await;
+    assert_eq!(done["lanes"].as_array().unwrap().len(), 1, "{done:#}");
+    assert_eq!(done["projections"].as_array().unwrap().len(), 4, "{done:#}");
+    assert!(
+        done["lanes"][0]["position"].as_u64() > Some(0) && done["problems"] == Value::Array(Vec::new()),
+        "{done:#}"
+    );
+    let table = bank.succeed(&["status", "--interval", "1"], "");
+    assert!(table.contains("accounts/0") && table.contains("balances bank.accounts/0"), "{table}");
+    assert!(
+        findings(&bank, "warning").1.iter().all(|it| !it.starts_with("routes")),
+        "the route has met events"
+    );
+
+    // Nobody applies what comes now.
+    let [relay, project] = &mut processes;
+    project.signal(Signal::SIGTERM);
+    assert!(project.wait(PATIENCE).await.unwrap().is_some());
+    bank.succeed(&["teller"], "7 1\n");
+    eventually("the record waits", async || {
+        let status = status(&bank);
+        let waiting = |it: &&Value| it["lag"].as_u64() > Some(0) && it["lag_seconds"].as_f64() > Some(0.0);
+        let waiting = status["projections"].as_array().unwrap().iter().filter(waiting).count();
+        (waiting == 1 && all(&status, "projections", |it| it["state"] == "stopped")).then_some(())
+    })
+    .await;
+    relay.signal(Signal::SIGTERM);
+    assert!(relay.wait(PATIENCE).await.unwrap().is_some());
+    assert!(all(&status(&bank), "lanes", |lane| lane["state"] == "stopped"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_what_is_wrong_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = DevStack::start(Options::all()).await.unwrap();
+    let bank = bank(folder.path(), &stack);
+
+    let (code, errors) = findings(&bank, "error");
+    assert_eq!(code, Some(1));
+    assert_found(&errors, "topics: topic bank.accounts does not exist (run `setup`)");
+    assert_found(&errors, "registry: subject bank.accounts-bank.Booked does not have the schema");
+    assert_found(&errors, "postgres: migrations of schema aqueduct did not run: 1 ");
+
+    bank.succeed(&["setup"], "");
+    let (code, errors) = findings(&bank, "error");
+    assert_eq!((code, &errors[..]), (Some(0), &[] as &[String]));
+    assert_found(&findings(&bank, "warning").1, "no relay has worked on it yet (run `relay`)");
+
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", stack.kafka_bootstrap().unwrap()).create().unwrap();
+    let topic = ResourceSpecifier::Topic("bank.checkpoint.accounts");
+    let change = AlterConfig::new(topic).set("cleanup.policy", "delete");
+    admin.alter_configs([&change], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    stack.registry().unwrap().stop().await;
+    let (code, errors) = findings(&bank, "error");
+    assert_eq!(code, Some(1));
+    assert_found(&errors, "topic bank.checkpoint.accounts has cleanup.policy=delete");
+    assert_found(&errors, "--add-config cleanup.policy=compact");
+    assert_found(&errors, "registry: ");
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+}
