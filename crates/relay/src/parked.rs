@@ -20,6 +20,7 @@ use crate::kafka::scan::Scan;
 use crate::options::Options;
 use crate::record::partition::partition_of;
 use crate::record::request::Request;
+use crate::record::unreadable::UnreadableRecords;
 use crate::route::Route;
 
 pub use crate::record::code::{Code, UnknownCode};
@@ -169,31 +170,32 @@ impl ParkedEvents {
     fn exceptions(&self, lane: u32) -> Result<BTreeMap<EventReference, Listed>, LaneError> {
         let topic = self.route.exceptions_topic(&self.cluster.prefix);
         let mut exceptions = BTreeMap::new();
-        let mut refused = None;
+        let mut unreadable = UnreadableRecords::default();
         self.read(&topic, lane, |record| {
-            let Some(event) = EventReference::of_key(record.key()) else { return ControlFlow::Continue(()) };
-            let Some(json) = record.payload() else {
-                exceptions.remove(&event);
-                return ControlFlow::Continue(());
-            };
-            match Exception::parse(json) {
-                Ok(exception) => {
-                    let decided_at = record.timestamp().to_millis();
-                    let decided_at = decided_at.and_then(|it| Timestamp::from_millisecond(it).ok());
-                    exceptions.insert(event.clone(), Listed { event, exception, decided_at });
-                    ControlFlow::Continue(())
-                }
-                Err(source) => {
-                    refused = Some((record.offset(), source));
-                    ControlFlow::Break(())
-                }
-            }
+            let read = add(&mut exceptions, &record);
+            if unreadable.add(&record, read) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        match refused {
+        match unreadable.into_first() {
             Some((offset, source)) => Err(LaneError::Exception { topic, partition: lane, offset, source }),
             None => Ok(exceptions),
         }
     }
+}
+
+/// Adds what a record of the exceptions topic says.
+fn add(
+    exceptions: &mut BTreeMap<EventReference, Listed>,
+    record: &OwnedMessage,
+) -> Result<(), ExceptionError> {
+    let event = EventReference::of_key(record.key()).ok_or_else(ExceptionError::key)?;
+    let Some(json) = record.payload() else {
+        exceptions.remove(&event);
+        return Ok(());
+    };
+    let exception = Exception::parse(json)?;
+    let decided_at = record.timestamp().to_millis().and_then(|it| Timestamp::from_millisecond(it).ok());
+    exceptions.insert(event.clone(), Listed { event, exception, decided_at });
+    Ok(())
 }
 
 /// A request that was recorded.

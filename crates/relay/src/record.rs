@@ -17,6 +17,7 @@ pub(crate) mod partition;
 pub(crate) mod previous;
 pub(crate) mod reference;
 pub(crate) mod request;
+pub(crate) mod unreadable;
 
 /// A record to be written to Kafka.
 #[derive(Debug)]

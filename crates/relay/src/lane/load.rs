@@ -11,6 +11,7 @@ use crate::kafka::scan::Scan;
 use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::record::exception::{Exception, ExceptionError};
 use crate::record::reference::EventReference;
+use crate::record::unreadable::UnreadableRecords;
 
 /// Reads the lane's partition of the exceptions topic. To be called after the lane's producer was opened and what
 /// it left open was aborted: from then on no other instance can add to it. `tick` is called now and then. `None`
@@ -23,7 +24,7 @@ pub(crate) fn load(
     mut tick: impl FnMut(),
 ) -> Result<Option<Exceptions>, LaneError> {
     let mut exceptions = Exceptions::default();
-    let mut refused = None;
+    let mut unreadable = UnreadableRecords::default();
     let mut read = 0_u64;
     let complete = Scan::new(config, topic, lane as i32)?.read_to_end(|record| {
         let Some(record) = record else {
@@ -34,15 +35,10 @@ pub(crate) fn load(
         if read.is_multiple_of(1_000) {
             tick();
         }
-        match apply(&mut exceptions, &record) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(source) => {
-                refused = Some((record.offset(), source));
-                ControlFlow::Break(())
-            }
-        }
+        let read = apply(&mut exceptions, &record);
+        if unreadable.add(&record, read) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    if let Some((offset, source)) = refused {
+    if let Some((offset, source)) = unreadable.into_first() {
         return Err(LaneError::Exception { topic: topic.to_owned(), partition: lane, offset, source });
     }
     Ok(complete.then_some(exceptions))
