@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use aqueduct_relay::parked::{
-    Action, EventReference, ExceptionState, LastRelayed, Listed, Outcome, POLL_INTERVAL, ParkedEvent,
+    Action, Code, EventReference, ExceptionState, LastRelayed, Listed, Outcome, POLL_INTERVAL, ParkedEvent,
     ParkedEvents, Progress, Selection, SentRequest,
 };
 use jiff::Timestamp;
@@ -152,8 +152,56 @@ pub(super) async fn request(
     action: Action,
     selection: Selection,
 ) -> Result<ExitCode, Failure> {
+    if action == Action::Replay && selection.code == Some(Code::Blocked) {
+        let problem = "an event with the code blocked is replayed after the first parked event of its stream: select by \
+                       that event's code, or by --stream";
+        return Err(problem.into());
+    }
     let sent = blocking(move || events.request(action, selection)).await?;
     follow(action, sent).await
+}
+
+/// Which hint to print while a request makes no progress.
+#[derive(Default)]
+struct Patience {
+    /// What the lanes had answered, and since when.
+    last: Option<(BTreeMap<u32, Option<Outcome>>, Instant)>,
+    is_told: bool,
+}
+
+impl Patience {
+    /// A hint, once after each answer that nothing has followed for [`OWNER_TIMEOUT`].
+    fn hint(
+        &mut self,
+        action: Action,
+        outcomes: &BTreeMap<u32, Option<Outcome>>,
+        now: Instant,
+    ) -> Option<&'static str> {
+        match &self.last {
+            Some((last, since)) if last == outcomes => {
+                if self.is_told || now.duration_since(*since) <= OWNER_TIMEOUT {
+                    return None;
+                }
+                self.is_told = true;
+                Some(match action {
+                    Action::Park | Action::Skip => {
+                        "the lane has not reached the event yet; the request is stored, interrupting this command is \
+                         safe"
+                    }
+                    Action::Replay | Action::Discard => {
+                        "no progress: the lane waits for the event store or the schema registry, or its relay has \
+                         stopped; the request is stored, and whoever owns the lane next continues it: interrupting \
+                         this command is safe"
+                    }
+                })
+            }
+            Some(_) | None => {
+                self.last = Some((outcomes.clone(), now));
+                self.is_told = false;
+                None
+            }
+        }
+    }
 }
 
 /// Shows how far a request is until it is done, failed, or without a running owner. The request is stored: it is
@@ -162,7 +210,7 @@ pub(super) async fn request(
 async fn follow(action: Action, mut sent: SentRequest) -> Result<ExitCode, Failure> {
     let (begun, id) = (Instant::now(), sent.id());
     let mut shown = BTreeMap::new();
-    let mut waiting_shown = false;
+    let mut patience = Patience::default();
     loop {
         let (still_sent, outcomes) = blocking(move || {
             let outcomes = sent.outcomes()?;
@@ -185,12 +233,8 @@ async fn follow(action: Action, mut sent: SentRequest) -> Result<ExitCode, Failu
             );
             return Ok(ExitCode::FAILURE);
         }
-        if matches!(action, Action::Park | Action::Skip) && begun.elapsed() > OWNER_TIMEOUT && !waiting_shown
-        {
-            waiting_shown = true;
-            eprintln!(
-                "the lane has not reached the event yet; the request is stored, interrupting this command is safe"
-            );
+        if let Some(hint) = patience.hint(action, &outcomes, Instant::now()) {
+            eprintln!("{hint}");
         }
         shown = outcomes;
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -240,6 +284,21 @@ fn has_failed(outcomes: &BTreeMap<u32, Option<Outcome>>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lane_that_answers_no_more_is_reported_once() {
+        let running = |replayed| BTreeMap::from([(0, Some(Outcome { replayed, ..Outcome::running() }))]);
+        let (mut patience, start) = (Patience::default(), Instant::now());
+        let late = start + OWNER_TIMEOUT * 2;
+        let mut hint = |replayed, at| patience.hint(Action::Replay, &running(replayed), at).is_some();
+        assert!(!hint(0, start));
+        assert!(!hint(0, start + OWNER_TIMEOUT));
+        assert!(hint(0, late));
+        assert!(!hint(0, late + OWNER_TIMEOUT), "once");
+        assert!(!hint(1, late));
+        assert!(!hint(1, late + OWNER_TIMEOUT));
+        assert!(hint(1, late + OWNER_TIMEOUT * 2), "after each answer");
+    }
 
     #[test]
     fn the_progress_is_that_of_all_lanes() {
