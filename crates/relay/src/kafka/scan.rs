@@ -95,8 +95,13 @@ impl Scan {
                 None => {}
             }
             let is_record = record.is_some();
+            // What is written meanwhile belongs to the next call: this one must end.
+            let is_last = record.as_ref().is_some_and(|it| it.offset() + 1 >= end);
             if take(record).is_break() {
                 return Ok(false);
+            }
+            if is_last {
+                return Ok(true);
             }
             if is_record {
                 deadline = Instant::now() + REQUEST_TIMEOUT;

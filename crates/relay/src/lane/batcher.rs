@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use aqueduct_core::{
-    AllItem, ErrorKind, EventStore, Position, RecordedEvent, Revision, StoreError, StreamName, with_causes,
+    AllItem, ErrorKind, EventStore, Position, RecordedEvent, Revision, StoreError, StreamName,
 };
 use aqueduct_schema::RecordEncoder;
 use futures::StreamExt as _;
@@ -282,7 +282,9 @@ impl<'a> Batcher<'a> {
         self.lane.reporter.metrics.error(problem.label());
         let passes = problem.kind() == ErrorKind::Retry;
         let (route, lane) = (&self.lane.ledger.route.name, self.lane.ledger.lane);
-        let problem = with_causes(&EventError::new(route, event.reference(), &event.event_type, problem));
+        let can_pass = self.parking.is_some();
+        let problem =
+            EventError::new(route, event.reference(), &event.event_type, &problem, can_pass).to_string();
         let pause = if passes {
             tracing::warn!(route, lane, problem, "lane blocked by an event, retrying");
             self.lane.reporter.set(LaneState::Retrying { problem });

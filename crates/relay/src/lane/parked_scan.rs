@@ -26,8 +26,8 @@ pub(crate) enum Scanned {
 /// A parked event, or one that was parked once: the exceptions tell.
 pub(crate) struct ScannedEvent {
     pub(crate) parked: ParkedEvent,
-    /// Where it is in the lane's partition of the parked topic.
-    pub(crate) offset: i64,
+    /// Where it is in the lane's partition of the parked topic; `None` if the topic does not have it.
+    pub(crate) offset: Option<i64>,
 }
 
 /// Reads the lane's partition of the parked topic in order, on a thread of its own, until it is dropped. The events
@@ -97,7 +97,7 @@ fn run(
                     return ControlFlow::Continue(());
                 }
             };
-            let found = ScannedEvent { parked, offset: record.offset() };
+            let found = ScannedEvent { parked, offset: Some(record.offset()) };
             match send.blocking_send(Scanned::Event(Box::new(found))) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),

@@ -45,7 +45,17 @@ impl Parking {
             let ExceptionLog { topics, lane, .. } = &self.log;
             let from = request.outcome.as_ref().and_then(|it| it.next_offset);
             let scan = ParkedScan::start(self.reading.clone(), &topics.parked, *lane, from)?;
-            self.requests.running = Some(Execution::new(id, request, scan));
+            let parked = self.log.exceptions.counts().parked;
+            self.requests.running = Some(Execution::new(id, request, scan, parked));
+        }
+        Ok(())
+    }
+
+    /// Begins the scan of the current execution again, for what is behind an event that the topic does not have.
+    pub(crate) fn scan_again(&mut self) -> Result<(), LaneError> {
+        let ExceptionLog { topics, lane, .. } = &self.log;
+        if let Some(execution) = &mut self.requests.running {
+            execution.rescan(ParkedScan::start(self.reading.clone(), &topics.parked, *lane, None)?);
         }
         Ok(())
     }

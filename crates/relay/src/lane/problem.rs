@@ -1,7 +1,7 @@
 //! Why an event does not become a record.
 
 use aqueduct_core::mapping::EventMappingError;
-use aqueduct_core::{CodecError, CodecProblem, ErrorKind, StoreError};
+use aqueduct_core::{CodecError, CodecProblem, ErrorKind, StoreError, with_causes};
 use aqueduct_schema::RegistryError;
 
 use crate::record::code::Code;
@@ -23,7 +23,8 @@ pub(crate) enum EventProblem {
     Registry(#[from] RegistryError),
     #[error(
         "the record has {bytes} bytes, more than relay.max_record_bytes ({max}) allows: raise it to at least {bytes}, \
-         raise max.message.bytes of the topic accordingly, and restart the relay"
+         raise max.message.bytes of the route's topic and of its topic of parked events accordingly, and restart the \
+         relay"
     )]
     TooLarge { bytes: usize, max: usize },
     #[error("the event store can't be read")]
@@ -70,11 +71,18 @@ impl EventProblem {
         }
     }
 
-    /// The reason to be stored with an exception: it names no value of the event's data or metadata.
+    /// The reason to be stored or shown: it names no value of the event's data or metadata.
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Codec(error) => error.without_values(),
-            other => other.to_string(),
+            Self::Mapping(EventMappingError::VersionsDiffer { mapped, .. }) => {
+                format!("the type map says version {mapped}, the metadata says another one")
+            }
+            Self::Registry(error) => with_causes(error),
+            Self::LookUp(_) => with_causes(self),
+            Self::Mapping(_) | Self::ContentType | Self::NotAnObject | Self::TooLarge { .. } | Self::Gone => {
+                self.to_string()
+            }
         }
     }
 
@@ -102,39 +110,51 @@ fn not_the_event(kind: ErrorKind) -> ErrorKind {
 /// An event that does not become a record. The lane waits at it: what comes after it may belong to the same
 /// stream.
 #[derive(Debug, thiserror::Error)]
-#[error("event {reference} ({event_type}) can't become a record{remedy}")]
+#[error("event {reference} ({event_type}) can't become a record{remedy}: {reason}")]
 pub(crate) struct EventError {
     /// `7@order-42`.
     reference: String,
     event_type: String,
     /// What an operator can do where the cause can't be removed.
     remedy: String,
-    source: EventProblem,
+    reason: String,
 }
 
 impl EventError {
-    pub(crate) fn new(route: &str, reference: String, event_type: &str, source: EventProblem) -> Self {
-        let remedy = match source.code() {
+    /// `can_pass`: the topics exist that it takes to pass an event.
+    pub(crate) fn new(
+        route: &str,
+        reference: String,
+        event_type: &str,
+        problem: &EventProblem,
+        can_pass: bool,
+    ) -> Self {
+        let first = if can_pass { "" } else { "run `aqueduct setup` and restart the relay, then " };
+        let remedy = match problem.code() {
             Some(code) => format!(
-                " ({code}; to pass it: `aqueduct parked park {reference} --route {route}`, or `skip` in place of `park`)"
+                " ({code}; to pass it: {first}`aqueduct parked park {reference} --route {route}`, or `skip` in place \
+                 of `park`)"
             ),
             None => String::new(),
         };
-        Self { reference, event_type: event_type.to_owned(), remedy, source }
+        Self { reference, event_type: event_type.to_owned(), remedy, reason: problem.reason() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aqueduct_core::with_causes;
-
     use super::*;
 
     #[test]
     fn a_halted_lane_says_how_to_pass_the_event() {
-        let error =
-            EventError::new("orders", "7@order-42".to_owned(), "OrderPlaced", EventProblem::NotAnObject);
-        let text = with_causes(&error);
+        let text = |can_pass| {
+            let (reference, problem) = ("7@order-42".to_owned(), EventProblem::NotAnObject);
+            EventError::new("orders", reference, "OrderPlaced", &problem, can_pass).to_string()
+        };
+        let without_topics = text(false);
+        assert!(without_topics.contains("to pass it: run `aqueduct setup` and restart"), "{without_topics}");
+        let text = text(true);
+        assert!(!text.contains("setup"), "{text}");
         assert!(text.contains("event 7@order-42 (OrderPlaced) can't become a record (not_json;"), "{text}");
         assert!(text.contains("`aqueduct parked park 7@order-42 --route orders`"), "{text}");
         assert!(text.ends_with(": its data is not a JSON object"), "{text}");

@@ -1,7 +1,8 @@
 //! Executing the requests of operators.
 
-use aqueduct_core::{ErrorKind, RecordedEvent, with_causes};
+use aqueduct_core::{ErrorKind, RecordedEvent, StreamName, with_causes};
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::error::LaneError;
@@ -36,11 +37,8 @@ impl Batcher<'_> {
             Input::Incoming(Incoming::Expired { id }) => {
                 self.parking.iter_mut().for_each(|it| it.requests.expire(id.clone()));
             }
-            Input::Scanned(Scanned::Event(event)) => self.step(event).await,
-            Input::Scanned(Scanned::End) => {
-                let few = self.lane.options.batch_records.get() as u64;
-                self.parking.iter_mut().for_each(|it| it.requests.pass_ended(few));
-            }
+            Input::Scanned(Scanned::Event(event)) => self.step(event).await?,
+            Input::Scanned(Scanned::End) => self.pass_ended().await?,
             Input::Incoming(Incoming::Failed(error)) | Input::Scanned(Scanned::Failed(error)) => {
                 return Err(error);
             }
@@ -170,14 +168,23 @@ impl Batcher<'_> {
     }
 
     /// Replays or discards a parked event, if the request in work concerns it.
-    async fn step(&mut self, scanned: Box<ScannedEvent>) {
-        let Some(parking) = &mut self.parking else { return };
-        let Some(execution) = &mut parking.requests.running else { return };
+    async fn step(&mut self, scanned: Box<ScannedEvent>) -> Result<(), LaneError> {
+        let Some(parking) = &mut self.parking else { return Ok(()) };
+        let Some(execution) = &mut parking.requests.running else { return Ok(()) };
         execution.count_scanned();
         let ScannedEvent { parked, offset } = &*scanned;
         let reference = EventReference::of(&parked.event);
-        let Some(step) = step(&execution.request, &parking.log.exceptions, &reference, parked) else {
-            return;
+        let exceptions = &parking.log.exceptions;
+        let known = exceptions.get(&reference.stream, reference.revision);
+        if offset.is_some() && known.is_some_and(|it| it.state == ExceptionState::Parked) {
+            let first = exceptions.first_parked(&reference.stream);
+            execution.meet(&reference, first.is_some_and(|(first, _)| first == reference.revision));
+        }
+        let Some(step) = step(&execution.request, exceptions, &reference, parked) else {
+            if offset.is_none() {
+                parking.requests.finish(Progress::Done);
+            }
+            return Ok(());
         };
         let result = match step {
             Step::Replay => self.replay(parked).await,
@@ -189,15 +196,25 @@ impl Batcher<'_> {
         if !is_stalled && self.blocked.is_none() {
             self.lane.reporter.set(LaneState::Running);
         }
-        let Some(parking) = &mut self.parking else { return };
+        let Some(parking) = &mut self.parking else { return Ok(()) };
         match result {
-            Ok(()) => parking.requests.show_progress(*offset),
+            Ok(()) => {
+                parking.requests.show_progress(*offset);
+                if offset.is_none() {
+                    let first = parking.log.exceptions.first_parked(&reference.stream);
+                    if first.is_some_and(|(first, _)| first == reference.revision) {
+                        parking.requests.finish(Progress::Done);
+                    } else {
+                        parking.scan_again()?;
+                    }
+                }
+            }
             Err(problem) if problem.kind() == ErrorKind::Retry => {
                 let problem = problem_text(&reference, &problem);
                 self.lane.reporter.set(LaneState::Retrying { problem });
                 let again = Instant::now() + self.lane.options.halt_retry();
                 if let Some(execution) = &mut parking.requests.running {
-                    execution.stalled = Some((scanned, again));
+                    execution.stall(scanned, again);
                 }
             }
             Err(problem) => {
@@ -207,6 +224,46 @@ impl Batcher<'_> {
                 parking.requests.finish(Progress::Failed);
             }
         }
+        Ok(())
+    }
+
+    /// The scan's pass has ended. An event whose record is missing in the parked topic would block its stream for ever:
+    /// it is read from the store where the request names the stream.
+    async fn pass_ended(&mut self) -> Result<(), LaneError> {
+        let few = self.lane.options.batch_records.get() as u64;
+        let Some(parking) = &mut self.parking else { return Ok(()) };
+        let missing = parking.requests.missing();
+        let Some(execution) = parking.requests.running.as_mut().filter(|_| missing > 0) else {
+            parking.requests.pass_ended(few);
+            return Ok(());
+        };
+        let topic = &parking.log.topics.parked;
+        let Some(stream) = execution.request.selection.stream.as_deref().map(StreamName::from) else {
+            execution.outcome.set_reason(format!(
+                "topic {topic} lacks the records of {missing} parked events: repeat the request for each of their \
+                 streams, their events are then read from the store"
+            ));
+            parking.requests.finish(Progress::Failed);
+            return Ok(());
+        };
+        let first = parking.log.exceptions.first_parked(&stream).map(|(first, _)| first);
+        let Some(revision) = first.filter(|first| !execution.has_met(*first)) else {
+            parking.requests.pass_ended(few);
+            return Ok(());
+        };
+        let event = EventReference { stream, revision };
+        let reason = match self.read(&event).await {
+            Ok(Some(event)) => {
+                let parked = ParkedEvent { event, by_reference: true, parked_at: Timestamp::MIN };
+                return self.step(Box::new(ScannedEvent { parked, offset: None })).await;
+            }
+            Ok(None) => "neither the topic of parked events nor the store has it".to_owned(),
+            Err(EventProblem::LookUp(error)) if error.kind == ErrorKind::Retry => return Err(error.into()),
+            Err(problem) => problem.reason(),
+        };
+        self.failed_again(&event, reason);
+        self.parking.iter_mut().for_each(|it| it.requests.finish(Progress::Failed));
+        Ok(())
     }
 
     /// Makes a record of a parked event, or leaves it parked with the reason why it failed again.
@@ -214,13 +271,15 @@ impl Batcher<'_> {
         let reference = EventReference::of(&parked.event);
         let from_store;
         let event = if parked.by_reference {
-            let found = self.lane.store.read_stream(&reference.stream, reference.revision, 1).await?;
-            match found.into_iter().find(|event| event.revision == reference.revision) {
+            match self.read(&reference).await? {
                 Some(event) => {
                     from_store = event;
                     &from_store
                 }
-                None => return Err(EventProblem::Gone),
+                None => {
+                    self.failed_again(&reference, EventProblem::Gone.reason());
+                    return Ok(());
+                }
             }
         } else {
             &parked.event
@@ -231,27 +290,41 @@ impl Batcher<'_> {
             Ok(()) | Err(_) => LastRelayed::Unknown,
         };
         let Some(parking) = &mut self.parking else { return Ok(()) };
-        let outcome = parking.requests.running.as_mut().map(|it| &mut it.outcome);
         match made {
             Ok(()) => {
                 parking.log.replayed(&mut self.batch, &reference);
-                if let Some(outcome) = outcome {
-                    outcome.replayed += 1;
+                if let Some(execution) = &mut parking.requests.running {
+                    execution.outcome.replayed += 1;
                 }
                 Ok(())
             }
             Err(problem) => match problem.code() {
                 Some(code) => {
                     let reason = problem.reason();
-                    if let Some(outcome) = outcome {
-                        outcome.parked_again += 1;
-                        outcome.set_reason(format!("{reference}: {code}: {reason}"));
-                    }
+                    let text = format!("{code}: {reason}");
                     parking.log.failed_again(&mut self.batch, event, (code, reason), last);
+                    self.failed_again(&reference, text);
                     Ok(())
                 }
                 None => Err(problem),
             },
+        }
+    }
+
+    /// Reads an event from the store; `None` where the store no longer has it.
+    async fn read(&self, event: &EventReference) -> Result<Option<RecordedEvent>, EventProblem> {
+        match self.lane.store.read_stream(&event.stream, event.revision, 1).await {
+            Ok(found) => Ok(found.into_iter().find(|it| it.revision == event.revision)),
+            Err(error) if error.is_stream_deleted() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Counts an event that stays parked. The request continues with other streams.
+    fn failed_again(&mut self, event: &EventReference, reason: String) {
+        if let Some(execution) = self.parking.as_mut().and_then(|it| it.requests.running.as_mut()) {
+            execution.outcome.parked_again += 1;
+            execution.outcome.set_reason(format!("{event}: {reason}"));
         }
     }
 

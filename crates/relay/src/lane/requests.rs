@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use aqueduct_core::Position;
+use aqueduct_core::{Position, Revision};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::record::reference::EventReference;
 use crate::record::request::{Outcome, Progress, Request};
 
 /// Parked events that are dealt with for each event of the store while a request is executed, as long as the scan has
-/// found some: neither waits for the other.
+/// found some: neither waits for more than these of the other.
 const SCANNED_PER_EVENT: u64 = 3;
 
 /// Passes after which an execution takes no more events, so that it ends however many are parked meanwhile.
@@ -59,10 +59,17 @@ pub(crate) struct Execution {
     pub(crate) stalled: Option<(Box<ScannedEvent>, Instant)>,
     phase: Phase,
     passes: u32,
+    /// Parked events that were scanned since an event was taken, at most [`SCANNED_PER_EVENT`].
     scanned: u64,
-    taken: u64,
     /// Events that were parked since the scan's pass began: another pass must find them.
     parked: u64,
+    /// Whether the scan began with the first record.
+    is_whole: bool,
+    /// Parked events that a whole scan must meet, and those that it has met.
+    expected: u64,
+    met: u64,
+    /// The first parked event of the selected stream that the scan has met last.
+    first_met: Option<Revision>,
 }
 
 /// How an execution comes to its end although further events of its streams may arrive.
@@ -125,9 +132,9 @@ impl Requests {
     }
 
     /// Shows how far the execution is: the event at this offset is dealt with.
-    pub(crate) fn show_progress(&mut self, offset: i64) {
+    pub(crate) fn show_progress(&mut self, offset: Option<i64>) {
         if let Some(Execution { id, request, outcome, .. }) = &mut self.running {
-            outcome.next_offset = Some(offset + 1);
+            outcome.next_offset = offset.map(|it| it + 1);
             let (id, request, outcome) = (id.clone(), request.clone(), outcome.clone());
             self.answer(id, &request, outcome);
         }
@@ -169,12 +176,16 @@ impl Requests {
 
     /// An event of the store was taken.
     pub(crate) fn event_taken(&mut self) {
-        self.running.iter_mut().for_each(|it| it.taken += 1);
+        self.running.iter_mut().for_each(|it| it.scanned = 0);
     }
 
     /// An event of the store was parked.
     pub(crate) fn event_parked(&mut self) {
-        self.running.iter_mut().for_each(|it| it.parked += 1);
+        if let Some(execution) = &mut self.running {
+            execution.parked += 1;
+            // The last pass does not wait for it.
+            execution.expected += u64::from(execution.phase != Phase::Draining);
+        }
     }
 
     /// Whether everything that was taken must be committed before the execution continues.
@@ -188,6 +199,12 @@ impl Requests {
             execution.phase = Phase::Draining;
             execution.scan.again();
         }
+    }
+
+    /// How many parked events a whole scan has not met, now that its last pass has ended.
+    pub(crate) fn missing(&self) -> u64 {
+        let execution = self.running.as_ref().filter(|it| it.is_whole && it.phase == Phase::Draining);
+        execution.map_or(0, |it| it.expected.saturating_sub(it.met))
     }
 
     /// A pass has ended.
@@ -220,20 +237,59 @@ async fn scanned(running: &mut Option<Execution>) -> Option<Scanned> {
 }
 
 impl Execution {
-    pub(crate) fn new(id: Bytes, request: Request, scan: ParkedScan) -> Self {
+    /// `parked` events are parked now.
+    pub(crate) fn new(id: Bytes, request: Request, scan: ParkedScan, parked: u64) -> Self {
         let outcome = request.outcome.clone().unwrap_or_else(Outcome::running);
-        let phase = Phase::Interleaved;
-        Self { id, request, outcome, scan, stalled: None, phase, passes: 0, scanned: 0, taken: 0, parked: 0 }
+        Self {
+            is_whole: outcome.next_offset.is_none(),
+            id,
+            request,
+            outcome,
+            scan,
+            stalled: None,
+            phase: Phase::Interleaved,
+            passes: 0,
+            scanned: 0,
+            parked: 0,
+            expected: parked,
+            met: 0,
+            first_met: None,
+        }
+    }
+
+    pub(crate) fn rescan(&mut self, scan: ParkedScan) {
+        self.scan = scan;
+        (self.is_whole, self.phase) = (true, Phase::Draining);
+        (self.met, self.first_met) = (0, None);
+    }
+
+    /// The scan has met an event that is parked, the first of its stream where `is_first`.
+    pub(crate) fn meet(&mut self, event: &EventReference, is_first: bool) {
+        self.met += 1;
+        if is_first && self.request.selection.stream.as_deref() == Some(event.stream.as_str()) {
+            self.first_met = Some(event.revision);
+        }
+    }
+
+    /// Tries again with an event that could not be dealt with.
+    pub(crate) fn stall(&mut self, scanned: Box<ScannedEvent>, again: Instant) {
+        // It is met again.
+        self.met = self.met.saturating_sub(u64::from(scanned.offset.is_some()));
+        self.stalled = Some((scanned, again));
+    }
+
+    pub(crate) fn has_met(&self, first: Revision) -> bool {
+        self.first_met == Some(first)
     }
 
     pub(crate) fn count_scanned(&mut self) {
-        self.scanned += 1;
+        self.scanned = SCANNED_PER_EVENT.min(self.scanned + 1);
     }
 
     fn takes_events(&self) -> bool {
         self.phase == Phase::Interleaved
             && self.stalled.is_none()
-            && (self.taken * SCANNED_PER_EVENT <= self.scanned || self.scan.found.is_empty())
+            && (self.scanned == SCANNED_PER_EVENT || self.scan.found.is_empty())
     }
 }
 
@@ -260,14 +316,14 @@ mod tests {
         let (again, passes) = std::sync::mpsc::channel();
         let request = Request::new(Action::Replay, Selection::default(), Default::default());
         let scan = ParkedScan::scripted(scanned, again);
-        requests.running = Some(Execution::new("id".into(), request, scan));
+        requests.running = Some(Execution::new("id".into(), request, scan, 0));
         Script { requests, found, passes, _incoming: incoming }
     }
 
     fn parked() -> Scanned {
         let event = EventReference { stream: "a-1".into(), revision: 0 };
         let parked = ParkedEvent::at(event, Default::default());
-        Scanned::Event(Box::new(ScannedEvent { parked, offset: 0 }))
+        Scanned::Event(Box::new(ScannedEvent { parked, offset: Some(0) }))
     }
 
     #[tokio::test]
@@ -282,6 +338,17 @@ mod tests {
         (0..3).for_each(|_| requests.running.as_mut().unwrap().count_scanned());
         found.send(parked()).await.unwrap();
         assert!(requests.takes_events());
+        requests.event_taken();
+        assert!(!requests.takes_events(), "the scan has found another one");
+        (0..9_000).for_each(|_| requests.running.as_mut().unwrap().count_scanned());
+        assert!(requests.takes_events());
+        requests.event_taken();
+        assert!(!requests.takes_events(), "a long scan does not give the events a long turn");
+        assert!(matches!(requests.input(true).await, Input::Scanned(Scanned::Event(_))));
+        (0..9_000).for_each(|_| requests.event_taken());
+        found.send(parked()).await.unwrap();
+        (0..3).for_each(|_| requests.running.as_mut().unwrap().count_scanned());
+        assert!(requests.takes_events(), "many events do not give the scan a long turn");
 
         requests.pass_ended(1);
         assert!(requests.is_committing() && !requests.takes_events());

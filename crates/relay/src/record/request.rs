@@ -109,7 +109,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// The answer to a request that was just begun.
-    pub(crate) const fn running() -> Self {
+    pub const fn running() -> Self {
         Self {
             state: Progress::Running,
             replayed: 0,

@@ -378,6 +378,11 @@ async fn without_its_topics_a_route_halts_or_says_what_to_do() {
     let mut relay = world.start();
     world.assert_complete(1).await;
     relay.ready().await;
+    world.append("note-1", "Noted", 2, r#"{"text":"x","colour":"red","size":"a secret"}"#).await;
+    halted(&mut relay, world.route(), &["run `aqueduct setup` and restart the relay, then `aqueduct parked"])
+        .await;
+    let texts = relay.status.not_ready();
+    assert!(!texts.values().any(|it| it.contains("secret")), "{texts:?}");
     relay.stop().await;
 
     world.options.on_bad_event = OnBadEvent::Park;
@@ -414,6 +419,97 @@ async fn lost_exceptions_halt_the_lane() {
     halted(&mut relay, world.route(), &[&topic, "aqueduct setup"]).await;
     create_topic(&world, &topic).await;
     halted(&mut relay, world.route(), &[&topic, "holds 0 parked", "counts 2 parked"]).await;
+    relay.stop().await;
+}
+
+/// One line of a console producer halts the lane until a tombstone removes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_record_among_the_exceptions_is_removed_by_a_tombstone() {
+    let world = world(OnBadEvent::Park).await;
+    let topic = world.options.routes[0].exceptions_topic(&world.cluster.prefix);
+    world.produce(&topic, "note-1", Some("hello"));
+    world.append("note-1", "Noted", 2, GOOD).await;
+    let mut relay = world.start();
+    halted(&mut relay, world.route(), &[&topic, "offset 0 that is not an exception", "tombstone"]).await;
+    let events = events(&world);
+    let refused = blocking(move || events.list(&Selection::default())).await.unwrap_err();
+    assert!(refused.to_string().contains("not an exception"), "{refused}");
+
+    world.produce(&topic, "note-1", None);
+    world.assert_complete(1).await;
+    relay.ready().await;
+    assert_eq!(listed(&world, 0).await, []);
+    relay.stop().await;
+}
+
+/// A parked event whose record is gone does not block its stream for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_event_without_its_record_is_read_from_the_store() {
+    let mut world = world(OnBadEvent::Park).await;
+    for (stream, data) in [("note-1", BAD), ("note-1", GOOD), ("note-2", BAD)] {
+        world.append(stream, "Noted", 2, data).await;
+    }
+    let relay = world.start();
+    listed(&world, 3).await;
+    relay.stop().await;
+    let parked = world.options.routes[0].parked_topic(&world.cluster.prefix);
+    delete_topic(&world, &parked).await;
+    create_topic(&world, &parked).await;
+    fix(&mut world).await;
+
+    let relay = world.start();
+    let incomplete = request(&world, Action::Replay, Selection::default()).await;
+    assert_eq!((incomplete.state, incomplete.replayed), (Progress::Failed, 0));
+    let reason = incomplete.reason.unwrap();
+    assert!(reason.contains(&parked) && reason.contains("3 parked events"), "{reason}");
+    let done = request(&world, Action::Replay, of_stream("note-1")).await;
+    assert_eq!(done, outcome(Progress::Done, 2, 0, 0));
+    assert_eq!(records_of(&world, 2, "note-1").await, chain(&[(0, "-1"), (1, "0")]));
+    let done = request(&world, Action::Discard, of_stream("note-2")).await;
+    assert_eq!(done, outcome(Progress::Done, 0, 1, 0));
+    let states: Vec<_> = listed(&world, 1).await.into_iter().map(|it| it.exception.state).collect();
+    assert_eq!(states, [ExceptionState::Discarded]);
+    relay.stop().await;
+}
+
+/// An event that is too large for a record, whose stream is deleted in the meantime and restored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_event_is_parked_as_a_reference() {
+    let mut world = world(OnBadEvent::Park).await;
+    world.options.max_record_bytes = 2_000.try_into().unwrap();
+    let large = format!(r#"{{"text":"{}","colour":"red"}}"#, "x".repeat(5_000));
+    for (stream, data) in [("note-1", large.as_str()), ("note-1", GOOD), ("note-2", BAD)] {
+        world.append(stream, "Noted", 2, data).await;
+    }
+    let relay = world.start();
+    let parked = listed(&world, 3).await;
+    assert_eq!(parked[0].exception.code, Code::TooLarge);
+    relay.stop().await;
+    fix(&mut world).await;
+    world.options.max_record_bytes = 10_000.try_into().unwrap();
+
+    // The other streams of the lane are replayed all the same.
+    let store = ScriptedStore::new(world.store.clone()).before(|call| match call {
+        Call::ReadStream(_) => Err(StoreError {
+            kind: ErrorKind::Park,
+            source: Some(StreamDeleted.into()),
+            ..call.fails("deleted")
+        }),
+        _ => Ok(()),
+    });
+    let relay = world.start_on(Arc::new(store), world.options.clone());
+    let replayed = request(&world, Action::Replay, Selection::default()).await;
+    assert_eq!((replayed.state, replayed.replayed, replayed.parked_again), (Progress::Done, 1, 1));
+    let reason = replayed.reason.unwrap();
+    assert!(reason.starts_with("0@note-1: ") && reason.ends_with("discard it"), "{reason}");
+    relay.stop().await;
+
+    let relay = world.start();
+    let done = request(&world, Action::Replay, Selection::default()).await;
+    assert_eq!(done, outcome(Progress::Done, 2, 0, 0));
+    let records = world.assert_complete(3).await;
+    assert!(records.iter().any(|it| it.value.len() > 5_000), "the large event");
+    assert_eq!(listed(&world, 0).await, []);
     relay.stop().await;
 }
 
