@@ -34,6 +34,11 @@ pub(crate) enum BatchError {
          fault and not an event: change the table back or adapt the projection, then restart"
     )]
     EveryRow { streams: usize, source: ApplyError },
+    #[error(
+        "postgres rejected an event's row, and for the same reason a row that the table contains, so the table is at \
+         fault and not the event: change the table back or adapt the projection, then restart"
+    )]
+    ExistingRow { source: ApplyError },
     #[error(transparent)]
     React(#[from] ReactorStopped),
     #[error("the reaction to a parked event failed")]
@@ -51,7 +56,7 @@ impl BatchError {
             },
             Self::Timeout(_) => ErrorKind::Retry,
             Self::Apply(error) => error.kind(),
-            Self::EveryRow { .. } | Self::React(_) => ErrorKind::Stop,
+            Self::EveryRow { .. } | Self::ExistingRow { .. } | Self::React(_) => ErrorKind::Stop,
             Self::Reaction(error) => error.kind(),
         }
     }

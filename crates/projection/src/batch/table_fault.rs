@@ -7,8 +7,23 @@ use sqlx::postgres::PgDatabaseError;
 
 use crate::model::error::ApplyError;
 
-/// Number of consecutive streams, without an accepted row, after which the table is considered at fault.
+/// Number of consecutive streams, without an accepted row, after which a table is considered at fault of which nothing
+/// else is known.
 const STREAMS: usize = 3;
+
+/// The same for a table that accepts the rows that it contains. Three bad events of one kind must not stop a projection
+/// that has little to do. But a table can also accept its old rows and reject all new ones: it lacks the partition of
+/// the current month, or has a constraint on the time.
+const STREAMS_OF_SOUND_TABLE: usize = 100;
+
+/// What a probe has shown about a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TableState {
+    /// It accepts a row that it contains.
+    Sound,
+    /// It is empty, or rejects its own row for another reason.
+    Unknown,
+}
 
 /// Counts the rows that Postgres rejected since it last accepted one. If a table was changed by hand so that every
 /// row fails, the events are not at fault, and parking them all would only hide the cause.
@@ -52,6 +67,7 @@ impl TableFaultDetector {
     pub(crate) fn record_failure(
         &self,
         batch: impl IntoIterator<Item = (FailureReason, String)>,
+        table: TableState,
     ) -> Option<usize> {
         let mut consecutive = self.consecutive.lock();
         for (reason, stream) in batch {
@@ -61,7 +77,11 @@ impl TableFaultDetector {
             consecutive.streams.insert(stream);
         }
         let streams = consecutive.streams.len();
-        (streams >= STREAMS).then_some(streams)
+        let limit = match table {
+            TableState::Sound => STREAMS_OF_SOUND_TABLE,
+            TableState::Unknown => STREAMS,
+        };
+        (streams >= limit).then_some(streams)
     }
 }
 
@@ -76,8 +96,9 @@ mod tests {
     #[test]
     fn three_consecutive_streams_with_one_reason_are_a_fault_of_the_table() {
         let table_faults = TableFaultDetector::default();
-        let fail =
-            |sqlstate, stream: &str| table_faults.record_failure([(reason(sqlstate), stream.to_owned())]);
+        let fail = |sqlstate, stream: &str| {
+            table_faults.record_failure([(reason(sqlstate), stream.to_owned())], TableState::Unknown)
+        };
         assert_eq!(fail("22P02", "a"), None);
         assert_eq!(fail("22P02", "a"), None);
         assert_eq!(fail("22P02", "b"), None);
@@ -86,5 +107,15 @@ mod tests {
         assert_eq!(fail("23514", "d"), None);
         assert_eq!(fail("23514", "e"), None);
         assert_eq!(fail("23514", "f"), Some(3));
+    }
+
+    #[test]
+    fn a_sound_table_is_at_fault_after_a_hundred_consecutive_streams() {
+        let table_faults = TableFaultDetector::default();
+        for stream in 1..=100 {
+            let fault =
+                table_faults.record_failure([(reason("23514"), stream.to_string())], TableState::Sound);
+            assert_eq!(fault, (stream == 100).then_some(100));
+        }
     }
 }

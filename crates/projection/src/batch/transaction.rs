@@ -7,13 +7,13 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
-use crate::batch::table_fault::{FailureReason, TableFaultDetector};
+use crate::batch::table_fault::{FailureReason, TableFaultDetector, TableState};
 use crate::inbox::entry::{Content, Entry, Fault};
 use crate::inbox::ownership::{OwnedPartition, Ownership, next_offsets};
 use crate::inbox::park;
 use crate::inbox::verdict::{self, Verdict};
 use crate::metrics;
-use crate::model::handler::Handler;
+use crate::model::handler::{Handler, Probe};
 
 /// Result of one attempt that did not fail.
 pub(crate) enum Attempt {
@@ -167,11 +167,37 @@ impl<H: Handler> Transactions<H> {
         }
         if accepted {
             self.table_faults.record_success();
-        } else if let Some(streams) = self.table_faults.record_failure(refused)
-            && let Some(source) = last_refusal
-        {
-            return Err(BatchError::EveryRow { streams, source });
+        } else if let Some(source) = last_refusal {
+            let table = self.probe(connection, &refused).await?;
+            if let Some(streams) = self.table_faults.record_failure(refused, table) {
+                return Err(BatchError::EveryRow { streams, source });
+            }
         }
         Ok(())
+    }
+
+    /// Finds out whether the table accepts a row that it contains. Returns an error if it rejects that row for a reason
+    /// for which it also rejected events: then no event is at fault.
+    async fn probe(
+        &self,
+        connection: &mut PgConnection,
+        refused: &[(FailureReason, String)],
+    ) -> Result<TableState, BatchError> {
+        let mut savepoint = connection.begin().await?;
+        let probe = self.handler.probe(&mut savepoint).await;
+        savepoint.rollback().await?;
+        match probe {
+            Ok(Probe::Accepted) => Ok(TableState::Sound),
+            Ok(Probe::NoRow) => Ok(TableState::Unknown),
+            Err(source) if source.kind() != ErrorKind::Park => Err(source.into()),
+            Err(source) => {
+                let reason = FailureReason::of(&source);
+                if refused.iter().any(|(refusal, _)| Some(refusal) == reason.as_ref()) {
+                    Err(BatchError::ExistingRow { source })
+                } else {
+                    Ok(TableState::Unknown)
+                }
+            }
+        }
     }
 }

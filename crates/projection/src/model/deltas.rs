@@ -11,7 +11,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::model::error::{ApplyError, TableError};
-use crate::model::handler::{Handler, guarded};
+use crate::model::handler::{Handler, Probe, guarded};
 use crate::model::table::Table;
 use crate::record::envelope::Envelope;
 
@@ -96,6 +96,17 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
             self.table.write_error(error, |column| columns::<D>().any(|name| name == column))
         })?;
         Ok(())
+    }
+
+    async fn probe(&self, connection: &mut PgConnection) -> Result<Probe, ApplyError> {
+        let has_rows: bool =
+            sqlx::query_scalar(AssertSqlSafe(self.table.has_rows())).fetch_one(&mut *connection).await?;
+        if !has_rows {
+            return Ok(Probe::NoRow);
+        }
+        // A delta would change the row, which may then violate a constraint that the table is right to have.
+        sqlx::query(AssertSqlSafe(self.table.insert_existing(D::SUMS))).execute(connection).await?;
+        Ok(Probe::Accepted)
     }
 }
 

@@ -27,6 +27,20 @@ pub(crate) trait Handler: Send + Sync + 'static {
         connection: &mut PgConnection,
         events: &[(&Self::Event, &Envelope)],
     ) -> Result<(), ApplyError>;
+
+    /// Writes a row that the table contains to the table again, unchanged. The caller rolls it back: it only wants to
+    /// know whether the table still accepts rows.
+    async fn probe(&self, _connection: &mut PgConnection) -> Result<Probe, ApplyError> {
+        Ok(Probe::NoRow)
+    }
+}
+
+/// Result of a probe that Postgres did not reject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probe {
+    Accepted,
+    /// The table is empty, so that nothing is known about it.
+    NoRow,
 }
 
 /// Runs the projection's own code; a panic in it is an error of the current event.

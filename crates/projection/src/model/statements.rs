@@ -8,18 +8,48 @@ impl Table {
     /// Reads the rows of the keys in `$1` (a JSON array of key columns): the ordinal of the key, from 1, and the
     /// row as JSON text. Numerics are strings: a JSON number would lose digits.
     pub(crate) fn select(&self) -> Arc<str> {
-        let columns = self.columns.values().map(|Column { name, is_numeric, .. }| {
-            if *is_numeric { format!("t.\"{name}\"::text as \"{name}\"") } else { format!("t.\"{name}\"") }
-        });
         format!(
             "select k.ordinality, (select row_to_json(r)::text from (select {columns}) r) \
              from jsonb_populate_recordset(null::{table}, $1) with ordinality as k \
              join {table} t on {on}",
-            columns = columns.collect::<Vec<_>>().join(", "),
+            columns = self.json_columns(),
             table = self.quoted(),
             on = self.same_key("t", "k"),
         )
         .into()
+    }
+
+    /// Reads any row, in the form of [`select`](Self::select).
+    pub(crate) fn select_any(&self) -> Arc<str> {
+        format!(
+            "select (select row_to_json(r)::text from (select {columns}) r) from {table} t limit 1",
+            columns = self.json_columns(),
+            table = self.quoted(),
+        )
+        .into()
+    }
+
+    /// Inserts a row that exists again, which checks it and then changes nothing.
+    pub(crate) fn insert_existing(&self, sums: &[&str]) -> Arc<str> {
+        let columns = list(self.key.iter().chain(sums), |name| name);
+        format!(
+            "insert into {table} ({columns}) select {columns} from {table} limit 1 on conflict ({key}) do nothing",
+            table = self.quoted(),
+            key = list(self.key, |name| name),
+        )
+        .into()
+    }
+
+    /// Whether there is a row.
+    pub(crate) fn has_rows(&self) -> Arc<str> {
+        format!("select exists (select from {table})", table = self.quoted()).into()
+    }
+
+    fn json_columns(&self) -> String {
+        let columns = self.columns.values().map(|Column { name, is_numeric, .. }| {
+            if *is_numeric { format!("t.\"{name}\"::text as \"{name}\"") } else { format!("t.\"{name}\"") }
+        });
+        columns.collect::<Vec<_>>().join(", ")
     }
 
     /// Inserts the rows in `$1` (a JSON array), all with these columns, or updates the rows of the same key. Other

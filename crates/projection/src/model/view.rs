@@ -14,7 +14,7 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::model::error::{ApplyError, TableError};
-use crate::model::handler::{Handler, guarded};
+use crate::model::handler::{Handler, Probe, guarded};
 use crate::model::key::Key;
 use crate::model::table::Table;
 use crate::record::envelope::Envelope;
@@ -120,6 +120,19 @@ impl<V: View> Handler for ViewHandler<V> {
             rows[index].row = guarded(|| V::fold(row, event, envelope))?;
         }
         self.write(connection, rows).await
+    }
+
+    async fn probe(&self, connection: &mut PgConnection) -> Result<Probe, ApplyError> {
+        let stored: Option<String> = sqlx::query_scalar(AssertSqlSafe(self.table.select_any()))
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some(json) = stored else { return Ok(Probe::NoRow) };
+        let error = |source| ApplyError::Row { table: V::TABLE, source };
+        let mut key: Map<String, Value> = serde_json::from_str(&json).map_err(error)?;
+        key.retain(|column, _| V::KEY.contains(&column.as_str()));
+        let row = Some(serde_json::from_str(&json).map_err(error)?);
+        self.write(connection, vec![BatchRow { key, row, existed: true }]).await?;
+        Ok(Probe::Accepted)
     }
 }
 

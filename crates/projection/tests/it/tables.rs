@@ -86,6 +86,78 @@ async fn rows_of_several_streams_that_are_refused_for_one_reason_halt() {
     assert_eq!(accounts.apply(records(epoch, 0, &events)).await.unwrap().unwrap().applied, 3);
 }
 
+/// Guarantee 6: one bad event follows the other and none in between is good, as in a projection with little to do. The
+/// table accepts the row that it has, so the events are at fault.
+#[tokio::test]
+async fn bad_events_of_one_kind_are_parked_where_the_table_is_sound() {
+    let database = Database::create().await;
+    let (accounts, epoch) = accounts(&database).await;
+    accounts.apply(records(epoch, 0, &[event("account-1", 0, &deposited(1))])).await.unwrap().unwrap();
+    for number in 2..=6 {
+        let bad = event(&format!("account-{number}"), 0, &deposited(1_000_000));
+        let outcome = accounts.apply(records(epoch, number, &[bad])).await.unwrap().unwrap();
+        assert_eq!(outcome.parked, 1, "account {number}");
+    }
+    let good = event("account-7", 0, &deposited(1));
+    assert_eq!(accounts.apply(records(epoch, 7, &[good])).await.unwrap().unwrap().applied, 1);
+
+    alter(&database, "alter table bank.branches add check (amount < 1000000)").await;
+    let branches =
+        Projection::deltas::<Branches<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    let epoch = branches.claim("bank.0", 0).await.unwrap().epoch;
+    branches.apply(records(epoch, 0, &[event("account-1", 0, &deposited(999_999))])).await.unwrap().unwrap();
+    for number in 2..=6 {
+        let bad = event(&format!("account-{number}"), 0, &deposited(1_000_000));
+        let outcome = branches.apply(records(epoch, number, &[bad])).await.unwrap().unwrap();
+        assert_eq!(outcome.parked, 1, "branch {number}");
+    }
+}
+
+/// Guarantee 6: the first event after the change shows it, because the table rejects its own rows too. Nothing is
+/// parked.
+#[tokio::test]
+async fn a_table_that_rejects_its_own_rows_halts_at_the_first_event() {
+    let database = Database::create().await;
+    let (accounts, epoch) = accounts(&database).await;
+    let branches =
+        Projection::deltas::<Branches<0>>(database.options(), plain()).batch_processor().await.unwrap();
+    let branches_epoch = branches.claim("bank.0", 0).await.unwrap().epoch;
+    let first = event("account-1", 0, &deposited(1));
+    accounts.apply(records(epoch, 0, std::slice::from_ref(&first))).await.unwrap().unwrap();
+    branches.apply(records(branches_epoch, 0, &[first])).await.unwrap().unwrap();
+    alter(&database, "alter table bank.accounts add constraint closed check (false) not valid").await;
+    alter(&database, "alter table bank.branches add constraint closed check (false) not valid").await;
+
+    let next = event("account-2", 0, &deposited(1));
+    for (batches, epoch) in [(&accounts, epoch), (&branches, branches_epoch)] {
+        let batch = records(epoch, 1, std::slice::from_ref(&next));
+        let error = batches.apply(batch).await.unwrap_err();
+        assert!(reason(&error).contains("a row that the table contains"), "{}", reason(&error));
+    }
+    assert_eq!(database.number("select count(*) from aqueduct.parked").await, 0);
+    alter(&database, "alter table bank.accounts drop constraint closed").await;
+    assert_eq!(accounts.apply(records(epoch, 1, &[next])).await.unwrap().unwrap().applied, 1);
+}
+
+/// Guarantee 6: no event is at fault if a column is missing or has another type.
+#[tokio::test]
+async fn a_dropped_or_changed_column_halts_and_parks_nothing() {
+    for change in [
+        "alter table bank.accounts drop column branch",
+        "alter table bank.accounts alter column branch type integer using 0",
+    ] {
+        let database = Database::create().await;
+        let (accounts, epoch) = accounts(&database).await;
+        accounts.apply(records(epoch, 0, &[event("account-1", 0, &opened("Paris"))])).await.unwrap().unwrap();
+        alter(&database, change).await;
+        for number in 2..=4 {
+            let next = event(&format!("account-{number}"), 0, &opened("Rome"));
+            accounts.apply(records(epoch, number, &[next])).await.unwrap_err();
+        }
+        assert_eq!(database.number("select count(*) from aqueduct.parked").await, 0, "{change}");
+    }
+}
+
 /// A column's type is changed under a query that is prepared.
 #[tokio::test]
 async fn a_query_is_prepared_again_after_its_table_was_changed() {
