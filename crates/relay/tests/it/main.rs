@@ -6,6 +6,7 @@ mod faults;
 mod foreign;
 mod idle;
 mod left_open;
+mod many;
 mod others;
 mod parked;
 mod prefixes;

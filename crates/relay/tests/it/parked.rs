@@ -19,10 +19,10 @@ use crate::faults::halted;
 use crate::support::{DEADLINE, Running, World, shared_stack};
 
 /// A note with a field that the schema does not have.
-const BAD: &str = r#"{"text":"x","colour":"red","size":7}"#;
-const GOOD: &str = r#"{"text":"x","colour":"red"}"#;
+pub(crate) const BAD: &str = r#"{"text":"x","colour":"red","size":7}"#;
+pub(crate) const GOOD: &str = r#"{"text":"x","colour":"red"}"#;
 
-async fn world(policy: OnBadEvent) -> World {
+pub(crate) async fn world(policy: OnBadEvent) -> World {
     let mut world = World::new(shared_stack().await).await;
     world.options.on_bad_event = policy;
     world
@@ -33,12 +33,12 @@ fn events(world: &World) -> ParkedEvents {
 }
 
 /// Runs what blocks.
-async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(call).await.expect("no panic")
 }
 
 /// The exceptions, once there are as many as expected.
-async fn listed(world: &World, count: usize) -> Vec<Listed> {
+pub(crate) async fn listed(world: &World, count: usize) -> Vec<Listed> {
     let events = events(world);
     blocking(move || {
         let deadline = Instant::now() + DEADLINE;
@@ -47,7 +47,11 @@ async fn listed(world: &World, count: usize) -> Vec<Listed> {
             if listed.len() == count {
                 return listed;
             }
-            assert!(Instant::now() < deadline, "{count} exceptions in time, not {listed:?}");
+            let (found, last) = (listed.len(), listed.last());
+            assert!(
+                Instant::now() < deadline,
+                "{count} exceptions in time, not {found}, the last is {last:?}"
+            );
         }
     })
     .await
@@ -68,6 +72,12 @@ fn of_stream(stream: &str) -> Selection {
 fn of_event(event: &str) -> Selection {
     let EventReference { stream, revision } = event.parse().unwrap();
     Selection { revision: Some(revision), ..of_stream(stream.as_str()) }
+}
+
+/// Sends a request.
+pub(crate) async fn send(world: &World, action: Action, selection: Selection) -> SentRequest {
+    let events = events(world);
+    blocking(move || events.request(action, selection)).await.unwrap()
 }
 
 /// Sends a request and waits until it is finished.
@@ -97,7 +107,7 @@ fn chain(pairs: &[(u64, &str)]) -> Vec<(u64, String)> {
 }
 
 /// The schemas after the fix: unknown fields are dropped.
-async fn fix(world: &mut World) {
+pub(crate) async fn fix(world: &mut World) {
     let schemas = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schemas-fixed");
     world.schemas = Arc::new(SchemaSet::load(schemas).expect("schemas"));
     world.publish(&["Noted", "Closed"]).await;
@@ -225,11 +235,8 @@ async fn a_discard_that_is_interrupted_discards_nothing_else() {
         _ => Ok(()),
     });
     let mut relay = world.start_on(Arc::new(store), world.options.clone());
-    let sent = {
-        let events = events(&world);
-        let selection = Selection { code: Some(Code::Payload), ..Selection::default() };
-        blocking(move || events.request(Action::Discard, selection)).await.unwrap()
-    };
+    let selection = Selection { code: Some(Code::Payload), ..Selection::default() };
+    let sent = send(&world, Action::Discard, selection).await;
     let (sent, first) = blocking(move || answered(sent, |it| it.parked_again > 0)).await;
     assert_eq!((first.state, first.discarded), (Progress::Running, 1));
     relay.until("retrying", |status| status.not_ready().values().any(|it| it.contains("1@note-2"))).await;
@@ -336,10 +343,7 @@ async fn a_replay_that_is_killed_is_finished_by_the_next_owner() {
     fix(&mut world).await;
     // One event in a transaction.
     world.options.batch_records = 3.try_into().unwrap();
-    let sent = {
-        let events = events(&world);
-        blocking(move || events.request(Action::Replay, of_stream("note-1"))).await.unwrap()
-    };
+    let sent = send(&world, Action::Replay, of_stream("note-1")).await;
     for _ in 0..KILLS {
         let relay = world.start();
         // Two of them are in the stream that is replayed.
@@ -356,7 +360,7 @@ async fn a_replay_that_is_killed_is_finished_by_the_next_owner() {
 }
 
 /// Waits for an answer. Asking takes as long as Kafka's answer does.
-fn answered(mut sent: SentRequest, expected: impl Fn(&Outcome) -> bool) -> (SentRequest, Outcome) {
+pub(crate) fn answered(mut sent: SentRequest, expected: impl Fn(&Outcome) -> bool) -> (SentRequest, Outcome) {
     let deadline = Instant::now() + DEADLINE;
     loop {
         match sent.outcomes().unwrap().remove(&0).flatten() {
