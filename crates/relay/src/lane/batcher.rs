@@ -66,7 +66,7 @@ impl LaneReader<'_> {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = until(retry_at), if retry_at.is_some() => batcher.retry().await,
-                event = next(&mut events), if takes_events => batcher.take(event?).await?,
+                event = next(&mut events), if takes_events => batcher.handle_event(event?).await?,
                 input = input(&mut batcher.parking, !urgent) => batcher.handle(input).await?,
                 turn = Arc::clone(&turns).acquire_owned(), if urgent || due => {
                     let Ok(turn) = turn else { return Ok(()) };
@@ -201,7 +201,7 @@ impl<'a> Batcher<'a> {
         }
     }
 
-    async fn take(&mut self, event: RecordedEvent) -> Result<(), LaneError> {
+    async fn handle_event(&mut self, event: RecordedEvent) -> Result<(), LaneError> {
         if let Some(from) = self.received
             && event.position <= from
         {
@@ -209,7 +209,7 @@ impl<'a> Batcher<'a> {
         }
         self.parking.iter_mut().for_each(|it| it.requests.event_taken());
         if self.maker.is_ours(&event) {
-            self.decide(event, Duration::ZERO).await;
+            self.relay_or_block(event, Duration::ZERO).await;
         } else {
             self.received = Some(event.position);
         }
@@ -218,11 +218,11 @@ impl<'a> Batcher<'a> {
 
     async fn retry(&mut self) {
         if let Some(blocked) = self.blocked.take() {
-            self.decide(blocked.event, blocked.pause).await;
+            self.relay_or_block(blocked.event, blocked.pause).await;
         }
     }
 
-    async fn decide(&mut self, event: RecordedEvent, pause: Duration) {
+    async fn relay_or_block(&mut self, event: RecordedEvent, pause: Duration) {
         match self.relay_or_except(&event).await {
             Ok(()) => {
                 self.received = Some(event.position);

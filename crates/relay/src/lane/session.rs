@@ -40,56 +40,57 @@ pub(crate) struct LaneContext {
 /// Takes the lane over, resumes at its checkpoint and relays until `stop` is cancelled (`Ok`) or something
 /// fails. When it returns, the session no longer writes.
 ///
-/// Reading and deciding happens here; Kafka's blocking calls on a thread. While one batch is in its
+/// Events are read here, and Kafka's blocking calls run on a thread. While one batch is in its
 /// transaction the next one fills.
 pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) -> Result<(), LaneError> {
-    let (started, start) = oneshot::channel();
+    let (started_tx, started_rx) = oneshot::channel();
     let (seal, batches) = mpsc::channel();
-    let (ended, end) = oneshot::channel();
-    let progress = Arc::new(Progress::new());
+    let (ended_tx, ended_rx) = oneshot::channel();
+    let watchdog = Arc::new(CallWatchdog::new());
     let thread = {
-        let (context, progress, stop) = (Arc::clone(context), Arc::clone(&progress), stop.clone());
+        let (context, watchdog, stop) = (Arc::clone(context), Arc::clone(&watchdog), stop.clone());
         let name = format!("relay-{}-{}", context.ledger.route.name, context.ledger.lane);
         std::thread::Builder::new().name(name).spawn(move || {
             // Nobody waits for the thread of a session that has been given up.
-            let _abandoned = ended.send(write(&context, started, batches, &progress, &stop));
+            let _abandoned = ended_tx.send(write(&context, started_tx, batches, &watchdog, &stop));
         })
     };
     if thread.is_err() {
         return Err(LaneError::ThreadEnded);
     }
 
-    let mut end = std::pin::pin!(async { end.await.unwrap_or(Err(LaneError::ThreadEnded)) });
+    let mut ended = std::pin::pin!(async { ended_rx.await.unwrap_or(Err(LaneError::ThreadEnded)) });
     // A transaction waits at most one timeout for its deliveries and one for its commit.
     let limit = context.options.transaction_timeout() * 2 + Duration::from_secs(30);
-    let mut hung = std::pin::pin!(progress.hung(limit));
-    let prepared = tokio::select! {
+    let mut hung = std::pin::pin!(watchdog.hung(limit));
+    let read = tokio::select! {
         biased;
-        ended = &mut end => return ended,
+        result = &mut ended => return result,
         seconds = &mut hung => return Err(LaneError::Hung { seconds }),
-        prepared = prepare(context, start, seal, stop) => prepared,
-        // Deciding may hang in a look-up; what was handed on is written all the same.
+        read = read_events(context, started_rx, seal, stop) => read,
+        // Reading may hang in a call to the store; the batches that were sealed are written all the same.
         () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => Ok(()),
     };
     // The thread has no more batches to come: it finishes the current one.
     let written = tokio::select! {
         biased;
-        ended = &mut end => ended,
+        result = &mut ended => result,
         seconds = &mut hung => Err(LaneError::Hung { seconds }),
         () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => Ok(()),
     };
-    prepared.and(written)
+    read.and(written)
 }
 
-async fn prepare(
+/// Reads the store and seals batches, once the thread has found where the lane resumes.
+async fn read_events(
     context: &LaneContext,
-    start: oneshot::Receiver<(Option<Checkpoint>, Option<Loaded>)>,
+    started: oneshot::Receiver<(Option<Checkpoint>, Option<Loaded>)>,
     seal: mpsc::Sender<SealedBatch>,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
     let (checkpoint, loaded) = tokio::select! {
-        start = start => match start {
-            Ok(start) => start,
+        started = started => match started {
+            Ok(started) => started,
             // The thread has ended and reports the reason.
             Err(_) => return Ok(()),
         },
@@ -119,30 +120,30 @@ fn write(
     context: &LaneContext,
     started: oneshot::Sender<(Option<Checkpoint>, Option<Loaded>)>,
     batches: mpsc::Receiver<SealedBatch>,
-    progress: &Progress,
+    watchdog: &CallWatchdog,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
     let LaneContext { cluster, options, ledger, .. } = context;
     let id = ledger.route.transactional_id(&cluster.prefix, ledger.lane);
-    let mut producer = progress.during(|| TransactionalProducer::open(cluster, options, &id))?;
-    let written = write_with(&mut producer, context, started, batches, progress, stop);
+    let mut producer = watchdog.during(|| TransactionalProducer::open(cluster, options, &id))?;
+    let written = write_batches(&mut producer, context, started, batches, watchdog, stop);
     // The end of a client may hang as well.
-    progress.during(|| drop(producer));
+    watchdog.during(|| drop(producer));
     written
 }
 
-fn write_with(
+fn write_batches(
     producer: &mut TransactionalProducer,
     context: &LaneContext,
     started: oneshot::Sender<(Option<Checkpoint>, Option<Loaded>)>,
     batches: mpsc::Receiver<SealedBatch>,
-    progress: &Progress,
+    watchdog: &CallWatchdog,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
     let LaneContext { cluster, options, ledger, reporter, .. } = context;
     // Only now, when the producers before this one are fenced, is the end of a topic final.
     let Resumed { checkpoint, parked, reading } =
-        progress.during(|| resume(cluster, options, ledger, &reporter.metrics, producer))?;
+        watchdog.during(|| resume(cluster, options, ledger, &reporter.metrics, producer))?;
     let loaded = match parked {
         None => {
             let topic = ledger.route.exceptions_topic(&cluster.prefix);
@@ -150,9 +151,9 @@ fn write_with(
             None
         }
         Some(topics) => {
-            let tick = || progress.tick();
+            let tick = || watchdog.tick();
             let load = || load(&reading, &topics.exceptions, ledger.lane, stop, tick);
-            let Some(exceptions) = progress.during(load)? else { return Ok(()) };
+            let Some(exceptions) = watchdog.during(load)? else { return Ok(()) };
             ledger.check_exceptions(checkpoint.as_ref(), &topics.exceptions, exceptions.counts())?;
             Some(Loaded { topics, exceptions, reading })
         }
@@ -174,7 +175,7 @@ fn write_with(
         }
         let records = std::mem::take(&mut batch.records);
         let entered = batch.opened.as_ref().map(|(_, span)| span.enter(batch.events));
-        let written = progress.during(|| producer.commit_batch(records));
+        let written = watchdog.during(|| producer.commit_batch(records));
         drop(entered);
         drop(turn);
         if let Err(error) = written {
@@ -190,13 +191,13 @@ fn write_with(
 }
 
 /// Detects a thread that hangs in a call.
-struct Progress {
+struct CallWatchdog {
     epoch: Instant,
     /// Milliseconds from the epoch to the start of the current call, plus one; 0 between calls.
     since: AtomicU64,
 }
 
-impl Progress {
+impl CallWatchdog {
     fn new() -> Self {
         Self { epoch: Instant::now(), since: AtomicU64::new(0) }
     }
@@ -236,16 +237,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_does_not_return_is_noticed() {
-        let progress = Arc::new(Progress::new());
+        let watchdog = Arc::new(CallWatchdog::new());
         let (release, released) = std::sync::mpsc::channel::<()>();
         let thread = {
-            let progress = Arc::clone(&progress);
-            std::thread::spawn(move || progress.during(|| released.recv()))
+            let watchdog = Arc::clone(&watchdog);
+            std::thread::spawn(move || watchdog.during(|| released.recv()))
         };
-        let hung = progress.hung(Duration::from_millis(1));
+        let hung = watchdog.hung(Duration::from_millis(1));
         tokio::time::timeout(Duration::from_secs(60), hung).await.expect("noticed in time");
         drop(release);
         thread.join().unwrap().unwrap_err();
-        assert_eq!(progress.since.load(Ordering::Relaxed), 0, "between calls nothing hangs");
+        assert_eq!(watchdog.since.load(Ordering::Relaxed), 0, "between calls nothing hangs");
     }
 }

@@ -207,14 +207,14 @@ impl Ledger {
         Ok(found)
     }
 
-    /// Holds the checkpoint against the ends of the lane's partitions.
+    /// Compares the checkpoint with the ends of the lane's partitions.
     pub(crate) fn cross_check(
         &self,
         checkpoint: Option<&Checkpoint>,
         tails: &[Tail],
     ) -> Result<(), CheckpointError> {
         let (topic, lane) = (&self.route.topic, self.lane);
-        self.expect_history(checkpoint, tails)?;
+        self.check_hidden_history(checkpoint, tails)?;
         let position = checkpoint.map(|it| it.position);
         for tail in tails {
             if let Some(found) = tail.position
@@ -249,7 +249,11 @@ impl Ledger {
 
     /// Refuses partitions in which the lane may have written records that it can't see: they have expired, or carry
     /// another source.
-    fn expect_history(&self, checkpoint: Option<&Checkpoint>, tails: &[Tail]) -> Result<(), CheckpointError> {
+    fn check_hidden_history(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        tails: &[Tail],
+    ) -> Result<(), CheckpointError> {
         let lane = self.lane;
         for tail in tails.iter().filter(|it| it.position.is_none()) {
             let partition = tail.partition;
@@ -287,7 +291,7 @@ impl Ledger {
         Err(CheckpointError::Exceptions { topic, lane, expected, found })
     }
 
-    /// Holds the checkpoint against the end of the store.
+    /// Compares the checkpoint with the end of the store.
     pub(crate) fn check_store(
         &self,
         checkpoint: Option<Position>,
@@ -345,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn its_json_is_what_it_was() {
+    fn the_json_form_is_stable() {
         let mut written = serde_json::to_value(checkpoint(9, &[(2, 7)])).unwrap();
         let expected = serde_json::json!({
             "version": 2, "position": 9, "route": "orders", "lane": 0, "lanes": 1, "partitions": 4,
@@ -401,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_another_configuration_is_refused() {
+    fn a_checkpoint_of_another_configuration_is_refused() {
         let json = serde_json::to_vec(&checkpoint(9, &[])).unwrap();
         assert_eq!(ledger().parse(&json).unwrap().position, Position::at(9));
 
@@ -474,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn it_agrees_with_its_topic() {
+    fn a_checkpoint_that_agrees_with_its_topic_is_accepted() {
         let check = |checkpoint: Option<&Checkpoint>, tails: &[Tail]| ledger().cross_check(checkpoint, tails);
         check(None, &[tail(0, 0, None)]).unwrap();
         check(Some(&checkpoint(9, &[])), &[tail(0, 0, None)]).unwrap();
@@ -484,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn it_neither_goes_back_nor_jumps() {
+    fn a_checkpoint_behind_or_ahead_of_its_topic_is_refused() {
         let check = |checkpoint: Option<&Checkpoint>, tails: &[Tail]| ledger().cross_check(checkpoint, tails);
         let lost_checkpoint = check(None, &[tail(0, 5, Some(4))]).unwrap_err();
         assert!(matches!(lost_checkpoint, CheckpointError::Behind { checkpoint: None, .. }));
@@ -543,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_lie_beyond_the_store() {
+    fn a_checkpoint_beyond_the_store_is_refused() {
         let check = |checkpoint: Option<u64>, store: Option<u64>| {
             ledger().check_store(checkpoint.map(Position::at), store.map(Position::at))
         };
