@@ -1,5 +1,4 @@
-//! Very many exceptions. The tests with a million take minutes and run by hand:
-//! `cargo test --workspace --test it -- --ignored many::`.
+//! Very many exceptions.
 
 use aqueduct_core::{EventStore as _, ExpectedRevision, NewEvent};
 use aqueduct_relay::parked::{Action, ExceptionState, Progress, Selection};
@@ -82,16 +81,4 @@ async fn many_events_are_skipped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_events_of_a_stream_are_replayed() {
     replay(20_000).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes"]
-async fn a_million_events_are_skipped() {
-    skip(1_000_000).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes"]
-async fn a_million_events_of_a_stream_are_replayed() {
-    replay(1_000_000).await;
 }
