@@ -1,6 +1,6 @@
 //! Judging what a test has made up: the comparison without the servers.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use aqueduct_core::{Position, RecordedEvent, Revision, StreamName};
@@ -32,7 +32,8 @@ pub struct Collected {
     pub records: BTreeMap<String, Vec<Record>>,
     /// By topic, the records of its exceptions; none where it has no topic of exceptions.
     pub exceptions: BTreeMap<String, Vec<Record>>,
-    /// By topic, what is in both only when the check comes to its end.
+    /// By topic, what is in both only when the check comes to its end. Records without exceptions were written after
+    /// the exceptions were read.
     pub later: BTreeMap<String, Later>,
     /// How many partitions each topic has.
     pub partitions: i32,
@@ -133,6 +134,8 @@ struct Memory<'a> {
     exceptions: BTreeMap<usize, VecDeque<Record>>,
     /// Until the ends are moved.
     later: Vec<(usize, Later)>,
+    /// Topic, partition and offset of what was written after the exceptions were read.
+    recent: BTreeSet<(usize, i32, i64)>,
     schemas: BTreeMap<u32, Arc<Schema>>,
     end: Option<Position>,
 }
@@ -164,6 +167,7 @@ impl<'a> Memory<'a> {
                 .enumerate()
                 .filter_map(|(index, topic)| Some((index, collected.later.get(&topic.name)?.clone())))
                 .collect(),
+            recent: BTreeSet::new(),
             schemas: collected.schemas.iter().map(parsed).collect(),
             end: collected.events.iter().map(|event| event.position).max(),
         }
@@ -218,10 +222,18 @@ impl Sources for Memory<'_> {
         Ok(self.exceptions.get_mut(&topic).and_then(VecDeque::pop_front))
     }
 
+    fn is_recent(&self, topic: usize, record: &Record) -> bool {
+        self.recent.contains(&(topic, record.partition, record.offset))
+    }
+
     fn advance(&mut self) -> Result<(), CheckError> {
         for (topic, later) in self.later.drain(..) {
+            let is_recent = later.exceptions.is_empty();
             self.exceptions.entry(topic).or_default().extend(later.exceptions);
             for record in later.records {
+                if is_recent {
+                    self.recent.insert((topic, record.partition, record.offset));
+                }
                 self.records.entry((topic, record.partition)).or_default().push_back(record);
             }
         }

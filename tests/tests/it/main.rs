@@ -11,6 +11,7 @@ mod docs;
 mod histories;
 mod input;
 mod kills;
+mod live;
 mod node_client;
 mod outages;
 mod own_store;

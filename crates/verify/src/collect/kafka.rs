@@ -66,6 +66,8 @@ struct Partition {
     queue: PartitionQueue<DefaultConsumerContext>,
     /// The offset behind the last record when the check began.
     end: i64,
+    /// What was written before this offset was there before the exceptions were read.
+    covered: i64,
     next: i64,
     /// The client has met the end of what is committed.
     at_end: bool,
@@ -128,6 +130,27 @@ impl Consumer {
         Ok(None)
     }
 
+    /// Takes note of the ends before the exceptions are read again.
+    pub(crate) fn cover(&mut self) -> Result<(), KafkaError> {
+        for ((topic, partition), end) in self.ends()? {
+            if let Some(partition) = self.partition_mut(topic, partition) {
+                partition.covered = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a record may have been written after the exceptions were read.
+    pub(crate) fn is_recent(&self, topic: usize, partition: i32, offset: i64) -> bool {
+        let partition =
+            usize::try_from(partition).ok().and_then(|it| self.topics.get(topic)?.partitions.get(it));
+        partition.is_some_and(|partition| offset >= partition.covered)
+    }
+
+    fn partition_mut(&mut self, topic: usize, partition: i32) -> Option<&mut Partition> {
+        self.topics.get_mut(topic)?.partitions.get_mut(usize::try_from(partition).ok()?)
+    }
+
     /// Moves the ends to where they are now.
     pub(crate) fn advance(&mut self) -> Result<(), KafkaError> {
         for ((topic, partition), end) in self.ends()? {
@@ -157,7 +180,7 @@ impl Consumer {
         let (_, end) = self.inner.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
         let queue = self.inner.split_partition_queue(topic, partition);
         let queue = queue.ok_or_else(|| KafkaError::NoTopic(topic.to_owned()))?;
-        Ok(Partition { queue, end, next: 0, at_end: false })
+        Ok(Partition { queue, end, covered: end, next: 0, at_end: false })
     }
 
     /// How many partitions each topic has, in the order given.

@@ -91,8 +91,13 @@ impl Sources for Servers {
         Ok(consumer.next_of_any(place)?)
     }
 
+    fn is_recent(&self, topic: usize, record: &Record) -> bool {
+        self.consumer.is_recent(topic, record.partition, record.offset)
+    }
+
     fn advance(&mut self) -> Result<(), CheckError> {
         // In this order: the record of an exception that is gone must be found.
+        self.consumer.cover()?;
         if let Some(exceptions) = &mut self.exceptions {
             exceptions.advance()?;
         }

@@ -44,9 +44,14 @@ impl<S: Sources> Lockstep<'_, S> {
         self.read_exceptions()
     }
 
-    /// Whether the event follows one that was parked and that was replayed since the check began: while an event is
-    /// parked those after it are parked too.
+    /// Whether the event follows one that was parked at its turn and was replayed since: while an event is parked
+    /// those after it are parked too.
     pub(super) fn was_replayed(&mut self, topic: usize, event: &RecordedEvent) -> Result<bool, CheckError> {
+        let state = self.state(topic, &event.stream);
+        let last = state.exceptions.last().map(|(_, last)| *last);
+        if last > state.expected && self.exceptions[topic].was_replayed(&event.stream) {
+            return Ok(true);
+        }
         let is_blocked = |exceptions: &Exceptions| exceptions.is_blocked(&event.stream, event.revision);
         let exceptions = &self.exceptions[topic];
         if !is_blocked(exceptions) || exceptions.get(&event.stream, event.revision).is_some() {
@@ -73,6 +78,7 @@ impl<S: Sources> Lockstep<'_, S> {
             stored,
             files: self.knowledge.files,
             is_blocked: exceptions.is_blocked(&event.stream, event.revision),
+            was_blocked: exceptions.was_blocked(&event.stream, event.revision),
             previous,
             max_record_bytes: self.knowledge.max_record_bytes,
         };
@@ -86,7 +92,7 @@ impl<S: Sources> Lockstep<'_, S> {
         for topic in 0..self.topics.len() {
             let exceptions = self.exceptions[topic].all();
             let open: Vec<Place> = exceptions
-                .filter(|(.., it)| it.verdict == Verdict::Open)
+                .filter(|(.., it)| matches!(it.verdict, Verdict::Open | Verdict::Wrong(_)))
                 .map(|(stream, revision, _)| (topic, stream.clone(), revision))
                 .collect();
             for place in open {
@@ -97,16 +103,20 @@ impl<S: Sources> Lockstep<'_, S> {
         self.report_missing()
     }
 
-    /// Judges an exception whose event was not met since it was written.
+    /// Judges an exception whose event was not met since it was written, or that was wrong at its turn, when the
+    /// events before it may have been in another state.
     fn judge_again(&mut self, (topic, stream, revision): &Place) -> Result<(), CheckError> {
-        let position = self.exceptions[*topic].get(stream, *revision).map(|it| it.position.commit);
+        let exception = self.exceptions[*topic].get(stream, *revision);
+        let was_judged = exception.is_some_and(|it| it.verdict != Verdict::Open);
+        let position = exception.map(|it| it.position.commit);
         let topics = self.topics;
         match self.sources.find(stream, *revision, position)? {
             Some(event) if Some(event.position) > self.sources.end() => {}
             Some(event) if topics[*topic].selects(&event) => {
                 let parsed = Parsed::of(&event);
                 let stored = Stored::read(&event, &parsed, &topics[*topic], self.knowledge.files);
-                self.judge_exception(*topic, &event, &stored, None);
+                let previous = if was_judged { Some(self.previous(*topic, &event)?) } else { None };
+                self.judge_exception(*topic, &event, &stored, previous);
             }
             None if self.sources.beginning(stream)?.hides(*revision) => {
                 self.exceptions[*topic].judged(stream, *revision, Verdict::Gone);

@@ -207,6 +207,7 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         if self.was_replayed(topic, event)? {
             previous = self.previous(topic, event)?;
         }
+        let advanced = self.advanced;
         let is_exception = self.judge_exception(topic, event, stored, Some(previous));
         let is_expected = stored.is_ok() && !is_exception;
         let state = self.state(topic, &event.stream);
@@ -223,8 +224,10 @@ impl<'a, S: Sources> Lockstep<'a, S> {
                 if is_exception {
                     self.state(topic, &event.stream).expect(event.revision);
                 }
-                self.own_record(topic, &next.record, event, stored, previous)?;
-                return Ok(());
+                if self.advanced != advanced && self.exceptions[topic].was_replayed(&event.stream) {
+                    previous = self.previous(topic, event)?;
+                }
+                return self.own_record(topic, &next.record, event, stored, previous);
             }
             let is_later = front.position.is_some_and(|position| position > commit(event));
             let before = self.windows[topic][window].distance(event, self.sources)?;
@@ -266,10 +269,19 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         record: &Record,
         event: &RecordedEvent,
         stored: &Result<Stored<'_>, Vec<Problem>>,
-        previous: Previous,
+        mut previous: Previous,
     ) -> Result<(), CheckError> {
         let reference = event.reference();
         self.any_record(topic, record);
+        if self.sources.is_recent(topic, record) {
+            if self.exceptions[topic].is_blocked(&event.stream, event.revision) {
+                // What was parked before it was replayed before it was relayed.
+                self.advance()?;
+                previous = self.previous(topic, event)?;
+            }
+            // A replay that wrote the record removed the exception in the same transaction, after they were read.
+            self.exceptions[topic].remove(&event.stream, event.revision);
+        }
         let state = self.state(topic, &event.stream);
         let last = state.seen.filter(|last| *last > event.revision);
         state.seen = state.seen.max(Some(event.revision));

@@ -1,6 +1,6 @@
 //! Events that a route selects and that are not in its topic, as the relay has recorded them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aqueduct_core::{Position, Revision, StreamName};
 use serde::{Deserialize, Deserializer};
@@ -59,7 +59,11 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Rev
 
 /// The exceptions of a topic. Memory: about 80 bytes for each.
 #[derive(Debug, Default)]
-pub(super) struct Exceptions(HashMap<StreamName, BTreeMap<Revision, Exception>>);
+pub(super) struct Exceptions {
+    by_stream: HashMap<StreamName, BTreeMap<Revision, Exception>>,
+    /// Streams of which an exception was removed.
+    replayed: HashSet<StreamName>,
+}
 
 impl Exceptions {
     /// Takes a record of their topic. `Err` says why it is not one.
@@ -69,12 +73,7 @@ impl Exceptions {
         let (revision, stream): (Revision, _) = event.ok_or("its key is not revision@stream")?;
         let stream = StreamName::from(stream);
         let Some(value) = value else {
-            if let Some(of_stream) = self.0.get_mut(&stream) {
-                of_stream.remove(&revision);
-                if of_stream.is_empty() {
-                    self.0.remove(&stream);
-                }
-            }
+            self.remove(&stream, revision);
             return Ok(());
         };
         let exception: Exception = serde_json::from_slice(value)
@@ -82,17 +81,33 @@ impl Exceptions {
         if exception.version != 1 {
             return Err(format!("the exception of {revision}@{stream} has version {}", exception.version));
         }
-        self.0.entry(stream).or_default().insert(revision, exception);
+        self.by_stream.entry(stream).or_default().insert(revision, exception);
         Ok(())
     }
 
+    /// The event was relayed by a replay.
+    pub(super) fn remove(&mut self, stream: &StreamName, revision: Revision) {
+        let Some(of_stream) = self.by_stream.get_mut(stream) else { return };
+        if of_stream.remove(&revision).is_some() {
+            self.replayed.insert(stream.clone());
+        }
+        if of_stream.is_empty() {
+            self.by_stream.remove(stream);
+        }
+    }
+
+    /// Whether an exception of the stream was removed.
+    pub(super) fn was_replayed(&self, stream: &StreamName) -> bool {
+        self.replayed.contains(stream)
+    }
+
     pub(super) fn get(&self, stream: &StreamName, revision: Revision) -> Option<&Exception> {
-        self.0.get(stream)?.get(&revision)
+        self.by_stream.get(stream)?.get(&revision)
     }
 
     /// Keeps what was found of an exception.
     pub(super) fn judged(&mut self, stream: &StreamName, revision: Revision, verdict: Verdict) {
-        let exception = self.0.get_mut(stream).and_then(|of_stream| of_stream.get_mut(&revision));
+        let exception = self.by_stream.get_mut(stream).and_then(|of_stream| of_stream.get_mut(&revision));
         if let Some(exception) = exception {
             exception.verdict = verdict;
         }
@@ -100,13 +115,19 @@ impl Exceptions {
 
     /// Whether an event of the stream before this one is parked.
     pub(super) fn is_blocked(&self, stream: &StreamName, before: Revision) -> bool {
-        let Some(of_stream) = self.0.get(stream) else { return false };
+        let Some(of_stream) = self.by_stream.get(stream) else { return false };
         of_stream.range(..before).any(|(_, exception)| exception.state == State::Parked)
+    }
+
+    /// Whether an event of the stream was parked before this one: it may have been replayed or discarded.
+    pub(super) fn was_blocked(&self, stream: &StreamName, before: Revision) -> bool {
+        let has_earlier = |of_stream: &BTreeMap<_, _>| of_stream.range(..before).next().is_some();
+        self.was_replayed(stream) || self.by_stream.get(stream).is_some_and(has_earlier)
     }
 
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = (&StreamName, Revision, &Exception)> {
-        self.0.iter().flat_map(|(stream, of_stream)| {
+        self.by_stream.iter().flat_map(|(stream, of_stream)| {
             of_stream.iter().map(move |(revision, exception)| (stream, *revision, exception))
         })
     }

@@ -60,6 +60,9 @@ pub(crate) trait Sources {
     /// The next record of a topic's exceptions; none at the end.
     fn next_exception(&mut self, topic: usize) -> Result<Option<Record>, CheckError>;
 
+    /// Whether the record may have been written after the exceptions were read: the one of its event may be gone.
+    fn is_recent(&self, topic: usize, record: &Record) -> bool;
+
     /// Moves the ends of the exceptions, and then those of the topics, to where they are now.
     fn advance(&mut self) -> Result<(), CheckError>;
 

@@ -148,6 +148,10 @@ mod tests {
             Ok(None)
         }
 
+        fn is_recent(&self, _: usize, _: &Record) -> bool {
+            false
+        }
+
         fn advance(&mut self) -> Result<(), CheckError> {
             Ok(())
         }

@@ -214,10 +214,31 @@ fn what_is_replayed_while_it_is_checked_is_no_finding() {
     run.later.insert(TOPIC.to_owned(), later);
     assert_eq!(findings(&run), [] as [&str; 0]);
 
+    // Their exceptions are gone only after they were read.
+    let mut unread = run.clone();
+    unread.later.insert(TOPIC.to_owned(), Later { records: records.clone(), exceptions: Vec::new() });
+    assert_eq!(findings(&unread), [] as [&str; 0]);
+
     // The record of one of them never comes.
     let later = Later { records: records[1..].to_vec(), exceptions };
     run.later.insert(TOPIC.to_owned(), later);
     assert!(findings(&run).contains(&"topics: missing: bank.accounts: 2@account-2 has no record".to_owned()));
+}
+
+/// A discard and a replay take several transactions: what follows in the stream is `blocked` until it is its turn.
+#[test]
+fn a_discard_of_which_the_replay_has_not_begun_is_no_fault() {
+    let mut run = parked();
+    let first = find(&run, "2@account-2");
+    exceptions(&mut run).push(exception(&first, "discarded", "requested", None));
+    let judged = judge(&run);
+    let count = |kind| judged.findings.count(kind);
+    assert_eq!(
+        (count(Kind::Discarded), count(Kind::Parked), judged.findings.total()),
+        (1, 2, 3),
+        "{:#?}",
+        texts(&judged)
+    );
 }
 
 #[test]
