@@ -14,6 +14,9 @@ use crate::kafka::config::REQUEST_TIMEOUT;
 use crate::kafka::reader::Reader;
 
 const POLL: Duration = Duration::from_millis(50);
+/// How long records may stay invisible: the transaction of a killed relay is open for `transaction_timeout_ms`, by default
+/// 30 s, and the broker looks for such transactions every 10 s.
+const OPEN_TRANSACTION: Duration = Duration::from_secs(60);
 
 /// Reads the committed records of a partition in their order, each once, from the first on. Memory: what
 /// librdkafka fetches ahead, a few MiB.
@@ -58,7 +61,7 @@ impl Scan {
         };
         let (_, end) = reader.watermarks(&self.topic, self.partition)?;
         self.next = self.next.filter(|next| *next <= end);
-        let mut deadline = Instant::now() + REQUEST_TIMEOUT;
+        let deadline = Instant::now() + OPEN_TRANSACTION;
         loop {
             let (_, visible) = self
                 .consumer
@@ -75,6 +78,7 @@ impl Scan {
             }
             std::thread::sleep(POLL);
         }
+        let mut deadline = Instant::now() + REQUEST_TIMEOUT;
         // Only a new assignment makes librdkafka tell of an end that it has told before.
         self.assign()?;
         let mut problem = None;
