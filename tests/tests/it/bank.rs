@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use crate::support::{PATIENCE, ROOT, eventually};
 
 pub(crate) const BANK: &str = env!("CARGO_BIN_EXE_bank-under-test");
-const CONFIGURATION: &str = r#"
+pub(crate) const CONFIGURATION: &str = r#"
 [kafka]
 prefix = "bank"
 
@@ -29,7 +29,7 @@ name = "accounts"
 topic = "bank.accounts"
 categories = ["account"]
 "#;
-const SCHEMA: &str = r#"{
+pub(crate) const SCHEMA: &str = r#"{
   "type": "record", "name": "Booked", "namespace": "bank",
   "fields": [{ "name": "account", "type": "string" }, { "name": "pence", "type": "long" }]
 }"#;

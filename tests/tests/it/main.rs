@@ -16,6 +16,7 @@ mod node_client;
 mod outages;
 mod own_store;
 mod parked;
+mod parked_kills;
 mod planted;
 mod stranger;
 mod support;
