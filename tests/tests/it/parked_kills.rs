@@ -1,7 +1,7 @@
 //! Guarantees 1 (nothing is lost), 2 (nothing is duplicated), 3 (order is kept) and 6 (parked events are replayed in
 //! order): kill -9 of relay and projection while they replay parked events and new events of the same streams arrive.
 //!
-//! `KILL_ROUNDS` kills each of them so many times (20), `KILL_SEED` repeats a run's random choices.
+//! `KILL_ROUNDS` kills each of them so many times (8), `KILL_SEED` repeats a run's random choices.
 
 use std::path::Path;
 use std::process::Command;
@@ -169,7 +169,7 @@ async fn kill(process: &mut Child) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_during_replays_nothing_is_lost_doubled_or_reordered() {
-    let rounds: usize = std::env::var("KILL_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
+    let rounds: usize = std::env::var("KILL_ROUNDS").map_or(8, |rounds| rounds.parse().unwrap());
     let seed = std::env::var("KILL_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     say(&format!("kills during replays: {rounds} rounds, KILL_SEED={seed}"));
     let mut random = fastrand::Rng::with_seed(seed);
