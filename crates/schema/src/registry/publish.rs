@@ -3,7 +3,7 @@
 use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::subject::subject;
-use crate::set::SchemaSet;
+use crate::set::{EventSchemas, SchemaSet};
 
 /// Which event types a topic carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,18 +61,12 @@ pub async fn unpublished(
     topics: &[TopicEvents],
 ) -> Result<Vec<String>, PublishError> {
     let mut missing = Vec::new();
-    for TopicEvents { topic, event_types } in topics {
-        for event_type in event_types {
-            let event = set.event(event_type).ok_or_else(|| PublishError::UnknownEventType {
-                topic: topic.clone(),
-                event_type: event_type.clone(),
-            })?;
-            let subject = subject(topic, event.full_name());
-            match registry.look_up(&subject, &event.last().schema).await {
-                Ok(_) => {}
-                Err(error) if error.is_unknown() => missing.push(subject),
-                Err(error) => return Err(error.into()),
-            }
+    for carried in carried(set, topics) {
+        let Carried { subject, event, .. } = carried?;
+        match registry.look_up(&subject, &event.last().schema).await {
+            Ok(_) => {}
+            Err(error) if error.is_unknown() => missing.push(subject),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(missing)
@@ -86,22 +80,40 @@ pub async fn publish(
     topics: &[TopicEvents],
 ) -> Result<Vec<Published>, PublishError> {
     let mut published = Vec::new();
-    for TopicEvents { topic, event_types } in topics {
-        for event_type in event_types {
+    for carried in carried(set, topics) {
+        let Carried { subject, event_type, event } = carried?;
+        let registered = registry.register(&subject, &event.last().schema).await?;
+        published.push(Published {
+            subject,
+            version: registered.version,
+            id: registered.id,
+            event_type: event_type.to_owned(),
+            schema_version: event.latest(),
+        });
+    }
+    Ok(published)
+}
+
+/// An event type that a topic carries.
+struct Carried<'a> {
+    subject: String,
+    event_type: &'a str,
+    event: &'a EventSchemas,
+}
+
+/// The event types of all topics, topic by topic.
+fn carried<'a>(
+    set: &'a SchemaSet,
+    topics: &'a [TopicEvents],
+) -> impl Iterator<Item = Result<Carried<'a>, PublishError>> {
+    let of_topic = move |TopicEvents { topic, event_types }: &'a TopicEvents| {
+        event_types.iter().map(move |event_type| {
             let event = set.event(event_type).ok_or_else(|| PublishError::UnknownEventType {
                 topic: topic.clone(),
                 event_type: event_type.clone(),
             })?;
-            let subject = subject(topic, event.full_name());
-            let registered = registry.register(&subject, &event.last().schema).await?;
-            published.push(Published {
-                subject,
-                version: registered.version,
-                id: registered.id,
-                event_type: event_type.clone(),
-                schema_version: event.latest(),
-            });
-        }
-    }
-    Ok(published)
+            Ok(Carried { subject: subject(topic, event.full_name()), event_type, event })
+        })
+    };
+    topics.iter().flat_map(of_topic)
 }

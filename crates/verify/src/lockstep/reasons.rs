@@ -18,7 +18,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) files: Option<&'a Files>,
     /// An earlier event of its stream is parked.
     pub(super) is_blocked: bool,
-    /// One was, and may have been replayed or discarded: a replay takes several transactions.
+    /// One is or was, and may have been replayed or discarded: a replay takes several transactions.
     pub(super) was_blocked: bool,
     /// The record before it, where that is known.
     pub(super) previous: Option<Previous>,
@@ -42,9 +42,7 @@ pub(super) fn judge(exception: &Exception, of: &Circumstances<'_>) -> Verdict {
     let code = &*exception.code;
     let is_derived = match code {
         "requested" => return Verdict::Holds,
-        "blocked" if of.is_blocked || of.was_blocked || exception.state != State::Parked => {
-            return Verdict::Holds;
-        }
+        "blocked" if of.was_blocked || exception.state != State::Parked => return Verdict::Holds,
         "blocked" => return wrong("no earlier event of its stream is parked".to_owned()),
         "too_large" => return too_large(of),
         code => of.files.is_some() || !OF_SCHEMAS.contains(&code),
