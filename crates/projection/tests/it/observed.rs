@@ -24,6 +24,8 @@ async fn a_batch_links_to_the_traces_of_its_events_and_a_reaction_continues_its_
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    // With a single dispatcher alive, a span that another test's thread meets first is off for all threads.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
 
     let database = Database::create().await;
     let clerk = Watched(Arc::new(Clerk::default()));
