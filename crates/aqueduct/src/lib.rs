@@ -46,7 +46,7 @@ pub use aqueduct_core::{
 };
 pub use aqueduct_kafka::Cluster;
 pub use aqueduct_projection::{
-    Decoder, Deltas, Envelope, Key, Previous, Projection, ReactError, Reactor, View, run_query,
+    Decoder, Deltas, Envelope, Key, Previous, Projection, ReactError, Reactor, View, from_row, run_query,
 };
 pub use aqueduct_relay::{Relay, Route};
 pub use aqueduct_schema::{Registry, SchemaSet};

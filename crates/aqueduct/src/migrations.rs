@@ -1,10 +1,7 @@
 //! The user's own migrations.
 
-use std::borrow::Cow;
-
 use sqlx::PgPool;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+use sqlx::migrate::{MigrateError, Migrator};
 
 /// The migrations of an [`App`](crate::App), from `sqlx::migrate!()` or from `(version, description, SQL)`.
 ///
@@ -21,11 +18,7 @@ impl From<Migrator> for Migrations {
 
 impl<const N: usize> From<[(i64, &'static str, &'static str); N]> for Migrations {
     fn from(migrations: [(i64, &'static str, &'static str); N]) -> Self {
-        let migration = |(version, description, sql): (i64, &'static str, &'static str)| {
-            let (description, sql) = (Cow::Borrowed(description), AssertSqlSafe(sql).into_sql_str());
-            Migration::new(version, description, MigrationType::Simple, sql, false)
-        };
-        Self(Migrator::with_migrations(migrations.into_iter().map(migration).collect()))
+        Self(aqueduct_projection::migrator(migrations))
     }
 }
 

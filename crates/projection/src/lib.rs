@@ -71,6 +71,7 @@ mod progress;
 mod projection;
 mod record;
 mod report;
+mod row;
 mod status;
 
 pub use batch::outcome::Outcome;
@@ -82,7 +83,7 @@ pub use model::key::Key;
 pub use model::reactor::Reactor;
 pub use model::view::View;
 pub use options::Options;
-pub use postgres::migrate::{MigrationState, migrate, migration_pool, migration_state};
+pub use postgres::migrate::{MigrationState, migrate, migration_pool, migration_state, migrator};
 pub use postgres::options::PostgresOptions;
 pub use postgres::query::run_query;
 pub use progress::{PartitionReport, PartitionState, read_partitions};

@@ -48,7 +48,7 @@ impl Selection {
 }
 
 /// A parked event, without its payload.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedEvent {
     /// Number of the row; larger for events that were parked later.
     pub id: i64,
@@ -75,6 +75,20 @@ pub struct ParkedEvent {
     /// When it was parked, as RFC 3339 text in UTC.
     pub parked_at: String,
 }
+crate::from_row!(ParkedEvent {
+    id,
+    projection,
+    topic,
+    partition,
+    offset,
+    stream,
+    revision,
+    event_type,
+    state,
+    code,
+    reason,
+    parked_at
+});
 
 const COLUMNS: &str = "p.id, p.projection, p.topic, p.partition, p.\"offset\", p.stream, p.revision, p.event_type, \
                        p.state, p.code, p.reason, \
@@ -124,12 +138,12 @@ pub struct ParkedRecord {
     pub headers: Headers,
 }
 
-#[derive(sqlx::FromRow)]
 struct StoredRecord {
     key: Option<Vec<u8>>,
     payload: Option<Vec<u8>>,
     headers: serde_json::Value,
 }
+crate::from_row!(StoredRecord { key, payload, headers });
 
 /// One parked event with its record; `None` if there is no row with this id.
 ///
@@ -200,7 +214,7 @@ async fn request(pool: &PgPool, action: &str, selection: &Selection) -> Result<O
 }
 
 /// State of a request.
-#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
     /// Streams that are not done; some of them may be in progress.
     pub waiting: i64,
@@ -218,6 +232,7 @@ pub struct Progress {
     /// Why the first of the failed streams failed.
     pub problem: Option<String>,
 }
+crate::from_row!(Progress { waiting, unseen, done, failed, applied, discarded, problem });
 
 /// Returns the state of a request.
 ///

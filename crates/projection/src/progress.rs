@@ -35,7 +35,6 @@ pub struct PartitionState {
     pub at: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
 struct Row {
     projection: String,
     topic: String,
@@ -47,6 +46,17 @@ struct Row {
     problem: Option<String>,
     reported_at: Option<f64>,
 }
+crate::from_row!(Row {
+    projection,
+    topic,
+    partition,
+    next_offset,
+    read_to,
+    parked,
+    state,
+    problem,
+    reported_at
+});
 
 /// Reads the partitions of all projections in this database, ordered by projection, topic and partition.
 ///

@@ -10,7 +10,7 @@ use crate::{inventory, orders, users};
 pub fn app() -> App {
     App::new("shop")
         .about("The sample system: a shop with users, orders and inventory")
-        .migrations(sqlx::migrate!())
+        .migrations([(1, "read models", include_str!("../migrations/0001_read_models.sql"))])
         .view::<users::Customers>()
         .view::<orders::Orders>()
         .deltas::<orders::Revenue>()

@@ -22,13 +22,14 @@ pub(crate) struct Table {
     pub(super) columns: BTreeMap<String, Column>,
 }
 
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) is_numeric: bool,
     /// Type that text is cast to; text columns are not cast, since an explicit cast truncates what is too long.
     pub(super) cast: Option<String>,
 }
+crate::from_row!(Column { name, is_numeric, cast });
 
 impl Table {
     /// Reads the table's columns and checks the definition against them. All names are static text of the code

@@ -15,7 +15,7 @@ const MAX_DISCARDED: i32 = 1000;
 const MAX_BYTES: i64 = 4 << 20;
 
 /// A stream of a request that waits to be executed.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub(crate) struct PendingStream {
     pub(crate) request: i64,
     pub(crate) action: String,
@@ -26,6 +26,7 @@ pub(crate) struct PendingStream {
     /// Whether a discard has marked all events that it selected.
     pub(crate) is_discarded: bool,
 }
+crate::from_row!(PendingStream { request, action, source, topic, partition, stream, is_discarded });
 
 impl PendingStream {
     pub(crate) fn must_discard(&self) -> bool {
@@ -74,7 +75,7 @@ pub(crate) async fn next_pending(
 }
 
 /// A row of a blocked stream.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) id: i64,
     pub(crate) revision: Option<i64>,
@@ -86,6 +87,7 @@ pub(crate) struct Row {
     pub(crate) payload: Option<Vec<u8>>,
     pub(crate) headers: serde_json::Value,
 }
+crate::from_row!(Row { id, revision, state, code, partition, offset, key, payload, headers });
 
 /// The next events of a blocked stream, and the last revision that its inbox has applied.
 pub(crate) async fn next_rows(
@@ -158,12 +160,13 @@ pub(crate) async fn discard(
 }
 
 /// A parked event whose headers could not be read when it was parked.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub(crate) struct RowWithoutRevision {
     pub(crate) id: i64,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) headers: serde_json::Value,
 }
+crate::from_row!(RowWithoutRevision { id, key, headers });
 
 /// Parked events of the stream without a revision.
 pub(crate) async fn rows_without_revision(

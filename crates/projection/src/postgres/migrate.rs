@@ -1,8 +1,21 @@
 //! The migrations of the schema `aqueduct`.
 
-use sqlx::PgPool;
-use sqlx::migrate::{MigrateError, Migrator};
+use std::borrow::Cow;
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool, SqlSafeStr as _};
+
+/// Version, name and text of each migration.
+const MIGRATIONS: [(i64, &str, &str); 7] = [
+    (1, "inbox", include_str!("../../migrations/0001_inbox.sql")),
+    (2, "offsets", include_str!("../../migrations/0002_offsets.sql")),
+    (3, "parked", include_str!("../../migrations/0003_parked.sql")),
+    (4, "revisions", include_str!("../../migrations/0004_revisions.sql")),
+    (5, "parked requests", include_str!("../../migrations/0005_parked_requests.sql")),
+    (6, "status", include_str!("../../migrations/0006_status.sql")),
+    (7, "parked steps", include_str!("../../migrations/0007_parked_steps.sql")),
+];
 
 /// A migration may rewrite a large table, and instances wait for each other's, so statements have no timeout. A session
 /// that idles between two statements is ended, because a frozen process would keep the lock of all migrations.
@@ -23,7 +36,7 @@ const TIMEOUTS: [(&str, &str); 4] = [
 /// # Errors
 /// Postgres cannot be reached, or refuses a migration.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    let mut migrator: Migrator = sqlx::migrate!();
+    let mut migrator = migrator(MIGRATIONS);
     migrator.dangerous_set_table_name("aqueduct.projection_migrations");
     migrator.create_schema("aqueduct");
     let own = migration_pool(pool);
@@ -56,11 +69,18 @@ pub async fn migration_state(pool: &PgPool) -> Result<MigrationState, sqlx::Erro
     } else {
         Vec::new()
     };
-    let migrator: Migrator = sqlx::migrate!();
-    let missing = migrator.iter().filter(|migration| !applied.contains(&migration.version));
-    let missing =
-        missing.map(|migration| format!("{} {}", migration.version, migration.description)).collect();
+    let missing = MIGRATIONS.iter().filter(|(version, ..)| !applied.contains(version));
+    let missing = missing.map(|(version, name, _)| format!("{version} {name}")).collect();
     Ok(MigrationState { applied: applied.len(), missing })
+}
+
+/// The migrations with these versions, names and texts.
+pub fn migrator<const N: usize>(migrations: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        let (name, sql) = (Cow::Borrowed(name), AssertSqlSafe(sql).into_sql_str());
+        Migration::new(version, name, MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(migrations.into_iter().map(migration).collect())
 }
 
 /// A pool of one connection to the same database, whose statements have no timeout: for migrations, which may rewrite a
@@ -69,4 +89,22 @@ pub fn migration_pool(pool: &PgPool) -> PgPool {
     let session = PgConnectOptions::clone(&pool.connect_options()).options(TIMEOUTS);
     let own = PgPoolOptions::new().max_connections(1).acquire_timeout(pool.options().get_acquire_timeout());
     own.connect_lazy_with(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_file_of_the_folder_is_a_migration() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
+        let described = |migrator: &Migrator| {
+            let describe = |it: &Migration| (it.version, it.description.to_string(), it.checksum.to_vec());
+            migrator.iter().map(describe).collect::<Vec<_>>()
+        };
+        let files = Migrator::new(folder).await.unwrap();
+        assert_eq!(described(&migrator(MIGRATIONS)), described(&files));
+    }
 }

@@ -1,6 +1,7 @@
 //! A database of the version before is migrated with its inboxes, offsets and parked events.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use aqueduct_projection::{Claim, Projection, migrate, migration_pool};
 use sqlx::migrate::Migrator;
@@ -18,7 +19,8 @@ async fn migrate_to_old_version(pool: &PgPool) {
 
 /// Runs the migrations whose versions are not left out.
 async fn migrate_without(pool: &PgPool, is_left_out: impl Fn(i64) -> bool) {
-    let all: Migrator = sqlx::migrate!();
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
+    let all = Migrator::new(folder).await.unwrap();
     let old = all.iter().filter(|migration| !is_left_out(migration.version)).cloned().collect::<Vec<_>>();
     let mut migrator = Migrator { migrations: Cow::Owned(old), ..all };
     migrator.dangerous_set_table_name("aqueduct.projection_migrations");

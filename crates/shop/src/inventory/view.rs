@@ -66,7 +66,7 @@ fn sku(event: &InventoryEvent) -> &str {
 }
 
 /// A product's stock, as the inventory service shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StockLevel {
     sku: String,
@@ -78,6 +78,7 @@ pub struct StockLevel {
     refused: i64,
     revision: i64,
 }
+aqueduct::from_row!(StockLevel { sku, on_hand, received, reserved, returned, corrected, refused, revision });
 
 /// The stock of the product with this code, as far as the projection has come.
 pub(super) async fn find(views: &PgPool, sku: &str) -> sqlx::Result<Option<StockLevel>> {

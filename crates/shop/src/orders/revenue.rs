@@ -70,7 +70,7 @@ impl Deltas for Revenue {
 }
 
 /// A day's revenue in a country, as the orders service shows it; amounts in minor units.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DayRevenue {
     day: String,
     country: String,
@@ -78,6 +78,7 @@ pub struct DayRevenue {
     returned: String,
     confirmed: String,
 }
+aqueduct::from_row!(DayRevenue { day, country, ordered, returned, confirmed });
 
 /// The revenue of a day by country, as far as the projection has come.
 pub(super) async fn of_day(views: &PgPool, day: Date) -> sqlx::Result<Vec<DayRevenue>> {

@@ -94,7 +94,7 @@ impl View for Orders {
 }
 
 /// An order, as the orders service shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderSummary {
     order_id: String,
@@ -107,6 +107,17 @@ pub struct OrderSummary {
     confirmed: Option<String>,
     revision: i64,
 }
+aqueduct::from_row!(OrderSummary {
+    order_id,
+    customer_id,
+    placed_at,
+    country,
+    state,
+    lines,
+    total,
+    confirmed,
+    revision
+});
 
 /// The order with this number, as far as the projection has come.
 pub(super) async fn find(views: &PgPool, order_id: &str) -> sqlx::Result<Option<OrderSummary>> {

@@ -42,13 +42,14 @@ impl View for Customers {
 }
 
 /// A customer, as the users service shows one.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Customer {
     user_id: String,
     country: String,
     registered_at: String,
 }
+aqueduct::from_row!(Customer { user_id, country, registered_at });
 
 /// The customer with this number, as far as the projection has come.
 pub(super) async fn find(views: &PgPool, user_id: &str) -> sqlx::Result<Option<Customer>> {
