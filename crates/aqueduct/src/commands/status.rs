@@ -18,7 +18,7 @@ use crate::connections::Connections;
 /// Show how far the relay and the projections are, and what keeps them from working
 ///
 /// Asks the configured servers only; no process of the system has to run. A lane or partition that nobody has
-/// reported for 30 s is shown as `silent`. The rate comes from two samples. Exit code 1 if a server can't be asked.
+/// reported for 30 s is shown as `silent`. The rate comes from two samples. Exit code 1 if a server does not answer.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Print one JSON object, with --watch one a line
@@ -40,7 +40,7 @@ const SILENT_AFTER: Duration = Duration::from_secs(30);
 struct Report {
     lanes: Vec<LaneSample>,
     projections: Vec<PartitionSample>,
-    /// What could not be asked.
+    /// Servers that did not answer.
     problems: Vec<String>,
 }
 

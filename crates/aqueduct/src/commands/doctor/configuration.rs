@@ -53,7 +53,7 @@ fn schemas(connections: &Connections, findings: &mut Findings) {
             return findings.error(AREA, with_causes(&error), action);
         }
     };
-    findings.ok(AREA, format!("{} event types in {directory}", schemas.events().count()));
+    findings.ok(AREA, format!("event types in {directory}: {}", schemas.events().count()));
     let contexts = &configuration.schemas.contexts;
     for (topic, names) in contexts {
         for name in names {

@@ -45,7 +45,7 @@ pub(super) async fn check(connections: &Connections) -> Findings {
                  is before the first dash of a stream's name",
             );
         } else {
-            findings.ok(AREA, format!("route \"{name}\" has met {types} event types"));
+            findings.ok(AREA, format!("event types met by route \"{name}\": {types}"));
         }
         for lane in lanes {
             if let Some(reported) = lane.reported

@@ -45,7 +45,7 @@ impl LaneSample {
     }
 }
 
-/// The lanes of all routes, and what could not be asked.
+/// The lanes of all routes, and which servers did not answer.
 pub(super) async fn sample(connections: &Connections) -> (Vec<LaneSample>, Vec<String>) {
     let configuration = connections.configuration();
     if configuration.kafka.configured().is_none() || configuration.relay.routes.is_empty() {

@@ -42,7 +42,7 @@ impl PartitionSample {
     }
 }
 
-/// The partitions of all projections, and what could not be asked.
+/// The partitions of all projections, and which servers did not answer.
 pub(super) async fn sample(
     connections: &Connections,
 ) -> Result<(Vec<PartitionSample>, Vec<String>), Failure> {
