@@ -3,12 +3,15 @@
 mod operators;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use aqueduct_core::{EventStore as _, ExpectedRevision, NewEvent};
 use aqueduct_devstack::{Child, Conditions, DevStack, Options};
+use aqueduct_eventstore::EventStoreDb;
 use nix::sys::signal::Signal;
 use sqlx::PgPool;
+use tempfile::TempDir;
 
 use crate::support::{PATIENCE, ROOT, eventually};
 
@@ -29,21 +32,52 @@ name = "accounts"
 topic = "bank.accounts"
 categories = ["account"]
 "#;
+/// Path of the schema in the bank's folder.
+pub(crate) const SCHEMA_FILE: &str = "schemas/bank/Booked/v1.avsc";
 pub(crate) const SCHEMA: &str = r#"{
   "type": "record", "name": "Booked", "namespace": "bank",
   "fields": [{ "name": "account", "type": "string" }, { "name": "pence", "type": "long" }]
 }"#;
 
-/// The bank in a folder of its own.
-pub(crate) struct Bank<'a> {
-    pub(crate) folder: &'a Path,
+/// Events appended in one call.
+const APPENDED: usize = 1_000;
+
+/// The bank on servers of its own.
+pub(crate) struct Bank {
+    folder: TempDir,
+    pub(crate) stack: DevStack,
     pub(crate) environment: Vec<(&'static str, String)>,
+    pub(crate) store: EventStoreDb,
 }
 
-impl Bank<'_> {
+impl Bank {
+    /// Starts the servers and writes the bank's folder, with more lines for the configuration.
+    pub(crate) async fn start(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_bank(folder.path(), more);
+        let stack = DevStack::start(Options::all()).await.unwrap();
+        let store = stack.event_store_url().unwrap();
+        let environment = vec![
+            ("AQUEDUCT_EVENTSTORE__URL", store.to_owned()),
+            ("AQUEDUCT_KAFKA__BROKERS", stack.kafka_bootstrap().unwrap().to_owned()),
+            ("AQUEDUCT_REGISTRY__URL", stack.registry_url().unwrap().to_owned()),
+            ("AQUEDUCT_POSTGRES__URL", stack.postgres_url().unwrap().to_owned()),
+        ];
+        let store = EventStoreDb::new(aqueduct_eventstore::Options::new(store)).unwrap();
+        Self { folder, stack, environment, store }
+    }
+
+    pub(crate) async fn postgres(&self) -> PgPool {
+        PgPool::connect(self.stack.postgres_url().unwrap()).await.unwrap()
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BANK);
-        command.args(arguments).current_dir(self.folder);
+        command.args(arguments).current_dir(&self.folder);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -63,15 +97,44 @@ impl Bank<'_> {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    pub(crate) fn process(&self, name: &str) -> Child {
-        let log = self.folder.join(format!("{name}.log"));
-        Child::spawn(self.command(&[name]), &Conditions::plain(), &log).unwrap()
+    /// Starts a command that goes on. Its log has the name of its first argument.
+    pub(crate) fn process(&self, arguments: &[&str]) -> Child {
+        let log = self.path(&format!("{}.log", arguments[0]));
+        Child::spawn(self.command(arguments), &Conditions::plain(), &log).unwrap()
     }
+
+    /// Appends events as another program would: `Booked` without metadata.
+    pub(crate) async fn append(&self, stream: &str, data: impl IntoIterator<Item = String>) {
+        let event = |data: String| NewEvent {
+            id: format!("{:08x}-0000-4000-8000-{:012x}", fastrand::u32(..), fastrand::u64(..1 << 48))
+                .parse()
+                .unwrap(),
+            event_type: "Booked".to_owned(),
+            data: data.into_bytes().into(),
+            metadata: Default::default(),
+        };
+        let events: Vec<_> = data.into_iter().map(event).collect();
+        for events in events.chunks(APPENDED) {
+            self.store.append(&stream.into(), ExpectedRevision::Any, events).await.unwrap();
+        }
+    }
+}
+
+/// Ends a process in order.
+pub(crate) async fn stop(process: &mut Child) {
+    process.signal(Signal::SIGTERM);
+    assert!(process.wait(PATIENCE).await.unwrap().is_some_and(|status| status.success()));
+}
+
+/// Ends a process as a lost machine would.
+pub(crate) async fn kill(process: &mut Child) {
+    process.signal(Signal::SIGKILL);
+    assert!(process.wait(PATIENCE).await.unwrap().is_some());
 }
 
 /// Writes schema and configuration, with more lines for the configuration.
 pub(crate) fn write_bank(folder: &Path, more: &str) {
-    let schema = folder.join("schemas/bank/Booked/v1.avsc");
+    let schema = folder.join(SCHEMA_FILE);
     std::fs::create_dir_all(schema.parent().unwrap()).unwrap();
     std::fs::write(schema, SCHEMA).unwrap();
     std::fs::write(folder.join("aqueduct.toml"), format!("{CONFIGURATION}\n{more}")).unwrap();
@@ -85,17 +148,7 @@ fn the_example_is_at_most_60_lines() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_of_the_teller_becomes_a_row() {
-    let folder = tempfile::tempdir().unwrap();
-    write_bank(folder.path(), "");
-    let stack = DevStack::start(Options::all()).await.unwrap();
-    let postgres = stack.postgres_url().unwrap().to_owned();
-    let environment = vec![
-        ("AQUEDUCT_EVENTSTORE__URL", stack.event_store_url().unwrap().to_owned()),
-        ("AQUEDUCT_KAFKA__BROKERS", stack.kafka_bootstrap().unwrap().to_owned()),
-        ("AQUEDUCT_REGISTRY__URL", stack.registry_url().unwrap().to_owned()),
-        ("AQUEDUCT_POSTGRES__URL", postgres.clone()),
-    ];
-    let bank = Bank { folder: folder.path(), environment };
+    let bank = Bank::start("").await;
 
     assert!(bank.succeed(&["schemas", "generate"], "").contains("pub struct Booked"));
     let set_up =
@@ -110,8 +163,8 @@ async fn a_line_of_the_teller_becomes_a_row() {
     assert_eq!(overdrawn.status.code(), Some(1), "{said}");
     assert!(said.contains("error: the account has only 100 pence"), "{said}");
 
-    let mut processes = [bank.process("relay"), bank.process("project")];
-    let pool = PgPool::connect(&postgres).await.unwrap();
+    let mut processes = [bank.process(&["relay"]), bank.process(&["project"])];
+    let pool = bank.postgres().await;
     eventually("the balances are there", async || {
         let rows = sqlx::query_as("select account, pence from bank.balances order by account");
         let balances: Vec<(String, i64)> = rows.fetch_all(&pool).await.unwrap();
@@ -125,8 +178,7 @@ async fn a_line_of_the_teller_becomes_a_row() {
         assert!(count > 0, "{history}");
     }
     for process in &mut processes {
-        process.signal(Signal::SIGTERM);
-        assert!(process.wait(PATIENCE).await.unwrap().is_some_and(|status| status.success()));
+        stop(process).await;
     }
 }
 

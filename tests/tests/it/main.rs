@@ -23,4 +23,5 @@ mod support;
 mod topic;
 mod traces;
 mod upgrade;
+mod volume;
 mod watch;

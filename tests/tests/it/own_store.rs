@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{BINARY, PATIENCE, eventually};
+use crate::support::{BINARY, PATIENCE, eventually, while_moving};
 
 /// The route that `init` writes.
 const EXAMPLE_ROUTE: &str = "[[relay.routes]]\nname = \"example\"\ntopic = \"aqueduct.example\"\n\
@@ -104,8 +104,26 @@ impl OwnStore {
         Relay { child: Child::spawn(self.command(&["relay"]), &Conditions::plain(), &log).unwrap(), log }
     }
 
+    /// The relay's lanes, as `status` shows them.
+    fn lanes(&self, relay: &mut Relay) -> Vec<Value> {
+        assert!(relay.child.ended().unwrap().is_none(), "{}", relay.log());
+        let status = self.succeed(&["status", "--json", "--interval", "1"]);
+        let mut status: Value = serde_json::from_str(&status).unwrap();
+        serde_json::from_value(status["lanes"].take()).unwrap()
+    }
+
     /// The report of `verify` once it finds nothing wrong.
     pub(crate) async fn verified(&self, relay: &mut Relay) -> Value {
+        while_moving("the relay has read the store", async || {
+            let lanes = self.lanes(relay);
+            let is_done = lanes.iter().all(|lane| lane["lag"] == 0);
+            if is_done {
+                Ok(())
+            } else {
+                Err(lanes.iter().map(|lane| lane["position"].clone()).collect::<Vec<_>>())
+            }
+        })
+        .await;
         let mut last = String::new();
         eventually("verify finds nothing wrong", async || {
             assert!(relay.child.ended().unwrap().is_none(), "{}", relay.log());

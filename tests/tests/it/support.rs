@@ -1,5 +1,6 @@
 //! The whole product around a test: real servers, and each service a process of its own.
 
+use std::fmt::Debug;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +39,26 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
             return seen;
         }
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+    }
+}
+
+/// Looks every second until there is something to see, as long as what it sees instead changes.
+pub(crate) async fn while_moving<T, M: PartialEq + Debug>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, M>,
+) -> T {
+    let (mut last, mut moved_at) = (None, Instant::now());
+    let mut pauses = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        pauses.tick().await;
+        let now = match look().await {
+            Ok(seen) => return seen,
+            Err(now) => Some(now),
+        };
+        if now != last {
+            (last, moved_at) = (now, Instant::now());
+        }
+        assert!(moved_at.elapsed() < PATIENCE, "{what}: nothing moved for {PATIENCE:?}, still {last:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a topic contains.
 
+use aqueduct_relay::partition_of;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -13,6 +14,13 @@ pub(crate) fn partitions(brokers: &str, topic: &str) -> i32 {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
     let metadata = client.fetch_metadata(Some(topic), PATIENCE).unwrap();
     metadata.topics()[0].partitions().len().try_into().unwrap()
+}
+
+/// The offset after the last record of a stream's partition, committed or not.
+pub(crate) fn end_of(brokers: &str, topic: &str, stream: &str) -> i64 {
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let partition = partition_of(stream, partitions(brokers, topic).try_into().unwrap());
+    client.fetch_watermarks(topic, partition.try_into().unwrap(), PATIENCE).unwrap().1
 }
 
 /// Every committed record, in the order of its partition.

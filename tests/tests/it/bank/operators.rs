@@ -1,32 +1,15 @@
 //! `status` and `doctor` as an operator runs them, on the example of the crate `aqueduct`.
 
-use std::path::Path;
-
-use aqueduct_core::{EventStore as _, ExpectedRevision, NewEvent};
-use aqueduct_devstack::{DevStack, Options};
-use aqueduct_eventstore::EventStoreDb;
-use nix::sys::signal::Signal;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use serde_json::Value;
 
-use crate::bank::{Bank, write_bank};
-use crate::support::{PATIENCE, eventually};
-
-fn bank<'a>(folder: &'a Path, stack: &DevStack) -> Bank<'a> {
-    write_bank(folder, "");
-    let environment = vec![
-        ("AQUEDUCT_EVENTSTORE__URL", stack.event_store_url().unwrap().to_owned()),
-        ("AQUEDUCT_KAFKA__BROKERS", stack.kafka_bootstrap().unwrap().to_owned()),
-        ("AQUEDUCT_REGISTRY__URL", stack.registry_url().unwrap().to_owned()),
-        ("AQUEDUCT_POSTGRES__URL", stack.postgres_url().unwrap().to_owned()),
-    ];
-    Bank { folder, environment }
-}
+use crate::bank::{Bank, stop};
+use crate::support::eventually;
 
 /// The findings of one level, as `area: finding (action)`.
-fn findings(bank: &Bank<'_>, level: &str) -> (Option<i32>, Vec<String>) {
+fn findings(bank: &Bank, level: &str) -> (Option<i32>, Vec<String>) {
     let output = bank.run(&["doctor", "--json"], "");
     let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!(
@@ -48,7 +31,7 @@ fn assert_found(findings: &[String], text: &str) {
     assert!(findings.iter().any(|finding| finding.contains(text)), "{text} in {findings:#?}");
 }
 
-fn status(bank: &Bank<'_>) -> Value {
+fn status(bank: &Bank) -> Value {
     let output = bank.run(&["status", "--json", "--interval", "1"], "");
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
@@ -62,12 +45,10 @@ fn all(status: &Value, part: &str, holds: impl Fn(&Value) -> bool) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_shows_how_far_everything_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let stack = DevStack::start(Options::all()).await.unwrap();
-    let bank = bank(folder.path(), &stack);
+    let bank = Bank::start("").await;
     bank.succeed(&["setup"], "");
     bank.succeed(&["teller"], "7 255\n8 100\n");
-    let mut processes = [bank.process("relay"), bank.process("project")];
+    let mut processes = [bank.process(&["relay"]), bank.process(&["project"])];
 
     // Also the transaction markers at the end of the partitions count as applied.
     let done = eventually("everything is relayed and applied", async || {
@@ -95,8 +76,7 @@ async fn status_shows_how_far_everything_is() {
 
     // Nobody applies what comes now.
     let [relay, project] = &mut processes;
-    project.signal(Signal::SIGTERM);
-    assert!(project.wait(PATIENCE).await.unwrap().is_some());
+    stop(project).await;
     bank.succeed(&["teller"], "7 1\n");
     eventually("the record waits", async || {
         let status = status(&bank);
@@ -105,24 +85,12 @@ async fn status_shows_how_far_everything_is() {
         (waiting == 1 && all(&status, "projections", |it| it["state"] == "stopped")).then_some(())
     })
     .await;
-    relay.signal(Signal::SIGTERM);
-    assert!(relay.wait(PATIENCE).await.unwrap().is_some());
+    stop(relay).await;
     assert!(all(&status(&bank), "lanes", |lane| lane["state"] == "stopped"));
 }
 
-/// Appends an event as another program would.
-async fn append(store: &EventStoreDb, id: u8, stream: &str, data: &str) {
-    let event = NewEvent {
-        id: format!("00000000-0000-4000-8000-0000000000{id:02}").parse().unwrap(),
-        event_type: "Booked".to_owned(),
-        data: data.to_owned().into(),
-        metadata: Default::default(),
-    };
-    store.append(&stream.into(), ExpectedRevision::Any, &[event]).await.unwrap();
-}
-
 /// Waits until a lane satisfies the condition.
-async fn lane_that(bank: &Bank<'_>, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+async fn lane_that(bank: &Bank, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     eventually(what, async || {
         let lanes = status(bank)["lanes"].take();
         lanes.as_array().unwrap().iter().find(|lane| holds(lane)).cloned()
@@ -132,17 +100,13 @@ async fn lane_that(bank: &Bank<'_>, what: &str, holds: impl Fn(&Value) -> bool) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_shows_parked_events_and_the_error_of_a_halted_lane() {
-    let folder = tempfile::tempdir().unwrap();
-    let stack = DevStack::start(Options::all()).await.unwrap();
-    let mut bank = bank(folder.path(), &stack);
+    let mut bank = Bank::start("").await;
     bank.succeed(&["setup"], "");
-    let url = stack.event_store_url().unwrap();
-    let store = EventStoreDb::new(aqueduct_eventstore::Options::new(url)).unwrap();
-    let mut processes = [bank.process("relay"), bank.process("project")];
+    let mut processes = [bank.process(&["relay"]), bank.process(&["project"])];
 
     // Plain JSON has a long of this size as text, which the projection's type does not accept. The second event follows it.
-    append(&store, 1, "account-9", r#"{"account": "9", "pence": 9223372036854775807}"#).await;
-    append(&store, 2, "account-9", r#"{"account": "9", "pence": 1}"#).await;
+    bank.append("account-9", [r#"{"account": "9", "pence": 9223372036854775807}"#.to_owned()]).await;
+    bank.append("account-9", [r#"{"account": "9", "pence": 1}"#.to_owned()]).await;
     eventually("the projection has parked the events", async || {
         let status = status(&bank);
         let parked = status["projections"].as_array().unwrap().iter().filter_map(|it| it["parked"].as_u64());
@@ -150,7 +114,7 @@ async fn status_shows_parked_events_and_the_error_of_a_halted_lane() {
     })
     .await;
 
-    append(&store, 3, "account-8", r#"{"account": "8"}"#).await;
+    bank.append("account-8", [r#"{"account": "8"}"#.to_owned()]).await;
     let lane = lane_that(&bank, "the lane is halted", |lane| lane["state"] == "halted").await;
     let problem = lane["problem"].as_str().unwrap();
     assert!(problem.contains("0@account-8") && problem.contains("pence"), "{problem}");
@@ -159,25 +123,21 @@ async fn status_shows_parked_events_and_the_error_of_a_halted_lane() {
     assert_found(&findings(&bank, "error").1, "0@account-8");
 
     let [relay, project] = &mut processes;
-    relay.signal(Signal::SIGTERM);
-    assert!(relay.wait(PATIENCE).await.unwrap().is_some());
+    stop(relay).await;
     bank.environment.push(("AQUEDUCT_RELAY__ON_BAD_EVENT", "park".to_owned()));
-    *relay = bank.process("relay");
+    *relay = bank.process(&["relay"]);
     lane_that(&bank, "the lane has parked the event", |lane| {
         lane["state"] == "running" && lane["parked"] == 1 && lane["lag"] == 0 && lane["problem"].is_null()
     })
     .await;
     for process in [relay, project] {
-        process.signal(Signal::SIGTERM);
-        assert!(process.wait(PATIENCE).await.unwrap().is_some());
+        stop(process).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_says_what_is_wrong_and_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
-    let stack = DevStack::start(Options::all()).await.unwrap();
-    let bank = bank(folder.path(), &stack);
+    let bank = Bank::start("").await;
 
     let (code, errors) = findings(&bank, "error");
     assert_eq!(code, Some(1));
@@ -191,11 +151,11 @@ async fn doctor_says_what_is_wrong_and_what_to_do() {
     assert_found(&findings(&bank, "warning").1, "no relay has worked on it yet (run `relay`)");
 
     let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", stack.kafka_bootstrap().unwrap()).create().unwrap();
+        ClientConfig::new().set("bootstrap.servers", bank.stack.kafka_bootstrap().unwrap()).create().unwrap();
     let topic = ResourceSpecifier::Topic("bank.checkpoint.accounts");
     let change = AlterConfig::new(topic).set("cleanup.policy", "delete");
     admin.alter_configs([&change], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
-    stack.registry().unwrap().stop().await;
+    bank.stack.registry().unwrap().stop().await;
     let (code, errors) = findings(&bank, "error");
     assert_eq!(code, Some(1));
     assert_found(&errors, "topic bank.checkpoint.accounts has cleanup.policy=delete");
