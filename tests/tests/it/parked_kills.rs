@@ -98,16 +98,18 @@ impl Killed {
         self.alter(FIX).await;
     }
 
-    /// Kills a relay during a replay. Returns whether records of it were written and events remained.
-    async fn kill_relay(&self, mut relay: Child, aimed: bool, wait: Duration) -> bool {
+    /// Kills a relay during a replay. Returns whether it had written some of the records, and not all. (What is still
+    /// parked is not known before the next relay has ended the transaction that is open now.)
+    async fn kill_relay(&self, mut relay: Child, aim: Option<i64>, wait: Duration) -> bool {
         let before = self.end();
-        if aimed {
-            eventually("the replay has begun", async || (self.end() > before).then_some(())).await;
+        if let Some(records) = aim {
+            eventually("the replay is at the kill", async || (self.end() > before + records).then_some(()))
+                .await;
         } else {
             tokio::time::sleep_until((Instant::now() + wait).into()).await;
         }
         kill(&mut relay).await;
-        self.end() > before && self.parked_by_relay() > 0
+        (before + 1..before + FOLLOWERS as i64).contains(&self.end())
     }
 
     /// Kills a projection during a replay. Returns whether some events were replayed and others were not.
@@ -154,9 +156,12 @@ async fn killed_during_replays_nothing_is_lost_doubled_or_reordered() {
     let mut random = fastrand::Rng::with_seed(seed);
 
     let mut bank = Bank::start("on_bad_event = \"park\"").await;
-    for timeout in ["AQUEDUCT_RELAY__SESSION_TIMEOUT_MS", "AQUEDUCT_PROJECTION__SESSION_TIMEOUT_MS"] {
-        bank.environment.push((timeout, "6000".to_owned()));
-    }
+    bank.environment.extend([
+        ("AQUEDUCT_RELAY__SESSION_TIMEOUT_MS", "6000".to_owned()),
+        ("AQUEDUCT_PROJECTION__SESSION_TIMEOUT_MS", "6000".to_owned()),
+        // About twelve transactions for each replay.
+        ("AQUEDUCT_RELAY__BATCH_RECORDS", "300".to_owned()),
+    ]);
     bank.succeed(&["setup"], "");
     let killed = Killed { postgres: bank.postgres().await, bank };
     let bank = &killed.bank;
@@ -174,7 +179,8 @@ async fn killed_during_replays_nothing_is_lost_doubled_or_reordered() {
             bank.append(RELAYED, deposits(RELAYED, NEW_EVENTS)).await;
         };
         let is_aimed = round % 2 == 0;
-        let kill_relay = killed.kill_relay(relay, is_aimed, relay_wait);
+        let aim = is_aimed.then(|| random.i64(0..FOLLOWERS as i64 / 2));
+        let kill_relay = killed.kill_relay(relay, aim, relay_wait);
         let kill_projection = killed.kill_projection(projection, is_aimed, projection_wait);
         let (is_inside_relay, is_inside_projection, ()) =
             tokio::join!(kill_relay, kill_projection, new_events);
