@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::LaneError;
 use crate::lane::batch::{Batch, SealedBatch};
 use crate::lane::parking::Parking;
-use crate::lane::previous::Passed;
+use crate::lane::previous::EarlierEvent;
 use crate::lane::problem::{EventError, EventProblem};
 use crate::lane::record_maker::RecordMaker;
 use crate::lane::requests::Input;
@@ -54,7 +54,7 @@ impl LaneReader<'_> {
         let mut events = self.store.subscribe_all(batcher.received);
         self.reporter.set(LaneState::Running);
         loop {
-            batcher.pass_requested().await;
+            batcher.resolve_halted_requests().await;
             let due_at = batcher.due_at();
             let due = due_at.is_some_and(|at| at <= Instant::now());
             let committing = batcher.is_committing();
@@ -237,13 +237,13 @@ impl<'a> Batcher<'a> {
     /// The stream's record before an event.
     pub(super) async fn previous(&mut self, event: &RecordedEvent) -> Result<Previous, StoreError> {
         let parking = self.parking.as_ref();
-        self.maker.previous(event, |stream, revision| passed(parking, stream, revision)).await
+        self.maker.previous(event, |stream, revision| earlier_event(parking, stream, revision)).await
     }
 
     /// Adds the event's record to the batch, or leaves everything as it is.
     pub(super) async fn make_record(&mut self, event: &RecordedEvent) -> Result<(), EventProblem> {
         let parking = self.parking.as_ref();
-        let made = self.maker.make(event, |stream, revision| passed(parking, stream, revision)).await?;
+        let made = self.maker.make(event, |stream, revision| earlier_event(parking, stream, revision)).await?;
         let ledger = self.lane.ledger;
         let span = self.batch.open(&ledger.route.name, ledger.lane);
         if let Some(traceparent) = &made.traceparent {
@@ -280,12 +280,12 @@ impl<'a> Batcher<'a> {
     fn block(&mut self, event: RecordedEvent, problem: EventProblem, pause: Duration) {
         let options = self.lane.options;
         self.lane.reporter.metrics.error(problem.label());
-        let passes = problem.kind() == ErrorKind::Retry;
+        let is_transient = problem.kind() == ErrorKind::Retry;
         let (route, lane) = (&self.lane.ledger.route.name, self.lane.ledger.lane);
-        let can_pass = self.parking.is_some();
+        let can_park = self.parking.is_some();
         let problem =
-            EventError::new(route, event.reference(), &event.event_type, &problem, can_pass).to_string();
-        let pause = if passes {
+            EventError::new(route, event.reference(), &event.event_type, &problem, can_park).to_string();
+        let pause = if is_transient {
             tracing::warn!(route, lane, problem, "lane blocked by an event, retrying");
             self.lane.reporter.set(LaneState::Retrying { problem });
             (pause * 2).clamp(options.retry(), options.halt_retry())
@@ -295,7 +295,7 @@ impl<'a> Batcher<'a> {
             options.halt_retry()
         };
         let again = Instant::now() + pause;
-        self.blocked = Some(BlockedEvent { event, is_halted: !passes, pause, again });
+        self.blocked = Some(BlockedEvent { event, is_halted: !is_transient, pause, again });
     }
 
     /// The batch, complete with its checkpoint.
@@ -322,11 +322,11 @@ impl<'a> Batcher<'a> {
     }
 }
 
-/// Whether an event that the route selects is in the topic.
-fn passed(parking: Option<&Parking>, stream: &StreamName, revision: Revision) -> Passed {
+/// Whether an earlier event that the route selects is in the topic.
+fn earlier_event(parking: Option<&Parking>, stream: &StreamName, revision: Revision) -> EarlierEvent {
     match parking.and_then(|it| it.log.exceptions.get(stream, revision)) {
-        Some(exception) => Passed::Excepted { last: exception.last.into() },
-        None => Passed::Relayed,
+        Some(exception) => EarlierEvent::NotRelayed { last: exception.last.into() },
+        None => EarlierEvent::Relayed,
     }
 }
 

@@ -17,7 +17,7 @@ const AHEAD: usize = 16;
 /// What a scan finds.
 pub(crate) enum Scanned {
     Event(Box<ScannedEvent>),
-    /// All that had been written when this pass began was found.
+    /// All that had been written when this round began was found.
     End,
     /// The topic can't be read.
     Failed(LaneError),
@@ -34,11 +34,11 @@ pub(crate) struct ScannedEvent {
 /// of a stream come in the order of their revisions.
 pub(crate) struct ParkedScan {
     pub(crate) found: mpsc::Receiver<Scanned>,
-    again: std::sync::mpsc::Sender<()>,
+    next_round: std::sync::mpsc::Sender<()>,
 }
 
 impl ParkedScan {
-    /// Begins with a pass over the partition from the given offset on, or from its first.
+    /// Begins with a round over the partition from the given offset on, or from its first.
     pub(crate) fn start(
         config: ClientConfig,
         topic: &str,
@@ -46,27 +46,27 @@ impl ParkedScan {
         from: Option<i64>,
     ) -> Result<Self, LaneError> {
         let (send, found) = mpsc::channel(AHEAD);
-        let (again, passes) = std::sync::mpsc::channel();
+        let (next_round, rounds) = std::sync::mpsc::channel();
         let topic = topic.to_owned();
         let thread = std::thread::Builder::new().name(format!("{topic}-{lane}")).spawn(move || {
             if let Err(error) = Scan::new(&config, &topic, lane as i32)
-                .and_then(|scan| run(scan.starting_at(from), &topic, &send, &passes))
+                .and_then(|scan| run(scan.starting_at(from), &topic, &send, &rounds))
             {
                 let _ended = send.blocking_send(Scanned::Failed(error));
             }
         });
-        if thread.is_ok() { Ok(Self { found, again }) } else { Err(LaneError::ThreadEnded) }
+        if thread.is_ok() { Ok(Self { found, next_round }) } else { Err(LaneError::ThreadEnded) }
     }
 
     /// A scan that finds what the test sends.
     #[cfg(test)]
-    pub(crate) fn scripted(found: mpsc::Receiver<Scanned>, again: std::sync::mpsc::Sender<()>) -> Self {
-        Self { found, again }
+    pub(crate) fn scripted(found: mpsc::Receiver<Scanned>, next_round: std::sync::mpsc::Sender<()>) -> Self {
+        Self { found, next_round }
     }
 
-    /// Begins another pass, over what has been written since the last one.
-    pub(crate) fn again(&self) {
-        let _ended = self.again.send(());
+    /// Begins another round, over what has been written since the last one.
+    pub(crate) fn next_round(&self) {
+        let _ended = self.next_round.send(());
     }
 }
 
@@ -74,7 +74,7 @@ fn run(
     mut scan: Scan,
     topic: &str,
     send: &mpsc::Sender<Scanned>,
-    passes: &std::sync::mpsc::Receiver<()>,
+    rounds: &std::sync::mpsc::Receiver<()>,
 ) -> Result<(), LaneError> {
     loop {
         let complete = scan.read_to_end(|record| {
@@ -103,7 +103,7 @@ fn run(
                 Err(_) => ControlFlow::Break(()),
             }
         })?;
-        if !complete || send.blocking_send(Scanned::End).is_err() || passes.recv().is_err() {
+        if !complete || send.blocking_send(Scanned::End).is_err() || rounds.recv().is_err() {
             return Ok(());
         }
     }

@@ -17,12 +17,12 @@ const LARGEST_PAGE: usize = 1_000;
 /// Events that a search backwards reads at most.
 const MOST_EVENTS: usize = 10_000;
 
-/// Whether an event that the lane has passed, and that the route selects, is in the topic.
+/// Whether an earlier event that the route selects is in the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Passed {
+pub(crate) enum EarlierEvent {
     Relayed,
     /// It was parked, skipped or discarded; with the stream's record before it, where that is known.
-    Excepted {
+    NotRelayed {
         last: Option<Previous>,
     },
 }
@@ -38,25 +38,25 @@ impl KnownStreams {
         Self { last: LruCache::new(capacity) }
     }
 
-    /// The record before this event. `passed` tells whether an earlier event is in the topic, if the selector
-    /// selects it.
+    /// The record before this event. `earlier` tells whether an earlier event of the stream that the selector selects is in the
+    /// topic.
     pub(crate) async fn before(
         &mut self,
         event: &RecordedEvent,
         store: &dyn EventStore,
         selector: &RouteSelector,
-        passed: impl Fn(&StreamName, Revision) -> Passed,
+        earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
     ) -> Result<Previous, StoreError> {
         let Some(below) = event.revision.checked_sub(1) else { return Ok(Previous::None) };
         // Where the event below is an exception, the store need not be asked.
-        if let Passed::Excepted { last: Some(last) } = passed(&event.stream, below) {
+        if let EarlierEvent::NotRelayed { last: Some(last) } = earlier(&event.stream, below) {
             return Ok(last);
         }
         // Further back a search may not look, so memory must not either.
         let in_reach = |last: Revision| last < event.revision && event.revision - last <= MOST_EVENTS as u64;
         match self.last.get(&event.stream) {
             Some(last) if in_reach(*last) => Ok(Previous::Revision(*last)),
-            _ => search_back(event, store, selector, passed).await,
+            _ => search_back(event, store, selector, earlier).await,
         }
     }
 
@@ -76,7 +76,7 @@ async fn search_back(
     event: &RecordedEvent,
     store: &dyn EventStore,
     selector: &RouteSelector,
-    passed: impl Fn(&StreamName, Revision) -> Passed,
+    earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
 ) -> Result<Previous, StoreError> {
     let (mut next, mut page, mut read) = (event.revision.checked_sub(1), FIRST_PAGE, 0);
     while let Some(from) = next {
@@ -90,10 +90,10 @@ async fn search_back(
             earlier => earlier?,
         };
         for event in earlier.iter().filter(|it| selector.selects(it)) {
-            match passed(&event.stream, event.revision) {
-                Passed::Relayed => return Ok(Previous::Revision(event.revision)),
-                Passed::Excepted { last: Some(last) } => return Ok(last),
-                Passed::Excepted { last: None } => {}
+            match earlier(&event.stream, event.revision) {
+                EarlierEvent::Relayed => return Ok(Previous::Revision(event.revision)),
+                EarlierEvent::NotRelayed { last: Some(last) } => return Ok(last),
+                EarlierEvent::NotRelayed { last: None } => {}
             }
         }
         // Truncation hides the beginning of the stream.
@@ -122,8 +122,8 @@ mod tests {
         RouteSelector::new(&Selection::of_categories(["a", "b", "c"]), &BTreeMap::new())
     }
 
-    fn relayed(_: &StreamName, _: Revision) -> Passed {
-        Passed::Relayed
+    fn relayed(_: &StreamName, _: Revision) -> EarlierEvent {
+        EarlierEvent::Relayed
     }
 
     async fn store_with(appends: &[(&str, &str)]) -> (MemoryStore, Vec<RecordedEvent>) {
@@ -218,8 +218,8 @@ mod tests {
         let (store, events) = store_with(&[("a-1", "E"); 4]).await;
         let except = |last| {
             move |_: &StreamName, revision: Revision| match revision {
-                0 => Passed::Relayed,
-                _ => Passed::Excepted { last },
+                0 => EarlierEvent::Relayed,
+                _ => EarlierEvent::NotRelayed { last },
             }
         };
         let found = |last| {

@@ -121,15 +121,15 @@ pub(crate) struct EventError {
 }
 
 impl EventError {
-    /// `can_pass`: the topics exist that it takes to pass an event.
+    /// `can_park`: the topics for parked and skipped events exist.
     pub(crate) fn new(
         route: &str,
         reference: String,
         event_type: &str,
         problem: &EventProblem,
-        can_pass: bool,
+        can_park: bool,
     ) -> Self {
-        let first = if can_pass { "" } else { "run `aqueduct setup` and restart the relay, then " };
+        let first = if can_park { "" } else { "run `aqueduct setup` and restart the relay, then " };
         let remedy = match problem.code() {
             Some(code) => format!(
                 " ({code}; to pass it: {first}`aqueduct parked park {reference} --route {route}`, or `skip` in place \
@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_halted_lane_says_how_to_pass_the_event() {
-        let text = |can_pass| {
+        let text = |can_park| {
             let (reference, problem) = ("7@order-42".to_owned(), EventProblem::NotAnObject);
-            EventError::new("orders", reference, "OrderPlaced", &problem, can_pass).to_string()
+            EventError::new("orders", reference, "OrderPlaced", &problem, can_park).to_string()
         };
         let without_topics = text(false);
         assert!(without_topics.contains("to pass it: run `aqueduct setup` and restart"), "{without_topics}");

@@ -7,7 +7,7 @@ use aqueduct_core::{EventStore, RecordedEvent, Revision, StoreError, StreamName}
 use aqueduct_schema::RecordEncoder;
 use bytes::Bytes;
 
-use crate::lane::previous::{KnownStreams, Passed};
+use crate::lane::previous::{EarlierEvent, KnownStreams};
 use crate::lane::problem::EventProblem;
 use crate::lane::selected::RouteSelector;
 use crate::options::Options;
@@ -71,11 +71,11 @@ impl<'a> RecordMaker<'a> {
             && partition_of(event.stream.as_str(), self.ledger.lanes) == self.ledger.lane
     }
 
-    /// The event's record. `passed` tells of events that the route selects whether they are in the topic.
+    /// The event's record. `earlier` tells of earlier events that the route selects whether they are in the topic.
     pub(crate) async fn make(
         &mut self,
         event: &RecordedEvent,
-        passed: impl Fn(&StreamName, Revision) -> Passed,
+        earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
     ) -> Result<EventRecord, EventProblem> {
         let Self { ledger, encoder, types, .. } = self;
         let mapping = &ledger.mapping.events;
@@ -91,7 +91,7 @@ impl<'a> RecordMaker<'a> {
         let encoded = encoder.encode(&mapped.event_type, mapped.version, &event.data)?;
         let (stored_version, left_out) = (mapped.version, mapped.metadata.left_out);
 
-        let previous = self.known.before(event, self.store, &self.selector, passed).await?;
+        let previous = self.known.before(event, self.store, &self.selector, earlier).await?;
         let encoding = Encoding { full_name: &encoded.full_name, schema_version: encoded.schema_version };
         let headers = Headers::of(self.source, event, &mapped.metadata, &encoding, previous);
         let key = Bytes::copy_from_slice(event.stream.as_str().as_bytes());
@@ -123,9 +123,9 @@ impl<'a> RecordMaker<'a> {
     pub(crate) async fn previous(
         &mut self,
         event: &RecordedEvent,
-        passed: impl Fn(&StreamName, Revision) -> Passed,
+        earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
     ) -> Result<Previous, StoreError> {
-        self.known.before(event, self.store, &self.selector, passed).await
+        self.known.before(event, self.store, &self.selector, earlier).await
     }
 
     /// The event's record is in the batch.

@@ -11,7 +11,7 @@ use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::lane::parked_scan::{Scanned, ScannedEvent};
 use crate::lane::problem::EventProblem;
 use crate::lane::request_reader::Incoming;
-use crate::lane::requests::{Input, Pass};
+use crate::lane::requests::{HaltedRequest, Input};
 use crate::record::code::Code;
 use crate::record::exception::{ExceptionState, LastRelayed};
 use crate::record::parked::ParkedEvent;
@@ -38,7 +38,7 @@ impl Batcher<'_> {
                 self.parking.iter_mut().for_each(|it| it.requests.expire(id.clone()));
             }
             Input::Scanned(Scanned::Event(event)) => self.step(event).await?,
-            Input::Scanned(Scanned::End) => self.pass_ended().await?,
+            Input::Scanned(Scanned::End) => self.round_ended().await?,
             Input::Incoming(Incoming::Failed(error)) | Input::Scanned(Scanned::Failed(error)) => {
                 return Err(error);
             }
@@ -53,26 +53,26 @@ impl Batcher<'_> {
     }
 
     async fn receive(&mut self, id: Bytes, request: Request) -> Result<(), LaneError> {
-        let pass = match request.action {
+        let event = match request.action {
             Action::Replay | Action::Discard => None,
-            Action::Park | Action::Skip => Some(self.find_passed(&request.selection).await?),
+            Action::Park | Action::Skip => Some(self.find_requested_event(&request.selection).await?),
         };
         let Some(parking) = &mut self.parking else { return Ok(()) };
-        match pass {
+        match event {
             None => parking.requests.enqueue(id, request),
             Some(Err(reason)) => parking.requests.fail(id, &request, reason),
             Some(Ok(event)) => {
                 parking.requests.answer(id.clone(), &request, Outcome::running());
                 let position = event.position;
                 let event = EventReference::of(&event);
-                parking.requests.passes.push(Pass { id, request, event, position });
+                parking.requests.halted_requests.push(HaltedRequest { id, request, event, position });
             }
         }
         Ok(())
     }
 
-    /// The event that an operator wants the lane to pass, or why there is none.
-    async fn find_passed(&self, selection: &Selection) -> Result<Result<RecordedEvent, String>, LaneError> {
+    /// The event that an operator wants to be parked or skipped, or why there is none.
+    async fn find_requested_event(&self, selection: &Selection) -> Result<Result<RecordedEvent, String>, LaneError> {
         let Selection { stream: Some(stream), revision: Some(revision), .. } = selection else {
             return Ok(Err("a request to park or skip names one event: stream and revision".to_owned()));
         };
@@ -102,38 +102,38 @@ impl Batcher<'_> {
 
     /// Parks or skips the event at which the lane is halted, where an operator asked for it. Answers requests for
     /// events that the lane has passed.
-    pub(super) async fn pass_requested(&mut self) {
-        let Some(parking) = self.parking.as_mut().filter(|it| !it.requests.passes.is_empty()) else { return };
-        let passes = std::mem::take(&mut parking.requests.passes);
+    pub(super) async fn resolve_halted_requests(&mut self) {
+        let Some(parking) = self.parking.as_mut().filter(|it| !it.requests.halted_requests.is_empty()) else { return };
+        let requests = std::mem::take(&mut parking.requests.halted_requests);
         let mut waiting = Vec::new();
-        for pass in passes {
+        for request in requests {
             let is_halted_here = self
                 .blocked
                 .as_ref()
-                .is_some_and(|blocked| blocked.is_halted && blocked.event.position == pass.position);
-            let is_passed = self.received >= Some(pass.position);
+                .is_some_and(|blocked| blocked.is_halted && blocked.event.position == request.position);
+            let is_passed = self.received >= Some(request.position);
             if is_halted_here {
-                if let Err(problem) = self.pass(&pass).await {
-                    self.finish_pass(pass, Err(problem.reason()));
+                if let Err(problem) = self.park_or_skip_halted(&request).await {
+                    self.answer_halted_request(request, Err(problem.reason()));
                     continue;
                 }
-                self.finish_pass(pass, Ok(()));
+                self.answer_halted_request(request, Ok(()));
             } else if is_passed {
                 let problem = format!(
                     "the lane has passed {}: it is relayed, an exception (see `aqueduct parked show`), or not the route's",
-                    pass.event
+                    request.event
                 );
-                self.finish_pass(pass, Err(problem));
+                self.answer_halted_request(request, Err(problem));
             } else {
-                waiting.push(pass);
+                waiting.push(request);
             }
         }
         if let Some(parking) = &mut self.parking {
-            parking.requests.passes.extend(waiting);
+            parking.requests.halted_requests.extend(waiting);
         }
     }
 
-    async fn pass(&mut self, pass: &Pass) -> Result<(), EventProblem> {
+    async fn park_or_skip_halted(&mut self, requested: &HaltedRequest) -> Result<(), EventProblem> {
         let Some(blocked) = self.blocked.take() else { return Ok(()) };
         let last = match self.last_relayed(&blocked.event).await {
             Ok(last) => last,
@@ -142,7 +142,7 @@ impl Batcher<'_> {
                 return Err(error);
             }
         };
-        let state = match pass.request.action {
+        let state = match requested.request.action {
             Action::Skip => ExceptionState::Skipped,
             Action::Park | Action::Replay | Action::Discard => ExceptionState::Parked,
         };
@@ -154,16 +154,16 @@ impl Batcher<'_> {
         Ok(())
     }
 
-    fn finish_pass(&mut self, pass: Pass, result: Result<(), String>) {
+    fn answer_halted_request(&mut self, halted: HaltedRequest, result: Result<(), String>) {
         let ledger = self.lane.ledger;
         self.batch.open(&ledger.route.name, ledger.lane);
         let Some(parking) = &mut self.parking else { return };
         match result {
             Ok(()) => {
                 let outcome = Outcome { state: Progress::Done, ..Outcome::running() };
-                parking.requests.answer(pass.id, &pass.request, outcome);
+                parking.requests.answer(halted.id, &halted.request, outcome);
             }
-            Err(reason) => parking.requests.fail(pass.id, &pass.request, reason),
+            Err(reason) => parking.requests.fail(halted.id, &halted.request, reason),
         }
     }
 
@@ -227,14 +227,14 @@ impl Batcher<'_> {
         Ok(())
     }
 
-    /// The scan's pass has ended. An event whose record is missing in the parked topic would block its stream for ever:
+    /// A round of the scan has ended. An event whose record is missing in the parked topic would block its stream for ever:
     /// it is read from the store where the request names the stream.
-    async fn pass_ended(&mut self) -> Result<(), LaneError> {
+    async fn round_ended(&mut self) -> Result<(), LaneError> {
         let few = self.lane.options.batch_records.get() as u64;
         let Some(parking) = &mut self.parking else { return Ok(()) };
         let missing = parking.requests.missing();
         let Some(execution) = parking.requests.running.as_mut().filter(|_| missing > 0) else {
-            parking.requests.pass_ended(few);
+            parking.requests.round_ended(few);
             return Ok(());
         };
         let topic = &parking.log.topics.parked;
@@ -248,7 +248,7 @@ impl Batcher<'_> {
         };
         let first = parking.log.exceptions.first_parked(&stream).map(|(first, _)| first);
         let Some(revision) = first.filter(|first| !execution.has_met(*first)) else {
-            parking.requests.pass_ended(few);
+            parking.requests.round_ended(few);
             return Ok(());
         };
         let event = EventReference { stream, revision };

@@ -18,8 +18,8 @@ use crate::record::request::{Outcome, Progress, Request};
 /// found some: neither waits for more than these of the other.
 const SCANNED_PER_EVENT: u64 = 3;
 
-/// Passes after which an execution takes no more events, so that it ends however many are parked meanwhile.
-const MOST_PASSES: u32 = 10;
+/// Rounds of the scan after which an execution takes no more events, so that it ends however many are parked meanwhile.
+const MAX_ROUNDS: u32 = 10;
 
 /// A lane's requests.
 pub(crate) struct Requests {
@@ -27,8 +27,8 @@ pub(crate) struct Requests {
     /// Replays and discards in the order of their arrival. The first is executed.
     queue: VecDeque<(Bytes, Request)>,
     pub(crate) running: Option<Execution>,
-    /// Requests to pass one event of a halted lane.
-    pub(crate) passes: Vec<Pass>,
+    /// Requests to park or skip one event, at which the lane is halted or may halt.
+    pub(crate) halted_requests: Vec<HaltedRequest>,
     /// Answers that the next batch must carry.
     answers: BTreeMap<Bytes, Request>,
     /// Finished requests that the next batch removes.
@@ -42,7 +42,7 @@ pub(crate) enum Input {
 }
 
 /// A request to park or skip the event at which the lane is halted.
-pub(crate) struct Pass {
+pub(crate) struct HaltedRequest {
     pub(crate) id: Bytes,
     pub(crate) request: Request,
     pub(crate) event: EventReference,
@@ -58,10 +58,10 @@ pub(crate) struct Execution {
     /// A parked event that could not be dealt with yet, and when to try again.
     pub(crate) stalled: Option<(Box<ScannedEvent>, Instant)>,
     phase: Phase,
-    passes: u32,
+    rounds: u32,
     /// Parked events that were scanned since an event was taken, at most [`SCANNED_PER_EVENT`].
     scanned: u64,
-    /// Events that were parked since the scan's pass began: another pass must find them.
+    /// Events that were parked since the scan's round began: another round must find them.
     parked: u64,
     /// Whether the scan began with the first record.
     is_whole: bool,
@@ -79,7 +79,7 @@ enum Phase {
     Interleaved,
     /// None are taken any more; those taken before are being committed.
     Committing,
-    /// None are taken; the last pass finds what was parked before it.
+    /// None are taken; the last round finds what was parked before it.
     Draining,
 }
 
@@ -89,7 +89,7 @@ impl Requests {
             reader,
             queue: VecDeque::new(),
             running: None,
-            passes: Vec::new(),
+            halted_requests: Vec::new(),
             answers: BTreeMap::new(),
             expired: Vec::new(),
         }
@@ -183,7 +183,7 @@ impl Requests {
     pub(crate) fn event_parked(&mut self) {
         if let Some(execution) = &mut self.running {
             execution.parked += 1;
-            // The last pass does not wait for it.
+            // The last round does not wait for it.
             execution.expected += u64::from(execution.phase != Phase::Draining);
         }
     }
@@ -197,32 +197,32 @@ impl Requests {
     pub(crate) fn committed(&mut self) {
         if let Some(execution) = self.running.as_mut().filter(|it| it.phase == Phase::Committing) {
             execution.phase = Phase::Draining;
-            execution.scan.again();
+            execution.scan.next_round();
         }
     }
 
-    /// How many parked events a whole scan has not met, now that its last pass has ended.
+    /// How many parked events a whole scan has not met, now that its last round has ended.
     pub(crate) fn missing(&self) -> u64 {
         let execution = self.running.as_ref().filter(|it| it.is_whole && it.phase == Phase::Draining);
         execution.map_or(0, |it| it.expected.saturating_sub(it.met))
     }
 
-    /// A pass has ended.
-    pub(crate) fn pass_ended(&mut self, few: u64) {
+    /// A round of the scan has ended.
+    pub(crate) fn round_ended(&mut self, few: u64) {
         let Some(execution) = &mut self.running else { return };
         if execution.phase == Phase::Draining {
             self.finish(Progress::Done);
-        } else if execution.parked <= few || execution.passes >= MOST_PASSES {
+        } else if execution.parked <= few || execution.rounds >= MAX_ROUNDS {
             execution.phase = Phase::Committing;
         } else {
             execution.parked = 0;
-            execution.passes += 1;
-            execution.scan.again();
+            execution.rounds += 1;
+            execution.scan.next_round();
         }
     }
 }
 
-/// The next parked event of the execution, or the end of a pass; `None` if the scan broke down. Never completes where
+/// The next parked event of the execution, or the end of a round; `None` if the scan broke down. Never completes where
 /// there is nothing to wait for.
 async fn scanned(running: &mut Option<Execution>) -> Option<Scanned> {
     let Some(execution) = running else { return std::future::pending().await };
@@ -248,7 +248,7 @@ impl Execution {
             scan,
             stalled: None,
             phase: Phase::Interleaved,
-            passes: 0,
+            rounds: 0,
             scanned: 0,
             parked: 0,
             expected: parked,
@@ -305,7 +305,7 @@ mod tests {
     struct Script {
         requests: Requests,
         found: mpsc::Sender<Scanned>,
-        passes: std::sync::mpsc::Receiver<()>,
+        rounds: std::sync::mpsc::Receiver<()>,
         _incoming: mpsc::UnboundedSender<Incoming>,
     }
 
@@ -313,11 +313,11 @@ mod tests {
         let (incoming, received) = mpsc::unbounded_channel();
         let mut requests = Requests::new(RequestReader::scripted(received));
         let (found, scanned) = mpsc::channel(9);
-        let (again, passes) = std::sync::mpsc::channel();
+        let (next_round, rounds) = std::sync::mpsc::channel();
         let request = Request::new(Action::Replay, Selection::default(), Default::default());
-        let scan = ParkedScan::scripted(scanned, again);
+        let scan = ParkedScan::scripted(scanned, next_round);
         requests.running = Some(Execution::new("id".into(), request, scan, 0));
-        Script { requests, found, passes, _incoming: incoming }
+        Script { requests, found, rounds, _incoming: incoming }
     }
 
     fn parked() -> Scanned {
@@ -327,8 +327,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_execution_ends_with_a_pass_after_all_that_was_taken_is_committed() {
-        let Script { mut requests, found, passes, _incoming } = running();
+    async fn an_execution_ends_with_a_round_after_all_that_was_taken_is_committed() {
+        let Script { mut requests, found, rounds, _incoming } = running();
         requests.event_taken();
         requests.event_parked();
         assert!(requests.takes_events(), "nothing was found yet");
@@ -350,15 +350,15 @@ mod tests {
         (0..3).for_each(|_| requests.running.as_mut().unwrap().count_scanned());
         assert!(requests.takes_events(), "many events do not give the scan a long turn");
 
-        requests.pass_ended(1);
+        requests.round_ended(1);
         assert!(requests.is_committing() && !requests.takes_events());
         assert!(requests.input(true).now_or_never().is_none(), "what was parked may not be visible yet");
-        passes.try_recv().unwrap_err();
+        rounds.try_recv().unwrap_err();
         requests.committed();
-        passes.try_recv().unwrap();
+        rounds.try_recv().unwrap();
         assert!(!requests.is_committing() && !requests.takes_events());
         assert!(requests.input(true).now_or_never().is_some());
-        requests.pass_ended(1);
+        requests.round_ended(1);
         assert!(requests.running.is_none() && requests.takes_events());
         let answer = requests.answers[&Bytes::from_static(b"id")].outcome.clone().unwrap();
         assert_eq!(answer, Outcome { state: Progress::Done, ..Outcome::running() });
@@ -366,15 +366,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_execution_ends_however_many_events_are_parked_meanwhile() {
-        let Script { mut requests, passes, found: _found, _incoming } = running();
-        for _ in 0..MOST_PASSES {
+        let Script { mut requests, rounds, found: _found, _incoming } = running();
+        for _ in 0..MAX_ROUNDS {
             (0..9).for_each(|_| requests.event_parked());
-            requests.pass_ended(1);
-            passes.try_recv().unwrap();
+            requests.round_ended(1);
+            rounds.try_recv().unwrap();
             assert!(requests.takes_events());
         }
         (0..9).for_each(|_| requests.event_parked());
-        requests.pass_ended(1);
+        requests.round_ended(1);
         assert!(requests.is_committing());
     }
 }
