@@ -40,7 +40,7 @@ const STABLE: Duration = Duration::from_secs(60);
 /// leaves the group and joins again.
 pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leave: CancellationToken) {
     let options = &context.options;
-    let (route, lane) = (&context.ledger.route.name, context.ledger.lane);
+    let (route, lane) = (&context.definition.route.name, context.definition.lane);
     let mut pause = Duration::ZERO;
     loop {
         context.reporter.set(LaneState::Starting);

@@ -38,6 +38,7 @@
 mod error;
 mod kafka;
 mod lane;
+mod lane_definition;
 mod lane_id;
 mod lanes;
 pub mod metrics;

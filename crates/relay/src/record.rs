@@ -8,6 +8,7 @@ use rdkafka::message::OwnedHeaders;
 pub(crate) mod adoption;
 pub(crate) mod batch_number;
 pub(crate) mod checkpoint;
+pub(crate) mod checkpoint_check;
 pub(crate) mod checkpoint_error;
 pub(crate) mod code;
 pub(crate) mod exception;

@@ -18,11 +18,10 @@ use crate::kafka::group::{self, Change};
 use crate::lane;
 use crate::lane::session::LaneContext;
 use crate::lane::status_record::{LaneProgress, StatusWriter};
-use crate::lane_id::LaneId;
+use crate::lane_definition::LaneDefinition;
 use crate::metrics::LaneMetrics;
 use crate::options::Options;
 use crate::options_error::OptionsError;
-use crate::record::checkpoint::Ledger;
 use crate::route::Route;
 use crate::route_mapping::RouteMapping;
 use crate::status::{Status, StatusReporter};
@@ -191,12 +190,12 @@ impl Lanes<'_> {
         let context = LaneContext {
             cluster: Arc::clone(cluster),
             options: Arc::clone(options),
-            ledger: Ledger::new(cluster, route, mapping, id, options.lanes.get()),
+            definition: LaneDefinition::new(cluster, route, mapping, id, options.lanes.get()),
             store: Arc::clone(store),
             encoder: RecordEncoder::new(Arc::clone(schemas), registry.clone(), &self.route.topic),
             reporter: reporter.lane(&self.route.name, id),
         };
-        let (topic, lane) = (context.ledger.checkpoint_topic.clone(), LaneId::new(&self.route.name, id));
+        let (topic, lane) = (context.definition.checkpoint_topic.clone(), context.definition.id());
         let (writer, status) = (Arc::clone(status_writer), self.relay.status());
         let metrics = context.reporter.metrics.clone();
         let progress = LaneProgress {

@@ -10,8 +10,10 @@ use crate::kafka::config::REQUEST_TIMEOUT;
 use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::Reader;
+use crate::lane_definition::LaneDefinition;
 use crate::record::batch_number;
-use crate::record::checkpoint::{self, Checkpoint, Ledger, Tail};
+use crate::record::checkpoint::{self, Checkpoint};
+use crate::record::checkpoint_check::Tail;
 use crate::record::checkpoint_error::CheckpointError;
 use crate::record::exception::Exception;
 use crate::record::headers::own_position;
@@ -24,7 +26,7 @@ pub(crate) type OpenTransaction = (Arc<str>, i32, i64);
 /// must have lost their end marker (see [`TransactionalProducer::abort_hanging`]). Left open, they would be ended by
 /// the next transaction's marker, which would make aborted records visible, or records that are written again.
 pub(crate) struct HangingTransactions<'a> {
-    pub(crate) ledger: &'a Ledger,
+    pub(crate) definition: &'a LaneDefinition,
     /// For it a partition ends where the first open transaction begins.
     pub(crate) committed: &'a Reader,
     /// For it a partition ends at the last record.
@@ -71,18 +73,18 @@ impl HangingTransactions<'_> {
         if let Some(parked) = parked {
             self.expect_exceptions_after(checkpoint, parked, open)?;
         }
-        let topic = &self.ledger.route.topic;
+        let topic = &self.definition.route.topic;
         for (_, partition, start) in open.iter().filter(|it| *it.0 == **topic) {
             let Some(record) = self.uncommitted.first_record(topic, *partition, *start)? else { continue };
             let (partition, offset) = (*partition, record.offset());
-            let Some(position) = own_position(&record, &self.ledger.source) else {
+            let Some(position) = own_position(&record, &self.definition.source) else {
                 return Err(LaneError::HangingTransaction { topic: topic.clone(), partition, offset });
             };
             if let Some(checkpoint) = checkpoint
                 && position <= checkpoint.position.commit
                 && !ends_as_committed(checkpoint, tails, partition)
             {
-                let (topic, lane) = (topic.clone(), self.ledger.lane);
+                let (topic, lane) = (topic.clone(), self.definition.lane);
                 let checkpoint = checkpoint.position;
                 let torn = CheckpointError::Torn { topic, lane, partition, offset, position, checkpoint };
                 return Err(torn.into());
@@ -97,11 +99,11 @@ impl HangingTransactions<'_> {
         committed: Option<&Checkpoint>,
         open: &[OpenTransaction],
     ) -> Result<bool, LaneError> {
-        let topic = &self.ledger.checkpoint_topic;
+        let topic = &self.definition.checkpoint_topic;
         let Some((_, partition, start)) = open.iter().find(|it| *it.0 == **topic) else { return Ok(false) };
         let record = self.uncommitted.first_record(topic, *partition, *start)?;
         let written = record.filter(|it| it.key() == Some(checkpoint::KEY.as_bytes()));
-        let written = written.and_then(|it| self.ledger.parse(it.payload()?).ok());
+        let written = written.and_then(|it| self.definition.parse_checkpoint(it.payload()?).ok());
         let committed = committed.map(|it| it.position);
         Ok(written.is_some_and(|written| Some(written.position) >= committed))
     }
@@ -149,7 +151,7 @@ impl HangingTransactions<'_> {
         if open.is_empty() {
             return Ok(());
         }
-        let (route, lane) = (&self.ledger.route.name, self.ledger.lane);
+        let (route, lane) = (&self.definition.route.name, self.definition.lane);
         tracing::warn!(route, lane, ?open, "aborting hanging transactions");
         let partitions: Vec<_> = open.into_iter().map(|(topic, partition, _)| (topic, partition)).collect();
         producer.abort_hanging(&partitions, timeout)?;

@@ -22,8 +22,10 @@ use crate::lane::problem::{EventError, EventProblem};
 use crate::lane::record_maker::RecordMaker;
 use crate::lane::requests::Input;
 use crate::lane::selected::RouteSelector;
+use crate::lane::trace::BatchSpan;
+use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
-use crate::record::checkpoint::{Checkpoint, Ledger};
+use crate::record::checkpoint::Checkpoint;
 use crate::record::exception::ExceptionCounts;
 use crate::record::previous::Previous;
 use crate::status::{LaneReporter, LaneState};
@@ -33,7 +35,7 @@ pub(crate) struct LaneReader<'a> {
     /// `ce_source` of every record.
     pub(crate) source: &'a str,
     pub(crate) options: &'a Options,
-    pub(crate) ledger: &'a Ledger,
+    pub(crate) definition: &'a LaneDefinition,
     pub(crate) store: &'a dyn EventStore,
     pub(crate) encoder: &'a RecordEncoder,
     pub(crate) reporter: &'a LaneReporter,
@@ -147,15 +149,15 @@ pub(super) struct BlockedEvent {
 
 impl<'a> Batcher<'a> {
     fn new(lane: &'a LaneReader<'a>, checkpoint: Option<Checkpoint>, parking: Option<Parking>) -> Self {
-        let LaneReader { source, options, ledger, store, encoder, .. } = *lane;
+        let LaneReader { source, options, definition, store, encoder, .. } = *lane;
         let received = checkpoint.as_ref().map(|it| it.position);
         let number = checkpoint.as_ref().map_or(0, |it| it.batch);
-        let since = checkpoint.as_ref().map(|it| ledger.since(it)).unwrap_or_default();
+        let since = checkpoint.as_ref().map(|it| definition.added_types(it)).unwrap_or_default();
         let (seen_versions, last) = checkpoint.map(|it| (it.seen_versions, it.last)).unwrap_or_default();
-        let selector = RouteSelector::new(&ledger.route.selection(), &since);
+        let selector = RouteSelector::new(&definition.route.selection(), &since);
         Self {
             lane,
-            maker: RecordMaker::new(source, options, ledger, store, encoder, selector),
+            maker: RecordMaker::new(source, options, definition, store, encoder, selector),
             seen_versions,
             since,
             last,
@@ -240,12 +242,18 @@ impl<'a> Batcher<'a> {
         self.maker.previous(event, |stream, revision| earlier_event(parking, stream, revision)).await
     }
 
+    /// Begins the batch, where it has not begun.
+    pub(super) fn open_batch(&mut self) -> &mut BatchSpan {
+        let LaneDefinition { route, lane, .. } = self.lane.definition;
+        self.batch.open(&route.name, *lane)
+    }
+
     /// Adds the event's record to the batch, or leaves everything as it is.
     pub(super) async fn make_record(&mut self, event: &RecordedEvent) -> Result<(), EventProblem> {
         let parking = self.parking.as_ref();
-        let made = self.maker.make(event, |stream, revision| earlier_event(parking, stream, revision)).await?;
-        let ledger = self.lane.ledger;
-        let span = self.batch.open(&ledger.route.name, ledger.lane);
+        let made =
+            self.maker.make(event, |stream, revision| earlier_event(parking, stream, revision)).await?;
+        let span = self.open_batch();
         if let Some(traceparent) = &made.traceparent {
             span.link(traceparent);
         }
@@ -281,7 +289,7 @@ impl<'a> Batcher<'a> {
         let options = self.lane.options;
         self.lane.reporter.metrics.error(problem.label());
         let is_transient = problem.kind() == ErrorKind::Retry;
-        let (route, lane) = (&self.lane.ledger.route.name, self.lane.ledger.lane);
+        let (route, lane) = (&self.lane.definition.route.name, self.lane.definition.lane);
         let can_park = self.parking.is_some();
         let problem =
             EventError::new(route, event.reference(), &event.event_type, &problem, can_park).to_string();
@@ -300,7 +308,7 @@ impl<'a> Batcher<'a> {
 
     /// The batch, complete with its checkpoint.
     fn seal(&mut self) -> Batch {
-        let ledger = self.lane.ledger;
+        let definition = self.lane.definition;
         let mut batch = std::mem::take(&mut self.batch);
         self.number += 1;
         let mut counts = ExceptionCounts::default();
@@ -312,8 +320,10 @@ impl<'a> Batcher<'a> {
         }
         if let Some(position) = self.received {
             let Self { seen_versions, since, last, .. } = self;
-            let checkpoint = ledger.at(position, seen_versions, since, last).of_batch(self.number, counts);
-            batch.records.push(ledger.record(checkpoint));
+            let checkpoint = definition
+                .checkpoint_at(position, seen_versions, since, last)
+                .with_batch(self.number, counts);
+            batch.records.push(definition.checkpoint_record(checkpoint));
         }
         batch.position = self.received;
         self.sealed = self.received;

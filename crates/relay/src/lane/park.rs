@@ -24,7 +24,7 @@ impl Batcher<'_> {
             Ok(()) => return Ok(()),
             Err(problem) => problem,
         };
-        let state = match self.lane.options.on_bad_event(&self.lane.ledger.route) {
+        let state = match self.lane.options.on_bad_event(&self.lane.definition.route) {
             OnBadEvent::Halt => return Err(problem),
             OnBadEvent::Park => ExceptionState::Parked,
             OnBadEvent::Skip => ExceptionState::Skipped,
@@ -42,16 +42,18 @@ impl Batcher<'_> {
     /// Passes an event that does not become a record now. Both are written in the batch's transaction: the exception,
     /// and for a parked event the event.
     pub(super) fn except(&mut self, event: &RecordedEvent, exception: Remembered, reason: String) {
-        let ledger = self.lane.ledger;
-        let Some(parking) = &mut self.parking else { return };
-        let (route, lane) = (&ledger.route.name, ledger.lane);
+        if self.parking.is_none() {
+            return;
+        }
+        let (route, lane) = (&self.lane.definition.route.name, self.lane.definition.lane);
         let (state, code) = (exception.state.as_str(), exception.code);
         if code == Code::Blocked {
             tracing::debug!(route, lane, event = event.reference(), state, %code, "event passed");
         } else {
             tracing::warn!(route, lane, event = event.reference(), state, %code, reason, "event passed");
         }
-        self.batch.open(route, lane);
+        self.open_batch();
+        let Some(parking) = &mut self.parking else { return };
         parking.log.except(&mut self.batch, event, exception, reason);
         if exception.state == ExceptionState::Parked {
             parking.requests.event_parked();

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use crate::lane::previous::{EarlierEvent, KnownStreams};
 use crate::lane::problem::EventProblem;
 use crate::lane::selected::RouteSelector;
+use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
 use crate::record::Record;
-use crate::record::checkpoint::Ledger;
 use crate::record::headers::{Encoding, Headers};
 use crate::record::partition::partition_of;
 use crate::record::previous::Previous;
@@ -27,7 +27,7 @@ pub(crate) struct RecordMaker<'a> {
     source: &'a str,
     topic: Arc<str>,
     options: &'a Options,
-    ledger: &'a Ledger,
+    definition: &'a LaneDefinition,
     store: &'a dyn EventStore,
     encoder: &'a RecordEncoder,
     selector: RouteSelector,
@@ -55,20 +55,30 @@ impl<'a> RecordMaker<'a> {
     pub(crate) fn new(
         source: &'a str,
         options: &'a Options,
-        ledger: &'a Ledger,
+        definition: &'a LaneDefinition,
         store: &'a dyn EventStore,
         encoder: &'a RecordEncoder,
         selector: RouteSelector,
     ) -> Self {
         let known = KnownStreams::new(options.known_streams);
-        let topic = ledger.route.topic.as_str().into();
-        Self { source, topic, options, ledger, store, encoder, selector, types: TypeCache::default(), known }
+        let topic = definition.route.topic.as_str().into();
+        Self {
+            source,
+            topic,
+            options,
+            definition,
+            store,
+            encoder,
+            selector,
+            types: TypeCache::default(),
+            known,
+        }
     }
 
     /// Whether the event is this lane's.
     pub(crate) fn is_ours(&self, event: &RecordedEvent) -> bool {
         self.selector.selects(event)
-            && partition_of(event.stream.as_str(), self.ledger.lanes) == self.ledger.lane
+            && partition_of(event.stream.as_str(), self.definition.lanes) == self.definition.lane
     }
 
     /// The event's record. `earlier` tells of earlier events that the route selects whether they are in the topic.
@@ -77,11 +87,11 @@ impl<'a> RecordMaker<'a> {
         event: &RecordedEvent,
         earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
     ) -> Result<EventRecord, EventProblem> {
-        let Self { ledger, encoder, types, .. } = self;
-        let mapping = &ledger.mapping.events;
+        let Self { definition, encoder, types, .. } = self;
+        let mapping = &definition.mapping.events;
         let mapped = types.resolve(mapping.types(), &event.event_type).map_err(EventMappingError::from)?;
         let mapped = mapping.with_type(mapped, &event.metadata, &event.data)?;
-        if !ledger.mapping.declares_json(event) {
+        if !definition.mapping.declares_json(event) {
             return Err(EventProblem::ContentType);
         }
         if !begins_an_object(&event.data) {
@@ -100,7 +110,7 @@ impl<'a> RecordMaker<'a> {
         if bytes > max {
             return Err(EventProblem::TooLarge { bytes, max });
         }
-        let partitions = ledger.route.partitions.get();
+        let partitions = definition.route.partitions.get();
         Ok(EventRecord {
             record: Record {
                 topic: Arc::clone(&self.topic),

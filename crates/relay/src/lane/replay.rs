@@ -46,8 +46,7 @@ impl Batcher<'_> {
         let Some(parking) = &mut self.parking else { return Ok(()) };
         parking.begin_next()?;
         if parking.requests.has_answers() {
-            let ledger = self.lane.ledger;
-            self.batch.open(&ledger.route.name, ledger.lane);
+            self.open_batch();
         }
         Ok(())
     }
@@ -72,11 +71,14 @@ impl Batcher<'_> {
     }
 
     /// The event that an operator wants to be parked or skipped, or why there is none.
-    async fn find_requested_event(&self, selection: &Selection) -> Result<Result<RecordedEvent, String>, LaneError> {
+    async fn find_requested_event(
+        &self,
+        selection: &Selection,
+    ) -> Result<Result<RecordedEvent, String>, LaneError> {
         let Selection { stream: Some(stream), revision: Some(revision), .. } = selection else {
             return Ok(Err("a request to park or skip names one event: stream and revision".to_owned()));
         };
-        let (stream, ledger) = (stream.as_str().into(), self.lane.ledger);
+        let (stream, definition) = (stream.as_str().into(), self.lane.definition);
         // The store may have lost the event in the meantime, or refuse to read its stream.
         if let Some(blocked) = &self.blocked
             && blocked.event.stream == stream
@@ -93,8 +95,8 @@ impl Batcher<'_> {
         let found = found.into_iter().find(|event| event.revision == *revision);
         Ok(match found {
             None => Err(format!("the store has no event {revision}@{stream}")),
-            Some(_) if partition_of(stream.as_str(), ledger.lanes) != ledger.lane => {
-                Err(format!("{stream} does not belong to lane {}", ledger.lane))
+            Some(_) if partition_of(stream.as_str(), definition.lanes) != definition.lane => {
+                Err(format!("{stream} does not belong to lane {}", definition.lane))
             }
             Some(event) => Ok(event),
         })
@@ -103,7 +105,9 @@ impl Batcher<'_> {
     /// Parks or skips the event at which the lane is halted, where an operator asked for it. Answers requests for
     /// events that the lane has passed.
     pub(super) async fn resolve_halted_requests(&mut self) {
-        let Some(parking) = self.parking.as_mut().filter(|it| !it.requests.halted_requests.is_empty()) else { return };
+        let Some(parking) = self.parking.as_mut().filter(|it| !it.requests.halted_requests.is_empty()) else {
+            return;
+        };
         let requests = std::mem::take(&mut parking.requests.halted_requests);
         let mut waiting = Vec::new();
         for request in requests {
@@ -155,8 +159,7 @@ impl Batcher<'_> {
     }
 
     fn answer_halted_request(&mut self, halted: HaltedRequest, result: Result<(), String>) {
-        let ledger = self.lane.ledger;
-        self.batch.open(&ledger.route.name, ledger.lane);
+        self.open_batch();
         let Some(parking) = &mut self.parking else { return };
         match result {
             Ok(()) => {
@@ -190,8 +193,7 @@ impl Batcher<'_> {
             Step::Replay => self.replay(parked).await,
             Step::Discard { is_first } => self.discard(parked, &reference, is_first).await,
         };
-        let ledger = self.lane.ledger;
-        self.batch.open(&ledger.route.name, ledger.lane);
+        self.open_batch();
         let is_stalled = matches!(&result, Err(problem) if problem.kind() == ErrorKind::Retry);
         if !is_stalled && self.blocked.is_none() {
             self.lane.reporter.set(LaneState::Running);

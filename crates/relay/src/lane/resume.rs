@@ -13,9 +13,11 @@ use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::{Last, Reader};
 use crate::kafka::recovery::HangingTransactions;
+use crate::lane_definition::LaneDefinition;
 use crate::metrics::LaneMetrics;
 use crate::options::Options;
-use crate::record::checkpoint::{self, Checkpoint, Ledger, Tail};
+use crate::record::checkpoint::{self, Checkpoint};
+use crate::record::checkpoint_check::Tail;
 use crate::record::headers::{own_position, relayed_source};
 
 /// Where a lane resumes.
@@ -32,29 +34,29 @@ pub(crate) struct Resumed {
 pub(crate) fn resume(
     cluster: &Cluster,
     options: &Options,
-    ledger: &Ledger,
+    definition: &LaneDefinition,
     metrics: &LaneMetrics,
     producer: &mut TransactionalProducer,
 ) -> Result<Resumed, LaneError> {
-    let route = &ledger.route;
+    let route = &definition.route;
     let reading = config::reader(cluster, route);
     let reader = Reader::new(&reading)?;
-    let checkpoints: Arc<str> = ledger.checkpoint_topic.as_str().into();
+    let checkpoints: Arc<str> = definition.checkpoint_topic.as_str().into();
     let topic: Arc<str> = route.topic.as_str().into();
-    reader.expect_partitions(&checkpoints, ledger.lanes)?;
+    reader.expect_partitions(&checkpoints, definition.lanes)?;
     reader.expect_partitions(&topic, route.partitions.get())?;
     let policy = options.on_bad_event(route);
-    let parked = ParkedTopics::find(&reader, route, &cluster.prefix, ledger.lanes, policy)?;
+    let parked = ParkedTopics::find(&reader, route, &cluster.prefix, definition.lanes, policy)?;
 
-    let lane = ledger.lane as i32;
+    let lane = definition.lane as i32;
     let checkpoint = last_checkpoint(&reader, &checkpoints, lane)?
-        .map(|json| ledger.parse(json.payload().unwrap_or_default()))
+        .map(|json| definition.parse_checkpoint(json.payload().unwrap_or_default()))
         .transpose()?;
 
-    let partitions: Vec<i32> = route.partitions_of(ledger.lane, options.lanes).collect();
-    let tails = tails(&reader, ledger, &partitions, metrics)?;
+    let partitions: Vec<i32> = route.partitions_of(definition.lane, options.lanes).collect();
+    let tails = tails(&reader, definition, &partitions, metrics)?;
     let adopted = match checkpoint {
-        None => adopt(&reader, ledger, &tails)?,
+        None => adopt(&reader, definition, &tails)?,
         Some(_) => None,
     };
     let resumed = checkpoint.as_ref().or(adopted.as_ref());
@@ -65,17 +67,17 @@ pub(crate) fn resume(
         written.extend([exceptions, parked, requests].map(|topic| (topic, lane)));
     }
     let uncommitted = Reader::new(reading.clone().set("isolation.level", "read_uncommitted"))?;
-    let hanging = HangingTransactions { ledger, committed: &reader, uncommitted };
+    let hanging = HangingTransactions { definition, committed: &reader, uncommitted };
     let open = hanging.find(&written)?;
     if !open.is_empty() {
         tracing::warn!(route = route.name, lane, ?open, "found hanging transactions");
     }
     hanging.expect_after(resumed, &tails, parked.as_ref(), &open)?;
-    ledger.cross_check(resumed, &tails)?;
+    definition.cross_check(resumed, &tails)?;
     hanging.abort(open, producer, options.transaction_timeout())?;
     if let Some(adopted) = &adopted {
         // Before anything else: from now on the other topic is out of date.
-        producer.commit_batch([ledger.record(adopted.clone())])?;
+        producer.commit_batch([definition.checkpoint_record(adopted.clone())])?;
     }
     Ok(Resumed { checkpoint: checkpoint.or(adopted), parked, reading })
 }
@@ -90,15 +92,15 @@ fn last_checkpoint(reader: &Reader, topic: &str, lane: i32) -> Result<Option<Own
 /// The last record of the relay's own in each partition. Records of others are counted and reported.
 fn tails(
     reader: &Reader,
-    ledger: &Ledger,
+    definition: &LaneDefinition,
     partitions: &[i32],
     metrics: &LaneMetrics,
 ) -> Result<Vec<Tail>, LaneError> {
-    let topic = &ledger.route.topic;
+    let topic = &definition.route.topic;
     let mut other_sources = BTreeMap::new();
     let is_own = |record: &OwnedMessage| {
-        let own = own_position(record, &ledger.source).is_some();
-        if let Some(other) = relayed_source(record).filter(|it| *it != ledger.source) {
+        let own = own_position(record, &definition.source).is_some();
+        if let Some(other) = relayed_source(record).filter(|it| *it != definition.source) {
             other_sources.insert(record.partition(), other);
         }
         own
@@ -107,30 +109,34 @@ fn tails(
     let foreign = last.values().map(|it| it.others).sum();
     metrics.foreign(foreign);
     if foreign > 0 {
-        let (route, lane) = (&ledger.route.name, ledger.lane);
+        let (route, lane) = (&definition.route.name, definition.lane);
         let problem = "only the relay should write to this topic: find the other producer and stop it";
         tracing::warn!(route, lane, topic, foreign, problem, "ignoring records of another producer");
     }
     let tail = |(partition, last): (&i32, &Last)| Tail {
         partition: *partition,
         start: last.start,
-        position: last.record.as_ref().and_then(|record| own_position(record, &ledger.source)),
+        position: last.record.as_ref().and_then(|record| own_position(record, &definition.source)),
         other_source: other_sources.get(partition).cloned(),
     };
     Ok(last.iter().map(tail).collect())
 }
 
 /// The checkpoint in the topic that relays of version 0.1 used whatever their prefix, where it is this lane's.
-fn adopt(reader: &Reader, ledger: &Ledger, tails: &[Tail]) -> Result<Option<Checkpoint>, LaneError> {
-    let topic = ledger.route.unprefixed_checkpoint_topic();
-    let lane = ledger.lane as i32;
-    if topic == ledger.checkpoint_topic || reader.partitions(&topic)? <= lane as usize {
+fn adopt(
+    reader: &Reader,
+    definition: &LaneDefinition,
+    tails: &[Tail],
+) -> Result<Option<Checkpoint>, LaneError> {
+    let topic = definition.route.unprefixed_checkpoint_topic();
+    let lane = definition.lane as i32;
+    if topic == definition.checkpoint_topic || reader.partitions(&topic)? <= lane as usize {
         return Ok(None);
     }
     let Some(json) = last_checkpoint(reader, &topic, lane)? else { return Ok(None) };
-    let adopted = ledger.adopt(json.payload().unwrap_or_default(), tails)?;
+    let adopted = definition.adopt(json.payload().unwrap_or_default(), tails)?;
     if let Some(Checkpoint { position, .. }) = &adopted {
-        tracing::info!(route = ledger.route.name, lane, topic, %position, "adopting the checkpoint of version 0.1");
+        tracing::info!(route = definition.route.name, lane, topic, %position, "adopting the checkpoint of version 0.1");
     }
     Ok(adopted)
 }

@@ -19,8 +19,9 @@ use crate::lane::batcher::LaneReader;
 use crate::lane::load::load;
 use crate::lane::parking::{Loaded, Parking};
 use crate::lane::resume::{Resumed, resume};
+use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
-use crate::record::checkpoint::{Checkpoint, Ledger};
+use crate::record::checkpoint::Checkpoint;
 use crate::record::exception::ExceptionCounts;
 use crate::status::LaneReporter;
 
@@ -31,7 +32,7 @@ const IDLE_CHECK: Duration = Duration::from_secs(1);
 pub(crate) struct LaneContext {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) options: Arc<Options>,
-    pub(crate) ledger: Ledger,
+    pub(crate) definition: LaneDefinition,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) encoder: RecordEncoder,
     pub(crate) reporter: LaneReporter,
@@ -49,7 +50,7 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
     let watchdog = Arc::new(CallWatchdog::new());
     let thread = {
         let (context, watchdog, stop) = (Arc::clone(context), Arc::clone(&watchdog), stop.clone());
-        let name = format!("relay-{}-{}", context.ledger.route.name, context.ledger.lane);
+        let name = format!("relay-{}-{}", context.definition.route.name, context.definition.lane);
         std::thread::Builder::new().name(name).spawn(move || {
             // Nobody waits for the thread of a session that has been given up.
             let _abandoned = ended_tx.send(write(&context, started_tx, batches, &watchdog, &stop));
@@ -96,21 +97,21 @@ async fn read_events(
         },
         () = stop.cancelled() => return Ok(()),
     };
-    let LaneContext { cluster, options, ledger, store, encoder, reporter } = context;
+    let LaneContext { cluster, options, definition, store, encoder, reporter } = context;
     let position = checkpoint.as_ref().map(|it| it.position);
-    ledger.check_store(position, store.last_position().await?)?;
+    definition.check_store(position, store.last_position().await?)?;
     reporter.position.send_replace(position);
     tracing::info!(
-        route = ledger.route.name,
-        lane = ledger.lane,
+        route = definition.route.name,
+        lane = definition.lane,
         position = position.map(tracing::field::display),
         "resuming lane"
     );
     let max_bytes = options.max_record_bytes.get();
     reporter.set_parked(loaded.as_ref().map_or(0, |it| it.exceptions.counts().parked));
-    let parking = loaded.map(|loaded| Parking::start(loaded, ledger.lane, max_bytes)).transpose()?;
+    let parking = loaded.map(|loaded| Parking::start(loaded, definition.lane, max_bytes)).transpose()?;
     let store = store.as_ref();
-    LaneReader { source: &cluster.source, options, ledger, store, encoder, reporter }
+    LaneReader { source: &cluster.source, options, definition, store, encoder, reporter }
         .run(checkpoint, parking, seal, stop)
         .await
 }
@@ -123,8 +124,8 @@ fn write(
     watchdog: &CallWatchdog,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
-    let LaneContext { cluster, options, ledger, .. } = context;
-    let id = ledger.route.transactional_id(&cluster.prefix, ledger.lane);
+    let LaneContext { cluster, options, definition, .. } = context;
+    let id = definition.route.transactional_id(&cluster.prefix, definition.lane);
     let mut producer = watchdog.during(|| TransactionalProducer::open(cluster, options, &id))?;
     let written = write_batches(&mut producer, context, started, batches, watchdog, stop);
     // The end of a client may hang as well.
@@ -140,21 +141,21 @@ fn write_batches(
     watchdog: &CallWatchdog,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
-    let LaneContext { cluster, options, ledger, reporter, .. } = context;
+    let LaneContext { cluster, options, definition, reporter, .. } = context;
     // Only now, when the producers before this one are fenced, is the end of a topic final.
     let Resumed { checkpoint, parked, reading } =
-        watchdog.during(|| resume(cluster, options, ledger, &reporter.metrics, producer))?;
+        watchdog.during(|| resume(cluster, options, definition, &reporter.metrics, producer))?;
     let loaded = match parked {
         None => {
-            let topic = ledger.route.exceptions_topic(&cluster.prefix);
-            ledger.check_exceptions(checkpoint.as_ref(), &topic, ExceptionCounts::default())?;
+            let topic = definition.route.exceptions_topic(&cluster.prefix);
+            definition.check_exceptions(checkpoint.as_ref(), &topic, ExceptionCounts::default())?;
             None
         }
         Some(topics) => {
             let tick = || watchdog.tick();
-            let load = || load(&reading, &topics.exceptions, ledger.lane, stop, tick);
+            let load = || load(&reading, &topics.exceptions, definition.lane, stop, tick);
             let Some(exceptions) = watchdog.during(load)? else { return Ok(()) };
-            ledger.check_exceptions(checkpoint.as_ref(), &topics.exceptions, exceptions.counts())?;
+            definition.check_exceptions(checkpoint.as_ref(), &topics.exceptions, exceptions.counts())?;
             Some(Loaded { topics, exceptions, reading })
         }
     };

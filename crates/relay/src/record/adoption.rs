@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::record::checkpoint::{Checkpoint, Ledger, Tail};
+use crate::lane_definition::LaneDefinition;
+use crate::record::checkpoint::Checkpoint;
+use crate::record::checkpoint_check::Tail;
 use crate::record::checkpoint_error::CheckpointError;
 
 /// The version of the form that version 0.1 wrote. A later one in its topic belongs to a relay with the default prefix.
@@ -13,7 +15,7 @@ struct Form {
     version: u32,
 }
 
-impl Ledger {
+impl LaneDefinition {
     /// Reads a checkpoint from the topic that all systems on a cluster shared in version 0.1. `None` if there is
     /// nothing to be adopted; an error if it does not agree with the lane's partitions.
     ///
@@ -25,7 +27,7 @@ impl Ledger {
         if !is_adoptable || !has_records {
             return Ok(None);
         }
-        let found = self.parse(json).map_err(|error| match error {
+        let found = self.parse_checkpoint(json).map_err(|error| match error {
             CheckpointError::Changed { lane, what, was, is, .. } => CheckpointError::OtherConfiguration {
                 checkpoint_topic: self.route.unprefixed_checkpoint_topic(),
                 lane,
@@ -59,16 +61,12 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use aqueduct_core::Position;
-    use aqueduct_kafka::Cluster;
     use serde_json::json;
 
     use super::*;
-    use crate::options::Options;
+    use crate::options::EventsOptions;
     use crate::route::Route;
-    use crate::route_mapping::RouteMapping;
 
     fn route() -> Route {
         Route::of_categories("orders", "t", ["order"])
@@ -88,14 +86,13 @@ mod tests {
         last: serde_json::Value,
         tails: &[Tail],
     ) -> Result<Option<Position>, CheckpointError> {
-        let mapping = RouteMapping::new(&Options::default(), &route).unwrap();
-        let ledger = Ledger::new(&Cluster::default(), route, Arc::new(mapping), 0, 1);
+        let definition = LaneDefinition::first_of(route, 1, EventsOptions::default());
         let json = json!({
             "version": version, "position": 9, "route": "orders", "lane": 0, "lanes": 1, "partitions": 4,
             "rule": "sha256:18b64aefdbddc1174c32008d3642ed1ebc2344022762bbca4974b82237e138e2",
             "met": {"OrderCreated": [1, 2]}, "last": last,
         });
-        Ok(ledger.adopt(json.to_string().as_bytes(), tails)?.map(|it| it.position))
+        Ok(definition.adopt(json.to_string().as_bytes(), tails)?.map(|it| it.position))
     }
 
     fn tail(partition: i32, start: i64, position: Option<u64>) -> Tail {
