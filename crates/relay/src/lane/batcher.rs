@@ -225,7 +225,7 @@ impl<'a> Batcher<'a> {
     }
 
     async fn relay_or_block(&mut self, event: RecordedEvent, pause: Duration) {
-        match self.relay_or_except(&event).await {
+        match self.relay_or_record_exception(&event).await {
             Ok(()) => {
                 self.received = Some(event.position);
                 if pause > Duration::ZERO {

@@ -26,9 +26,9 @@ pub(crate) struct ExceptionLog {
 }
 
 impl ExceptionLog {
-    /// Passes an event that does not become a record now. Where an earlier event of its stream is parked, `last` must
+    /// Records what became of an event that does not become a record now. Where an earlier event of its stream is parked, `last` must
     /// be unknown: it is not final.
-    pub(crate) fn except(
+    pub(crate) fn record_exception(
         &mut self,
         batch: &mut Batch,
         event: &RecordedEvent,
@@ -66,7 +66,7 @@ impl ExceptionLog {
         self.write(batch, &EventReference::of(event), exception, reason, event.position);
     }
 
-    /// Gives up a parked event. `last` as for [`except`](Self::except).
+    /// Gives up a parked event. `last` as for [`record_exception`](Self::record_exception).
     pub(crate) fn discard(
         &mut self,
         batch: &mut Batch,

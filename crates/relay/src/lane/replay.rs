@@ -152,7 +152,7 @@ impl Batcher<'_> {
         };
         let exception = Remembered { state, code: Code::Requested, last };
         let text = format!("{} by an operator while the lane was halted at it", state.as_str());
-        self.except(&blocked.event, exception, text);
+        self.record_exception(&blocked.event, exception, text);
         self.received = Some(blocked.event.position);
         self.lane.reporter.set(LaneState::Running);
         Ok(())

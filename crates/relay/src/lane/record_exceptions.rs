@@ -1,4 +1,4 @@
-//! Passing events that do not become records.
+//! Recording an exception in place of a record.
 
 use aqueduct_core::{ErrorKind, RecordedEvent};
 
@@ -12,12 +12,15 @@ use crate::route::OnBadEvent;
 impl Batcher<'_> {
     /// Makes a record of an event of the lane, or an exception where its stream is blocked or the route's policy says
     /// so for a bad event. An error leaves everything as it is.
-    pub(super) async fn relay_or_except(&mut self, event: &RecordedEvent) -> Result<(), EventProblem> {
+    pub(super) async fn relay_or_record_exception(
+        &mut self,
+        event: &RecordedEvent,
+    ) -> Result<(), EventProblem> {
         if self.parking.as_ref().is_some_and(|it| it.is_blocked(&event.stream)) {
             let (state, code) = (ExceptionState::Parked, Code::Blocked);
             // What comes before it is not final.
             let exception = Remembered { state, code, last: LastRelayed::Unknown };
-            self.except(event, exception, "an earlier event of its stream is parked".to_owned());
+            self.record_exception(event, exception, "an earlier event of its stream is parked".to_owned());
             return Ok(());
         }
         let problem = match self.make_record(event).await {
@@ -32,29 +35,29 @@ impl Batcher<'_> {
         match problem.code() {
             Some(code) if problem.kind() == ErrorKind::Park && self.parking.is_some() => {
                 let last = self.last_relayed(event).await?;
-                self.except(event, Remembered { state, code, last }, problem.reason());
+                self.record_exception(event, Remembered { state, code, last }, problem.reason());
                 Ok(())
             }
             Some(_) | None => Err(problem),
         }
     }
 
-    /// Passes an event that does not become a record now. Both are written in the batch's transaction: the exception,
-    /// and for a parked event the event.
-    pub(super) fn except(&mut self, event: &RecordedEvent, exception: Remembered, reason: String) {
+    /// Records what became of an event that does not become a record now. The exception, and the event if it is parked, are
+    /// written in the batch's transaction.
+    pub(super) fn record_exception(&mut self, event: &RecordedEvent, exception: Remembered, reason: String) {
         if self.parking.is_none() {
             return;
         }
         let (route, lane) = (&self.lane.definition.route.name, self.lane.definition.lane);
         let (state, code) = (exception.state.as_str(), exception.code);
         if code == Code::Blocked {
-            tracing::debug!(route, lane, event = event.reference(), state, %code, "event passed");
+            tracing::debug!(route, lane, event = event.reference(), state, %code, "recorded an exception in place of a record");
         } else {
-            tracing::warn!(route, lane, event = event.reference(), state, %code, reason, "event passed");
+            tracing::warn!(route, lane, event = event.reference(), state, %code, reason, "recorded an exception in place of a record");
         }
         self.open_batch();
         let Some(parking) = &mut self.parking else { return };
-        parking.log.except(&mut self.batch, event, exception, reason);
+        parking.log.record_exception(&mut self.batch, event, exception, reason);
         if exception.state == ExceptionState::Parked {
             parking.requests.event_parked();
         }
