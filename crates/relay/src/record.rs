@@ -15,7 +15,6 @@ pub(crate) mod exception;
 pub(crate) mod headers;
 pub(crate) mod parked;
 pub(crate) mod partition;
-pub(crate) mod previous;
 pub(crate) mod reference;
 pub(crate) mod request;
 pub(crate) mod unreadable;

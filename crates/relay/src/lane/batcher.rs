@@ -26,8 +26,7 @@ use crate::lane::trace::BatchSpan;
 use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
 use crate::record::checkpoint::Checkpoint;
-use crate::record::exception::ExceptionCounts;
-use crate::record::previous::Previous;
+use crate::record::exception::{ExceptionCounts, LastRelayed};
 use crate::status::{LaneReporter, LaneState};
 
 /// Reads `$all` and sends sealed batches.
@@ -236,10 +235,10 @@ impl<'a> Batcher<'a> {
         }
     }
 
-    /// The stream's record before an event.
-    pub(super) async fn previous(&mut self, event: &RecordedEvent) -> Result<Previous, StoreError> {
+    /// The revision of the stream's last record before an event, of which no earlier one is parked.
+    pub(super) async fn last_relayed(&mut self, event: &RecordedEvent) -> Result<LastRelayed, StoreError> {
         let parking = self.parking.as_ref();
-        self.maker.previous(event, |stream, revision| earlier_event(parking, stream, revision)).await
+        self.maker.last_relayed(event, |stream, revision| earlier_event(parking, stream, revision)).await
     }
 
     /// Begins the batch, where it has not begun.
@@ -259,7 +258,7 @@ impl<'a> Batcher<'a> {
         }
         self.batch.bytes += made.bytes;
         self.batch.events += 1;
-        self.batch.hidden += u64::from(made.previous == Previous::Hidden);
+        self.batch.hidden += u64::from(made.previous == LastRelayed::Unknown);
         self.batch.left_out.add(made.left_out);
         if made.upcasted {
             add(&mut self.batch.upcast, &event.event_type, 1);
@@ -335,7 +334,7 @@ impl<'a> Batcher<'a> {
 /// Whether an earlier event that the route selects is in the topic.
 fn earlier_event(parking: Option<&Parking>, stream: &StreamName, revision: Revision) -> EarlierEvent {
     match parking.and_then(|it| it.log.exceptions.get(stream, revision)) {
-        Some(exception) => EarlierEvent::NotRelayed { last: exception.last.into() },
+        Some(exception) => EarlierEvent::NotRelayed { last: exception.last },
         None => EarlierEvent::Relayed,
     }
 }

@@ -6,7 +6,7 @@ use aqueduct_core::{EventStore, RecordedEvent, Revision, StoreError, StreamName}
 use lru::LruCache;
 
 use crate::lane::selected::RouteSelector;
-use crate::record::previous::Previous;
+use crate::record::exception::LastRelayed;
 
 /// Events that a search backwards reads at first, and how much larger each further page is. The event below is
 /// nearly always a record.
@@ -21,9 +21,9 @@ const MOST_EVENTS: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EarlierEvent {
     Relayed,
-    /// It was parked, skipped or discarded; with the stream's record before it, where that is known.
+    /// It was parked, skipped or discarded; with the stream's record before it.
     NotRelayed {
-        last: Option<Previous>,
+        last: LastRelayed,
     },
 }
 
@@ -46,16 +46,18 @@ impl KnownStreams {
         store: &dyn EventStore,
         selector: &RouteSelector,
         earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
-    ) -> Result<Previous, StoreError> {
-        let Some(below) = event.revision.checked_sub(1) else { return Ok(Previous::None) };
+    ) -> Result<LastRelayed, StoreError> {
+        let Some(below) = event.revision.checked_sub(1) else { return Ok(LastRelayed::None) };
         // Where the event below is an exception, the store need not be asked.
-        if let EarlierEvent::NotRelayed { last: Some(last) } = earlier(&event.stream, below) {
+        if let EarlierEvent::NotRelayed { last } = earlier(&event.stream, below)
+            && last != LastRelayed::Unknown
+        {
             return Ok(last);
         }
         // Further back a search may not look, so memory must not either.
         let in_reach = |last: Revision| last < event.revision && event.revision - last <= MOST_EVENTS as u64;
         match self.last.get(&event.stream) {
-            Some(last) if in_reach(*last) => Ok(Previous::Revision(*last)),
+            Some(last) if in_reach(*last) => Ok(LastRelayed::Revision(*last)),
             _ => search_back(event, store, selector, earlier).await,
         }
     }
@@ -77,32 +79,32 @@ async fn search_back(
     store: &dyn EventStore,
     selector: &RouteSelector,
     earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
-) -> Result<Previous, StoreError> {
+) -> Result<LastRelayed, StoreError> {
     let (mut next, mut page, mut read) = (event.revision.checked_sub(1), FIRST_PAGE, 0);
     while let Some(from) = next {
         let limit = page.min(MOST_EVENTS - read);
         if limit == 0 {
-            return Ok(Previous::Hidden);
+            return Ok(LastRelayed::Unknown);
         }
         let earlier = match store.read_stream_back(&event.stream, from, limit).await {
             // Its events are still in `$all` until the store is scavenged.
-            Err(error) if error.is_stream_deleted() => return Ok(Previous::Hidden),
+            Err(error) if error.is_stream_deleted() => return Ok(LastRelayed::Unknown),
             earlier => earlier?,
         };
         for event in earlier.iter().filter(|it| selector.selects(it)) {
             match earlier(&event.stream, event.revision) {
-                EarlierEvent::Relayed => return Ok(Previous::Revision(event.revision)),
-                EarlierEvent::NotRelayed { last: Some(last) } => return Ok(last),
-                EarlierEvent::NotRelayed { last: None } => {}
+                EarlierEvent::Relayed => return Ok(LastRelayed::Revision(event.revision)),
+                EarlierEvent::NotRelayed { last: LastRelayed::Unknown } => {}
+                EarlierEvent::NotRelayed { last } => return Ok(last),
             }
         }
         // Truncation hides the beginning of the stream.
-        let Some(oldest) = earlier.last() else { return Ok(Previous::Hidden) };
+        let Some(oldest) = earlier.last() else { return Ok(LastRelayed::Unknown) };
         next = oldest.revision.checked_sub(1);
         read += earlier.len();
         page = (page * PAGE_GROWTH).min(LARGEST_PAGE);
     }
-    Ok(Previous::None)
+    Ok(LastRelayed::None)
 }
 
 #[cfg(test)]
@@ -155,7 +157,7 @@ mod tests {
         let appends = ["a-1", "b-1", "a-1", "c-1", "a-1", "b-1"].map(|stream| (stream, "E"));
         let (store, events) = store_with(&appends).await;
         let expected = [None, None, Some(0), None, Some(1), Some(0)]
-            .map(|it| it.map_or(Previous::None, Previous::Revision));
+            .map(|it| it.map_or(LastRelayed::None, LastRelayed::Revision));
         for capacity in [1, 2, 9] {
             let mut known = KnownStreams::new(NonZeroUsize::new(capacity).unwrap());
             let mut found = Vec::new();
@@ -173,13 +175,13 @@ mod tests {
         let appends = [("a-1", "$>"), ("a-1", "E"), ("a-1", "$>"), ("a-1", "$x"), ("a-1", "E")];
         let (store, events) = store_with(&appends).await;
         let first = forgetful().before(&events[1], &store, &selector(), relayed).await.unwrap();
-        assert_eq!(first, Previous::None);
+        assert_eq!(first, LastRelayed::None);
 
         let mut remembering = forgetful();
         remembering.relayed(&events[1]);
         for mut known in [forgetful(), remembering] {
             let second = known.before(&events[4], &store, &selector(), relayed).await.unwrap();
-            assert_eq!(second, Previous::Revision(1));
+            assert_eq!(second, LastRelayed::Revision(1));
         }
     }
 
@@ -198,7 +200,7 @@ mod tests {
             })
         };
         let found = forgetful().before(&events[MOST_EVENTS + 1], &store, &selector(), relayed).await.unwrap();
-        assert_eq!(found, Previous::Hidden);
+        assert_eq!(found, LastRelayed::Unknown);
         assert_eq!(reads.load(Ordering::Relaxed), 12, "1, 32, nine times 1,000 and the rest");
 
         let mut nearer = events[MOST_EVENTS + 1].clone();
@@ -206,17 +208,17 @@ mod tests {
         let mut remembering = forgetful();
         remembering.relayed(&events[0]);
         let far = remembering.before(&events[MOST_EVENTS + 1], &store, &selector(), relayed).await.unwrap();
-        assert_eq!(far, Previous::Hidden, "with memory too");
+        assert_eq!(far, LastRelayed::Unknown, "with memory too");
         for mut known in [forgetful(), remembering] {
             let found = known.before(&nearer, &store, &selector(), relayed).await.unwrap();
-            assert_eq!(found, Previous::Revision(0));
+            assert_eq!(found, LastRelayed::Revision(0));
         }
     }
 
     #[tokio::test]
     async fn an_event_that_was_not_relayed_does_not_count() {
         let (store, events) = store_with(&[("a-1", "E"); 4]).await;
-        let except = |last| {
+        let not_relayed = |last| {
             move |_: &StreamName, revision: Revision| match revision {
                 0 => EarlierEvent::Relayed,
                 _ => EarlierEvent::NotRelayed { last },
@@ -224,10 +226,14 @@ mod tests {
         };
         let found = |last| {
             let (store, event) = (&store, &events[3]);
-            async move { forgetful().before(event, store, &selector(), except(last)).await.unwrap() }
+            async move { forgetful().before(event, store, &selector(), not_relayed(last)).await.unwrap() }
         };
-        assert_eq!(found(None).await, Previous::Revision(0), "the search continues past it");
-        assert_eq!(found(Some(Previous::None)).await, Previous::None, "what is recorded ends it");
+        assert_eq!(
+            found(LastRelayed::Unknown).await,
+            LastRelayed::Revision(0),
+            "the search continues past it"
+        );
+        assert_eq!(found(LastRelayed::None).await, LastRelayed::None, "what is recorded ends it");
     }
 
     #[tokio::test]
@@ -236,7 +242,7 @@ mod tests {
         let mut event = events.remove(0);
         event.revision = 7;
         let before = forgetful().before(&event, &MemoryStore::default(), &selector(), relayed).await.unwrap();
-        assert_eq!(before, Previous::Hidden);
+        assert_eq!(before, LastRelayed::Unknown);
     }
 
     /// Its earlier events are still in `$all`, and no operator could undo the tombstone.
@@ -249,7 +255,7 @@ mod tests {
         let tombstone = move |call: Call<'_>| refusing(call, Some(StreamDeleted.into()));
         let store = ScriptedStore::new(memory.clone()).before(tombstone);
         let found = forgetful().before(&events[1], &store, &selector(), relayed).await.unwrap();
-        assert_eq!(found, Previous::Hidden);
+        assert_eq!(found, LastRelayed::Unknown);
 
         let store = ScriptedStore::new(memory).before(move |call| refusing(call, None));
         forgetful().before(&events[1], &store, &selector(), relayed).await.unwrap_err();

@@ -51,9 +51,9 @@ impl Batcher<'_> {
         let (route, lane) = (&self.lane.definition.route.name, self.lane.definition.lane);
         let (state, code) = (exception.state.as_str(), exception.code);
         if code == Code::Blocked {
-            tracing::debug!(route, lane, event = event.reference(), state, %code, "recorded an exception in place of a record");
+            tracing::debug!(route, lane, event = event.reference(), state, %code, "event not relayed");
         } else {
-            tracing::warn!(route, lane, event = event.reference(), state, %code, reason, "recorded an exception in place of a record");
+            tracing::warn!(route, lane, event = event.reference(), state, %code, reason, "event not relayed");
         }
         self.open_batch();
         let Some(parking) = &mut self.parking else { return };
@@ -61,10 +61,5 @@ impl Batcher<'_> {
         if exception.state == ExceptionState::Parked {
             parking.requests.event_parked();
         }
-    }
-
-    /// The revision of the stream's last record before an event, of which no earlier one is parked.
-    pub(super) async fn last_relayed(&mut self, event: &RecordedEvent) -> Result<LastRelayed, EventProblem> {
-        Ok(self.previous(event).await?.into())
     }
 }

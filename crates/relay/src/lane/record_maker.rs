@@ -13,9 +13,9 @@ use crate::lane::selected::RouteSelector;
 use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
 use crate::record::Record;
+use crate::record::exception::LastRelayed;
 use crate::record::headers::{Encoding, Headers};
 use crate::record::partition::partition_of;
-use crate::record::previous::Previous;
 
 /// JSON texts may begin with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -41,7 +41,7 @@ pub(crate) struct EventRecord {
     pub(crate) record: Record,
     /// Bytes of key, value and headers.
     pub(crate) bytes: usize,
-    pub(crate) previous: Previous,
+    pub(crate) previous: LastRelayed,
     /// The version in which it was stored, where it says one.
     pub(crate) stored_version: Option<u32>,
     pub(crate) upcasted: bool,
@@ -129,12 +129,12 @@ impl<'a> RecordMaker<'a> {
         })
     }
 
-    /// The stream's record before an event.
-    pub(crate) async fn previous(
+    /// The revision of the stream's last record before an event.
+    pub(crate) async fn last_relayed(
         &mut self,
         event: &RecordedEvent,
         earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
-    ) -> Result<Previous, StoreError> {
+    ) -> Result<LastRelayed, StoreError> {
         self.known.before(event, self.store, &self.selector, earlier).await
     }
 

@@ -143,7 +143,7 @@ impl Batcher<'_> {
             Ok(last) => last,
             Err(error) => {
                 self.blocked = Some(blocked);
-                return Err(error);
+                return Err(error.into());
             }
         };
         let state = match requested.request.action {

@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::record::Record;
 use crate::record::code::Code;
-use crate::record::previous::Previous;
 use crate::record::reference::EventReference;
 
 /// Version of the JSON form.
@@ -81,7 +80,8 @@ impl fmt::Display for ExceptionCounts {
 /// The revision of the stream's last record before an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LastRelayed {
-    /// Not known, or not final because an earlier event of the stream is parked.
+    /// Not known: the stream was truncated or deleted, the search for it would read too many events, or it is not final
+    /// because an earlier event of the stream is parked.
     #[default]
     Unknown,
     /// No event of the stream before it is a record.
@@ -93,26 +93,6 @@ pub enum LastRelayed {
 impl LastRelayed {
     fn is_unknown(&self) -> bool {
         *self == Self::Unknown
-    }
-}
-
-impl From<Previous> for LastRelayed {
-    fn from(previous: Previous) -> Self {
-        match previous {
-            Previous::None => Self::None,
-            Previous::Revision(revision) => Self::Revision(revision),
-            Previous::Hidden => Self::Unknown,
-        }
-    }
-}
-
-impl From<LastRelayed> for Option<Previous> {
-    fn from(last: LastRelayed) -> Self {
-        match last {
-            LastRelayed::Unknown => None,
-            LastRelayed::None => Some(Previous::None),
-            LastRelayed::Revision(revision) => Some(Previous::Revision(revision)),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use aqueduct_core::mapping::EventMetadata;
 use aqueduct_kafka::raw_headers;
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
 
-use crate::record::previous::Previous;
+use crate::record::exception::LastRelayed;
 
 /// Names of the headers: CloudEvents 1.0 in Kafka's binary mode, and extensions. All values are text.
 pub mod header {
@@ -85,7 +85,7 @@ impl Headers {
         event: &RecordedEvent,
         metadata: &EventMetadata<'_>,
         encoding: &Encoding<'_>,
-        previous: Previous,
+        previous: LastRelayed,
     ) -> Self {
         let headers = OwnedHeaders::new_with_capacity(15);
         let mut new = Self { headers, bytes: 0, scratch: String::new() }
@@ -101,9 +101,9 @@ impl Headers {
             .value(header::POSITION, event.position)
             .value(header::SCHEMA_VERSION, encoding.schema_version);
         match previous {
-            Previous::None => new = new.text(header::PREVIOUS_REVISION, "-1"),
-            Previous::Revision(revision) => new = new.value(header::PREVIOUS_REVISION, revision),
-            Previous::Hidden => {}
+            LastRelayed::None => new = new.text(header::PREVIOUS_REVISION, "-1"),
+            LastRelayed::Revision(revision) => new = new.value(header::PREVIOUS_REVISION, revision),
+            LastRelayed::Unknown => {}
         }
         for (name, value) in [
             (header::CORRELATION_ID, &metadata.correlation_id),
@@ -239,11 +239,11 @@ mod tests {
         ];
         let expected: BTreeMap<_, _> = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let metadata = &mapped.metadata;
-        assert_eq!(texts(metadata, Previous::Revision(6)), expected);
-        assert_eq!(texts(metadata, Previous::None)["ce_previousrevision"], "-1");
-        assert!(!texts(metadata, Previous::Hidden).contains_key("ce_previousrevision"));
+        assert_eq!(texts(metadata, LastRelayed::Revision(6)), expected);
+        assert_eq!(texts(metadata, LastRelayed::None)["ce_previousrevision"], "-1");
+        assert!(!texts(metadata, LastRelayed::Unknown).contains_key("ce_previousrevision"));
 
-        let foreign = texts(&EventMetadata::default(), Previous::Revision(6));
+        let foreign = texts(&EventMetadata::default(), LastRelayed::Revision(6));
         assert_eq!(foreign["ce_time"], "1970-01-01T00:00:00Z", "the store's");
         let unknown = ["ce_correlationid", "ce_causationid", "traceparent"];
         assert!(unknown.iter().all(|name| !foreign.contains_key(*name)), "{foreign:?}");
