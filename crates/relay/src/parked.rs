@@ -27,7 +27,7 @@ pub use crate::record::code::{Code, UnknownCode};
 pub use crate::record::exception::{Exception, ExceptionCounts, ExceptionError, ExceptionState, LastRelayed};
 pub use crate::record::parked::ParkedEvent;
 pub use crate::record::reference::{EventReference, ReferenceError};
-pub use crate::record::request::{Action, Outcome, Progress, Selection};
+pub use crate::record::request::{Action, Answer, RequestState, Selection};
 
 /// A route whose parked events an operator deals with.
 #[derive(Debug, Clone)]
@@ -143,7 +143,7 @@ impl ParkedEvents {
         requests::send(&self.cluster, &topic, &lanes, &id, &request)?;
         let answers = lanes.into_iter().map(|lane| {
             let scan = Scan::new(&config::reader(&self.cluster, &self.route), &topic, lane as i32)?;
-            Ok(Answer { lane, scan, outcome: None })
+            Ok(LaneAnswer { lane, scan, answer: None })
         });
         Ok(SentRequest { id, answers: answers.collect::<Result<_, LaneError>>()? })
     }
@@ -201,13 +201,13 @@ fn add(
 /// A request that was recorded.
 pub struct SentRequest {
     id: Bytes,
-    answers: Vec<Answer>,
+    answers: Vec<LaneAnswer>,
 }
 
-struct Answer {
+struct LaneAnswer {
     lane: u32,
     scan: Scan,
-    outcome: Option<Outcome>,
+    answer: Option<Answer>,
 }
 
 impl SentRequest {
@@ -221,22 +221,22 @@ impl SentRequest {
     ///
     /// # Errors
     /// Kafka can't be asked.
-    pub fn outcomes(&mut self) -> Result<BTreeMap<u32, Option<Outcome>>, LaneError> {
-        for Answer { scan, outcome, .. } in &mut self.answers {
+    pub fn answers(&mut self) -> Result<BTreeMap<u32, Option<Answer>>, LaneError> {
+        for LaneAnswer { scan, answer, .. } in &mut self.answers {
             scan.read_to_end(|record| {
                 if let Some(record) = record
                     && record.key() == Some(&self.id[..])
                     && let Some(Ok(request)) = record.payload().map(Request::parse)
-                    && request.outcome.is_some()
+                    && request.answer.is_some()
                 {
-                    *outcome = request.outcome;
+                    *answer = request.answer;
                 }
                 ControlFlow::Continue(())
             })?;
         }
-        Ok(self.answers.iter().map(|it| (it.lane, it.outcome.clone())).collect())
+        Ok(self.answers.iter().map(|it| (it.lane, it.answer.clone())).collect())
     }
 }
 
-/// How often it is worth asking for [`outcomes`](SentRequest::outcomes).
+/// How often it is worth asking for [`answers`](SentRequest::answers).
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);

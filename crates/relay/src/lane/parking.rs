@@ -43,7 +43,7 @@ impl Parking {
     pub(crate) fn begin_next(&mut self) -> Result<(), LaneError> {
         if let Some((id, request)) = self.requests.next() {
             let ExceptionLog { topics, lane, .. } = &self.log;
-            let from = request.outcome.as_ref().and_then(|it| it.next_offset);
+            let from = request.answer.as_ref().and_then(|it| it.next_offset);
             let scan = ParkedScan::start(self.reading.clone(), &topics.parked, *lane, from)?;
             let parked = self.log.exceptions.counts().parked;
             self.requests.running = Some(Execution::new(id, request, scan, parked));

@@ -17,7 +17,7 @@ use crate::record::exception::{ExceptionState, LastRelayed};
 use crate::record::parked::ParkedEvent;
 use crate::record::partition::partition_of;
 use crate::record::reference::EventReference;
-use crate::record::request::{Action, Outcome, Progress, Request, Selection};
+use crate::record::request::{Action, Answer, Request, RequestState, Selection};
 use crate::status::LaneState;
 
 /// What to do with a parked event.
@@ -61,7 +61,7 @@ impl Batcher<'_> {
             None => parking.requests.enqueue(id, request),
             Some(Err(reason)) => parking.requests.fail(id, &request, reason),
             Some(Ok(event)) => {
-                parking.requests.answer(id.clone(), &request, Outcome::running());
+                parking.requests.answer(id.clone(), &request, Answer::running());
                 let position = event.position;
                 let event = EventReference::of(&event);
                 parking.requests.halted_requests.push(HaltedRequest { id, request, event, position });
@@ -163,8 +163,8 @@ impl Batcher<'_> {
         let Some(parking) = &mut self.parking else { return };
         match result {
             Ok(()) => {
-                let outcome = Outcome { state: Progress::Done, ..Outcome::running() };
-                parking.requests.answer(halted.id, &halted.request, outcome);
+                let answer = Answer { state: RequestState::Done, ..Answer::running() };
+                parking.requests.answer(halted.id, &halted.request, answer);
             }
             Err(reason) => parking.requests.fail(halted.id, &halted.request, reason),
         }
@@ -185,7 +185,7 @@ impl Batcher<'_> {
         }
         let Some(step) = step(&execution.request, exceptions, &reference, parked) else {
             if offset.is_none() {
-                parking.requests.finish(Progress::Done);
+                parking.requests.finish(RequestState::Done);
             }
             return Ok(());
         };
@@ -205,7 +205,7 @@ impl Batcher<'_> {
                 if offset.is_none() {
                     let first = parking.log.exceptions.first_parked(&reference.stream);
                     if first.is_some_and(|(first, _)| first == reference.revision) {
-                        parking.requests.finish(Progress::Done);
+                        parking.requests.finish(RequestState::Done);
                     } else {
                         parking.scan_again()?;
                     }
@@ -221,9 +221,9 @@ impl Batcher<'_> {
             }
             Err(problem) => {
                 if let Some(execution) = &mut parking.requests.running {
-                    execution.outcome.set_reason(problem_text(&reference, &problem));
+                    execution.answer.set_reason(problem_text(&reference, &problem));
                 }
-                parking.requests.finish(Progress::Failed);
+                parking.requests.finish(RequestState::Failed);
             }
         }
         Ok(())
@@ -241,11 +241,11 @@ impl Batcher<'_> {
         };
         let topic = &parking.log.topics.parked;
         let Some(stream) = execution.request.selection.stream.as_deref().map(StreamName::from) else {
-            execution.outcome.set_reason(format!(
+            execution.answer.set_reason(format!(
                 "topic {topic} lacks the records of {missing} parked events: repeat the request for each of their \
                  streams, their events are then read from the store"
             ));
-            parking.requests.finish(Progress::Failed);
+            parking.requests.finish(RequestState::Failed);
             return Ok(());
         };
         let first = parking.log.exceptions.first_parked(&stream).map(|(first, _)| first);
@@ -264,7 +264,7 @@ impl Batcher<'_> {
             Err(problem) => problem.reason(),
         };
         self.failed_again(&event, reason);
-        self.parking.iter_mut().for_each(|it| it.requests.finish(Progress::Failed));
+        self.parking.iter_mut().for_each(|it| it.requests.finish(RequestState::Failed));
         Ok(())
     }
 
@@ -296,7 +296,7 @@ impl Batcher<'_> {
             Ok(()) => {
                 parking.log.replayed(&mut self.batch, &reference);
                 if let Some(execution) = &mut parking.requests.running {
-                    execution.outcome.replayed += 1;
+                    execution.answer.replayed += 1;
                 }
                 Ok(())
             }
@@ -325,8 +325,8 @@ impl Batcher<'_> {
     /// Counts an event that stays parked. The request continues with other streams.
     fn failed_again(&mut self, event: &EventReference, reason: String) {
         if let Some(execution) = self.parking.as_mut().and_then(|it| it.requests.running.as_mut()) {
-            execution.outcome.parked_again += 1;
-            execution.outcome.set_reason(format!("{event}: {reason}"));
+            execution.answer.parked_again += 1;
+            execution.answer.set_reason(format!("{event}: {reason}"));
         }
     }
 
@@ -348,7 +348,7 @@ impl Batcher<'_> {
             last,
         );
         if let Some(execution) = &mut parking.requests.running {
-            execution.outcome.discarded += 1;
+            execution.answer.discarded += 1;
         }
         Ok(())
     }

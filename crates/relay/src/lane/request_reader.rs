@@ -89,7 +89,7 @@ fn run(
     while !stop.is_cancelled() {
         let Some(record) = scan.poll(POLL) else { continue };
         if let Some((id, Some(request))) = parse(&record)
-            && request.outcome.is_none()
+            && request.answer.is_none()
         {
             let _ended = send.send(Incoming::Request { id, request });
         }
@@ -151,7 +151,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::request::{Action, Outcome, Progress, Selection};
+    use crate::record::request::{Action, Answer, RequestState, Selection};
 
     fn record(offset: i64, id: &str, value: Option<&[u8]>) -> OwnedMessage {
         let (id, value) = (Some(id.as_bytes().to_vec()), value.map(<[u8]>::to_vec));
@@ -161,9 +161,9 @@ mod tests {
     #[test]
     fn unfinished_requests_come_in_their_order_and_old_finished_ones_are_removed() {
         let now: Timestamp = "2026-01-03T00:00:00Z".parse().unwrap();
-        let request = |at: &str, state: Option<Progress>| {
+        let request = |at: &str, state: Option<RequestState>| {
             let mut request = Request::new(Action::Replay, Selection::default(), at.parse().unwrap());
-            request.outcome = state.map(|state| Outcome { state, ..Outcome::running() });
+            request.answer = state.map(|state| Answer { state, ..Answer::running() });
             request.to_json()
         };
         let (old, recent) = ("2026-01-01T23:00:00Z", "2026-01-02T23:00:00Z");
@@ -171,9 +171,9 @@ mod tests {
         for (offset, id, value) in [
             (1, "b-running", Some(request(recent, None))),
             (2, "a-waiting", Some(request(old, None))),
-            (3, "b-running", Some(request(recent, Some(Progress::Running)))),
-            (4, "c-recent", Some(request(recent, Some(Progress::Done)))),
-            (5, "d-old", Some(request(old, Some(Progress::Failed)))),
+            (3, "b-running", Some(request(recent, Some(RequestState::Running)))),
+            (4, "c-recent", Some(request(recent, Some(RequestState::Done)))),
+            (5, "d-old", Some(request(old, Some(RequestState::Failed)))),
             (6, "e-removed", Some(request(old, None))),
             (7, "e-removed", None),
             (8, "f-other", Some(Bytes::from_static(b"{}"))),

@@ -12,7 +12,7 @@ use crate::lane::exception_log::ExceptionLog;
 use crate::lane::parked_scan::{ParkedScan, Scanned, ScannedEvent};
 use crate::lane::request_reader::{Incoming, RequestReader};
 use crate::record::reference::EventReference;
-use crate::record::request::{Outcome, Progress, Request};
+use crate::record::request::{Answer, Request, RequestState};
 
 /// Parked events that are dealt with for each event of the store while a request is executed, as long as the scan has
 /// found some: neither waits for more than these of the other.
@@ -53,7 +53,7 @@ pub(crate) struct HaltedRequest {
 pub(crate) struct Execution {
     pub(crate) id: Bytes,
     pub(crate) request: Request,
-    pub(crate) outcome: Outcome,
+    pub(crate) answer: Answer,
     pub(crate) scan: ParkedScan,
     /// A parked event that could not be dealt with yet, and when to try again.
     pub(crate) stalled: Option<(Box<ScannedEvent>, Instant)>,
@@ -97,8 +97,8 @@ impl Requests {
 
     /// Queues a replay or discard, and tells its sender that it was seen.
     pub(crate) fn enqueue(&mut self, id: Bytes, request: Request) {
-        let outcome = request.outcome.clone().unwrap_or_else(Outcome::running);
-        self.answer(id.clone(), &request, outcome);
+        let answer = request.answer.clone().unwrap_or_else(Answer::running);
+        self.answer(id.clone(), &request, answer);
         self.queue.push_back((id, request));
     }
 
@@ -111,32 +111,32 @@ impl Requests {
         if self.running.is_some() { None } else { self.queue.pop_front() }
     }
 
-    pub(crate) fn answer(&mut self, id: Bytes, request: &Request, outcome: Outcome) {
-        self.answers.insert(id, request.answered(outcome));
+    pub(crate) fn answer(&mut self, id: Bytes, request: &Request, answer: Answer) {
+        self.answers.insert(id, request.answered(answer));
     }
 
     pub(crate) fn fail(&mut self, id: Bytes, request: &Request, reason: String) {
-        let mut outcome = request.outcome.clone().unwrap_or_else(Outcome::running);
-        outcome.state = Progress::Failed;
-        outcome.set_reason(reason);
-        self.answer(id, request, outcome);
+        let mut answer = request.answer.clone().unwrap_or_else(Answer::running);
+        answer.state = RequestState::Failed;
+        answer.set_reason(reason);
+        self.answer(id, request, answer);
     }
 
     /// Ends the execution; its scan ends with it.
-    pub(crate) fn finish(&mut self, state: Progress) {
-        if let Some(Execution { id, request, mut outcome, .. }) = self.running.take() {
-            outcome.state = state;
-            outcome.next_offset = None;
-            self.answer(id, &request, outcome);
+    pub(crate) fn finish(&mut self, state: RequestState) {
+        if let Some(Execution { id, request, mut answer, .. }) = self.running.take() {
+            answer.state = state;
+            answer.next_offset = None;
+            self.answer(id, &request, answer);
         }
     }
 
     /// Shows how far the execution is: the event at this offset is dealt with.
     pub(crate) fn show_progress(&mut self, offset: Option<i64>) {
-        if let Some(Execution { id, request, outcome, .. }) = &mut self.running {
-            outcome.next_offset = offset.map(|it| it + 1);
-            let (id, request, outcome) = (id.clone(), request.clone(), outcome.clone());
-            self.answer(id, &request, outcome);
+        if let Some(Execution { id, request, answer, .. }) = &mut self.running {
+            answer.next_offset = offset.map(|it| it + 1);
+            let (id, request, answer) = (id.clone(), request.clone(), answer.clone());
+            self.answer(id, &request, answer);
         }
     }
 
@@ -211,7 +211,7 @@ impl Requests {
     pub(crate) fn round_ended(&mut self, few: u64) {
         let Some(execution) = &mut self.running else { return };
         if execution.phase == Phase::Draining {
-            self.finish(Progress::Done);
+            self.finish(RequestState::Done);
         } else if execution.parked <= few || execution.rounds >= MAX_ROUNDS {
             execution.phase = Phase::Committing;
         } else {
@@ -239,12 +239,12 @@ async fn scanned(running: &mut Option<Execution>) -> Option<Scanned> {
 impl Execution {
     /// `parked` events are parked now.
     pub(crate) fn new(id: Bytes, request: Request, scan: ParkedScan, parked: u64) -> Self {
-        let outcome = request.outcome.clone().unwrap_or_else(Outcome::running);
+        let answer = request.answer.clone().unwrap_or_else(Answer::running);
         Self {
-            is_whole: outcome.next_offset.is_none(),
+            is_whole: answer.next_offset.is_none(),
             id,
             request,
-            outcome,
+            answer,
             scan,
             stalled: None,
             phase: Phase::Interleaved,
@@ -360,8 +360,8 @@ mod tests {
         assert!(requests.input(true).now_or_never().is_some());
         requests.round_ended(1);
         assert!(requests.running.is_none() && requests.takes_events());
-        let answer = requests.answers[&Bytes::from_static(b"id")].outcome.clone().unwrap();
-        assert_eq!(answer, Outcome { state: Progress::Done, ..Outcome::running() });
+        let answer = requests.answers[&Bytes::from_static(b"id")].answer.clone().unwrap();
+        assert_eq!(answer, Answer { state: RequestState::Done, ..Answer::running() });
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 /// Longest value that is read.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// Longest reason of an outcome, in bytes.
+/// Longest reason of an answer, in bytes.
 const MOST_REASON: usize = 4096;
 
 /// What a lane is asked to do.
@@ -74,10 +74,10 @@ impl Selection {
     }
 }
 
-/// How far a request is.
+/// The state of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Progress {
+pub enum RequestState {
     /// The lane works on it.
     Running,
     /// It is executed.
@@ -86,12 +86,12 @@ pub enum Progress {
     Failed,
 }
 
-/// A lane's answer.
+/// A lane's answer to a request: interim while the state is `running`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Outcome {
-    /// How far it is.
-    pub state: Progress,
+pub struct Answer {
+    /// The state of the request.
+    pub state: RequestState,
     /// Events that became records.
     pub replayed: u64,
     /// Events that were discarded.
@@ -107,11 +107,11 @@ pub struct Outcome {
     pub next_offset: Option<i64>,
 }
 
-impl Outcome {
+impl Answer {
     /// The answer to a request that was just begun.
     pub const fn running() -> Self {
         Self {
-            state: Progress::Running,
+            state: RequestState::Running,
             replayed: 0,
             discarded: 0,
             parked_again: 0,
@@ -140,8 +140,8 @@ pub(crate) struct Request {
     /// When, by the sender's clock.
     pub requested_at: Timestamp,
     /// The answer; `None` until a lane has seen the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
+    #[serde(rename = "outcome", default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
 }
 
 /// A record of the requests topic is not a request.
@@ -152,17 +152,17 @@ pub(crate) struct RequestError(#[source] Option<Box<dyn std::error::Error + Send
 impl Request {
     /// A request that nobody has answered.
     pub(crate) fn new(action: Action, selection: Selection, requested_at: Timestamp) -> Self {
-        Self { version: VERSION, action, selection, requested_at, outcome: None }
+        Self { version: VERSION, action, selection, requested_at, answer: None }
     }
 
     /// The request with an answer.
-    pub(crate) fn answered(&self, outcome: Outcome) -> Self {
-        Self { outcome: Some(outcome), ..self.clone() }
+    pub(crate) fn answered(&self, answer: Answer) -> Self {
+        Self { answer: Some(answer), ..self.clone() }
     }
 
     /// Whether nothing more will be done.
     pub(crate) fn is_finished(&self) -> bool {
-        self.outcome.as_ref().is_some_and(|outcome| outcome.state != Progress::Running)
+        self.answer.as_ref().is_some_and(|answer| answer.state != RequestState::Running)
     }
 
     #[expect(clippy::expect_used, reason = "a struct of strings, numbers and times always has a JSON form")]
@@ -215,14 +215,14 @@ mod tests {
         assert_eq!(serde_json::to_value(&request).unwrap(), expected);
         assert!(!request.is_finished());
 
-        request.outcome = Some(Outcome::running());
+        request.answer = Some(Answer::running());
         expected["outcome"] =
             json!({"state": "running", "replayed": 0, "discarded": 0, "parked_again": 0, "reason": null});
         assert_eq!(serde_json::to_value(&request).unwrap(), expected);
         assert!(!request.is_finished());
         assert_eq!(Request::parse(&request.to_json()).unwrap(), request);
 
-        request.outcome = Some(Outcome { state: Progress::Failed, ..Outcome::running() });
+        request.answer = Some(Answer { state: RequestState::Failed, ..Answer::running() });
         assert!(request.is_finished());
     }
 

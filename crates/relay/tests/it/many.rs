@@ -1,7 +1,7 @@
 //! Very many exceptions.
 
 use aqueduct_core::{EventStore as _, ExpectedRevision, NewEvent};
-use aqueduct_relay::parked::{Action, ExceptionState, Progress, Selection};
+use aqueduct_relay::parked::{Action, ExceptionState, RequestState, Selection};
 use aqueduct_relay::{OnBadEvent, header};
 
 use crate::parked::{self, BAD, GOOD};
@@ -65,9 +65,9 @@ async fn replay(count: usize) {
     world.records(count / 100).await;
     relay.abort().await;
     let relay = world.start();
-    let outcome =
-        parked::blocking(move || parked::answered(sent, |it| it.state != Progress::Running).1).await;
-    assert_eq!((outcome.state, outcome.replayed, outcome.parked_again), (Progress::Done, count as u64, 0));
+    let answer =
+        parked::blocking(move || parked::answered(sent, |it| it.state != RequestState::Running).1).await;
+    assert_eq!((answer.state, answer.replayed, answer.parked_again), (RequestState::Done, count as u64, 0));
     world.assert_complete(count).await;
     assert_eq!(parked::listed(&world, 0).await, []);
     relay.stop().await;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{ErrorKind, StoreError, StreamDeleted};
 use aqueduct_relay::parked::{
-    Action, Code, EventReference, ExceptionState, LastRelayed, Listed, Outcome, ParkedEvents, Progress,
+    Action, Answer, Code, EventReference, ExceptionState, LastRelayed, Listed, ParkedEvents, RequestState,
     Selection, SentRequest,
 };
 use aqueduct_relay::{OnBadEvent, header};
@@ -81,17 +81,17 @@ pub(crate) async fn send(world: &World, action: Action, selection: Selection) ->
 }
 
 /// Sends a request and waits until it is finished.
-async fn request(world: &World, action: Action, selection: Selection) -> Outcome {
+async fn request(world: &World, action: Action, selection: Selection) -> Answer {
     let events = events(world);
     blocking(move || {
         let sent = events.request(action, selection).unwrap();
-        answered(sent, |it| it.state != Progress::Running).1
+        answered(sent, |it| it.state != RequestState::Running).1
     })
     .await
 }
 
-fn outcome(state: Progress, replayed: u64, discarded: u64, parked_again: u64) -> Outcome {
-    Outcome { state, replayed, discarded, parked_again, reason: None, next_offset: None }
+fn answer(state: RequestState, replayed: u64, discarded: u64, parked_again: u64) -> Answer {
+    Answer { state, replayed, discarded, parked_again, reason: None, next_offset: None }
 }
 
 /// Revision and previous revision of each record of a stream, in the order of the topic.
@@ -133,9 +133,9 @@ async fn a_bad_event_is_parked_with_its_followers_and_replayed_after_the_fix() {
     assert_eq!(shown(&parked), expected);
     assert!(!parked[0].exception.reason.contains('7'), "{}", parked[0].exception.reason);
 
-    // A replay before the fix changes nothing but the outcome.
+    // A replay before the fix changes nothing but the answer.
     let failed = request(&world, Action::Replay, of_stream("note-1")).await;
-    assert_eq!((failed.state, failed.replayed, failed.parked_again), (Progress::Done, 0, 1));
+    assert_eq!((failed.state, failed.replayed, failed.parked_again), (RequestState::Done, 0, 1));
     assert!(failed.reason.unwrap().starts_with("1@note-1: payload: "));
     assert_eq!(shown(&listed(&world, 2).await), expected);
     relay.stop().await;
@@ -145,7 +145,7 @@ async fn a_bad_event_is_parked_with_its_followers_and_replayed_after_the_fix() {
     relay = world.start();
     listed(&world, 3).await;
     let done = request(&world, Action::Replay, Selection::default()).await;
-    assert_eq!(done, outcome(Progress::Done, 3, 0, 0));
+    assert_eq!(done, answer(RequestState::Done, 3, 0, 0));
     world.append("note-1", "Noted", 2, GOOD).await;
     let expected = chain(&[(0, "-1"), (1, "0"), (2, "1"), (3, "2"), (4, "3")]);
     assert_eq!(records_of(&world, 7, "note-1").await, expected);
@@ -192,7 +192,7 @@ async fn a_discard_takes_the_selected_event_and_replays_what_follows() {
 
     // An event behind a parked one can be discarded too; nothing is replayed then.
     let done = request(&world, Action::Discard, of_event("4@note-1")).await;
-    assert_eq!(done, outcome(Progress::Done, 0, 1, 0));
+    assert_eq!(done, answer(RequestState::Done, 0, 1, 0));
     let done = request(&world, Action::Discard, of_event("1@note-1")).await;
     assert_eq!((done.replayed, done.discarded, done.parked_again), (1, 1, 1));
     assert_eq!(records_of(&world, 2, "note-1").await, chain(&[(0, "-1"), (2, "0")]));
@@ -208,7 +208,7 @@ async fn a_discard_takes_the_selected_event_and_replays_what_follows() {
     let done =
         request(&world, Action::Discard, Selection { code: Some(Code::Payload), ..Selection::default() })
             .await;
-    assert_eq!(done, outcome(Progress::Done, 1, 1, 0));
+    assert_eq!(done, answer(RequestState::Done, 1, 1, 0));
     world.append("note-1", "Noted", 2, GOOD).await;
     let expected = chain(&[(0, "-1"), (2, "0"), (5, "2"), (6, "5")]);
     assert_eq!(records_of(&world, 4, "note-1").await, expected);
@@ -238,13 +238,13 @@ async fn a_discard_that_is_interrupted_discards_nothing_else() {
     let selection = Selection { code: Some(Code::Payload), ..Selection::default() };
     let sent = send(&world, Action::Discard, selection).await;
     let (sent, first) = blocking(move || answered(sent, |it| it.parked_again > 0)).await;
-    assert_eq!((first.state, first.discarded), (Progress::Running, 1));
+    assert_eq!((first.state, first.discarded), (RequestState::Running, 1));
     relay.until("retrying", |status| status.not_ready().values().any(|it| it.contains("1@note-2"))).await;
     relay.stop().await;
 
     let relay = world.start();
-    let (_, outcome) = blocking(move || answered(sent, |it| it.state != Progress::Running)).await;
-    assert_eq!((outcome.state, outcome.discarded, outcome.parked_again), (Progress::Done, 2, 1));
+    let (_, answer) = blocking(move || answered(sent, |it| it.state != RequestState::Running)).await;
+    assert_eq!((answer.state, answer.discarded, answer.parked_again), (RequestState::Done, 2, 1));
     let states: Vec<_> = shown(&listed(&world, 3).await).into_iter().map(|it| (it.0, it.1)).collect();
     let (parked, discarded) = (ExceptionState::Parked, ExceptionState::Discarded);
     let expected = [("0@note-1", discarded), ("1@note-1", parked), ("1@note-2", discarded)];
@@ -278,20 +278,20 @@ async fn an_operator_passes_one_event_of_a_halted_lane() {
         blocking(move || events.request(Action::Park, selection)).await.unwrap()
     };
     let failed = request(&world, Action::Skip, of_event("0@note-1")).await;
-    assert_eq!(failed.state, Progress::Failed);
+    assert_eq!(failed.state, RequestState::Failed);
     assert!(failed.reason.unwrap().contains("has passed 0@note-1"));
     let failed = request(&world, Action::Skip, of_event("9@note-1")).await;
     assert!(failed.reason.unwrap().contains("no event 9@note-1"));
 
     let done = request(&world, Action::Skip, of_event("1@note-1")).await;
-    assert_eq!(done, outcome(Progress::Done, 0, 0, 0));
+    assert_eq!(done, answer(RequestState::Done, 0, 0, 0));
     assert_eq!(records_of(&world, 3, "note-1").await, chain(&[(0, "-1"), (2, "0")]));
     relay.ready().await;
-    let outcomes = blocking(move || {
+    let answers = blocking(move || {
         let mut later = later;
-        later.outcomes().unwrap()
+        later.answers().unwrap()
     });
-    assert_eq!(outcomes.await[&0], Some(outcome(Progress::Done, 0, 0, 0)));
+    assert_eq!(answers.await[&0], Some(answer(RequestState::Done, 0, 0, 0)));
     let expected = [
         ("1@note-1".to_owned(), ExceptionState::Skipped, Code::Requested, LastRelayed::Revision(0)),
         ("0@note-2".to_owned(), ExceptionState::Parked, Code::Requested, LastRelayed::None),
@@ -319,9 +319,9 @@ async fn a_stream_that_cannot_be_read_stops_no_request() {
     let mut relay = world.start_on(Arc::new(store), world.options.clone());
     relay.until("halted", |status| status.not_ready().values().any(|it| it.contains("1@note-1"))).await;
     let failed = request(&world, Action::Skip, of_event("2@note-1")).await;
-    assert_eq!(failed.state, Progress::Failed);
+    assert_eq!(failed.state, RequestState::Failed);
     let done = request(&world, Action::Skip, of_event("1@note-1")).await;
-    assert_eq!(done, outcome(Progress::Done, 0, 0, 0));
+    assert_eq!(done, answer(RequestState::Done, 0, 0, 0));
     assert_eq!(records_of(&world, 2, "note-1").await, chain(&[(0, "-1"), (2, "0")]));
     relay.ready().await;
     relay.stop().await;
@@ -352,20 +352,20 @@ async fn a_replay_that_is_killed_is_finished_by_the_next_owner() {
         relay.abort().await;
     }
     let relay = world.start();
-    let outcome = blocking(move || answered(sent, |it| it.state != Progress::Running).1).await;
-    assert_eq!((outcome.state, outcome.parked_again), (Progress::Done, 0));
+    let answer = blocking(move || answered(sent, |it| it.state != RequestState::Running).1).await;
+    assert_eq!((answer.state, answer.parked_again), (RequestState::Done, 0));
     world.assert_complete(301 + 6 * KILLS).await;
     assert_eq!(listed(&world, 0).await, []);
     relay.stop().await;
 }
 
 /// Waits for an answer. Asking takes as long as Kafka's answer does.
-pub(crate) fn answered(mut sent: SentRequest, expected: impl Fn(&Outcome) -> bool) -> (SentRequest, Outcome) {
+pub(crate) fn answered(mut sent: SentRequest, expected: impl Fn(&Answer) -> bool) -> (SentRequest, Answer) {
     let deadline = Instant::now() + DEADLINE;
     loop {
-        match sent.outcomes().unwrap().remove(&0).flatten() {
-            Some(outcome) if expected(&outcome) => return (sent, outcome),
-            outcome => assert!(Instant::now() < deadline, "an answer in time, not {outcome:?}"),
+        match sent.answers().unwrap().remove(&0).flatten() {
+            Some(answer) if expected(&answer) => return (sent, answer),
+            answer => assert!(Instant::now() < deadline, "an answer in time, not {answer:?}"),
         }
     }
 }
@@ -463,14 +463,14 @@ async fn a_parked_event_without_its_record_is_read_from_the_store() {
 
     let relay = world.start();
     let incomplete = request(&world, Action::Replay, Selection::default()).await;
-    assert_eq!((incomplete.state, incomplete.replayed), (Progress::Failed, 0));
+    assert_eq!((incomplete.state, incomplete.replayed), (RequestState::Failed, 0));
     let reason = incomplete.reason.unwrap();
     assert!(reason.contains(&parked) && reason.contains("3 parked events"), "{reason}");
     let done = request(&world, Action::Replay, of_stream("note-1")).await;
-    assert_eq!(done, outcome(Progress::Done, 2, 0, 0));
+    assert_eq!(done, answer(RequestState::Done, 2, 0, 0));
     assert_eq!(records_of(&world, 2, "note-1").await, chain(&[(0, "-1"), (1, "0")]));
     let done = request(&world, Action::Discard, of_stream("note-2")).await;
-    assert_eq!(done, outcome(Progress::Done, 0, 1, 0));
+    assert_eq!(done, answer(RequestState::Done, 0, 1, 0));
     let states: Vec<_> = listed(&world, 1).await.into_iter().map(|it| it.exception.state).collect();
     assert_eq!(states, [ExceptionState::Discarded]);
     relay.stop().await;
@@ -503,14 +503,14 @@ async fn a_large_event_is_parked_as_a_reference() {
     });
     let relay = world.start_on(Arc::new(store), world.options.clone());
     let replayed = request(&world, Action::Replay, Selection::default()).await;
-    assert_eq!((replayed.state, replayed.replayed, replayed.parked_again), (Progress::Done, 1, 1));
+    assert_eq!((replayed.state, replayed.replayed, replayed.parked_again), (RequestState::Done, 1, 1));
     let reason = replayed.reason.unwrap();
     assert!(reason.starts_with("0@note-1: ") && reason.ends_with("discard it"), "{reason}");
     relay.stop().await;
 
     let relay = world.start();
     let done = request(&world, Action::Replay, Selection::default()).await;
-    assert_eq!(done, outcome(Progress::Done, 2, 0, 0));
+    assert_eq!(done, answer(RequestState::Done, 2, 0, 0));
     let records = world.assert_complete(3).await;
     assert!(records.iter().any(|it| it.value.len() > 5_000), "the large event");
     assert_eq!(listed(&world, 0).await, []);

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use aqueduct_relay::parked::{
-    Action, Code, EventReference, ExceptionState, LastRelayed, Listed, Outcome, POLL_INTERVAL, ParkedEvent,
-    ParkedEvents, Progress, Selection, SentRequest,
+    Action, Answer, Code, EventReference, ExceptionState, LastRelayed, Listed, POLL_INTERVAL, ParkedEvent,
+    ParkedEvents, RequestState, Selection, SentRequest,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -165,7 +165,7 @@ pub(super) async fn request(
 #[derive(Default)]
 struct Patience {
     /// What the lanes had answered, and since when.
-    last: Option<(BTreeMap<u32, Option<Outcome>>, Instant)>,
+    last: Option<(BTreeMap<u32, Option<Answer>>, Instant)>,
     is_told: bool,
 }
 
@@ -174,11 +174,11 @@ impl Patience {
     fn hint(
         &mut self,
         action: Action,
-        outcomes: &BTreeMap<u32, Option<Outcome>>,
+        answers: &BTreeMap<u32, Option<Answer>>,
         now: Instant,
     ) -> Option<&'static str> {
         match &self.last {
-            Some((last, since)) if last == outcomes => {
+            Some((last, since)) if last == answers => {
                 if self.is_told || now.duration_since(*since) <= OWNER_TIMEOUT {
                     return None;
                 }
@@ -196,7 +196,7 @@ impl Patience {
                 })
             }
             Some(_) | None => {
-                self.last = Some((outcomes.clone(), now));
+                self.last = Some((answers.clone(), now));
                 self.is_told = false;
                 None
             }
@@ -212,20 +212,20 @@ async fn follow(action: Action, mut sent: SentRequest) -> Result<ExitCode, Failu
     let mut shown = BTreeMap::new();
     let mut patience = Patience::default();
     loop {
-        let (still_sent, outcomes) = blocking(move || {
-            let outcomes = sent.outcomes()?;
-            Ok((sent, outcomes))
+        let (still_sent, answers) = blocking(move || {
+            let answers = sent.answers()?;
+            Ok((sent, answers))
         })
         .await?;
         sent = still_sent;
-        if outcomes != shown {
-            eprintln!("{}", progress(&outcomes));
+        if answers != shown {
+            eprintln!("{}", progress(&answers));
         }
-        if outcomes.values().all(|it| it.as_ref().is_some_and(|it| it.state != Progress::Running)) {
-            return Ok(result(&outcomes));
+        if answers.values().all(|it| it.as_ref().is_some_and(|it| it.state != RequestState::Running)) {
+            return Ok(result(&answers));
         }
         let unseen: Vec<_> =
-            outcomes.iter().filter(|(_, it)| it.is_none()).map(|(lane, _)| lane.to_string()).collect();
+            answers.iter().filter(|(_, it)| it.is_none()).map(|(lane, _)| lane.to_string()).collect();
         if !unseen.is_empty() && begun.elapsed() > OWNER_TIMEOUT {
             let (action, lanes) = (action.as_str(), unseen.join(", "));
             println!(
@@ -233,52 +233,52 @@ async fn follow(action: Action, mut sent: SentRequest) -> Result<ExitCode, Failu
             );
             return Ok(ExitCode::FAILURE);
         }
-        if let Some(hint) = patience.hint(action, &outcomes, Instant::now()) {
+        if let Some(hint) = patience.hint(action, &answers, Instant::now()) {
             eprintln!("{hint}");
         }
-        shown = outcomes;
+        shown = answers;
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// The sum of what the lanes have answered.
-fn sum(outcomes: &BTreeMap<u32, Option<Outcome>>) -> (u64, u64, u64) {
-    let answered = outcomes.values().flatten();
+fn sum(answers: &BTreeMap<u32, Option<Answer>>) -> (u64, u64, u64) {
+    let answered = answers.values().flatten();
     answered.fold((0, 0, 0), |(replayed, discarded, again), it| {
         (replayed + it.replayed, discarded + it.discarded, again + it.parked_again)
     })
 }
 
-fn progress(outcomes: &BTreeMap<u32, Option<Outcome>>) -> String {
-    let (replayed, discarded, again) = sum(outcomes);
-    let count = |state: Option<Progress>| {
-        outcomes.values().filter(|it| it.as_ref().map(|it| it.state) == state).count()
+fn progress(answers: &BTreeMap<u32, Option<Answer>>) -> String {
+    let (replayed, discarded, again) = sum(answers);
+    let count = |state: Option<RequestState>| {
+        answers.values().filter(|it| it.as_ref().map(|it| it.state) == state).count()
     };
     format!(
         "{replayed} replayed, {discarded} discarded, {again} parked again; lanes: {} done, {} failed, {} running, \
          {} not seen yet",
-        count(Some(Progress::Done)),
-        count(Some(Progress::Failed)),
-        count(Some(Progress::Running)),
+        count(Some(RequestState::Done)),
+        count(Some(RequestState::Failed)),
+        count(Some(RequestState::Running)),
         count(None),
     )
 }
 
 #[expect(clippy::print_stdout, reason = "the result is the command's output")]
-fn result(outcomes: &BTreeMap<u32, Option<Outcome>>) -> ExitCode {
-    let (replayed, discarded, again) = sum(outcomes);
+fn result(answers: &BTreeMap<u32, Option<Answer>>) -> ExitCode {
+    let (replayed, discarded, again) = sum(answers);
     println!("{replayed} events replayed, {discarded} discarded, {again} parked again");
-    for (lane, outcome) in outcomes {
-        if let Some(reason) = outcome.as_ref().and_then(|it| it.reason.as_ref()) {
+    for (lane, answer) in answers {
+        if let Some(reason) = answer.as_ref().and_then(|it| it.reason.as_ref()) {
             println!("lane {lane}: {reason}");
         }
     }
-    if has_failed(outcomes) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if has_failed(answers) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// An event that was parked again is not where the operator wants it.
-fn has_failed(outcomes: &BTreeMap<u32, Option<Outcome>>) -> bool {
-    outcomes.values().flatten().any(|it| it.state == Progress::Failed || it.parked_again > 0)
+fn has_failed(answers: &BTreeMap<u32, Option<Answer>>) -> bool {
+    answers.values().flatten().any(|it| it.state == RequestState::Failed || it.parked_again > 0)
 }
 
 #[cfg(test)]
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_lane_that_answers_no_more_is_reported_once() {
-        let running = |replayed| BTreeMap::from([(0, Some(Outcome { replayed, ..Outcome::running() }))]);
+        let running = |replayed| BTreeMap::from([(0, Some(Answer { replayed, ..Answer::running() }))]);
         let (mut patience, start) = (Patience::default(), Instant::now());
         let late = start + OWNER_TIMEOUT * 2;
         let mut hint = |replayed, at| patience.hint(Action::Replay, &running(replayed), at).is_some();
@@ -302,23 +302,23 @@ mod tests {
 
     #[test]
     fn the_progress_is_that_of_all_lanes() {
-        let outcome = |state, replayed, parked_again| {
-            Some(Outcome { state, replayed, discarded: 1, parked_again, reason: None, next_offset: None })
+        let answer = |state, replayed, parked_again| {
+            Some(Answer { state, replayed, discarded: 1, parked_again, reason: None, next_offset: None })
         };
-        let mut outcomes = BTreeMap::from([
-            (0, outcome(Progress::Done, 3, 0)),
-            (1, outcome(Progress::Running, 4, 0)),
+        let mut answers = BTreeMap::from([
+            (0, answer(RequestState::Done, 3, 0)),
+            (1, answer(RequestState::Running, 4, 0)),
             (2, None),
         ]);
         assert_eq!(
-            progress(&outcomes),
+            progress(&answers),
             "7 replayed, 2 discarded, 0 parked again; lanes: 1 done, 0 failed, 1 running, 1 not seen yet"
         );
-        outcomes = BTreeMap::from([(0, outcome(Progress::Done, 3, 0))]);
-        assert!(!has_failed(&outcomes));
-        outcomes.insert(1, outcome(Progress::Done, 3, 1));
-        assert!(has_failed(&outcomes));
-        outcomes.insert(1, outcome(Progress::Failed, 0, 0));
-        assert!(has_failed(&outcomes));
+        answers = BTreeMap::from([(0, answer(RequestState::Done, 3, 0))]);
+        assert!(!has_failed(&answers));
+        answers.insert(1, answer(RequestState::Done, 3, 1));
+        assert!(has_failed(&answers));
+        answers.insert(1, answer(RequestState::Failed, 0, 0));
+        assert!(has_failed(&answers));
     }
 }
