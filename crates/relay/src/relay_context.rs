@@ -1,0 +1,22 @@
+//! What the routes and lanes of a relay share.
+
+use std::sync::Arc;
+
+use aqueduct_core::EventStore;
+use aqueduct_kafka::Cluster;
+use aqueduct_schema::{Registry, SchemaSet};
+
+use crate::lane::status_record::StatusWriter;
+use crate::options::Options;
+use crate::status::StatusReporter;
+
+/// What the routes and lanes of a relay share.
+pub(crate) struct RelayContext {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) options: Arc<Options>,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) schemas: Arc<SchemaSet>,
+    pub(crate) registry: Registry,
+    pub(crate) reporter: StatusReporter,
+    pub(crate) status_writer: Arc<StatusWriter>,
+}
