@@ -1,16 +1,13 @@
 //! A transactional producer that commits batches.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aqueduct_kafka::{Cluster, create_client, log, log_error};
+use aqueduct_kafka::{Cluster, FirstFailure, create_client};
 use bytes::Bytes;
 use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use crate::kafka::config;
 use crate::options::Options;
@@ -35,15 +32,14 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// open and fences the old one, and its owner reads the checkpoint back. This is correct whatever the outcome of the
 /// failed transaction was, and the only correct way if the outcome of a commit is unknown.
 ///
-/// That no broker can be reached is such an error too, even between transactions. A broker that
-/// comes back may have lost the end of a transaction that it had acknowledged (a
-/// hanging transaction), and only at the start of a producer can that be seen.
+/// Losing all brokers is such an error as well, even between transactions: a broker that returns may have lost the end
+/// marker of a committed transaction, and only a new producer checks for that.
 pub struct TransactionalProducer {
-    producer: BaseProducer<Watch>,
+    producer: BaseProducer<FirstFailure>,
     /// Longest wait for a commit.
     timeout: Duration,
-    failed: Arc<Mutex<Option<KafkaError>>>,
-    settled_at: Instant,
+    failure: FirstFailure,
+    next_begin_at: Instant,
 }
 
 /// A transaction that was not written, or, where [`step`](Self::step) is `commit`, may have been.
@@ -76,30 +72,27 @@ impl TransactionalProducer {
     }
 
     fn open_with(settings: &ClientConfig, timeout: Duration) -> Result<Self, TransactionError> {
-        let failed = Arc::new(Mutex::new(None));
-        let context = Watch { failed: Arc::clone(&failed) };
-        let producer = create_client(settings, context).map_err(|source| TransactionError {
+        let failure = FirstFailure::of_deliveries().or_brokers();
+        let producer = create_client(settings, failure.clone()).map_err(|source| TransactionError {
             step: "create",
             fenced: false,
             source,
         })?;
-        let producer = Self { producer, timeout, failed, settled_at: Instant::now() };
+        let producer = Self { producer, timeout, failure, next_begin_at: Instant::now() };
         producer.producer.init_transactions(timeout).map_err(|source| producer.error("init", source))?;
-        // Ignore errors from before the connection was established.
-        producer.take_in_events();
-        producer.failure();
+        producer.drain_delivery_reports();
+        let _before_connecting = producer.failure.take();
         Ok(producer)
     }
 
     /// Checks whether the brokers are still reachable. Call it at intervals while there is nothing to write.
     pub fn check(&self) -> Result<(), TransactionError> {
-        self.take_in_events();
-        self.failure().map_or(Ok(()), |source| Err(self.error("wait", source)))
+        self.drain_delivery_reports();
+        self.failure.take().map_or(Ok(()), |source| Err(self.error("wait", source)))
     }
 
-    /// Polls until no delivery report is outstanding. A poll handles one event, for example a line of the log. Ends
-    /// because nothing is sent while it runs.
-    fn take_in_events(&self) {
+    /// Polls until no delivery report is outstanding. A poll handles one event, for example a line of the log.
+    fn drain_delivery_reports(&self) {
         let deadline = Instant::now() + ABORT_TIMEOUT;
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
             self.producer.poll(Duration::ZERO);
@@ -128,7 +121,7 @@ impl TransactionalProducer {
         // Only a partition whose record has arrived gets a marker.
         self.deliver(records).map_err(|(step, source)| self.error(step, source))?;
         self.producer.abort_transaction(timeout).map_err(|source| self.error("abort", source))?;
-        self.settled_at = Instant::now() + SETTLE;
+        self.next_begin_at = Instant::now() + SETTLE;
         Ok(())
     }
 
@@ -141,10 +134,10 @@ impl TransactionalProducer {
     ) -> Result<(), TransactionError> {
         self.begin()?;
         if let Err((step, source)) = self.deliver(records) {
-            let source = self.reason(source);
+            let source = self.root_cause(source);
             // An abort waits for what is in flight, for as long as no broker answers.
             self.producer.purge(PurgeConfig::default().queue().inflight());
-            self.take_in_events();
+            self.drain_delivery_reports();
             if let Err(error) = self.producer.abort_transaction(ABORT_TIMEOUT) {
                 tracing::debug!(%error, "abort failed, the next producer will abort the transaction");
             }
@@ -154,13 +147,13 @@ impl TransactionalProducer {
         // Nothing else bounds it: librdkafka asks for the commit again as long as the answer is one that may
         // pass. What went through all the same is found by the next producer.
         self.producer.commit_transaction(self.timeout).map_err(|source| self.error("commit", source))?;
-        self.settled_at = Instant::now() + SETTLE;
+        self.next_begin_at = Instant::now() + SETTLE;
         Ok(())
     }
 
     fn begin(&self) -> Result<(), TransactionError> {
         self.check()?;
-        std::thread::sleep(self.settled_at.saturating_duration_since(Instant::now()));
+        std::thread::sleep(self.next_begin_at.saturating_duration_since(Instant::now()));
         self.producer.begin_transaction().map_err(|source| self.error("begin", source))
     }
 
@@ -169,9 +162,9 @@ impl TransactionalProducer {
             self.send(record)?;
         }
         while self.producer.in_flight_count() > 0 {
-            self.serve()?;
+            self.poll_delivery_reports()?;
         }
-        self.serve()
+        self.poll_delivery_reports()
     }
 
     fn send(&self, record: Record) -> Result<(), (&'static str, KafkaError)> {
@@ -183,7 +176,7 @@ impl TransactionalProducer {
             match self.producer.send(message) {
                 Ok(()) => return Ok(()),
                 Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                    self.serve()?;
+                    self.poll_delivery_reports()?;
                     message = back;
                 }
                 Err((error, _)) => return Err(("send", error)),
@@ -191,32 +184,28 @@ impl TransactionalProducer {
         }
     }
 
-    /// Takes in delivery reports and errors. The transaction fails if one record was not delivered.
-    fn serve(&self) -> Result<(), (&'static str, KafkaError)> {
+    /// Handles delivery reports and errors. The transaction fails if one record was not delivered.
+    fn poll_delivery_reports(&self) -> Result<(), (&'static str, KafkaError)> {
         let before = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);
         if before > 0 && self.producer.in_flight_count() == before {
             std::thread::sleep(PAUSE);
         }
-        match self.failure() {
+        match self.failure.take() {
             Some(error) => Err(("deliver", error)),
             None => Ok(()),
         }
     }
 
-    /// A transaction that fails as a whole takes its records out of the queue, and of each of them that is all
-    /// that is said. The reason comes as the answer to the next call, whichever it is.
-    fn reason(&self, source: KafkaError) -> KafkaError {
+    /// When a transaction fails as a whole, librdkafka reports its records only as purged. The cause is returned by the
+    /// next call.
+    fn root_cause(&self, source: KafkaError) -> KafkaError {
         match source.rdkafka_error_code() {
             Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
                 self.producer.begin_transaction().err().unwrap_or(source)
             }
             _ => source,
         }
-    }
-
-    fn failure(&self) -> Option<KafkaError> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn error(&self, step: &'static str, source: KafkaError) -> TransactionError {
@@ -228,40 +217,6 @@ impl TransactionalProducer {
         let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
         let fenced = code.into_iter().chain(fatal).any(is_fencing);
         TransactionError { step, fenced, source }
-    }
-}
-
-/// Keeps the first thing that went wrong: a delivery, or the loss of all brokers.
-struct Watch {
-    failed: Arc<Mutex<Option<KafkaError>>>,
-}
-
-impl Watch {
-    fn keep(&self, error: KafkaError) {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-    }
-}
-
-impl ClientContext for Watch {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.keep(error);
-        }
-    }
-}
-
-impl ProducerContext for Watch {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.keep(error.clone());
-        }
     }
 }
 

@@ -1,15 +1,10 @@
 //! Sending requests to lanes.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aqueduct_kafka::{Cluster, create_client, log, log_error};
+use aqueduct_kafka::{Cluster, FirstFailure, create_client};
 use bytes::Bytes;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::error::LaneError;
 use crate::kafka::config::{self, REQUEST_TIMEOUT};
@@ -24,41 +19,14 @@ pub(crate) fn send(
     request: &Request,
 ) -> Result<(), LaneError> {
     const DOING: &str = "record the request";
-    let failed = Arc::new(Mutex::new(None));
-    let context = Deliveries { failed: Arc::clone(&failed) };
+    let failure = FirstFailure::of_deliveries();
     let producer: BaseProducer<_> =
-        create_client(&config::requests(cluster), context).map_err(LaneError::kafka(DOING))?;
+        create_client(&config::requests(cluster), failure.clone()).map_err(LaneError::kafka(DOING))?;
     let json = request.to_json();
     for lane in lanes {
         let record = BaseRecord::to(topic).partition(*lane as i32).key(&id[..]).payload(&json[..]);
         producer.send(record).map_err(|(error, _)| LaneError::kafka(DOING)(error))?;
     }
     producer.flush(REQUEST_TIMEOUT + Duration::from_secs(1)).map_err(LaneError::kafka(DOING))?;
-    let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-    failed.map_or(Ok(()), |error| Err(LaneError::kafka(DOING)(error)))
-}
-
-/// Keeps the first failed delivery.
-struct Deliveries {
-    failed: Arc<Mutex<Option<KafkaError>>>,
-}
-
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
-        }
-    }
+    failure.take().map_or(Ok(()), |error| Err(LaneError::kafka(DOING)(error)))
 }
