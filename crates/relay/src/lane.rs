@@ -35,9 +35,8 @@ pub(crate) mod trace;
 /// A session of this length resets the backoff.
 const STABLE: Duration = Duration::from_secs(60);
 
-/// Runs sessions, one after the other, until `stop` is cancelled. A lane that another producer has taken
-/// over is only built again after a new assignment: then it ends and cancels `leave`, so that its instance
-/// leaves the group and joins again.
+/// Runs sessions, one after the other, until `stop` is cancelled. If another producer has fenced this lane, `run`
+/// cancels `leave` and returns: the instance rejoins the group, and the lane starts again when it is assigned again.
 pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leave: CancellationToken) {
     let options = &context.options;
     let (route, lane) = (&context.definition.route.name, context.definition.lane);

@@ -20,12 +20,12 @@ use crate::route::Route;
 
 /// A change of what this instance must do.
 pub(crate) enum Change {
-    /// These lanes are ours, from now on. May be none: then others have them all.
+    /// This instance owns these lanes from now on. The list is empty if other instances own all of them.
     Assigned(Vec<u32>),
-    /// These lanes must be stopped. The group waits until `done` is told, or dropped.
+    /// These lanes must be stopped. The rebalance waits until `done` is sent or dropped.
     /// `lost`: the group continued without this instance, which must join again.
     Revoked { lanes: Vec<u32>, lost: bool, done: mpsc::Sender<()> },
-    /// From now on a broker can be reached, or none.
+    /// Whether any broker is reachable has changed.
     Brokers { reachable: bool },
 }
 
@@ -96,8 +96,8 @@ fn serve(
 struct Member {
     changes: UnboundedSender<Change>,
     watch: BrokerWatch,
-    /// Why lanes could not be taken or given up. As a member of the group it has them all the same, and nobody
-    /// else will get them.
+    /// Set when partitions could not be assigned or revoked. The group still counts them as this member's, so the
+    /// member must leave.
     broken: Mutex<Option<KafkaError>>,
 }
 
@@ -157,8 +157,7 @@ impl ConsumerContext for Member {
     }
 }
 
-/// Makes the partitions ours without reading them: their offsets are of no interest, and there are none
-/// committed.
+/// Assigns the partitions to this instance without reading them: their offsets do not matter, and none are committed.
 fn assign(consumer: &BaseConsumer<Member>, partitions: &mut TopicPartitionList) -> KafkaResult<()> {
     partitions.set_all_offsets(Offset::End)?;
     consumer.incremental_assign(partitions)?;

@@ -14,8 +14,8 @@ use crate::record::reference::EventReference;
 use crate::record::unreadable::UnreadableRecords;
 
 /// Reads the lane's partition of the exceptions topic. To be called after the lane's producer was opened and what
-/// it left open was aborted: from then on no other instance can add to it. `tick` is called now and then. `None`
-/// where `stop` was cancelled.
+/// it left open was aborted: from then on no other instance can add to it. Calls `tick` at least every 1,000 records.
+/// Returns `None` if `stop` was cancelled.
 pub(crate) fn load(
     config: &ClientConfig,
     topic: &str,

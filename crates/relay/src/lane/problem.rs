@@ -30,7 +30,7 @@ pub(crate) enum EventProblem {
     #[error("the event store can't be read")]
     LookUp(#[from] StoreError),
     #[error(
-        "the store does not have the event any more, and its data was too large to be parked: discard it"
+        "the store no longer has the event, and its data was too large to be parked: discard it"
     )]
     Gone,
 }
