@@ -29,9 +29,7 @@ pub(crate) enum EventProblem {
     TooLarge { bytes: usize, max: usize },
     #[error("the event store can't be read")]
     LookUp(#[from] StoreError),
-    #[error(
-        "the store no longer has the event, and its data was too large to be parked: discard it"
-    )]
+    #[error("the store no longer has the event, and its data was too large to be parked: discard it")]
     Gone,
 }
 

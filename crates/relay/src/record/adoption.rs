@@ -35,6 +35,10 @@ impl LaneDefinition {
                 was,
                 is,
             },
+            CheckpointError::RuleChanged { lane, .. } => {
+                let checkpoint_topic = self.route.unprefixed_checkpoint_topic();
+                CheckpointError::OtherRule { checkpoint_topic, lane }
+            }
             other => other,
         })?;
         let without_tail = |partition: &i32| !tails.iter().any(|tail| tail.partition == *partition);
@@ -139,7 +143,7 @@ mod tests {
     fn one_of_another_configuration_may_be_another_systems() {
         let route = Route { categories: ["return".to_owned()].into(), ..route() };
         let refused = adopt_by(route, 1, json!({"0": 7}), &[tail(0, 0, Some(7))]).unwrap_err();
-        assert!(matches!(refused, CheckpointError::OtherConfiguration { .. }), "{refused}");
+        assert!(matches!(refused, CheckpointError::OtherRule { .. }), "{refused}");
         assert!(refused.to_string().contains("if another system wrote it"), "{refused}");
     }
 

@@ -24,8 +24,8 @@ pub enum CheckpointError {
     },
     /// It was written under another configuration.
     #[error(
-        "the checkpoint of route {route}, lane {lane} was written with another {what} ({was}, now {is}): \
-         that needs a new route with a topic of its own; or put the old value back"
+        "the checkpoint of route {route}, lane {lane} was written with another {what} ({was}, now {is}). Restore the \
+         old value, or use a new route with a topic of its own"
     )]
     Changed {
         /// The route.
@@ -38,6 +38,18 @@ pub enum CheckpointError {
         was: String,
         /// Its value now.
         is: String,
+    },
+    /// The lane's records were made by another rule: what decides which events are records, and what they are called.
+    #[error(
+        "route {route}, lane {lane}: the selection, the type map or the schema version pointers have changed since the \
+         lane's first record. Restore them (see the history of the configuration), or use a new route with a topic of \
+         its own"
+    )]
+    RuleChanged {
+        /// The route.
+        route: String,
+        /// The lane.
+        lane: u32,
     },
     /// It would take the lane back to events that are in the topic already.
     #[error(
@@ -151,6 +163,18 @@ pub enum CheckpointError {
         was: String,
         /// Its value now.
         is: String,
+    },
+    /// The checkpoint of version 0.1 was written by another rule.
+    #[error(
+        "the checkpoint of lane {lane} in topic {checkpoint_topic} cannot be adopted: the selection, the type map or the \
+         schema version pointers have changed since it was written. Restore them, or, if another system wrote it, use \
+         a new route with a topic of its own"
+    )]
+    OtherRule {
+        /// The topic of the checkpoint.
+        checkpoint_topic: String,
+        /// The lane.
+        lane: u32,
     },
     /// The lane's exceptions are not those that its checkpoint counts.
     #[error(

@@ -242,7 +242,7 @@ async fn a_checkpoint_that_does_not_agree_is_refused() {
     // Other categories, and so another rule.
     let mut changed = world.options.clone();
     changed.routes[0].categories.insert("memo".to_owned());
-    expect_refusal(&world, &changed, "another rule").await;
+    expect_refusal(&world, &changed, "have changed since the lane's first record").await;
 
     // Another store.
     let store = std::mem::take(&mut world.store);

@@ -218,5 +218,5 @@ async fn a_type_may_be_added_to_a_route() {
     crate::faults::expect_refusal(&world, &removed, "another event type").await;
     let mut changed = world.options.clone();
     changed.routes[0].exclude.categories = ["memo".to_owned()].into();
-    crate::faults::expect_refusal(&world, &changed, "another rule").await;
+    crate::faults::expect_refusal(&world, &changed, "have changed since the lane's first record").await;
 }
