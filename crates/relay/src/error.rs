@@ -23,15 +23,21 @@ pub enum LaneError {
     /// A transaction failed.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
-    /// A topic is missing or not as configured.
-    #[error(
-        "topic {topic} has {found} partitions, {expected} are configured: create it with \
-         `aqueduct setup`, or correct the configuration"
-    )]
-    Topic {
+    /// A topic does not exist.
+    #[error("topic {topic} does not exist: run `aqueduct setup`")]
+    TopicMissing {
         /// The topic.
         topic: String,
-        /// Partitions it has, 0 if it does not exist.
+    },
+    /// A topic is not as configured. Its number of partitions must not be changed: streams would move.
+    #[error(
+        "topic {topic} has {found} partitions, {expected} are configured: correct the configuration, or use a new \
+         route with a topic of its own"
+    )]
+    PartitionCount {
+        /// The topic.
+        topic: String,
+        /// Partitions it has.
         found: usize,
         /// Partitions it should have.
         expected: u32,
@@ -117,9 +123,21 @@ pub enum LaneError {
         /// For how long.
         seconds: u64,
     },
-    /// The lane's thread ended without saying why: it panicked, or could not be started.
-    #[error("the lane's thread ended unexpectedly")]
-    ThreadEnded,
+    /// The operating system could not start a thread.
+    #[error("thread {name} could not be started")]
+    Spawn {
+        /// Name of the thread.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A thread ended without a result: it panicked.
+    #[error("thread {name} ended unexpectedly: see the message on the process's standard error")]
+    ThreadEnded {
+        /// Name of the thread.
+        name: String,
+    },
     /// The lane's reading side panicked.
     #[error("the lane panicked: see the message on the process's standard error")]
     Panicked,
@@ -140,9 +158,11 @@ impl LaneError {
             Self::SubscriptionEnded
             | Self::Hung { .. }
             | Self::Unreachable { .. }
-            | Self::ThreadEnded
+            | Self::Spawn { .. }
+            | Self::ThreadEnded { .. }
             | Self::Panicked => ErrorKind::Retry,
-            Self::Topic { .. }
+            Self::TopicMissing { .. }
+            | Self::PartitionCount { .. }
             | Self::HangingTransaction { .. }
             | Self::Exception { .. }
             | Self::TornExceptions { .. }
@@ -162,11 +182,13 @@ impl LaneError {
         match self {
             Self::Transaction(error) if error.fenced => "fenced",
             Self::Kafka { .. } | Self::Transaction(_) | Self::Unreachable { .. } => "kafka",
-            Self::Topic { .. } | Self::HangingTransaction { .. } | Self::Exception { .. } => "topic",
-            Self::TornExceptions { .. } => "checkpoint",
-            Self::Checkpoint(_) => "checkpoint",
+            Self::TopicMissing { .. }
+            | Self::PartitionCount { .. }
+            | Self::HangingTransaction { .. }
+            | Self::Exception { .. } => "topic",
+            Self::TornExceptions { .. } | Self::Checkpoint(_) => "checkpoint",
             Self::Store(_) | Self::Disorder { .. } | Self::SubscriptionEnded => "store",
-            Self::Hung { .. } | Self::ThreadEnded | Self::Panicked => "hung",
+            Self::Hung { .. } | Self::Spawn { .. } | Self::ThreadEnded { .. } | Self::Panicked => "hung",
         }
     }
 }

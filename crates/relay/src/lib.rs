@@ -43,6 +43,7 @@ mod lane_id;
 mod lane_report;
 mod membership;
 pub mod metrics;
+mod named_thread;
 mod options;
 mod options_error;
 pub mod parked;

@@ -15,6 +15,7 @@ pub const TRANSACTIONS: &str = "aqueduct_relay_transactions_total";
 /// Time from a batch's first event to the end of its transaction. Labels `route`, `lane`.
 pub const BATCH_SECONDS: &str = "aqueduct_relay_batch_seconds";
 /// Faults. Labels `route`, `kind` (`event`, `schema`, `kafka`, `fenced`, `topic`, `checkpoint`, `store`, `hung`).
+/// `hung` counts threads that hung, panicked or could not be started.
 pub const ERRORS: &str = "aqueduct_relay_errors_total";
 /// How far the checkpoint is behind the last event of the store, in positions (bytes of the store's log).
 /// Labels `route`, `lane`.

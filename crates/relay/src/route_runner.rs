@@ -12,6 +12,7 @@ use crate::error::LaneError;
 use crate::kafka::group::{self, Change};
 use crate::membership::{JOINING, Membership};
 use crate::metrics::LaneMetrics;
+use crate::named_thread;
 use crate::relay_context::RelayContext;
 use crate::route::Route;
 use crate::route_mapping::RouteMapping;
@@ -53,7 +54,8 @@ impl RouteRunner {
         // If this future is dropped, the group is left and the lanes stop.
         let _dropped = leave.clone().drop_guard();
         let (changes_tx, mut changes) = mpsc::unbounded_channel();
-        let ended = self.spawn_member(changes_tx, &leave)?;
+        let thread = format!("relay-{}", self.route.name);
+        let ended = self.spawn_member(&thread, changes_tx, &leave)?;
         let mut lanes = RunningLanes::new(&self.relay, &self.route, &self.mapping, &leave);
         let mut membership = Membership::new();
         while let Some(change) = changes.recv().await {
@@ -71,12 +73,13 @@ impl RouteRunner {
         }
         // Without a broker a membership ends without revoking anything.
         lanes.stop_all().await;
-        ended.await.unwrap_or(Err(LaneError::ThreadEnded))
+        ended.await.unwrap_or(Err(LaneError::ThreadEnded { name: thread }))
     }
 
     /// Starts the member's thread. Returns where its result arrives when the membership has ended.
     fn spawn_member(
         &self,
+        thread: &str,
         changes: mpsc::UnboundedSender<Change>,
         leave: &CancellationToken,
     ) -> Result<oneshot::Receiver<Result<(), LaneError>>, LaneError> {
@@ -84,15 +87,11 @@ impl RouteRunner {
         let (cluster, options) = (Arc::clone(cluster), Arc::clone(options));
         let (route, leave) = (self.route.clone(), leave.clone());
         let (ended_tx, ended) = oneshot::channel();
-        let member = move || {
+        named_thread::spawn(thread, move || {
             let watch = BrokerWatch::new(options.session_timeout());
             let result = group::run_member(&cluster, &options, &route, changes, &leave, watch);
             let _relay_gone = ended_tx.send(result);
-        };
-        let name = format!("relay-{}", self.route.name);
-        match std::thread::Builder::new().name(name).spawn(member) {
-            Ok(_) => Ok(ended),
-            Err(_) => Err(LaneError::ThreadEnded),
-        }
+        })?;
+        Ok(ended)
     }
 }

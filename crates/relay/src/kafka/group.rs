@@ -68,7 +68,7 @@ fn serve(
             None | Some(Ok(_)) => {}
             Some(Err(error)) => match error.rdkafka_error_code() {
                 Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                    return Err(LaneError::Topic { topic, found: 0, expected: options.lanes.get() });
+                    return Err(LaneError::TopicMissing { topic });
                 }
                 Some(
                     Code::TopicAuthorizationFailed

@@ -58,11 +58,11 @@ impl Reader {
     }
 
     pub(crate) fn expect_partitions(&self, topic: &str, expected: u32) -> Result<(), LaneError> {
-        let found = self.partitions(topic)?;
-        if found == expected as usize {
-            return Ok(());
+        match self.partitions(topic)? {
+            0 => Err(LaneError::TopicMissing { topic: topic.to_owned() }),
+            found if found == expected as usize => Ok(()),
+            found => Err(LaneError::PartitionCount { topic: topic.to_owned(), found, expected }),
         }
-        Err(LaneError::Topic { topic: topic.to_owned(), found, expected })
     }
 
     /// The last committed record of each partition that `wanted` accepts. Reads back from the end in growing

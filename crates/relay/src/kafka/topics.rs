@@ -15,23 +15,28 @@ use crate::validation::validate;
 /// Kafka's own `max.message.bytes` of a topic.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
 
-/// A topic could not be created, or is there and not as configured.
+/// A topic could not be created, or exists and is not as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
     /// The configuration can't work.
     #[error(transparent)]
     Options(#[from] OptionsError),
-    /// Kafka could not be asked, or refused.
-    #[error("kafka: could not create topic {topic}")]
-    Kafka {
-        /// The topic, or `*` where none is meant.
+    /// A client could not be created.
+    #[error("kafka: could not create a client")]
+    Client(#[source] KafkaError),
+    /// Kafka could not be asked about a topic, or refused.
+    #[error("kafka: could not {doing} topic {topic}")]
+    Topic {
+        /// What was being done: `create` or `describe`.
+        doing: &'static str,
+        /// The topic.
         topic: String,
         /// librdkafka's error.
         #[source]
         source: KafkaError,
     },
-    /// It is there with another number of partitions. More partitions would move streams and break their
-    /// order; fewer can't be had.
+    /// It exists with another number of partitions. More partitions would move streams and break their
+    /// order; Kafka cannot remove partitions.
     #[error(
         "topic {topic} has {found} partitions, {expected} are configured: correct the configuration, or \
          choose another topic"
@@ -47,20 +52,19 @@ pub enum TopicsError {
 }
 
 impl TopicsError {
-    fn kafka(topic: &str) -> impl FnOnce(KafkaError) -> Self {
+    fn topic(doing: &'static str, topic: &str) -> impl FnOnce(KafkaError) -> Self {
         let topic = topic.to_owned();
-        move |source| Self::Kafka { topic, source }
+        move |source| Self::Topic { doing, topic, source }
     }
 }
 
 /// Creates the routes' topics, and those of their checkpoints, exceptions, parked events and requests, where they are
-/// missing, so that they take the largest
-/// record that the options allow, and checks the number of
-/// partitions of those that exist. Other settings of existing topics are not changed.
+/// missing, with a limit for the largest record that the options allow. Checks the number of partitions of those that
+/// exist. Other settings of existing topics are not changed.
 pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), TopicsError> {
     validate(cluster, options)?;
     let admin: AdminClient<_> =
-        create_client(&cluster.config(&[]), LogContext).map_err(TopicsError::kafka("*"))?;
+        create_client(&cluster.config(&[]), LogContext).map_err(TopicsError::Client)?;
     let mut existing = Vec::new();
     let largest = config::largest_message(options);
     let largest_text = largest.to_string();
@@ -96,17 +100,20 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
                 config: settings,
             };
             let request = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-            let answers = admin.create_topics([&new], &request).await.map_err(TopicsError::kafka(&topic))?;
+            let answers =
+                admin.create_topics([&new], &request).await.map_err(TopicsError::topic("create", &topic))?;
             match answers.into_iter().next() {
                 None | Some(Ok(_)) => {}
                 Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => existing.push((topic, partitions)),
-                Some(Err((_, code))) => return Err(TopicsError::kafka(&topic)(KafkaError::AdminOp(code))),
+                Some(Err((_, code))) => {
+                    return Err(TopicsError::topic("create", &topic)(KafkaError::AdminOp(code)));
+                }
             }
         }
     }
-    // To ask for a topic may create it. A consumer's request says that it must not.
+    // A request for a topic's metadata may create it. A consumer's request says that it must not.
     let reading = cluster.consumer_config(&cluster.prefix, &[]);
-    let reader = create_client(&reading, LogContext).map_err(TopicsError::kafka("*"))?;
+    let reader = create_client(&reading, LogContext).map_err(TopicsError::Client)?;
     let check = move || existing.iter().try_for_each(|(topic, expected)| check(&reader, topic, *expected));
     match tokio::task::spawn_blocking(check).await {
         Ok(checked) => checked,
@@ -119,8 +126,9 @@ pub async fn create_topics(cluster: &Cluster, options: &Options) -> Result<(), T
 fn check(reader: &BaseConsumer<LogContext>, topic: &str, expected: u32) -> Result<(), TopicsError> {
     let deadline = Instant::now() + REQUEST_TIMEOUT;
     loop {
-        let metadata =
-            reader.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(TopicsError::kafka(topic))?;
+        let metadata = reader
+            .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
+            .map_err(TopicsError::topic("describe", topic))?;
         let found =
             metadata.topics().iter().find(|it| it.name() == topic).map_or(0, |it| it.partitions().len());
         if found == expected as usize {

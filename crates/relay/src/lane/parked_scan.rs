@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::error::LaneError;
 use crate::kafka::scan::Scan;
+use crate::named_thread;
 use crate::record::parked::ParkedEvent;
 
 /// Parked events that wait to be dealt with. Each may be as large as a record.
@@ -33,7 +34,8 @@ pub(crate) struct ScannedEvent {
 /// Reads the lane's partition of the parked topic in order, on a thread of its own, until it is dropped. The events
 /// of a stream come in the order of their revisions.
 pub(crate) struct ParkedScan {
-    pub(crate) found: mpsc::Receiver<Scanned>,
+    found: mpsc::Receiver<Scanned>,
+    thread: String,
     next_round: std::sync::mpsc::Sender<()>,
 }
 
@@ -47,21 +49,32 @@ impl ParkedScan {
     ) -> Result<Self, LaneError> {
         let (send, found) = mpsc::channel(AHEAD);
         let (next_round, rounds) = std::sync::mpsc::channel();
-        let topic = topic.to_owned();
-        let thread = std::thread::Builder::new().name(format!("{topic}-{lane}")).spawn(move || {
+        let (thread, topic) = (format!("{topic}-{lane}"), topic.to_owned());
+        named_thread::spawn(&thread, move || {
             if let Err(error) = Scan::new(&config, &topic, lane as i32)
                 .and_then(|scan| run(scan.starting_at(from), &topic, &send, &rounds))
             {
                 let _ended = send.blocking_send(Scanned::Failed(error));
             }
-        });
-        if thread.is_ok() { Ok(Self { found, next_round }) } else { Err(LaneError::ThreadEnded) }
+        })?;
+        Ok(Self { found, thread, next_round })
     }
 
     /// A scan that finds what the test sends.
     #[cfg(test)]
     pub(crate) fn scripted(found: mpsc::Receiver<Scanned>, next_round: std::sync::mpsc::Sender<()>) -> Self {
-        Self { found, next_round }
+        Self { found, thread: "scripted".to_owned(), next_round }
+    }
+
+    /// Whether something was found that [`next`](Self::next) has not returned.
+    pub(crate) fn has_found(&self) -> bool {
+        !self.found.is_empty()
+    }
+
+    /// What the scan finds next.
+    pub(crate) async fn next(&mut self) -> Scanned {
+        let found = self.found.recv().await;
+        found.unwrap_or_else(|| Scanned::Failed(LaneError::ThreadEnded { name: self.thread.clone() }))
     }
 
     /// Begins another round, over what has been written since the last one.

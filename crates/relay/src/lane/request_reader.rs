@@ -14,6 +14,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::error::LaneError;
 use crate::kafka::scan::Scan;
+use crate::named_thread;
 use crate::record::request::Request;
 
 const POLL: Duration = Duration::from_millis(200);
@@ -32,7 +33,8 @@ pub(crate) enum Incoming {
 
 /// Reads a lane's requests, on a thread of its own, until it is dropped.
 pub(crate) struct RequestReader {
-    pub(crate) incoming: UnboundedReceiver<Incoming>,
+    incoming: UnboundedReceiver<Incoming>,
+    thread: String,
     _stop: DropGuard,
 }
 
@@ -42,18 +44,22 @@ impl RequestReader {
         config.set("fetch.wait.max.ms", "500");
         let (send, incoming) = unbounded_channel();
         let stop = CancellationToken::new();
-        let thread = {
+        let thread = format!("{topic}-{lane}");
+        {
             let (topic, stop) = (topic.to_owned(), stop.clone());
-            std::thread::Builder::new().name(format!("{topic}-{lane}")).spawn(move || {
+            named_thread::spawn(&thread, move || {
                 if let Err(error) = run(&config, &topic, lane, &send, &stop) {
                     let _ended = send.send(Incoming::Failed(error));
                 }
-            })
-        };
-        match thread {
-            Ok(_) => Ok(Self { incoming, _stop: stop.drop_guard() }),
-            Err(_) => Err(LaneError::ThreadEnded),
+            })?;
         }
+        Ok(Self { incoming, thread, _stop: stop.drop_guard() })
+    }
+
+    /// What the topic holds next for the lane.
+    pub(crate) async fn next(&mut self) -> Incoming {
+        let incoming = self.incoming.recv().await;
+        incoming.unwrap_or_else(|| Incoming::Failed(LaneError::ThreadEnded { name: self.thread.clone() }))
     }
 }
 
@@ -61,7 +67,7 @@ impl RequestReader {
 impl RequestReader {
     /// Receives what the test sends.
     pub(crate) fn scripted(incoming: UnboundedReceiver<Incoming>) -> Self {
-        Self { incoming, _stop: CancellationToken::new().drop_guard() }
+        Self { incoming, thread: "scripted".to_owned(), _stop: CancellationToken::new().drop_guard() }
     }
 }
 

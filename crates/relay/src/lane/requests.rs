@@ -6,7 +6,6 @@ use aqueduct_core::{Position, Revision};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::error::LaneError;
 use crate::lane::batch::Batch;
 use crate::lane::exception_log::ExceptionLog;
 use crate::lane::parked_scan::{ParkedScan, Scanned, ScannedEvent};
@@ -163,14 +162,9 @@ impl Requests {
     /// What comes next: a request, or with `scan` what the execution's scan finds.
     pub(crate) async fn input(&mut self, scan: bool) -> Input {
         let Self { reader, running, .. } = self;
-        let ended = || LaneError::ThreadEnded;
         tokio::select! {
-            incoming = reader.incoming.recv() => {
-                Input::Incoming(incoming.unwrap_or_else(|| Incoming::Failed(ended())))
-            }
-            scanned = scanned(running), if scan => {
-                Input::Scanned(scanned.unwrap_or_else(|| Scanned::Failed(ended())))
-            }
+            incoming = reader.next() => Input::Incoming(incoming),
+            scanned = scanned(running), if scan => Input::Scanned(scanned),
         }
     }
 
@@ -222,17 +216,18 @@ impl Requests {
     }
 }
 
-/// The next parked event of the execution, or the end of a round; `None` if the scan broke down. Never completes where
-/// there is nothing to wait for.
-async fn scanned(running: &mut Option<Execution>) -> Option<Scanned> {
+/// What the execution's scan finds next. Never completes where there is nothing to wait for.
+async fn scanned(running: &mut Option<Execution>) -> Scanned {
     let Some(execution) = running else { return std::future::pending().await };
     if let Some((_, again)) = &execution.stalled {
         tokio::time::sleep_until(*again).await;
-        return execution.stalled.take().map(|(event, _)| Scanned::Event(event));
+    }
+    if let Some((event, _)) = execution.stalled.take() {
+        return Scanned::Event(event);
     }
     match execution.phase {
         Phase::Committing => std::future::pending().await,
-        Phase::Interleaved | Phase::Draining => execution.scan.found.recv().await,
+        Phase::Interleaved | Phase::Draining => execution.scan.next().await,
     }
 }
 
@@ -289,7 +284,7 @@ impl Execution {
     fn takes_events(&self) -> bool {
         self.phase == Phase::Interleaved
             && self.stalled.is_none()
-            && (self.scanned == SCANNED_PER_EVENT || self.scan.found.is_empty())
+            && (self.scanned == SCANNED_PER_EVENT || !self.scan.has_found())
     }
 }
 

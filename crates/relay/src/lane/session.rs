@@ -20,6 +20,7 @@ use crate::lane::load::load;
 use crate::lane::parking::{Loaded, Parking};
 use crate::lane::resume::{Resumed, resume};
 use crate::lane_definition::LaneDefinition;
+use crate::named_thread;
 use crate::options::Options;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::exception::ExceptionCounts;
@@ -48,19 +49,17 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
     let (seal, batches) = mpsc::channel();
     let (ended_tx, ended_rx) = oneshot::channel();
     let watchdog = Arc::new(CallWatchdog::new());
-    let thread = {
+    let thread = format!("relay-{}-{}", context.definition.route.name, context.definition.lane);
+    {
         let (context, watchdog, stop) = (Arc::clone(context), Arc::clone(&watchdog), stop.clone());
-        let name = format!("relay-{}-{}", context.definition.route.name, context.definition.lane);
-        std::thread::Builder::new().name(name).spawn(move || {
+        named_thread::spawn(&thread, move || {
             // Nobody waits for the thread of a session that has been given up.
             let _abandoned = ended_tx.send(write(&context, started_tx, batches, &watchdog, &stop));
-        })
-    };
-    if thread.is_err() {
-        return Err(LaneError::ThreadEnded);
+        })?;
     }
 
-    let mut ended = std::pin::pin!(async { ended_rx.await.unwrap_or(Err(LaneError::ThreadEnded)) });
+    let mut ended =
+        std::pin::pin!(async { ended_rx.await.unwrap_or(Err(LaneError::ThreadEnded { name: thread })) });
     // A transaction waits at most one timeout for its deliveries and one for its commit.
     let limit = context.options.transaction_timeout() * 2 + Duration::from_secs(30);
     let mut hung = std::pin::pin!(watchdog.hung(limit));

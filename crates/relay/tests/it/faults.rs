@@ -280,7 +280,10 @@ async fn a_missing_topic_is_waited_for() {
     let mut relay = world.start();
     relay
         .until("the group fails", |status| {
-            status.not_ready().get(&route).is_some_and(|problem| problem.contains("create it"))
+            status
+                .not_ready()
+                .get(&route)
+                .is_some_and(|problem| problem.contains("does not exist: run `aqueduct setup`"))
         })
         .await;
 
