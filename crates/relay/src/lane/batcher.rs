@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::LaneError;
 use crate::lane::batch::{Batch, SealedBatch};
+use crate::lane::known_streams::EarlierEvent;
 use crate::lane::parking::Parking;
-use crate::lane::previous::EarlierEvent;
 use crate::lane::problem::{EventError, EventProblem};
 use crate::lane::record_maker::RecordMaker;
 use crate::lane::requests::Input;
-use crate::lane::selected::RouteSelector;
+use crate::lane::route_selector::RouteSelector;
 use crate::lane::trace::BatchSpan;
 use crate::lane_definition::LaneDefinition;
 use crate::options::Options;

@@ -7,9 +7,9 @@ use aqueduct_core::{EventStore, RecordedEvent, Revision, StoreError, StreamName}
 use aqueduct_schema::RecordEncoder;
 use bytes::Bytes;
 
-use crate::lane::previous::{EarlierEvent, KnownStreams};
+use crate::lane::known_streams::{EarlierEvent, KnownStreams};
 use crate::lane::problem::EventProblem;
-use crate::lane::selected::RouteSelector;
+use crate::lane::route_selector::RouteSelector;
 use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
 use crate::record::Record;

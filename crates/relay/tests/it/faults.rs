@@ -90,16 +90,17 @@ async fn a_fenced_relay_joins_again() {
 
     let (cluster, options) = (world.cluster.clone(), world.options.clone());
     let id = options.routes[0].transactional_id(&cluster.prefix, 0);
-    let usurper = tokio::task::spawn_blocking(move || TransactionalProducer::open(&cluster, &options, &id))
-        .await
-        .unwrap()
-        .unwrap();
+    let second_producer =
+        tokio::task::spawn_blocking(move || TransactionalProducer::open(&cluster, &options, &id))
+            .await
+            .unwrap()
+            .unwrap();
     world.append_notes(5, 200).await;
 
     world.assert_complete(400).await;
     relay.ready().await;
     relay.stop().await;
-    drop(usurper);
+    drop(second_producer);
 }
 
 /// Guarantee 2: an instance that was taken for dead continues to write. Its records never become visible.
@@ -197,7 +198,7 @@ async fn a_bad_event_halts_its_lane_only() {
 
 /// Guarantees 1, 2 and 3: the broker dies in mid-run, twice, while events keep coming.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_dies_costs_nothing() {
+async fn a_broker_restart_loses_and_duplicates_nothing() {
     let stack = own_stack().await;
     let mut world = World::new(&stack).await;
     world.options.batch_records = 20.try_into().unwrap();
@@ -319,7 +320,7 @@ async fn an_idle_lane_writes_a_checkpoint() {
 
 /// Guarantee 1: a panic in a lane's reading side is a fault like another: shown, and tried again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lane_that_panics_goes_on() {
+async fn a_lane_that_panics_restarts() {
     let world = World::new(shared_stack().await).await;
     world.append_notes(5, 50).await;
     let broken = Arc::new(AtomicBool::new(true));

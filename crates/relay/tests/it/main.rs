@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails the test")]
 
+mod exceptions_at_scale;
 mod faults;
-mod foreign;
+mod foreign_records;
+mod hanging_transactions;
 mod idle;
-mod left_open;
-mod many;
-mod others;
+mod mapped_events;
 mod parked;
 mod prefixes;
 mod records;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use aqueduct_core::{EventStore, RecordedEvent, Revision, StoreError, StreamName};
 use lru::LruCache;
 
-use crate::lane::selected::RouteSelector;
+use crate::lane::route_selector::RouteSelector;
 use crate::record::exception::LastRelayed;
 
 /// Events that a search backwards reads at first, and how much larger each further page is. The event below is
