@@ -9,11 +9,13 @@ use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LaneError;
-use crate::lane::session::LaneContext;
+use crate::lane::context::LaneContext;
 use crate::status::LaneState;
 
 pub(crate) mod batch;
 pub(crate) mod batcher;
+pub(crate) mod call_watchdog;
+pub(crate) mod context;
 pub(crate) mod exception_log;
 pub(crate) mod exceptions;
 pub(crate) mod known_streams;
@@ -31,6 +33,7 @@ pub(crate) mod route_selector;
 pub(crate) mod session;
 pub(crate) mod status_record;
 pub(crate) mod trace;
+pub(crate) mod writer;
 
 /// A session of this length resets the backoff.
 const STABLE: Duration = Duration::from_secs(60);

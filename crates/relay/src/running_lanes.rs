@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::lane;
-use crate::lane::session::LaneContext;
+use crate::lane::context::LaneContext;
 use crate::lane::status_record::LaneProgress;
 use crate::lane_definition::LaneDefinition;
 use crate::metrics::LaneMetrics;

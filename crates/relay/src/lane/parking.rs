@@ -15,24 +15,24 @@ use crate::lane::requests::{Execution, Requests};
 pub(crate) struct Loaded {
     pub(crate) topics: ParkedTopics,
     pub(crate) exceptions: Exceptions,
-    /// How its topics are read.
-    pub(crate) reading: ClientConfig,
+    /// Configuration of the clients that read its topics.
+    pub(crate) reader_config: ClientConfig,
 }
 
 /// A lane's exceptions and requests.
 pub(crate) struct Parking {
     pub(crate) log: ExceptionLog,
     pub(crate) requests: Requests,
-    reading: ClientConfig,
+    reader_config: ClientConfig,
 }
 
 impl Parking {
     /// Begins to receive requests.
     pub(crate) fn start(loaded: Loaded, lane: u32, max_bytes: usize) -> Result<Self, LaneError> {
-        let Loaded { topics, exceptions, reading } = loaded;
-        let reader = RequestReader::start(reading.clone(), &topics.requests, lane)?;
+        let Loaded { topics, exceptions, reader_config } = loaded;
+        let reader = RequestReader::start(reader_config.clone(), &topics.requests, lane)?;
         let log = ExceptionLog { topics, lane, max_bytes, exceptions };
-        Ok(Self { log, requests: Requests::new(reader), reading })
+        Ok(Self { log, requests: Requests::new(reader), reader_config })
     }
 
     pub(crate) fn is_blocked(&self, stream: &StreamName) -> bool {
@@ -44,7 +44,7 @@ impl Parking {
         if let Some((id, request)) = self.requests.next() {
             let ExceptionLog { topics, lane, .. } = &self.log;
             let from = request.answer.as_ref().and_then(|it| it.next_offset);
-            let scan = ParkedScan::start(self.reading.clone(), &topics.parked, *lane, from)?;
+            let scan = ParkedScan::start(self.reader_config.clone(), &topics.parked, *lane, from)?;
             let parked = self.log.exceptions.counts().parked;
             self.requests.running = Some(Execution::new(id, request, scan, parked));
         }
@@ -55,7 +55,7 @@ impl Parking {
     pub(crate) fn scan_again(&mut self) -> Result<(), LaneError> {
         let ExceptionLog { topics, lane, .. } = &self.log;
         if let Some(execution) = &mut self.requests.running {
-            execution.rescan(ParkedScan::start(self.reading.clone(), &topics.parked, *lane, None)?);
+            execution.rescan(ParkedScan::start(self.reader_config.clone(), &topics.parked, *lane, None)?);
         }
         Ok(())
     }

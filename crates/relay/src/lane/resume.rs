@@ -25,8 +25,8 @@ pub(crate) struct Resumed {
     pub(crate) checkpoint: Option<Checkpoint>,
     /// The topics of what it does not relay; `None` where they do not exist and are not needed.
     pub(crate) parked: Option<ParkedTopics>,
-    /// How its topics are read.
-    pub(crate) reading: ClientConfig,
+    /// Configuration of the clients that read its topics.
+    pub(crate) reader_config: ClientConfig,
 }
 
 /// Reads where a lane resumes and refuses a checkpoint that does not agree with its topic. To be called after the
@@ -39,8 +39,8 @@ pub(crate) fn resume(
     producer: &mut TransactionalProducer,
 ) -> Result<Resumed, LaneError> {
     let route = &definition.route;
-    let reading = config::reader(cluster, route);
-    let reader = Reader::new(&reading)?;
+    let reader_config = config::reader(cluster, route);
+    let reader = Reader::new(&reader_config)?;
     let checkpoints: Arc<str> = definition.checkpoint_topic.as_str().into();
     let topic: Arc<str> = route.topic.as_str().into();
     reader.expect_partitions(&checkpoints, definition.lanes)?;
@@ -66,7 +66,7 @@ pub(crate) fn resume(
     for ParkedTopics { exceptions, parked, requests } in parked.iter().cloned() {
         written.extend([exceptions, parked, requests].map(|topic| (topic, lane)));
     }
-    let uncommitted = Reader::new(reading.clone().set("isolation.level", "read_uncommitted"))?;
+    let uncommitted = Reader::new(reader_config.clone().set("isolation.level", "read_uncommitted"))?;
     let hanging = HangingTransactions { definition, committed: &reader, uncommitted };
     let open = hanging.find(&written)?;
     if !open.is_empty() {
@@ -79,7 +79,7 @@ pub(crate) fn resume(
         // Before anything else: from now on the other topic is out of date.
         producer.commit_batch([definition.checkpoint_record(adopted.clone())])?;
     }
-    Ok(Resumed { checkpoint: checkpoint.or(adopted), parked, reading })
+    Ok(Resumed { checkpoint: checkpoint.or(adopted), parked, reader_config })
 }
 
 /// The last checkpoint of a lane. Whatever else is in the topic has another key.

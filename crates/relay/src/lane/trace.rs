@@ -4,19 +4,42 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState}
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+/// OpenTelemetry's default limit of links per span.
+const MAX_LINKS: usize = 128;
+
 /// The span of a batch: from its first event to the end of its transaction. It has many causes and therefore
-/// no parent, but a link to the span that appended each of its events.
+/// no parent, but links to the spans that appended its events, at most [`MAX_LINKS`].
 #[derive(Debug)]
 pub(crate) struct BatchSpan {
     span: Span,
-    linked: Option<SpanContext>,
+    links: Links,
+}
+
+/// The links of a batch so far.
+#[derive(Debug, Default)]
+struct Links {
+    last: Option<SpanContext>,
+    count: usize,
+}
+
+impl Links {
+    /// Counts a link, unless the last one is the same or there are [`MAX_LINKS`] already.
+    fn admit(&mut self, context: &SpanContext) -> bool {
+        // The events of one command follow each other.
+        if self.count == MAX_LINKS || self.last.as_ref() == Some(context) {
+            return false;
+        }
+        self.last = Some(context.clone());
+        self.count += 1;
+        true
+    }
 }
 
 impl BatchSpan {
     pub(crate) fn new(route: &str, lane: u32) -> Self {
         let records = tracing::field::Empty;
         let span = tracing::info_span!(parent: None, "relay batch", route, lane, records);
-        Self { span, linked: None }
+        Self { span, links: Links::default() }
     }
 
     /// Links the batch to the span that appended an event.
@@ -25,10 +48,8 @@ impl BatchSpan {
             return;
         }
         let Some(context) = parse(traceparent) else { return };
-        // The events of one command follow each other.
-        if self.linked.as_ref() != Some(&context) {
-            self.span.add_link(context.clone());
-            self.linked = Some(context);
+        if self.links.admit(&context) {
+            self.span.add_link(context);
         }
     }
 
@@ -55,6 +76,15 @@ fn parse(traceparent: &str) -> Option<SpanContext> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_has_one_link_per_command_and_not_too_many() {
+        let context = |n: u64| parse(&format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{n:016x}-01")).unwrap();
+        let mut links = Links::default();
+        assert!(links.admit(&context(1)) && !links.admit(&context(1)) && links.admit(&context(2)));
+        let admitted = (3..1_000).filter(|n| links.admit(&context(*n))).count();
+        assert_eq!(admitted, MAX_LINKS - 2);
+    }
 
     #[test]
     fn a_traceparent_is_read_or_ignored() {

@@ -1,0 +1,117 @@
+//! The thread of a lane's session, which owns the producer.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::LaneError;
+use crate::kafka::producer::TransactionalProducer;
+use crate::lane::batch::SealedBatch;
+use crate::lane::call_watchdog::CallWatchdog;
+use crate::lane::context::LaneContext;
+use crate::lane::load::load;
+use crate::lane::parking::Loaded;
+use crate::lane::resume::{Resumed, resume};
+use crate::record::checkpoint::Checkpoint;
+use crate::record::exception::ExceptionCounts;
+
+/// How soon a lane with nothing to write notices that its brokers are gone.
+const IDLE_CHECK: Duration = Duration::from_secs(1);
+
+/// Where a lane starts to relay.
+pub(crate) struct LaneStart {
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// Its exceptions; `None` if the route's topics for them do not exist.
+    pub(crate) loaded: Option<Loaded>,
+}
+
+/// Makes the session's blocking calls, each of them watched.
+pub(crate) struct Writer {
+    pub(crate) context: Arc<LaneContext>,
+    pub(crate) batches: Receiver<SealedBatch>,
+    pub(crate) watchdog: Arc<CallWatchdog>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Writer {
+    /// Fences the producers before this one, sends where the lane starts, and commits batches until there are no more
+    /// or `stop` is cancelled.
+    pub(crate) fn run(self, start_tx: oneshot::Sender<LaneStart>) -> Result<(), LaneError> {
+        let LaneContext { cluster, options, definition, .. } = &*self.context;
+        let id = definition.route.transactional_id(&cluster.prefix, definition.lane);
+        let mut producer = self.watchdog.during(|| TransactionalProducer::open(cluster, options, &id))?;
+        let written = self.start_and_write(&mut producer, start_tx);
+        // The end of a client may hang as well.
+        self.watchdog.during(|| drop(producer));
+        written
+    }
+
+    fn start_and_write(
+        &self,
+        producer: &mut TransactionalProducer,
+        start_tx: oneshot::Sender<LaneStart>,
+    ) -> Result<(), LaneError> {
+        // Only now, when the producers before this one are fenced, is the end of a topic final.
+        let Some(start) = self.start(producer)? else { return Ok(()) };
+        if start_tx.send(start).is_err() {
+            return Ok(());
+        }
+        self.write_batches(producer)
+    }
+
+    /// Finds where the lane starts; `None` if `stop` was cancelled.
+    fn start(&self, producer: &mut TransactionalProducer) -> Result<Option<LaneStart>, LaneError> {
+        let Self { context, watchdog, stop, .. } = self;
+        let LaneContext { cluster, options, definition, reporter, .. } = &**context;
+        let Resumed { checkpoint, parked, reader_config } =
+            watchdog.during(|| resume(cluster, options, definition, &reporter.metrics, producer))?;
+        let Some(topics) = parked else {
+            let topic = definition.route.exceptions_topic(&cluster.prefix);
+            definition.check_exceptions(checkpoint.as_ref(), &topic, ExceptionCounts::default())?;
+            return Ok(Some(LaneStart { checkpoint, loaded: None }));
+        };
+        let tick = || watchdog.tick();
+        let load = || load(&reader_config, &topics.exceptions, definition.lane, stop, tick);
+        let Some(exceptions) = watchdog.during(load)? else { return Ok(None) };
+        definition.check_exceptions(checkpoint.as_ref(), &topics.exceptions, exceptions.counts())?;
+        Ok(Some(LaneStart { checkpoint, loaded: Some(Loaded { topics, exceptions, reader_config }) }))
+    }
+
+    fn write_batches(&self, producer: &mut TransactionalProducer) -> Result<(), LaneError> {
+        while !self.stop.is_cancelled() {
+            match self.batches.recv_timeout(IDLE_CHECK) {
+                Ok(sealed) if !self.stop.is_cancelled() => self.write(producer, sealed)?,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => producer.check()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits a batch and reports it.
+    fn write(
+        &self,
+        producer: &mut TransactionalProducer,
+        SealedBatch { mut batch, turn }: SealedBatch,
+    ) -> Result<(), LaneError> {
+        let reporter = &self.context.reporter;
+        let records = std::mem::take(&mut batch.records);
+        let entered = batch.opened.as_ref().map(|(_, span)| span.enter(batch.events));
+        let written = self.watchdog.during(|| producer.commit_batch(records));
+        drop(entered);
+        drop(turn);
+        if let Err(error) = written {
+            reporter.metrics.transaction("failed");
+            return Err(error.into());
+        }
+        batch.count(&reporter.metrics);
+        if let Some(parked) = batch.parked {
+            reporter.set_parked(parked);
+        }
+        reporter.position.send_replace(batch.position);
+        Ok(())
+    }
+}
