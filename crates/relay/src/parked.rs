@@ -160,10 +160,11 @@ impl ParkedEvents {
         &self,
         topic: &str,
         lane: u32,
-        mut take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
+        take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
     ) -> Result<(), LaneError> {
         let mut scan = Scan::new(&config::reader(&self.cluster, &self.route), topic, lane as i32)?;
-        scan.read_to_end(|record| record.map_or(ControlFlow::Continue(()), &mut take))?;
+        // Who stops it knows why.
+        let _end = scan.read_to_end(take, || ControlFlow::Continue(()))?;
         Ok(())
     }
 
@@ -172,8 +173,8 @@ impl ParkedEvents {
         let mut exceptions = BTreeMap::new();
         let mut unreadable = UnreadableRecords::default();
         self.read(&topic, lane, |record| {
-            let read = add(&mut exceptions, &record);
-            if unreadable.add(&record, read) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            let added = add(&mut exceptions, &record);
+            unreadable.add(&record, added)
         })?;
         match unreadable.into_first() {
             Some((offset, source)) => Err(LaneError::Exception { topic, partition: lane, offset, source }),
@@ -223,16 +224,17 @@ impl SentRequest {
     /// Kafka can't be asked.
     pub fn answers(&mut self) -> Result<BTreeMap<u32, Option<Answer>>, LaneError> {
         for LaneAnswer { scan, answer, .. } in &mut self.answers {
-            scan.read_to_end(|record| {
-                if let Some(record) = record
-                    && record.key() == Some(&self.id[..])
+            let take = |record: OwnedMessage| {
+                if record.key() == Some(&self.id[..])
                     && let Some(Ok(request)) = record.payload().map(Request::parse)
                     && request.answer.is_some()
                 {
                     *answer = request.answer;
                 }
                 ControlFlow::Continue(())
-            })?;
+            };
+            // Nothing stops it.
+            let _complete = scan.read_to_end(take, || ControlFlow::Continue(()))?;
         }
         Ok(self.answers.iter().map(|it| (it.lane, it.answer.clone())).collect())
     }

@@ -19,6 +19,12 @@ const WINDOW_GROWTH: i64 = 16;
 /// Offsets read in one step at most: each step has a timeout.
 const LARGEST_WINDOW: i64 = 1 << 16;
 
+/// Pause after which a read that has received nothing reports it.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What a reader does, for errors.
+pub(crate) const READING: &str = "read a partition to its end";
+
 /// What a search backwards found in a partition.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
@@ -119,7 +125,10 @@ impl Reader {
         ranges: &BTreeMap<i32, std::ops::Range<i64>>,
         mut take: impl FnMut(OwnedMessage),
     ) -> Result<(), LaneError> {
-        self.assign(topic, ranges.iter().map(|(partition, range)| (*partition, range.start)))?;
+        self.assign(
+            topic,
+            ranges.iter().map(|(partition, range)| (*partition, Offset::Offset(range.start))),
+        )?;
         let mut unfinished: BTreeSet<i32> = ranges.keys().copied().collect();
         self.poll_until(|found| {
             match found {
@@ -137,6 +146,7 @@ impl Reader {
                 Found::End(partition) => {
                     unfinished.remove(&partition);
                 }
+                Found::Nothing => {}
             }
             unfinished.is_empty().then_some(())
         })
@@ -149,55 +159,68 @@ impl Reader {
         partition: i32,
         start: i64,
     ) -> Result<Option<OwnedMessage>, LaneError> {
-        self.assign(topic, [(partition, start)].into_iter())?;
+        self.assign(topic, [(partition, Offset::Offset(start))])?;
         self.poll_until(|found| match found {
             Found::Record(record) => Some(Some(record)),
             Found::End(_) => Some(None),
+            Found::Nothing => None,
         })
     }
 
-    fn assign(&self, topic: &str, starts: impl Iterator<Item = (i32, i64)>) -> Result<(), LaneError> {
+    /// Begins to read these partitions, each at its offset.
+    pub(crate) fn assign(
+        &self,
+        topic: &str,
+        starts: impl IntoIterator<Item = (i32, Offset)>,
+    ) -> Result<(), LaneError> {
         let mut assignment = TopicPartitionList::new();
         for (partition, start) in starts {
             assignment
-                .add_partition_offset(topic, partition, Offset::Offset(start))
+                .add_partition_offset(topic, partition, start)
                 .map_err(LaneError::kafka("set the start offset"))?;
         }
         self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
     }
 
-    fn poll_until<T>(&self, mut enough: impl FnMut(Found) -> Option<T>) -> Result<T, LaneError> {
-        // Each answer extends it: only a broker that sends nothing more ends the read.
+    /// Receives from the assigned partitions until it is enough. Fails if nothing arrives for [`REQUEST_TIMEOUT`].
+    pub(crate) fn poll_until<T>(&self, mut enough: impl FnMut(Found) -> Option<T>) -> Result<T, LaneError> {
         let mut deadline = Instant::now() + REQUEST_TIMEOUT;
         let mut problem = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
         while Instant::now() < deadline {
-            let found = match self.consumer.poll(Duration::from_millis(50)) {
-                Some(Ok(record)) => {
-                    deadline = Instant::now() + REQUEST_TIMEOUT;
-                    enough(Found::Record(record.detach()))
-                }
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    deadline = Instant::now() + REQUEST_TIMEOUT;
-                    enough(Found::End(partition))
-                }
+            let found = match self.consumer.poll(POLL) {
+                Some(Ok(record)) => Found::Record(record.detach()),
+                Some(Err(KafkaError::PartitionEOF(partition))) => Found::End(partition),
                 // librdkafka retries on its own; if that does not help, this is the reason to report.
                 Some(Err(error)) => {
                     problem = error;
-                    None
+                    Found::Nothing
                 }
-                None => None,
+                None => Found::Nothing,
             };
-            if let Some(found) = found {
-                return Ok(found);
+            let is_answer = !matches!(found, Found::Nothing);
+            if let Some(result) = enough(found) {
+                return Ok(result);
+            }
+            // Each answer extends it, and so does the time that it takes to deal with it: only a broker that sends nothing
+            // more ends the read.
+            if is_answer {
+                deadline = Instant::now() + REQUEST_TIMEOUT;
             }
         }
-        Err(LaneError::Kafka { doing: "read a partition's end", source: problem })
+        Err(LaneError::Kafka { doing: READING, source: problem })
+    }
+
+    /// The next record of the assigned partitions, if one comes in time.
+    pub(crate) fn poll(&self, timeout: Duration) -> Option<OwnedMessage> {
+        Some(self.consumer.poll(timeout)?.ok()?.detach())
     }
 }
 
 /// What a reader receives.
-enum Found {
+pub(crate) enum Found {
     Record(OwnedMessage),
     /// The end of this partition.
     End(i32),
+    /// Nothing for a while.
+    Nothing,
 }

@@ -3,17 +3,15 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use aqueduct_kafka::{LogContext, create_client};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message as _, OwnedMessage};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset};
 
 use crate::error::LaneError;
-use crate::kafka::config::REQUEST_TIMEOUT;
-use crate::kafka::reader::Reader;
+use crate::kafka::reader::{Found, READING, Reader};
 
-const POLL: Duration = Duration::from_millis(50);
+/// Pause between two looks at the end that is visible.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long records may stay invisible: the transaction of a killed relay is open for `transaction_timeout_ms`, by default
 /// 30 s, and the broker looks for such transactions every 10 s.
 const OPEN_TRANSACTION: Duration = Duration::from_secs(60);
@@ -21,8 +19,8 @@ const OPEN_TRANSACTION: Duration = Duration::from_secs(60);
 /// Reads the committed records of a partition in their order, each once, from the first on. Memory: what
 /// librdkafka fetches ahead, a few MiB.
 pub(crate) struct Scan {
-    consumer: BaseConsumer<LogContext>,
-    /// How to make a reader for which the partition ends at the last record, also where that is in an open
+    reader: Reader,
+    /// The configuration of a reader for which the partition ends at the last record, also where that is in an open
     /// transaction, and that reader while it is needed.
     uncommitted: (ClientConfig, Option<Reader>),
     topic: String,
@@ -31,13 +29,23 @@ pub(crate) struct Scan {
     next: Option<i64>,
 }
 
+/// How a read ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum ReadEnd {
+    /// All records were read.
+    Complete,
+    /// The caller stopped it.
+    Stopped,
+}
+
 impl Scan {
     pub(crate) fn new(config: &ClientConfig, topic: &str, partition: i32) -> Result<Self, LaneError> {
         let mut config = config.clone();
         config.set("queued.max.messages.kbytes", "4096").set("enable.partition.eof", "true");
-        let consumer = create_client(&config, LogContext).map_err(LaneError::kafka("create a reader"))?;
+        let reader = Reader::new(&config)?;
         config.set("isolation.level", "read_uncommitted");
-        Ok(Self { consumer, uncommitted: (config, None), topic: topic.to_owned(), partition, next: None })
+        Ok(Self { reader, uncommitted: (config, None), topic: topic.to_owned(), partition, next: None })
     }
 
     /// Begins at an offset. One beyond the partition's end belongs to a topic that was created again since: then the
@@ -46,93 +54,88 @@ impl Scan {
         Self { next: offset, ..self }
     }
 
-    /// Calls `take` with every record that was written before this call and was not read before, and with `None`
-    /// whenever it has waited for a while. Waits for transactions that are being ended. Returns early, with
-    /// `false`, when `take` breaks.
+    /// Calls `take` with every record that was written before this call and was not read before. Waits for
+    /// transactions that are being ended. Calls `keep_waiting` about every 50 ms while no record arrives. Either stops
+    /// the read with `Break`.
     pub(crate) fn read_to_end(
         &mut self,
-        mut take: impl FnMut(Option<OwnedMessage>) -> ControlFlow<()>,
-    ) -> Result<bool, LaneError> {
-        // A broker answers a commit before the records are visible to this consumer.
+        take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
+        mut keep_waiting: impl FnMut() -> ControlFlow<()>,
+    ) -> Result<ReadEnd, LaneError> {
+        let end = self.last_written()?;
+        self.next = self.next.filter(|next| *next <= end);
+        match self.wait_until_visible(end, &mut keep_waiting)? {
+            ReadEnd::Complete => self.read_until(end, take, keep_waiting),
+            ReadEnd::Stopped => Ok(ReadEnd::Stopped),
+        }
+    }
+
+    /// The end of the partition, open transactions included: a broker answers a commit before the records are visible
+    /// to this consumer.
+    fn last_written(&mut self) -> Result<i64, LaneError> {
         let (config, reader) = &mut self.uncommitted;
         let reader = match reader {
             Some(reader) => reader,
             None => reader.insert(Reader::new(config)?),
         };
         let (_, end) = reader.watermarks(&self.topic, self.partition)?;
-        self.next = self.next.filter(|next| *next <= end);
+        Ok(end)
+    }
+
+    fn wait_until_visible(
+        &self,
+        end: i64,
+        keep_waiting: &mut impl FnMut() -> ControlFlow<()>,
+    ) -> Result<ReadEnd, LaneError> {
         let deadline = Instant::now() + OPEN_TRANSACTION;
         loop {
-            let (_, visible) = self
-                .consumer
-                .fetch_watermarks(&self.topic, self.partition, REQUEST_TIMEOUT)
-                .map_err(LaneError::kafka("fetch a partition's end"))?;
+            let (_, visible) = self.reader.watermarks(&self.topic, self.partition)?;
             if visible >= end {
-                break;
+                return Ok(ReadEnd::Complete);
             }
             if Instant::now() > deadline {
-                return Err(self.stalled(None));
+                let source = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
+                return Err(LaneError::Kafka { doing: READING, source });
             }
-            if take(None).is_break() {
-                return Ok(false);
+            if keep_waiting().is_break() {
+                return Ok(ReadEnd::Stopped);
             }
-            std::thread::sleep(POLL);
+            std::thread::sleep(PAUSE);
         }
-        let mut deadline = Instant::now() + REQUEST_TIMEOUT;
+    }
+
+    fn read_until(
+        &mut self,
+        end: i64,
+        mut take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
+        mut keep_waiting: impl FnMut() -> ControlFlow<()>,
+    ) -> Result<ReadEnd, LaneError> {
         // Only a new assignment makes librdkafka tell of an end that it has told before.
-        self.assign()?;
-        let mut problem = None;
-        loop {
-            let record = match self.consumer.poll(POLL) {
-                Some(Ok(record)) => Some(record.detach()),
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(true),
-                // librdkafka retries on its own; if that does not help, this is the reason to report.
-                Some(Err(error)) => {
-                    problem = Some(error);
-                    None
+        let start = self.next.map_or(Offset::Beginning, Offset::Offset);
+        self.reader.assign(&self.topic, [(self.partition, start)])?;
+        let next = &mut self.next;
+        self.reader.poll_until(|found| match found {
+            Found::Record(record) => {
+                let after = record.offset() + 1;
+                *next = Some(after);
+                if take(record).is_break() {
+                    Some(ReadEnd::Stopped)
+                } else {
+                    // What is written meanwhile belongs to the next call: this one must end.
+                    (after >= end).then_some(ReadEnd::Complete)
                 }
-                None => None,
-            };
-            match &record {
-                Some(record) => self.next = Some(record.offset() + 1),
-                None if Instant::now() > deadline => return Err(self.stalled(problem)),
-                None => {}
             }
-            let is_record = record.is_some();
-            // What is written meanwhile belongs to the next call: this one must end.
-            let is_last = record.as_ref().is_some_and(|it| it.offset() + 1 >= end);
-            if take(record).is_break() {
-                return Ok(false);
-            }
-            if is_last {
-                return Ok(true);
-            }
-            if is_record {
-                deadline = Instant::now() + REQUEST_TIMEOUT;
-            }
-        }
+            Found::End(_) => Some(ReadEnd::Complete),
+            Found::Nothing => keep_waiting().is_break().then_some(ReadEnd::Stopped),
+        })
     }
 
     /// The next record, if one comes in time. To be called after [`read_to_end`](Self::read_to_end). Whatever goes wrong,
     /// librdkafka tries again.
     pub(crate) fn poll(&mut self, timeout: Duration) -> Option<OwnedMessage> {
         self.uncommitted.1 = None;
-        let record = self.consumer.poll(timeout)?.ok()?.detach();
+        let record = self.reader.poll(timeout)?;
         self.next = Some(record.offset() + 1);
         Some(record)
-    }
-
-    fn assign(&self) -> Result<(), LaneError> {
-        let offset = self.next.map_or(Offset::Beginning, Offset::Offset);
-        let mut assignment = TopicPartitionList::new();
-        assignment
-            .add_partition_offset(&self.topic, self.partition, offset)
-            .map_err(LaneError::kafka("set the start offset"))?;
-        self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
-    }
-
-    fn stalled(&self, problem: Option<KafkaError>) -> LaneError {
-        let timed_out = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
-        LaneError::Kafka { doing: "read a partition to its end", source: problem.unwrap_or(timed_out) }
     }
 }

@@ -4,44 +4,37 @@ use std::ops::ControlFlow;
 
 use rdkafka::ClientConfig;
 use rdkafka::message::{Message as _, OwnedMessage};
-use tokio_util::sync::CancellationToken;
 
 use crate::error::LaneError;
-use crate::kafka::scan::Scan;
+use crate::kafka::scan::{ReadEnd, Scan};
 use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::record::exception::{Exception, ExceptionError};
 use crate::record::reference::EventReference;
 use crate::record::unreadable::UnreadableRecords;
 
 /// Reads the lane's partition of the exceptions topic. To be called after the lane's producer was opened and what
-/// it left open was aborted: from then on no other instance can add to it. Calls `tick` at least every 1,000 records.
-/// Returns `None` if `stop` was cancelled.
+/// it left open was aborted: from then on no other instance can add to it. Calls `proceed` at least every 1,000 records
+/// and every 100 ms. Returns `None` if it breaks.
 pub(crate) fn load(
     config: &ClientConfig,
     topic: &str,
     lane: u32,
-    stop: &CancellationToken,
-    mut tick: impl FnMut(),
+    proceed: impl Fn() -> ControlFlow<()>,
 ) -> Result<Option<Exceptions>, LaneError> {
     let mut exceptions = Exceptions::default();
     let mut unreadable = UnreadableRecords::default();
     let mut read = 0_u64;
-    let complete = Scan::new(config, topic, lane as i32)?.read_to_end(|record| {
-        let Some(record) = record else {
-            tick();
-            return if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        };
+    let take = |record: OwnedMessage| {
+        let applied = apply(&mut exceptions, &record);
+        unreadable.add(&record, applied)?;
         read += 1;
-        if read.is_multiple_of(1_000) {
-            tick();
-        }
-        let read = apply(&mut exceptions, &record);
-        if unreadable.add(&record, read) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+        if read.is_multiple_of(1_000) { proceed() } else { ControlFlow::Continue(()) }
+    };
+    let end = Scan::new(config, topic, lane as i32)?.read_to_end(take, &proceed)?;
     if let Some((offset, source)) = unreadable.into_first() {
         return Err(LaneError::Exception { topic: topic.to_owned(), partition: lane, offset, source });
     }
-    Ok(complete.then_some(exceptions))
+    Ok((end == ReadEnd::Complete).then_some(exceptions))
 }
 
 fn apply(exceptions: &mut Exceptions, record: &OwnedMessage) -> Result<(), ExceptionError> {

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use aqueduct_core::with_causes;
 use rdkafka::ClientConfig;
-use rdkafka::message::Message as _;
+use rdkafka::message::{Message as _, OwnedMessage};
 use tokio::sync::mpsc;
 
 use crate::error::LaneError;
-use crate::kafka::scan::Scan;
+use crate::kafka::scan::{ReadEnd, Scan};
 use crate::named_thread;
 use crate::record::parked::ParkedEvent;
 
@@ -89,35 +89,34 @@ fn run(
     send: &mpsc::Sender<Scanned>,
     rounds: &std::sync::mpsc::Receiver<()>,
 ) -> Result<(), LaneError> {
+    let proceed = || if send.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let take = |record: OwnedMessage| {
+        let Some(parked) = parse(topic, &record) else { return ControlFlow::Continue(()) };
+        let found = ScannedEvent { parked, offset: Some(record.offset()) };
+        match send.blocking_send(Scanned::Event(Box::new(found))) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    };
     loop {
-        let complete = scan.read_to_end(|record| {
-            let Some(record) = record else {
-                return if send.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            };
-            let parked = match ParkedEvent::parse(&record) {
-                Ok(Some((_, event))) => event,
-                Ok(None) => return ControlFlow::Continue(()),
-                Err(error) => {
-                    let (partition, offset, problem) =
-                        (record.partition(), record.offset(), with_causes(&error));
-                    tracing::error!(
-                        topic,
-                        partition,
-                        offset,
-                        problem,
-                        "ignoring a record that is not a parked event"
-                    );
-                    return ControlFlow::Continue(());
-                }
-            };
-            let found = ScannedEvent { parked, offset: Some(record.offset()) };
-            match send.blocking_send(Scanned::Event(Box::new(found))) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
-        })?;
-        if !complete || send.blocking_send(Scanned::End).is_err() || rounds.recv().is_err() {
+        match scan.read_to_end(take, proceed)? {
+            ReadEnd::Complete => {}
+            ReadEnd::Stopped => return Ok(()),
+        }
+        if send.blocking_send(Scanned::End).is_err() || rounds.recv().is_err() {
             return Ok(());
+        }
+    }
+}
+
+/// The parked event of a record; `None` if the record removes one, or is not one.
+fn parse(topic: &str, record: &OwnedMessage) -> Option<ParkedEvent> {
+    match ParkedEvent::parse(record) {
+        Ok(parked) => parked.map(|(_, event)| event),
+        Err(error) => {
+            let (partition, offset, error) = (record.partition(), record.offset(), with_causes(&error));
+            tracing::error!(topic, partition, offset, error, "ignoring a record that is not a parked event");
+            None
         }
     }
 }

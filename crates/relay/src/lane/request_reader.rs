@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
 
 use crate::error::LaneError;
-use crate::kafka::scan::Scan;
+use crate::kafka::scan::{ReadEnd, Scan};
 use crate::named_thread;
 use crate::record::request::Request;
 
@@ -80,14 +80,14 @@ fn run(
 ) -> Result<(), LaneError> {
     let mut scan = Scan::new(config, topic, lane as i32)?;
     let mut stored = Stored::default();
-    let complete = scan.read_to_end(|record| {
-        if let Some(record) = record {
-            stored.apply(&record);
-        }
-        if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    if !complete {
-        return Ok(());
+    let proceed = || if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let take = |record: OwnedMessage| {
+        stored.apply(&record);
+        proceed()
+    };
+    match scan.read_to_end(take, proceed)? {
+        ReadEnd::Complete => {}
+        ReadEnd::Stopped => return Ok(()),
     }
     for incoming in stored.into_incoming(Timestamp::now()) {
         let _ended = send.send(incoming);

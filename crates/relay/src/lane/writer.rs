@@ -1,5 +1,6 @@
 //! The thread of a lane's session, which owns the producer.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -73,8 +74,11 @@ impl Writer {
             definition.check_exceptions(checkpoint.as_ref(), &topic, ExceptionCounts::default())?;
             return Ok(Some(LaneStart { checkpoint, loaded: None }));
         };
-        let tick = || watchdog.tick();
-        let load = || load(&reader_config, &topics.exceptions, definition.lane, stop, tick);
+        let proceed = || {
+            watchdog.tick();
+            if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let load = || load(&reader_config, &topics.exceptions, definition.lane, proceed);
         let Some(exceptions) = watchdog.during(load)? else { return Ok(None) };
         definition.check_exceptions(checkpoint.as_ref(), &topics.exceptions, exceptions.counts())?;
         Ok(Some(LaneStart { checkpoint, loaded: Some(Loaded { topics, exceptions, reader_config }) }))

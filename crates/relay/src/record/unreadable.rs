@@ -1,6 +1,7 @@
 //! Records of the exceptions topic that are not exceptions.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use rdkafka::message::{Message as _, OwnedMessage};
 
@@ -17,8 +18,8 @@ pub(crate) struct UnreadableRecords {
 }
 
 impl UnreadableRecords {
-    /// Takes what became of the next record. `false` if there are so many that reading on makes no sense.
-    pub(crate) fn add(&mut self, record: &OwnedMessage, read: Result<(), ExceptionError>) -> bool {
+    /// Takes what became of the next record. `Break` if there are so many that reading on makes no sense.
+    pub(crate) fn add(&mut self, record: &OwnedMessage, read: Result<(), ExceptionError>) -> ControlFlow<()> {
         let key = record.key().unwrap_or_default();
         match read {
             Err(error) if record.payload().is_some() => {
@@ -29,7 +30,7 @@ impl UnreadableRecords {
                 self.by_key.remove(key);
             }
         }
-        self.by_key.len() <= MOST_KEYS
+        if self.by_key.len() <= MOST_KEYS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
     /// The first of them, with its offset.
@@ -51,15 +52,15 @@ mod tests {
         };
         let refused = || Err(ExceptionError::key());
         let mut unreadable = UnreadableRecords::default();
-        assert!(unreadable.add(&record(3, "b", Some("?")), refused()));
-        assert!(unreadable.add(&record(5, "a", Some("?")), refused()));
-        assert!(unreadable.add(&record(7, "c", Some("?")), refused()));
-        assert!(unreadable.add(&record(8, "b", None), refused()));
-        assert!(unreadable.add(&record(9, "c", Some("{}")), Ok(())));
+        assert!(unreadable.add(&record(3, "b", Some("?")), refused()).is_continue());
+        assert!(unreadable.add(&record(5, "a", Some("?")), refused()).is_continue());
+        assert!(unreadable.add(&record(7, "c", Some("?")), refused()).is_continue());
+        assert!(unreadable.add(&record(8, "b", None), refused()).is_continue());
+        assert!(unreadable.add(&record(9, "c", Some("{}")), Ok(())).is_continue());
         assert!(matches!(unreadable.into_first(), Some((5, _))));
 
         let mut many = UnreadableRecords::default();
-        let ended = (0..).find(|n| !many.add(&record(*n, &n.to_string(), Some("?")), refused()));
+        let ended = (0..).find(|n| many.add(&record(*n, &n.to_string(), Some("?")), refused()).is_break());
         assert_eq!(ended, Some(MOST_KEYS as i64));
     }
 }
