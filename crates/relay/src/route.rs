@@ -6,6 +6,8 @@ use std::num::NonZeroU32;
 use aqueduct_core::mapping::{ConfigurationError, Exclusions, MetadataMapping, Selection, Selector, TypeMap};
 use serde::{Deserialize, Serialize};
 
+use crate::lane_topics::LaneTopics;
+
 /// A part of the store's events and the topic they go to. A topic has exactly one route; an event may belong to
 /// several. Links (`$>`) belong to none, and system events only to routes that name their exact type.
 ///
@@ -111,6 +113,16 @@ impl Route {
     /// The transactional id of a lane's producer.
     pub fn transactional_id(&self, prefix: &str, lane: u32) -> String {
         format!("{prefix}.{}.{lane}", self.name)
+    }
+
+    /// The relay's own topics of the route.
+    pub fn lane_topics(&self, prefix: &str) -> LaneTopics {
+        LaneTopics {
+            checkpoint: self.checkpoint_topic(prefix),
+            exceptions: self.exceptions_topic(prefix),
+            parked: self.parked_topic(prefix),
+            requests: self.requests_topic(prefix),
+        }
     }
 
     /// The compacted topic of the route's checkpoints, one partition per lane.

@@ -88,13 +88,9 @@ fn expect_distinct_names(cluster: &Cluster, options: &Options) -> Result<(), Opt
     let mut taken: BTreeMap<(&str, String), (usize, String)> = BTreeMap::new();
     for (n, route) in options.routes.iter().enumerate() {
         let prefix = &cluster.prefix;
-        let topics = [
-            route.topic.clone(),
-            route.checkpoint_topic(prefix),
-            route.exceptions_topic(prefix),
-            route.parked_topic(prefix),
-            route.requests_topic(prefix),
-        ];
+        let lane_topics = route.lane_topics(prefix);
+        let topics: Vec<_> =
+            [&*route.topic].into_iter().chain(lane_topics.names()).map(str::to_owned).collect();
         if let Some(topic) = topics.iter().find(|it| it.len() > MAX_TOPIC_BYTES) {
             let problem = format!(
                 "topic \"{topic}\" would have {} characters, Kafka allows {MAX_TOPIC_BYTES}: choose a shorter name",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::LaneError;
 use crate::kafka::reader::Reader;
+use crate::lane_topics::LaneTopics;
 use crate::route::{OnBadEvent, Route};
 
 /// Their names.
@@ -14,13 +15,17 @@ pub(crate) struct ParkedTopics {
     pub(crate) requests: Arc<str>,
 }
 
+impl From<LaneTopics> for ParkedTopics {
+    fn from(LaneTopics { checkpoint: _, exceptions, parked, requests }: LaneTopics) -> Self {
+        Self { exceptions: exceptions.into(), parked: parked.into(), requests: requests.into() }
+    }
+}
+
 impl ParkedTopics {
-    fn of(route: &Route, prefix: &str) -> Self {
-        Self {
-            exceptions: route.exceptions_topic(prefix).into(),
-            parked: route.parked_topic(prefix).into(),
-            requests: route.requests_topic(prefix).into(),
-        }
+    /// All of them.
+    pub(crate) fn names(&self) -> [&Arc<str>; 3] {
+        let Self { exceptions, parked, requests } = self;
+        [exceptions, parked, requests]
     }
 
     /// Checks that they exist. An installation that was set up before they were needed has none of them; a route
@@ -32,18 +37,17 @@ impl ParkedTopics {
         lanes: u32,
         policy: OnBadEvent,
     ) -> Result<Option<Self>, LaneError> {
-        let topics = Self::of(route, prefix);
-        let names = [&topics.exceptions, &topics.parked, &topics.requests];
+        let topics = Self::from(route.lane_topics(prefix));
         if policy == OnBadEvent::Halt {
             let mut any = false;
-            for name in names {
+            for name in topics.names() {
                 any |= reader.partitions(name)? > 0;
             }
             if !any {
                 return Ok(None);
             }
         }
-        for name in names {
+        for name in topics.names() {
             reader.expect_partitions(name, lanes)?;
         }
         Ok(Some(topics))

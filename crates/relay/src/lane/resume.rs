@@ -63,9 +63,7 @@ pub(crate) fn resume(
 
     let mut written: Vec<_> = partitions.iter().map(|it| (Arc::clone(&topic), *it)).collect();
     written.push((checkpoints, lane));
-    for ParkedTopics { exceptions, parked, requests } in parked.iter().cloned() {
-        written.extend([exceptions, parked, requests].map(|topic| (topic, lane)));
-    }
+    written.extend(parked.iter().flat_map(ParkedTopics::names).map(|topic| (Arc::clone(topic), lane)));
     let uncommitted = Reader::new(reader_config.clone().set("isolation.level", "read_uncommitted"))?;
     let hanging = HangingTransactions { definition, committed: &reader, uncommitted };
     let open = hanging.find(&written)?;
