@@ -69,7 +69,7 @@ pub use record::checkpoint_error::CheckpointError;
 pub use record::headers::header;
 pub use relay::{Relay, RelayError};
 pub use route::{OnBadEvent, Route};
-pub use status::{LaneState, Status};
+pub use status::{LaneState, RelayEnded, Status};
 
 /// For tests and benchmarks.
 #[cfg(feature = "testing")]

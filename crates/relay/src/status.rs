@@ -31,14 +31,19 @@ pub enum LaneState {
     },
 }
 
+/// The relay has ended: its status does not change again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the relay has ended")]
+pub struct RelayEnded;
+
 /// The state of a relay. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Status {
-    parts: watch::Receiver<Parts>,
+    state: watch::Receiver<RelayState>,
 }
 
 #[derive(Debug, Default)]
-struct Parts {
+struct RelayState {
     /// Routes that are not ready, with the reason.
     route_problems: BTreeMap<String, String>,
     lanes: BTreeMap<LaneId, LaneState>,
@@ -48,8 +53,8 @@ impl Status {
     /// Returns why the relay is not ready, by route or `route/lane`; empty if it is ready. An instance whose lanes are
     /// all elsewhere is ready to take over.
     pub fn not_ready(&self) -> BTreeMap<String, String> {
-        let parts = self.parts.borrow();
-        let lanes = parts.lanes.iter().filter_map(|(id, state)| {
+        let relay = self.state.borrow();
+        let lanes = relay.lanes.iter().filter_map(|(id, state)| {
             let reason = match state {
                 LaneState::Elsewhere | LaneState::Running => return None,
                 LaneState::Starting => "starting".to_owned(),
@@ -58,18 +63,21 @@ impl Status {
             };
             Some((id.to_string(), reason))
         });
-        parts.route_problems.clone().into_iter().chain(lanes).collect()
+        relay.route_problems.clone().into_iter().chain(lanes).collect()
     }
 
     /// What a lane is doing.
     pub fn lane(&self, route: &str, lane: u32) -> LaneState {
-        let parts = self.parts.borrow();
-        parts.lanes.get(&LaneId::new(route, lane)).cloned().unwrap_or(LaneState::Elsewhere)
+        let relay = self.state.borrow();
+        relay.lanes.get(&LaneId::new(route, lane)).cloned().unwrap_or(LaneState::Elsewhere)
     }
 
-    /// Waits for the next change; `false` once the relay has ended and none will come.
-    pub async fn changed(&mut self) -> bool {
-        self.parts.changed().await.is_ok()
+    /// Waits for the next change.
+    ///
+    /// # Errors
+    /// The relay has ended, so no change will come.
+    pub async fn changed(&mut self) -> Result<(), RelayEnded> {
+        self.state.changed().await.map_err(|_| RelayEnded)
     }
 
     /// Calls `show` with all that [`not_ready`](Self::not_ready) says (`None`: it is ready), now and at each
@@ -80,7 +88,7 @@ impl Status {
             let problems: Vec<_> =
                 not_ready.iter().map(|(part, problem)| format!("{part}: {problem}")).collect();
             show((!problems.is_empty()).then(|| problems.join("; ")));
-            if !self.changed().await {
+            if self.changed().await.is_err() {
                 break;
             }
         }
@@ -89,7 +97,7 @@ impl Status {
 
 /// The writing side of [`Status`].
 #[derive(Debug, Clone)]
-pub(crate) struct StatusReporter(Arc<watch::Sender<Parts>>);
+pub(crate) struct StatusReporter(Arc<watch::Sender<RelayState>>);
 
 impl StatusReporter {
     pub(crate) fn new() -> Self {
@@ -97,15 +105,15 @@ impl StatusReporter {
     }
 
     pub(crate) fn status(&self) -> Status {
-        Status { parts: self.0.subscribe() }
+        Status { state: self.0.subscribe() }
     }
 
     /// The route takes part in its consumer group (`None`), or not.
     pub(crate) fn route(&self, route: &str, problem: Option<String>) {
-        self.0.send_modify(|parts| {
+        self.0.send_modify(|relay| {
             match problem {
-                Some(problem) => parts.route_problems.insert(route.to_owned(), problem),
-                None => parts.route_problems.remove(route),
+                Some(problem) => relay.route_problems.insert(route.to_owned(), problem),
+                None => relay.route_problems.remove(route),
             };
         });
     }
@@ -136,10 +144,10 @@ pub(crate) struct LaneReporter {
 impl LaneReporter {
     pub(crate) fn set(&self, state: LaneState) {
         self.metrics.ready(state == LaneState::Running);
-        self.reporter.0.send_if_modified(|parts| {
-            let changed = parts.lanes.get(&self.id) != Some(&state);
+        self.reporter.0.send_if_modified(|relay| {
+            let changed = relay.lanes.get(&self.id) != Some(&state);
             if changed {
-                parts.lanes.insert(self.id.clone(), state);
+                relay.lanes.insert(self.id.clone(), state);
             }
             changed
         });

@@ -107,7 +107,7 @@ impl StatusWriter {
             tokio::time::sleep(MIN_INTERVAL).await;
             let changed = async {
                 while status.lane(&lane.route, lane.lane) == state {
-                    if !status.changed().await {
+                    if status.changed().await.is_err() {
                         return std::future::pending().await;
                     }
                 }
