@@ -47,17 +47,16 @@ pub(crate) fn run_member(
     let member = config::member(cluster, options, route);
     let consumer: BaseConsumer<_> = create_client(&member, Member::new(changes, watch)).map_err(failed())?;
     // Dropping the consumer revokes what it has and leaves the group.
-    serve(&consumer, cluster, options, route, leave)
+    poll(&consumer, cluster, route, leave)
 }
 
 fn failed() -> impl FnOnce(KafkaError) -> LaneError {
     LaneError::kafka("join the consumer group")
 }
 
-fn serve(
+fn poll(
     consumer: &BaseConsumer<Member>,
     cluster: &Cluster,
-    options: &Options,
     route: &Route,
     leave: &CancellationToken,
 ) -> Result<(), LaneError> {
@@ -248,7 +247,7 @@ mod tests {
             let mut lanes = TopicPartitionList::new();
             lanes.add_partition_offset(&route.checkpoint_topic(&cluster.prefix), 0, Offset::End).unwrap();
             consumer.incremental_assign(&lanes).unwrap();
-            serve(&consumer, &cluster, &options, &route, &leave)
+            poll(&consumer, &cluster, &route, &leave)
         });
         let nothing_assigned = async {
             while let Some(change) = changes.recv().await {

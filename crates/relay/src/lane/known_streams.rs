@@ -86,12 +86,12 @@ async fn search_back(
         if limit == 0 {
             return Ok(LastRelayed::Unknown);
         }
-        let earlier = match store.read_stream_back(&event.stream, from, limit).await {
+        let found = match store.read_stream_back(&event.stream, from, limit).await {
             // Its events are still in `$all` until the store is scavenged.
             Err(error) if error.is_stream_deleted() => return Ok(LastRelayed::Unknown),
-            earlier => earlier?,
+            found => found?,
         };
-        for event in earlier.iter().filter(|it| selector.selects(it)) {
+        for event in found.iter().filter(|it| selector.selects(it)) {
             match earlier(&event.stream, event.revision) {
                 EarlierEvent::Relayed => return Ok(LastRelayed::Revision(event.revision)),
                 EarlierEvent::NotRelayed { last: LastRelayed::Unknown } => {}
@@ -99,9 +99,9 @@ async fn search_back(
             }
         }
         // Truncation hides the beginning of the stream.
-        let Some(oldest) = earlier.last() else { return Ok(LastRelayed::Unknown) };
+        let Some(oldest) = found.last() else { return Ok(LastRelayed::Unknown) };
         next = oldest.revision.checked_sub(1);
-        read += earlier.len();
+        read += found.len();
         page = (page * PAGE_GROWTH).min(LARGEST_PAGE);
     }
     Ok(LastRelayed::None)
