@@ -5,12 +5,14 @@ use std::time::Duration;
 use aqueduct_kafka::Cluster;
 use rdkafka::ClientConfig;
 
-use crate::lane::status_record::DELIVERY_TIMEOUT;
 use crate::options::Options;
 use crate::route::Route;
 
 /// Longest wait for an answer about metadata, offsets or a partition's end.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A report of a lane's status that is not delivered within this time is given up.
+pub(crate) const STATUS_DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a lane's session that is told to stop may take to finish its transaction. A thread that takes longer is
 /// abandoned: it writes nothing more, as its batches have ended, and the next owner aborts what it left open.
@@ -64,7 +66,7 @@ pub(crate) fn status(cluster: &Cluster) -> ClientConfig {
     let mut config = cluster.config(&[]);
     config
         .set("acks", "all")
-        .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
+        .set("message.timeout.ms", STATUS_DELIVERY_TIMEOUT.as_millis().to_string())
         .set("linger.ms", "0");
     config
 }

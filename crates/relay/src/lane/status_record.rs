@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::kafka::config;
+use crate::kafka::config::{self, STATUS_DELIVERY_TIMEOUT};
 use crate::lane_id::LaneId;
 use crate::status::{LaneState, Status};
 
@@ -23,8 +23,6 @@ const VERSION: u32 = 1;
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Minimum time between two reports.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// A report that is not delivered within this time is given up.
-pub(crate) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum length of a reported problem, in bytes.
 const MAX_PROBLEM_BYTES: usize = 2000;
 
@@ -139,7 +137,7 @@ impl StatusWriter {
     async fn send(&self, topic: &str, lane: u32, record: &StatusRecord) -> Result<(), String> {
         let json = serde_json::to_string(record).map_err(|error| error.to_string())?;
         let record = FutureRecord::to(topic).partition(lane as i32).key(KEY).payload(&json);
-        let delivery = self.producer()?.send(record, DELIVERY_TIMEOUT).await;
+        let delivery = self.producer()?.send(record, STATUS_DELIVERY_TIMEOUT).await;
         delivery.map(drop).map_err(|(error, _)| error.to_string())
     }
 
