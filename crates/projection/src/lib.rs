@@ -76,6 +76,7 @@ mod status;
 
 pub use batch::outcome::Outcome;
 pub use batch::processor::{BatchProcessor, Claim};
+pub use batch::runner::RequestStep;
 pub use error::ProjectionError;
 pub use model::deltas::Deltas;
 pub use model::error::{ReactError, TableError};
@@ -92,4 +93,4 @@ pub use record::Record;
 pub use record::decode::{DecodeError, Decoder, Payload, registry_decoder};
 pub use record::envelope::{Envelope, Previous};
 pub use record::headers::Headers;
-pub use status::Status;
+pub use status::{ProjectionEnded, Status};

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::context::BatchContext;
 use crate::batch::processor::BatchProcessor;
-use crate::batch::runner::{BatchRunner, Completion, RunBatch};
+use crate::batch::runner::{BatchRunner, Completion, RequestStep, RunBatch};
 use crate::batch::table_fault::TableFaultDetector;
 use crate::batch::transaction::Transactions;
 use crate::error::ProjectionError;
@@ -330,9 +330,9 @@ impl Projection {
     }
 
     /// Executes one step of a request for parked events. A failure is retried later.
-    async fn execute_step(&self, processor: &BatchProcessor) -> bool {
+    async fn execute_step(&self, processor: &BatchProcessor) -> RequestStep {
         match processor.execute_step().await {
-            Ok(has_more) => has_more,
+            Ok(step) => step,
             Err(error) => {
                 metrics::error(self.name, ErrorKind::Retry);
                 tracing::warn!(
@@ -340,7 +340,7 @@ impl Projection {
                     error = with_causes(&error),
                     "a request for parked events failed, retrying"
                 );
-                false
+                RequestStep::NothingToDo
             }
         }
     }
@@ -361,10 +361,13 @@ impl Projection {
                 },
                 () = tokio::time::sleep_until(next_step) => {}
             }
-            // Between processor, so that neither waits for the other for long.
+            // Between two batches, so that neither waits for the other for long.
             if Instant::now() >= next_step {
-                let has_more = self.execute_step(processor).await;
-                next_step = Instant::now() + if has_more { Duration::ZERO } else { STEP_INTERVAL };
+                let pause = match self.execute_step(processor).await {
+                    RequestStep::Executed => Duration::ZERO,
+                    RequestStep::NothingToDo => STEP_INTERVAL,
+                };
+                next_step = Instant::now() + pause;
             }
             if records.is_empty() {
                 if processor.ownership.take_rejoin_request() {

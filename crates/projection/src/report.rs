@@ -60,7 +60,7 @@ impl StateReport {
             let owned = reached.len();
             let changed = async {
                 while status.not_ready() == problem && self.ownership.partitions().len() == owned {
-                    if !status.changed().await {
+                    if status.changed().await.is_err() {
                         return std::future::pending().await;
                     }
                 }

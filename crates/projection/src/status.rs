@@ -15,6 +15,11 @@ pub struct Status {
     problems: watch::Receiver<BTreeMap<Component, String>>,
 }
 
+/// The projection whose status is awaited has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the projection has ended")]
+pub struct ProjectionEnded;
+
 /// What can have a problem, independently of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Component {
@@ -42,9 +47,12 @@ impl Status {
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 
-    /// Waits for the next change. Returns `false` if the projection has ended and there will be none.
-    pub async fn changed(&mut self) -> bool {
-        self.problems.changed().await.is_ok()
+    /// Waits for the next change.
+    ///
+    /// # Errors
+    /// The projection has ended, and there will be no change.
+    pub async fn changed(&mut self) -> Result<(), ProjectionEnded> {
+        self.problems.changed().await.map_err(|_| ProjectionEnded)
     }
 
     /// Calls `show` with the result of [`not_ready`](Self::not_ready), now and at each change, until the
@@ -52,7 +60,7 @@ impl Status {
     pub async fn follow(mut self, show: impl Fn(Option<String>)) {
         loop {
             show(self.not_ready());
-            if !self.changed().await {
+            if self.changed().await.is_err() {
                 break;
             }
         }

@@ -11,6 +11,14 @@ use crate::inbox::ownership::Ownership;
 use crate::metrics;
 use crate::status::{Component, StatusReporter};
 
+/// How a wait before the next attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Elapsed,
+    /// The process is shutting down.
+    Shutdown,
+}
+
 /// Ownership, status and shutdown, shared by the steps of a batch.
 pub(crate) struct BatchContext {
     pub(crate) projection: &'static str,
@@ -30,9 +38,12 @@ impl BatchContext {
         self.status.report(Component::Batch, format!("retrying a batch: {error}"));
     }
 
-    /// Waits before the next attempt. Returns `false` if the process is shutting down.
-    pub(crate) async fn wait(&self, delays: &mut impl Iterator<Item = Duration>) -> bool {
+    /// Waits before the next attempt.
+    pub(crate) async fn wait(&self, delays: &mut impl Iterator<Item = Duration>) -> Wait {
         let delay = delays.next().unwrap_or_default();
-        self.shutdown.run_until_cancelled(tokio::time::sleep(delay)).await.is_some()
+        match self.shutdown.run_until_cancelled(tokio::time::sleep(delay)).await {
+            Some(()) => Wait::Elapsed,
+            None => Wait::Shutdown,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 use crate::batch::outcome::Outcome;
-use crate::batch::runner::{Completion, RunBatch};
+use crate::batch::runner::{Completion, RequestStep, RunBatch};
 use crate::error::ProjectionError;
 use crate::inbox::GENERATION;
 use crate::inbox::ownership::Ownership;
@@ -70,12 +70,11 @@ impl BatchProcessor {
     }
 
     /// Executes one step of a request to replay or discard parked events (see [`parked`](crate::parked)) of the
-    /// claimed partitions. [`Projection::run`](crate::Projection::run) calls it between batches. Returns `false` if
-    /// there is nothing to do now.
+    /// claimed partitions. [`Projection::run`](crate::Projection::run) calls it between batches.
     ///
     /// # Errors
     /// [`ProjectionError::Batch`]: the step failed and can be called again.
-    pub async fn execute_step(&self) -> Result<bool, ProjectionError> {
+    pub async fn execute_step(&self) -> Result<RequestStep, ProjectionError> {
         let step = self.runner.execute_step().await;
         step.map_err(|error| ProjectionError::Batch { projection: self.projection, source: Box::new(error) })
     }

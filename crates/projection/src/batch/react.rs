@@ -7,7 +7,7 @@ use aqueduct_core::{ErrorKind, with_causes};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tracing::Instrument as _;
 
-use crate::batch::context::BatchContext;
+use crate::batch::context::{BatchContext, Wait};
 use crate::batch::error::ReactorStopped;
 use crate::batch::trace;
 use crate::inbox::entry::{Content, Entry, Fault, ReasonCode};
@@ -18,8 +18,17 @@ use crate::record::envelope::Envelope;
 use crate::status::Component;
 use crate::{backoff, metrics};
 
+/// Result of the reactions to the events of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BatchReaction {
+    /// Each event was handled, or its entry is invalid now and must be parked.
+    Done,
+    /// The process is shutting down, or a partition has another owner: the batch must not be committed.
+    Abandoned,
+}
+
 /// Result of the reactions to the events of one stream.
-enum Reaction {
+enum StreamReaction {
     Done,
     /// The event of this index must be parked; those after it were not tried.
     Parked(usize, Fault),
@@ -28,13 +37,13 @@ enum Reaction {
 }
 
 /// Reacts to the entries that will be applied: those of a stream sequentially, different streams concurrently.
-/// Entries that must be parked become invalid. Returns `false` if the batch must not be committed.
+/// Entries that must be parked become invalid.
 pub(crate) async fn react<H: Handler>(
     handler: &H,
     context: &BatchContext,
     entries: &mut [Entry<H::Event>],
     verdicts: &[Verdict],
-) -> Result<bool, ReactorStopped> {
+) -> Result<BatchReaction, ReactorStopped> {
     let mut streams: BTreeMap<(i32, &str), Vec<usize>> = BTreeMap::new();
     for (index, (entry, verdict)) in entries.iter().zip(verdicts).enumerate() {
         if verdict.applies() && entry.event().is_some() {
@@ -49,15 +58,15 @@ pub(crate) async fn react<H: Handler>(
         .buffer_unordered(context.concurrency)
         .try_collect()
         .await?;
-    let mut all_done = true;
+    let mut result = BatchReaction::Done;
     for reaction in reactions {
         match reaction {
-            Reaction::Done => {}
-            Reaction::Parked(index, fault) => entries[index].content = Content::Invalid(fault),
-            Reaction::Abandoned => all_done = false,
+            StreamReaction::Done => {}
+            StreamReaction::Parked(index, fault) => entries[index].content = Content::Invalid(fault),
+            StreamReaction::Abandoned => result = BatchReaction::Abandoned,
         }
     }
-    Ok(all_done)
+    Ok(result)
 }
 
 async fn react_in_order<H: Handler>(
@@ -65,7 +74,7 @@ async fn react_in_order<H: Handler>(
     context: &BatchContext,
     entries: &[Entry<H::Event>],
     indices: Vec<usize>,
-) -> Result<Reaction, ReactorStopped> {
+) -> Result<StreamReaction, ReactorStopped> {
     for index in indices {
         let entry = &entries[index];
         let Some((event, envelope)) = entry.event() else { continue };
@@ -73,7 +82,7 @@ async fn react_in_order<H: Handler>(
         let mut retried = false;
         loop {
             if context.shutdown.is_cancelled() || !context.ownership.owns(&entry.record) {
-                return Ok(Reaction::Abandoned);
+                return Ok(StreamReaction::Abandoned);
             }
             let Err((code, error)) = attempt(handler, event, envelope).await else {
                 if retried {
@@ -83,7 +92,7 @@ async fn react_in_order<H: Handler>(
             };
             match error.kind() {
                 ErrorKind::Park => {
-                    return Ok(Reaction::Parked(index, Fault { code, reason: with_causes(&error) }));
+                    return Ok(StreamReaction::Parked(index, Fault { code, reason: with_causes(&error) }));
                 }
                 ErrorKind::Retry => {
                     retried = true;
@@ -91,8 +100,8 @@ async fn react_in_order<H: Handler>(
                     let problem = format!("retrying record {record} (event {event}): {error}");
                     context.status.report(Component::Batch, problem);
                     tracing::warn!(projection = H::NAME, %record, event, error, "reaction failed, retrying");
-                    if !context.wait(&mut delays).await {
-                        return Ok(Reaction::Abandoned);
+                    if context.wait(&mut delays).await == Wait::Shutdown {
+                        return Ok(StreamReaction::Abandoned);
                     }
                 }
                 ErrorKind::Stop => {
@@ -106,7 +115,7 @@ async fn react_in_order<H: Handler>(
             }
         }
     }
-    Ok(Reaction::Done)
+    Ok(StreamReaction::Done)
 }
 
 /// Reacts to one event, in a span that continues the event's trace. A panic parks the event.

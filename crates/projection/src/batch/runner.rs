@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use tracing::Instrument as _;
 
 use crate::backoff;
-use crate::batch::context::BatchContext;
+use crate::batch::context::{BatchContext, Wait};
 use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
-use crate::batch::react;
+use crate::batch::react::{self, BatchReaction};
 use crate::batch::read::Reader;
 use crate::batch::trace;
 use crate::batch::transaction::{Attempt, Transactions};
@@ -32,15 +32,23 @@ pub(crate) enum Completion {
     Abandoned,
 }
 
+/// Result of [`BatchProcessor::execute_step`](crate::BatchProcessor::execute_step).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestStep {
+    /// A step was executed, and there may be another one to do.
+    Executed,
+    /// No request concerns the claimed partitions, or the process is shutting down.
+    NothingToDo,
+}
+
 /// Processes batches with a handler whose type is erased.
 #[async_trait]
 pub(crate) trait RunBatch: Send + Sync {
     /// Processes a batch, retrying temporary errors while the batch's partitions are owned.
     async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError>;
 
-    /// Executes one step of a request to replay or discard parked events. Returns `false` if there is nothing to
-    /// do now.
-    async fn execute_step(&self) -> Result<bool, BatchError>;
+    /// Executes one step of a request to replay or discard parked events.
+    async fn execute_step(&self) -> Result<RequestStep, BatchError>;
 }
 
 pub(crate) struct BatchRunner<H> {
@@ -68,7 +76,7 @@ impl<H: Handler> RunBatch for BatchRunner<H> {
         Ok(completion)
     }
 
-    async fn execute_step(&self) -> Result<bool, BatchError> {
+    async fn execute_step(&self) -> Result<RequestStep, BatchError> {
         self.execute_parked().await
     }
 }
@@ -89,8 +97,9 @@ impl<H: Handler> BatchRunner<H> {
             let owns = || entries.iter().any(|entry| ownership.owns(&entry.record));
             let Some(verdicts) = self.retry(check, owns).await? else { return Ok(Completion::Abandoned) };
             let handler = &self.transactions.handler;
-            if !react::react(handler, &self.context, &mut entries, &verdicts).await? {
-                return Ok(Completion::Abandoned);
+            match react::react(handler, &self.context, &mut entries, &verdicts).await? {
+                BatchReaction::Done => {}
+                BatchReaction::Abandoned => return Ok(Completion::Abandoned),
             }
         }
         self.commit(entries).await
@@ -153,7 +162,7 @@ impl<H: Handler> BatchRunner<H> {
                     ErrorKind::Park if !bisect => bisect = true,
                     ErrorKind::Retry => {
                         self.context.report_retry(&error);
-                        if !self.context.wait(&mut delays).await {
+                        if self.context.wait(&mut delays).await == Wait::Shutdown {
                             return Ok(Completion::Abandoned);
                         }
                     }

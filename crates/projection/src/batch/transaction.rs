@@ -10,8 +10,8 @@ use crate::batch::outcome::Outcome;
 use crate::batch::table_fault::{FailureReason, TableFaultDetector, TableState};
 use crate::inbox::entry::{Content, Entry, Fault};
 use crate::inbox::ownership::{OwnedPartition, Ownership, next_offsets};
-use crate::inbox::park;
-use crate::inbox::verdict::{self, Verdict};
+use crate::inbox::park::{self, Parked};
+use crate::inbox::verdict::{self, ParkingVerdict};
 use crate::metrics;
 use crate::model::handler::{Handler, Probe};
 
@@ -20,6 +20,14 @@ pub(crate) enum Attempt {
     Committed(Outcome),
     /// These partitions have another owner now: nothing was committed.
     Lost(Vec<OwnedPartition>),
+}
+
+/// What the table did with the rows of the entries that were applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TableWrite {
+    Accepted,
+    /// No entry had an event to apply.
+    Nothing,
 }
 
 /// Applies batches in transactions.
@@ -68,7 +76,7 @@ impl<H: Handler> Transactions<H> {
         let mut outcome = Outcome::default();
         if bisect {
             self.bisect(&mut transaction, entries, &mut outcome).await?;
-        } else if self.apply(&mut transaction, entries, &mut outcome).await? {
+        } else if self.apply(&mut transaction, entries, &mut outcome).await? == TableWrite::Accepted {
             self.table_faults.record_success();
         }
         transaction.commit().await?;
@@ -76,13 +84,13 @@ impl<H: Handler> Transactions<H> {
         Ok(Attempt::Committed(outcome))
     }
 
-    /// Returns whether the handler has written something.
+    /// Receives entries in the inbox, applies those that are next of their streams, and parks those that must be.
     async fn apply(
         &self,
         connection: &mut PgConnection,
         entries: &[Entry<H::Event>],
         outcome: &mut Outcome,
-    ) -> Result<bool, BatchError> {
+    ) -> Result<TableWrite, BatchError> {
         let verdicts = verdict::receive(&mut *connection, entries).await?;
         let checked = || entries.iter().zip(&verdicts);
         let applied = checked().filter(|(_, verdict)| verdict.applies());
@@ -92,31 +100,32 @@ impl<H: Handler> Transactions<H> {
         }
         for (entry, verdict) in checked() {
             outcome.count(*verdict);
-            if verdict.parked().is_some() {
-                self.park(&mut *connection, entry, *verdict, outcome).await?;
+            if let Some(verdict) = verdict.parks() {
+                self.park(&mut *connection, entry, verdict, outcome).await?;
             }
         }
-        Ok(!events.is_empty())
+        Ok(if events.is_empty() { TableWrite::Nothing } else { TableWrite::Accepted })
     }
 
     async fn park(
         &self,
         connection: &mut PgConnection,
         entry: &Entry<H::Event>,
-        verdict: Verdict,
+        verdict: ParkingVerdict,
         outcome: &mut Outcome,
     ) -> Result<(), BatchError> {
-        if park::park(connection, entry, verdict).await? {
-            outcome.parked += 1;
-            outcome.gaps += u64::from(verdict == Verdict::Gap);
-            tracing::error!(
-                projection = H::NAME,
-                stream = entry.stream,
-                reason = park::reason(entry, verdict),
-                "event parked"
-            );
-        } else {
-            outcome.duplicates += 1;
+        match park::park(connection, entry, verdict).await? {
+            Parked::New => {
+                outcome.parked += 1;
+                outcome.gaps += u64::from(verdict == ParkingVerdict::Gap);
+                tracing::error!(
+                    projection = H::NAME,
+                    stream = entry.stream,
+                    reason = park::reason(entry, verdict),
+                    "event parked"
+                );
+            }
+            Parked::Duplicate => outcome.duplicates += 1,
         }
         Ok(())
     }
@@ -138,10 +147,10 @@ impl<H: Handler> Transactions<H> {
             let mut savepoint = connection.begin().await?;
             let mut part = Outcome::default();
             match self.apply(&mut savepoint, &entries[start..end], &mut part).await {
-                Ok(has_written) => {
+                Ok(write) => {
                     savepoint.commit().await?;
                     outcome.add(part);
-                    accepted |= has_written;
+                    accepted |= write == TableWrite::Accepted;
                 }
                 Err(BatchError::Apply(error)) if error.kind() == ErrorKind::Park => {
                     savepoint.rollback().await?;

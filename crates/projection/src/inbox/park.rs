@@ -4,40 +4,48 @@ use sqlx::types::Json;
 use sqlx::{Executor, Postgres};
 
 use crate::inbox::entry::{Entry, ReasonCode, previous_number, revision_number};
-use crate::inbox::verdict::Verdict;
+use crate::inbox::verdict::ParkingVerdict;
 use crate::record::envelope::Previous;
 
-/// Parks an entry in this transaction, if its verdict requires it. Returns `false` if it is parked already or its
-/// verdict does not park it.
+/// Whether an entry was parked before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parked {
+    New,
+    /// It was parked already, and nothing was changed.
+    Duplicate,
+}
+
+/// Parks an entry in this transaction.
 pub(crate) async fn park<E>(
     executor: impl Executor<'_, Database = Postgres>,
     entry: &Entry<E>,
-    verdict: Verdict,
-) -> Result<bool, sqlx::Error> {
-    let Some(parked_as) = verdict.parked() else { return Ok(false) };
+    verdict: ParkingVerdict,
+) -> Result<Parked, sqlx::Error> {
     let record = &entry.record;
-    sqlx::query_scalar("select aqueduct.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
-        .bind(entry.inbox)
-        .bind(&entry.stream)
-        .bind(entry.revision().map(revision_number))
-        .bind(previous_number(entry.previous()))
-        .bind(parked_as)
-        .bind(code(entry, verdict).as_str())
-        .bind(storable(&reason(entry, verdict)))
-        .bind(entry.envelope.as_ref().map(|envelope| envelope.event_type()))
-        .bind(record.partition)
-        .bind(record.offset)
-        .bind(record.key.as_deref())
-        .bind(record.payload.as_deref())
-        .bind(Json(record.headers.to_json()))
-        .fetch_one(executor)
-        .await
+    let is_new: bool =
+        sqlx::query_scalar("select aqueduct.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
+            .bind(entry.inbox)
+            .bind(&entry.stream)
+            .bind(entry.revision().map(revision_number))
+            .bind(previous_number(entry.previous()))
+            .bind(verdict.as_str())
+            .bind(code(entry, verdict).as_str())
+            .bind(storable(&reason(entry, verdict)))
+            .bind(entry.envelope.as_ref().map(|envelope| envelope.event_type()))
+            .bind(record.partition)
+            .bind(record.offset)
+            .bind(record.key.as_deref())
+            .bind(record.payload.as_deref())
+            .bind(Json(record.headers.to_json()))
+            .fetch_one(executor)
+            .await?;
+    Ok(if is_new { Parked::New } else { Parked::Duplicate })
 }
 
-fn code<E>(entry: &Entry<E>, verdict: Verdict) -> ReasonCode {
+fn code<E>(entry: &Entry<E>, verdict: ParkingVerdict) -> ReasonCode {
     match (verdict, entry.fault()) {
-        (Verdict::Invalid, Some(fault)) => fault.code,
-        (Verdict::Gap, _) => ReasonCode::Gap,
+        (ParkingVerdict::Invalid, Some(fault)) => fault.code,
+        (ParkingVerdict::Gap, _) => ReasonCode::Gap,
         _ => ReasonCode::Blocked,
     }
 }
@@ -48,11 +56,11 @@ pub(crate) fn storable(text: &str) -> String {
 }
 
 /// Human-readable reason for which an entry is parked.
-pub(crate) fn reason<E>(entry: &Entry<E>, verdict: Verdict) -> String {
+pub(crate) fn reason<E>(entry: &Entry<E>, verdict: ParkingVerdict) -> String {
     let record = &entry.record;
     match (verdict, entry.fault()) {
-        (Verdict::Invalid, Some(fault)) => format!("{record}: {}", fault.reason),
-        (Verdict::Gap, _) => format!("{record}: {}", gap(entry.previous())),
+        (ParkingVerdict::Invalid, Some(fault)) => format!("{record}: {}", fault.reason),
+        (ParkingVerdict::Gap, _) => format!("{record}: {}", gap(entry.previous())),
         _ => format!("{record}: an earlier event of the stream is parked"),
     }
 }

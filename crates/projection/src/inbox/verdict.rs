@@ -40,13 +40,35 @@ impl Verdict {
         matches!(self, Self::Apply | Self::Unchecked)
     }
 
-    /// The verdict in `aqueduct.parked`, if the record is parked.
-    pub(crate) fn parked(self) -> Option<&'static str> {
+    /// Why the record is parked; `None` if it is not.
+    pub(crate) fn parks(self) -> Option<ParkingVerdict> {
         match self {
-            Self::Gap => Some("gap"),
-            Self::Invalid => Some("invalid"),
-            Self::Blocked => Some("blocked"),
+            Self::Gap => Some(ParkingVerdict::Gap),
+            Self::Invalid => Some(ParkingVerdict::Invalid),
+            Self::Blocked => Some(ParkingVerdict::Blocked),
             Self::Apply | Self::Unchecked | Self::Duplicate => None,
+        }
+    }
+}
+
+/// A verdict that parks its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ParkingVerdict {
+    /// See [`Verdict::Gap`].
+    Gap,
+    /// See [`Verdict::Invalid`].
+    Invalid,
+    /// See [`Verdict::Blocked`].
+    Blocked,
+}
+
+impl ParkingVerdict {
+    /// As stored in `aqueduct.parked.verdict`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Invalid => "invalid",
+            Self::Blocked => "blocked",
         }
     }
 }

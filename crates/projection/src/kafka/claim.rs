@@ -8,7 +8,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::batch::processor::Claim;
 use crate::error::ProjectionError;
-use crate::kafka::client::ConsumerState;
+use crate::kafka::client::{Claiming, ConsumerState};
 use crate::postgres::error::error_kind;
 use crate::status::Component;
 use crate::{backoff, metrics};
@@ -17,26 +17,27 @@ use crate::{backoff, metrics};
 const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 impl ConsumerState {
-    /// Claims the partitions and sets their offsets. Returns `false` if the thread must end.
-    pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> bool {
+    /// Claims the partitions and sets their offsets.
+    pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> Claiming {
         let wanted: Vec<(Arc<str>, i32)> =
             partitions.elements().iter().map(|wanted| (wanted.topic().into(), wanted.partition())).collect();
         for (topic, partition) in wanted {
             let started = Instant::now();
             let claimed = self.claim_one(&topic, partition, started);
             metrics::claim_wait(self.projection, &topic, partition, Duration::ZERO);
-            let Some(claim) = claimed else { return false };
+            let Some(claim) = claimed else { return Claiming::Abandoned };
             let offset = claim.resume_at.map_or(Offset::Beginning, Offset::Offset);
             // In place: the list belongs to the event.
             if let Err(source) = partitions.set_partition_offset(&topic, partition, offset) {
                 self.fail(ProjectionError::Kafka { projection: self.projection, source });
-                return false;
+                return Claiming::Abandoned;
             }
         }
-        true
+        Claiming::Done
     }
 
-    /// Retries until Postgres answers. A thread of librdkafka sends heartbeats meanwhile.
+    /// Retries until Postgres answers. A thread of librdkafka sends heartbeats meanwhile. Returns `None` if the thread
+    /// was stopped or must end.
     fn claim_one(&self, topic: &Arc<str>, partition: i32, started: Instant) -> Option<Claim> {
         let mut delays = backoff::delays();
         while !self.stop.is_cancelled() {

@@ -47,6 +47,15 @@ pub(crate) struct ConsumerState {
     pub(crate) failure: Arc<Mutex<Option<ProjectionError>>>,
 }
 
+/// Result of claiming the partitions that Kafka assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claiming {
+    /// All are claimed and their offsets are set.
+    Done,
+    /// The thread was stopped or must end: not all are claimed.
+    Abandoned,
+}
+
 pub(crate) type Consumer = BaseConsumer<ConsumerState>;
 
 /// Creates the client and joins the group.
@@ -117,11 +126,12 @@ impl ConsumerContext for ConsumerState {
         partitions: &mut TopicPartitionList,
     ) {
         let done = if event == RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            if self.claim(partitions) {
-                self.status.clear(Component::Group);
-                consumer.assign(partitions)
-            } else {
-                consumer.unassign()
+            match self.claim(partitions) {
+                Claiming::Done => {
+                    self.status.clear(Component::Group);
+                    consumer.assign(partitions)
+                }
+                Claiming::Abandoned => consumer.unassign(),
             }
         } else {
             if consumer.assignment_lost() {

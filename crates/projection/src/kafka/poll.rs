@@ -64,8 +64,10 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
                     waiting.push_back(Record::copy(&message, &topic, epoch));
                 }
             }
-            Some(Err(error)) if is_usable_after(consumer, &error) => {}
-            Some(Err(_)) => break,
+            Some(Err(error)) => match handle_error(consumer, &error) {
+                ClientState::Usable => {}
+                ClientState::Unusable => break,
+            },
         }
     }
     commit_offsets(consumer, &context.ownership, CommitMode::Sync);
@@ -92,18 +94,28 @@ fn change_assignment(
     }
 }
 
-/// Whether the client can be used after an error.
-fn is_usable_after(consumer: &Consumer, error: &KafkaError) -> bool {
+/// A client after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientState {
+    Usable,
+    /// The session must end: the next one creates a new client, unless the projection ends.
+    Unusable,
+}
+
+/// Counts and logs an error. An offset that no longer exists ends the projection.
+fn handle_error(consumer: &Consumer, error: &KafkaError) -> ClientState {
     let context = consumer.context();
     metrics::kafka_error(context.projection);
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
         let problem = missing_offsets(consumer).unwrap_or_else(|| error.to_string());
         context.fail(ProjectionError::OffsetGone { projection: context.projection, problem });
-        return false;
+        return ClientState::Unusable;
     }
     tracing::warn!(projection = context.projection, %error, "kafka client error");
-    // After a fatal error the next session creates a new client.
-    !matches!(error, KafkaError::MessageConsumptionFatal(_))
+    match error {
+        KafkaError::MessageConsumptionFatal(_) => ClientState::Unusable,
+        _ => ClientState::Usable,
+    }
 }
 
 /// The partitions whose next offset is outside of the log, which librdkafka's error does not name. Returns `None` if

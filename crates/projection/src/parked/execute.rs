@@ -6,47 +6,42 @@ use aqueduct_core::{ErrorKind, with_causes};
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
 use crate::batch::error::BatchError;
-use crate::batch::runner::BatchRunner;
+use crate::batch::runner::{BatchRunner, RequestStep};
 use crate::inbox::entry::{Entry, Fault};
 use crate::inbox::ownership::OwnedPartition;
 use crate::metrics;
 use crate::model::handler::Handler;
 use crate::parked::plan::Plan;
-use crate::parked::steps::{self, MissingRevision, PendingStream, Row, StepCounts, StepOutcome, StreamStep};
+use crate::parked::steps::{
+    self, Gap, MissingRevision, PartitionLock, PendingStream, Row, StepCounts, StepOutcome, StreamState,
+    StreamStep,
+};
 use crate::record::headers::Headers;
 
-/// What became of a gap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gap {
-    Remains,
-    /// A discarded record was taken for the missing one.
-    Explained,
-    /// Another instance owns the partition.
-    PartitionLost,
-}
-
 impl<H: Handler> BatchRunner<H> {
-    /// Executes one step of a request for the partitions that are owned. Returns `false` if there is nothing to do
-    /// now.
-    pub(crate) async fn execute_parked(&self) -> Result<bool, BatchError> {
+    /// Executes one step of a request for the partitions that are owned.
+    pub(crate) async fn execute_parked(&self) -> Result<RequestStep, BatchError> {
         let partitions = self.context.ownership.partitions();
         if partitions.is_empty() {
-            return Ok(false);
+            return Ok(RequestStep::NothingToDo);
         }
         let next = async { Ok(steps::next_pending(&self.transactions.pool, H::NAME, &partitions).await?) };
-        let Some(Some(pending)) = self.bounded(next).await? else { return Ok(false) };
+        let Some(pending) = self.bounded(next).await?.flatten() else { return Ok(RequestStep::NothingToDo) };
         let is_its_partition =
             |owned: &&OwnedPartition| *owned.topic == *pending.topic && owned.partition == pending.partition;
-        let Some(partition) = partitions.iter().find(is_its_partition) else { return Ok(false) };
+        let Some(partition) = partitions.iter().find(is_its_partition) else {
+            return Ok(RequestStep::NothingToDo);
+        };
         match self.step(&pending, partition).await {
-            Ok(()) => Ok(!self.context.shutdown.is_cancelled()),
+            Ok(()) if self.context.shutdown.is_cancelled() => Ok(RequestStep::NothingToDo),
+            Ok(()) => Ok(RequestStep::Executed),
             // A request never stops the projection: the error belongs to the request.
             Err(error) if error.kind() != ErrorKind::Retry => {
                 let problem = with_causes(&error);
                 tracing::error!(projection = H::NAME, stream = pending.stream, problem, "replay failed");
                 let attempt = self.record_attempt(&pending, partition, StepOutcome::Failed(&problem));
                 self.bounded(attempt).await?;
-                Ok(true)
+                Ok(RequestStep::Executed)
             }
             Err(error) => {
                 // Other streams come first then.
@@ -85,7 +80,7 @@ impl<H: Handler> BatchRunner<H> {
         let Some(Some((applied, rows))) = self.bounded(self.next_rows(step)).await? else { return Ok(()) };
         let Some(mut plan) = self.plan(step, applied, rows).await? else { return Ok(()) };
         if let Some(missing) = plan.gap
-            && self.bounded(self.explain(step, missing)).await? != Some(Gap::Remains)
+            && self.bounded(self.explain(step, missing)).await?.flatten() != Some(Gap::Remains)
         {
             // The rows must be read again, by whoever owns the partition.
             return Ok(());
@@ -104,12 +99,14 @@ impl<H: Handler> BatchRunner<H> {
         partition: &OwnedPartition,
     ) -> Result<Option<Transaction<'c, Postgres>>, BatchError> {
         let mut transaction = connection.begin().await?;
-        if steps::lock_partition(&mut *transaction, H::NAME, partition).await? {
-            return Ok(Some(transaction));
+        match steps::lock_partition(&mut *transaction, H::NAME, partition).await? {
+            PartitionLock::Acquired => Ok(Some(transaction)),
+            PartitionLock::OtherOwner => {
+                transaction.rollback().await?;
+                self.context.ownership.give_up([partition]);
+                Ok(None)
+            }
         }
-        transaction.rollback().await?;
-        self.context.ownership.give_up([partition]);
-        Ok(None)
     }
 
     /// Records how an attempt left the stream, unless the partition has another owner.
@@ -176,17 +173,21 @@ impl<H: Handler> BatchRunner<H> {
         Ok(Some(steps::next_rows(&mut connection, inbox, &pending.stream).await?))
     }
 
-    /// Takes a discarded record without a readable revision for the missing one, if there is one.
-    async fn explain(&self, step: StreamStep<'_>, missing: MissingRevision) -> Result<Gap, BatchError> {
+    /// Takes a discarded record without a readable revision for the missing one, if there is one. Returns `None` if the
+    /// partition has another owner.
+    async fn explain(
+        &self,
+        step: StreamStep<'_>,
+        missing: MissingRevision,
+    ) -> Result<Option<Gap>, BatchError> {
         let mut connection = self.transactions.pool.acquire().await?;
         let Some(mut transaction) = self.begin_owned(&mut connection, step.partition).await? else {
-            return Ok(Gap::PartitionLost);
+            return Ok(None);
         };
         let stream = &step.pending.stream;
-        let is_explained =
-            steps::assign_gap_to_discarded(&mut *transaction, step.inbox, stream, missing).await?;
+        let gap = steps::assign_gap_to_discarded(&mut *transaction, step.inbox, stream, missing).await?;
         transaction.commit().await?;
-        Ok(if is_explained { Gap::Explained } else { Gap::Remains })
+        Ok(Some(gap))
     }
 
     /// Applies a plan in one transaction and records the progress, unless the partition has another owner.
@@ -211,14 +212,14 @@ impl<H: Handler> BatchRunner<H> {
             return Ok(());
         };
         self.apply_with_bisection(&mut transaction, &mut plan).await?;
-        let is_open = self.finish(&mut transaction, step, &plan).await?;
+        let stream_state = self.finish(&mut transaction, step, &plan).await?;
         transaction.commit().await?;
         metrics::count(metrics::EVENTS_APPLIED, H::NAME, plan.applied() as u64);
         let stream = &step.pending.stream;
         if let Some(failed) = &plan.failed {
             let reason = &failed.fault.reason;
             tracing::error!(projection = H::NAME, stream, reason, "parked event failed again");
-        } else if is_open {
+        } else if stream_state == StreamState::Open {
             let revision = plan.revision();
             tracing::info!(projection = H::NAME, stream, revision, "stream is no longer blocked");
         }
@@ -258,13 +259,12 @@ impl<H: Handler> BatchRunner<H> {
     }
 
     /// Moves the inbox past the events of the plan, parks the one that ended it again, and records the progress.
-    /// Returns whether the stream is no longer blocked.
     async fn finish(
         &self,
         connection: &mut PgConnection,
         StreamStep { pending, inbox, .. }: StreamStep<'_>,
         plan: &Plan<H::Event>,
-    ) -> Result<bool, BatchError> {
+    ) -> Result<StreamState, BatchError> {
         let ids: Vec<_> = plan.events.iter().map(|planned| planned.id).collect();
         let stream = &pending.stream;
         let mut counts =
@@ -275,16 +275,16 @@ impl<H: Handler> BatchRunner<H> {
             steps::park_again(&mut *connection, failed.id, &failed.fault).await?;
             counts.discarded = -i64::from(failed.was_discarded);
         }
-        let is_open = steps::finish_step(&mut *connection, inbox, stream, &ids, plan.revision()).await?;
-        let outcome = match &plan.failed {
-            Some(failed) => StepOutcome::Failed(&failed.fault.reason),
-            None if is_open => StepOutcome::Done,
-            None => StepOutcome::Waiting,
+        let stream_state = steps::finish_step(&mut *connection, inbox, stream, &ids, plan.revision()).await?;
+        let outcome = match (&plan.failed, stream_state) {
+            (Some(failed), _) => StepOutcome::Failed(&failed.fault.reason),
+            (None, StreamState::Open) => StepOutcome::Done,
+            (None, StreamState::Blocked) => StepOutcome::Waiting,
         };
         if matches!(outcome, StepOutcome::Done) {
             steps::purge(&mut *connection).await?;
         }
         steps::record_progress(connection, H::NAME, pending, counts, outcome).await?;
-        Ok(is_open)
+        Ok(stream_state)
     }
 }

@@ -6,6 +6,7 @@ use crate::inbox::GENERATION;
 use crate::inbox::entry::{Fault, ReasonCode};
 use crate::inbox::ownership::OwnedPartition;
 use crate::inbox::park::storable;
+use crate::inbox::verdict::ParkingVerdict;
 
 /// Maximum number of events per step.
 const MAX_EVENTS: i32 = 500;
@@ -111,20 +112,30 @@ pub(crate) async fn next_rows(
     Ok((applied.unwrap_or(-1), rows))
 }
 
-/// Locks the partition until the end of the transaction. Returns `false` if it has another owner.
+/// Result of locking a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PartitionLock {
+    /// It is locked until the end of the transaction.
+    Acquired,
+    /// It has another owner and is not locked.
+    OtherOwner,
+}
+
+/// Locks the partition until the end of the transaction, unless it has another owner.
 pub(crate) async fn lock_partition(
     executor: impl Executor<'_, Database = Postgres>,
     projection: &str,
     OwnedPartition { topic, partition, epoch }: &OwnedPartition,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select aqueduct.offsets_hold($1, $2, $3, $4, $5)")
+) -> Result<PartitionLock, sqlx::Error> {
+    let is_owner: bool = sqlx::query_scalar("select aqueduct.offsets_hold($1, $2, $3, $4, $5)")
         .bind(projection)
         .bind(GENERATION)
         .bind(&**topic)
         .bind(partition)
         .bind(epoch)
         .fetch_one(executor)
-        .await
+        .await?;
+    Ok(if is_owner { PartitionLock::Acquired } else { PartitionLock::OtherOwner })
 }
 
 /// Discards the next events that the request selected in the stream, in a transaction that has locked its partition.
@@ -201,22 +212,31 @@ pub(crate) async fn purge(executor: impl Executor<'_, Database = Postgres>) -> R
     sqlx::query("select aqueduct.parked_purge()").execute(executor).await.map(drop)
 }
 
-/// Removes applied events and moves the inbox. Returns whether the stream has no parked event left and is no longer
-/// blocked.
+/// A stream after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StreamState {
+    /// It has no parked event left: its next events are applied.
+    Open,
+    /// It has parked events: its next events are parked after them.
+    Blocked,
+}
+
+/// Removes applied events and moves the inbox.
 pub(crate) async fn finish_step(
     executor: impl Executor<'_, Database = Postgres>,
     inbox: i32,
     stream: &str,
     ids: &[i64],
     revision: i64,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select aqueduct.parked_applied($1, $2, $3, $4)")
+) -> Result<StreamState, sqlx::Error> {
+    let is_open: bool = sqlx::query_scalar("select aqueduct.parked_applied($1, $2, $3, $4)")
         .bind(inbox)
         .bind(stream)
         .bind(ids)
         .bind(revision)
         .fetch_one(executor)
-        .await
+        .await?;
+    Ok(if is_open { StreamState::Open } else { StreamState::Blocked })
 }
 
 /// Parks an event again that could not be applied.
@@ -225,10 +245,10 @@ pub(crate) async fn park_again(
     id: i64,
     fault: &Fault,
 ) -> Result<(), sqlx::Error> {
-    let verdict = if fault.code == ReasonCode::Gap { "gap" } else { "invalid" };
+    let verdict = if fault.code == ReasonCode::Gap { ParkingVerdict::Gap } else { ParkingVerdict::Invalid };
     sqlx::query("select aqueduct.parked_again($1, $2, $3, $4)")
         .bind(id)
-        .bind(verdict)
+        .bind(verdict.as_str())
         .bind(fault.code.as_str())
         .bind(storable(&fault.reason))
         .execute(executor)
@@ -291,14 +311,22 @@ pub(crate) struct MissingRevision {
     pub(crate) before_offset: i64,
 }
 
-/// Assigns a missing revision to a discarded record that has no readable revision, once. Returns whether there was
-/// such a record.
+/// A gap after the search for a discarded record that explains it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// There is no such record.
+    Remains,
+    /// A discarded record has the missing revision now.
+    Explained,
+}
+
+/// Assigns a missing revision to a discarded record that has no readable revision, once.
 pub(crate) async fn assign_gap_to_discarded(
     executor: impl Executor<'_, Database = Postgres>,
     inbox: i32,
     stream: &str,
     missing: MissingRevision,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Gap, sqlx::Error> {
     let assigned = sqlx::query(
         "update aqueduct.parked set revision = $3 \
           where id = (select min(p.id) from aqueduct.parked p join aqueduct.inboxes i \
@@ -313,5 +341,5 @@ pub(crate) async fn assign_gap_to_discarded(
     .bind(missing.before_offset)
     .execute(executor)
     .await?;
-    Ok(assigned.rows_affected() > 0)
+    Ok(if assigned.rows_affected() > 0 { Gap::Explained } else { Gap::Remains })
 }

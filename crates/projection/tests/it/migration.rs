@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use aqueduct_projection::{Claim, Projection, migrate, migration_pool};
+use aqueduct_projection::{Claim, Projection, RequestStep, migrate, migration_pool};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -109,7 +109,7 @@ async fn requests_of_a_database_without_bounded_discards_are_finished() {
     let batches =
         Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await.unwrap();
     batches.claim("bank.0", 0).await.unwrap();
-    while batches.execute_step().await.unwrap() {}
+    while batches.execute_step().await.unwrap() == RequestStep::Executed {}
     let work = "select state || ' ' || discarded from aqueduct.parked_work";
     assert_eq!(database.texts(work).await, ["done 1"]);
     let inbox = "select revision || ' ' || blocked from aqueduct.inbox";

@@ -1,7 +1,7 @@
 //! Parked events are replayed and discarded by the owner of their partition.
 
 use aqueduct_projection::parked::{self, Progress, Selection};
-use aqueduct_projection::{BatchProcessor, Projection};
+use aqueduct_projection::{BatchProcessor, Projection, RequestStep};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,7 @@ pub(crate) async fn apply((batches, epoch): &(BatchProcessor, i64), first_offset
 /// Executes requests until there are none. Returns the number of steps.
 pub(crate) async fn execute_all((batches, _): &(BatchProcessor, i64)) -> usize {
     let mut steps = 0;
-    while batches.execute_step().await.unwrap() {
+    while batches.execute_step().await.unwrap() == RequestStep::Executed {
         steps += 1;
         assert!(steps < 1000, "no end");
     }
@@ -103,7 +103,7 @@ async fn a_replay_survives_the_death_of_its_owner() {
     assert_eq!(database.number("select count(*) from aqueduct.parked").await, FOLLOWERS + 1);
     fix(&database).await;
     parked::replay(&database.pool, &Selection::default()).await.unwrap();
-    assert!(first.0.execute_step().await.unwrap());
+    assert_eq!(first.0.execute_step().await.unwrap(), RequestStep::Executed);
     let left = database.number("select count(*) from aqueduct.parked").await;
     assert!(left > 0 && left < FOLLOWERS, "{left}");
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_projection::parked::{self, Progress, Selection};
-use aqueduct_projection::{BatchProcessor, Projection};
+use aqueduct_projection::{BatchProcessor, Projection, RequestStep};
 use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited};
@@ -42,14 +42,14 @@ async fn a_stream_opens_when_the_inbox_has_passed_all_discarded_events() {
     let request = parked::discard(&database.pool, &Selection::default()).await.unwrap().unwrap();
     assert_eq!(request.events, DISCARDED);
 
-    assert!(accounts.0.execute_step().await.unwrap());
+    assert_eq!(accounts.0.execute_step().await.unwrap(), RequestStep::Executed);
     assert_eq!(database.texts(STATES).await, ["discarded 1000", "parked 201"]);
-    assert!(accounts.0.execute_step().await.unwrap());
+    assert_eq!(accounts.0.execute_step().await.unwrap(), RequestStep::Executed);
     assert_eq!(database.texts(STATES).await, ["discarded 1201"]);
     assert_eq!(database.texts(INBOX).await, ["account-1 -1 true"]);
-    assert!(accounts.0.execute_step().await.unwrap());
+    assert_eq!(accounts.0.execute_step().await.unwrap(), RequestStep::Executed);
     assert_eq!(database.texts(INBOX).await, ["account-1 499 true"]);
-    assert!(accounts.0.execute_step().await.unwrap());
+    assert_eq!(accounts.0.execute_step().await.unwrap(), RequestStep::Executed);
     assert_eq!(database.texts(INBOX).await, ["account-1 999 true"]);
     let redelivered = [deposit(1100, TOO_MUCH), deposit(DISCARDED, 1)];
     apply(&accounts, DISCARDED, &redelivered).await;
@@ -122,7 +122,7 @@ async fn a_request_that_fails_temporarily_does_not_delay_the_next() {
     apply(&reactor, 4, &repaired("account-2", 1)).await;
     reactor.0.execute_step().await.unwrap_err();
     assert_eq!(database.texts(WORK).await, ["replay waiting", "replay waiting untouched"]);
-    assert!(reactor.0.execute_step().await.unwrap());
+    assert_eq!(reactor.0.execute_step().await.unwrap(), RequestStep::Executed);
     assert_eq!(database.texts(WORK).await, ["replay waiting", "replay done"]);
     reactor.0.execute_step().await.unwrap_err();
     execute_all(&reactor).await;
@@ -137,7 +137,7 @@ async fn discards_come_before_replays() {
     apply(&accounts, 0, &events).await;
     parked::replay(&database.pool, &stream("account-1")).await.unwrap();
     parked::discard(&database.pool, &stream("account-2")).await.unwrap();
-    assert!(accounts.0.execute_step().await.unwrap());
+    assert_eq!(accounts.0.execute_step().await.unwrap(), RequestStep::Executed);
     assert_eq!(database.texts(WORK).await, ["replay waiting untouched", "discard waiting"]);
     assert_eq!(database.texts(STATES).await, ["discarded 1", "parked 1"]);
     execute_all(&accounts).await;
@@ -181,7 +181,8 @@ async fn only_the_owner_records_that_a_request_failed() {
     let second = accounts(&database).await;
     first.0.execute_step().await.unwrap();
     assert_eq!(database.texts(WORK).await, ["replay waiting untouched"]);
-    assert!(!first.0.execute_step().await.unwrap(), "it has given the partition up");
+    let step = first.0.execute_step().await.unwrap();
+    assert_eq!(step, RequestStep::NothingToDo, "it has given the partition up");
     second.0.execute_step().await.unwrap();
     assert_eq!(database.texts(WORK).await, ["replay failed"]);
 }
