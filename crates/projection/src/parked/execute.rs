@@ -13,8 +13,8 @@ use crate::metrics;
 use crate::model::handler::Handler;
 use crate::parked::plan::Plan;
 use crate::parked::steps::{
-    self, Gap, MissingRevision, PartitionLock, PendingStream, Row, StepCounts, StepOutcome, StreamState,
-    StreamStep,
+    self, Gap, MissingRevision, NextRows, PartitionLock, PendingStream, StepOutcome, StepProgress,
+    StreamState, StreamStep,
 };
 use crate::record::headers::Headers;
 
@@ -77,8 +77,8 @@ impl<H: Handler> BatchRunner<H> {
             // The replay of the stream may have to wait for other discards.
             return self.bounded(self.discard(step)).await.map(drop);
         }
-        let Some(Some((applied, rows))) = self.bounded(self.next_rows(step)).await? else { return Ok(()) };
-        let Some(mut plan) = self.plan(step, applied, rows).await? else { return Ok(()) };
+        let Some(next) = self.bounded(self.next_rows(step)).await?.flatten() else { return Ok(()) };
+        let Some(mut plan) = self.plan(step, next).await? else { return Ok(()) };
         if let Some(missing) = plan.gap
             && self.bounded(self.explain(step, missing)).await?.flatten() != Some(Gap::Remains)
         {
@@ -120,7 +120,7 @@ impl<H: Handler> BatchRunner<H> {
         let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
             return Ok(());
         };
-        steps::record_progress(&mut *transaction, H::NAME, pending, StepCounts::default(), outcome).await?;
+        steps::record_progress(&mut *transaction, H::NAME, pending, StepProgress::default(), outcome).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -134,13 +134,12 @@ impl<H: Handler> BatchRunner<H> {
         let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
             return Ok(());
         };
-        let events = steps::discard(&mut transaction, H::NAME, pending, inbox).await?;
-        if events > 0 {
-            let counts = StepCounts { discarded: events, ..StepCounts::default() };
-            let outcome = StepOutcome::Waiting;
-            steps::record_progress(&mut *transaction, H::NAME, pending, counts, outcome).await?;
-        }
+        let progress = steps::discard(&mut *transaction, pending, inbox).await?;
+        // The stream waits for the replay of what follows the discarded events.
+        let outcome = StepOutcome::Waiting;
+        steps::record_progress(&mut *transaction, H::NAME, pending, progress, outcome).await?;
         transaction.commit().await?;
+        let events = progress.discarded;
         if events > 0 {
             metrics::count(metrics::DISCARDED, H::NAME, events.unsigned_abs());
             let (request, stream) = (pending.request, &pending.stream);
@@ -149,13 +148,12 @@ impl<H: Handler> BatchRunner<H> {
         Ok(())
     }
 
-    /// The last applied revision of the stream and its next rows. Events whose headers could not be read when they
-    /// were parked, and can be now, get their place in the stream first. Returns `None` if the partition has another
-    /// owner.
+    /// Reads the next rows of the stream. Events whose headers could not be read when they were parked, and can be now,
+    /// get their place in the stream first. Returns `None` if the partition has another owner.
     async fn next_rows(
         &self,
         StreamStep { pending, partition, inbox }: StreamStep<'_>,
-    ) -> Result<Option<(i64, Vec<Row>)>, BatchError> {
+    ) -> Result<Option<NextRows>, BatchError> {
         let mut connection = self.transactions.pool.acquire().await?;
         let rows = steps::rows_without_revision(&mut *connection, inbox, &pending.stream).await?;
         let readable = rows.iter().filter_map(|row| {
@@ -267,13 +265,13 @@ impl<H: Handler> BatchRunner<H> {
     ) -> Result<StreamState, BatchError> {
         let ids: Vec<_> = plan.events.iter().map(|planned| planned.id).collect();
         let stream = &pending.stream;
-        let mut counts =
-            StepCounts { applied: i64::try_from(plan.applied()).unwrap_or(i64::MAX), discarded: 0 };
+        let applied = i64::try_from(plan.applied()).unwrap_or(i64::MAX);
+        let mut progress = StepProgress { applied, ..StepProgress::default() };
         if let Some(failed) = &plan.failed {
             metrics::error(H::NAME, ErrorKind::Park);
             // Before the inbox moves: the event may be a discarded one, which is parked again.
             steps::park_again(&mut *connection, failed.id, &failed.fault).await?;
-            counts.discarded = -i64::from(failed.was_discarded);
+            progress.discarded = -i64::from(failed.was_discarded);
         }
         let stream_state = steps::finish_step(&mut *connection, inbox, stream, &ids, plan.revision()).await?;
         let outcome = match (&plan.failed, stream_state) {
@@ -284,7 +282,7 @@ impl<H: Handler> BatchRunner<H> {
         if matches!(outcome, StepOutcome::Done) {
             steps::purge(&mut *connection).await?;
         }
-        steps::record_progress(connection, H::NAME, pending, counts, outcome).await?;
+        steps::record_progress(connection, H::NAME, pending, progress, outcome).await?;
         Ok(stream_state)
     }
 }

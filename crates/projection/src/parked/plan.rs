@@ -11,7 +11,7 @@ use crate::inbox::entry::{Content, Entry, Fault, ReasonCode, previous_number};
 use crate::inbox::ownership::OwnedPartition;
 use crate::inbox::park::gap;
 use crate::model::handler::Handler;
-use crate::parked::steps::{MissingRevision, Row, StreamStep};
+use crate::parked::steps::{MissingRevision, NextRows, Row, StreamStep};
 use crate::record::Record;
 use crate::record::headers::Headers;
 
@@ -35,6 +35,24 @@ pub(crate) struct Planned<E> {
     pub(crate) entry: Option<Entry<E>>,
 }
 
+/// The record of a row, read again.
+#[expect(clippy::large_enum_variant, reason = "it is moved into the plan at once, or ends the step")]
+enum Reread<E> {
+    Readable(Entry<E>),
+    /// Its headers, which are needed to apply it, cannot be read.
+    Unreadable(Fault),
+}
+
+/// What a row needs, before its record is read.
+enum RowCheck {
+    /// Its record must be read and applied.
+    Apply,
+    /// It was discarded or applied before: the last revision of the stream after it.
+    Passed(i64),
+    /// It was discarded, but an event before it is missing.
+    BehindGap(Fault),
+}
+
 /// A row that cannot be applied.
 pub(crate) struct FailedRow {
     pub(crate) id: i64,
@@ -48,22 +66,25 @@ impl<H: Handler> BatchRunner<H> {
     pub(crate) async fn plan(
         &self,
         StreamStep { partition, inbox, .. }: StreamStep<'_>,
-        applied_before: i64,
-        rows: Vec<Row>,
+        NextRows { applied_before, rows }: NextRows,
     ) -> Result<Option<Plan<H::Event>>, BatchError> {
         let mut plan = Plan { events: Vec::new(), failed: None, gap: None, applied_before };
         for row in rows {
-            if let Some(passed) = row.passed(partition, plan.revision()) {
-                match passed {
-                    Ok(revision) => plan.events.push(Planned { id: row.id, revision, entry: None }),
-                    Err(fault) => plan.failed = Some(FailedRow { id: row.id, fault, was_discarded: true }),
+            match row.check(partition, plan.revision()) {
+                RowCheck::Passed(revision) => {
+                    plan.events.push(Planned { id: row.id, revision, entry: None });
                 }
-            } else {
-                let (id, offset) = (row.id, row.offset);
-                let Some(entry) = self.bounded(self.entry(partition, inbox, row)).await? else {
-                    return Ok(None);
-                };
-                plan.add(id, offset, entry);
+                RowCheck::BehindGap(fault) => {
+                    plan.failed = Some(FailedRow { id: row.id, fault, was_discarded: true });
+                }
+                RowCheck::Apply => {
+                    let (id, offset) = (row.id, row.offset);
+                    match self.bounded(self.reread(partition, inbox, row)).await? {
+                        None => return Ok(None),
+                        Some(Reread::Readable(entry)) => plan.add(id, offset, entry),
+                        Some(Reread::Unreadable(fault)) => plan.fail(id, fault),
+                    }
+                }
             }
             if plan.failed.is_some() {
                 break;
@@ -72,16 +93,16 @@ impl<H: Handler> BatchRunner<H> {
         Ok(Some(plan))
     }
 
-    /// The record of a row, read again.
-    async fn entry(
+    /// Reads the record of a row again.
+    async fn reread(
         &self,
         partition: &OwnedPartition,
         inbox: i32,
         row: Row,
-    ) -> Result<Result<Entry<H::Event>, Fault>, BatchError> {
+    ) -> Result<Reread<H::Event>, BatchError> {
         let Some(headers) = Headers::from_json(&row.headers) else {
-            let reason = "its stored headers can't be read".to_owned();
-            return Ok(Err(Fault { code: ReasonCode::Headers, reason }));
+            let reason = "its stored headers cannot be read".to_owned();
+            return Ok(Reread::Unreadable(Fault { code: ReasonCode::Headers, reason }));
         };
         let record = Record {
             topic: Arc::clone(&partition.topic),
@@ -95,9 +116,10 @@ impl<H: Handler> BatchRunner<H> {
         let (_, envelope, content) = self.read(&record).await?;
         Ok(match (&envelope, &content) {
             (None, Content::Invalid(fault)) => {
-                Err(Fault { code: fault.code, reason: format!("{record}: {}", fault.reason) })
+                let reason = format!("{record}: {}", fault.reason);
+                Reread::Unreadable(Fault { code: fault.code, reason })
             }
-            _ => Ok(Entry::new(record, inbox, envelope, content)),
+            _ => Reread::Readable(Entry::new(record, inbox, envelope, content)),
         })
     }
 
@@ -133,16 +155,18 @@ impl<H: Handler> BatchRunner<H> {
 }
 
 impl Row {
-    /// The last revision after a row that is not applied, because it was discarded or applied before. `None`: it must
-    /// be applied.
-    fn passed(&self, partition: &OwnedPartition, revision: i64) -> Option<Result<i64, Fault>> {
+    /// Checks the row against the last revision of its stream before it.
+    fn check(&self, partition: &OwnedPartition, revision: i64) -> RowCheck {
         if self.state == "discarded" {
-            return Some(match self.missing_before(revision) {
-                Some(missing) => Err(self.behind_gap(partition, missing)),
-                None => Ok(self.revision.map_or(revision, |own| own.max(revision))),
-            });
+            match self.missing_before(revision) {
+                Some(missing) => RowCheck::BehindGap(self.behind_gap(partition, missing)),
+                None => RowCheck::Passed(self.revision.map_or(revision, |own| own.max(revision))),
+            }
+        } else if self.revision.is_some_and(|own| own <= revision) {
+            RowCheck::Passed(revision)
+        } else {
+            RowCheck::Apply
         }
-        self.revision.is_some_and(|own| own <= revision).then_some(Ok(revision))
     }
 
     /// The previous revision of a discarded row, if the stream has not reached it. `None` also where the row was
@@ -182,26 +206,24 @@ impl<E> Plan<E> {
         self.entries().count()
     }
 
-    /// Adds the event of a row, or ends the plan before it.
-    fn add(&mut self, id: i64, offset: i64, entry: Result<Entry<E>, Fault>) {
-        let fail = |fault| Some(FailedRow { id, fault, was_discarded: false });
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(fault) => {
-                self.failed = fail(fault);
-                return;
-            }
-        };
+    /// Ends before a row that cannot be applied.
+    fn fail(&mut self, id: i64, fault: Fault) {
+        self.failed = Some(FailedRow { id, fault, was_discarded: false });
+    }
+
+    /// Adds the event of a row, or ends before it.
+    fn add(&mut self, id: i64, offset: i64, entry: Entry<E>) {
         let applied = self.revision();
         let previous = previous_number(entry.previous());
         if let Some(previous) = previous.filter(|previous| *previous != applied) {
             let reason = format!("{}: {}", entry.record, gap(entry.previous()));
-            self.failed = fail(Fault { code: ReasonCode::Gap, reason });
+            self.fail(id, Fault { code: ReasonCode::Gap, reason });
             let missing = MissingRevision { revision: previous, before_offset: offset };
             self.gap = (previous > applied).then_some(missing);
         } else if let Some(fault) = entry.fault() {
             let reason = format!("{}: {}", entry.record, fault.reason);
-            self.failed = fail(Fault { code: fault.code, reason });
+            let code = fault.code;
+            self.fail(id, Fault { code, reason });
         } else {
             let revision = entry.revision().map_or(applied, u64::cast_signed);
             self.events.push(Planned { id, revision, entry: Some(entry) });

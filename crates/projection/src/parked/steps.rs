@@ -90,12 +90,21 @@ pub(crate) struct Row {
 }
 crate::from_row!(Row { id, revision, state, code, partition, offset, key, payload, headers });
 
-/// The next events of a blocked stream, and the last revision that its inbox has applied.
+/// What a step begins with.
+#[derive(Debug)]
+pub(crate) struct NextRows {
+    /// Last revision that the inbox of the stream has applied; -1: none.
+    pub(crate) applied_before: i64,
+    /// The next rows of the stream, in its order.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// The next rows of a blocked stream.
 pub(crate) async fn next_rows(
     executor: &mut PgConnection,
     inbox: i32,
     stream: &str,
-) -> Result<(i64, Vec<Row>), sqlx::Error> {
+) -> Result<NextRows, sqlx::Error> {
     let applied: Option<i64> =
         sqlx::query_scalar("select revision from aqueduct.inbox_streams where inbox = $1 and stream = $2")
             .bind(inbox)
@@ -109,7 +118,7 @@ pub(crate) async fn next_rows(
         .bind(MAX_BYTES)
         .fetch_all(executor)
         .await?;
-    Ok((applied.unwrap_or(-1), rows))
+    Ok(NextRows { applied_before: applied.unwrap_or(-1), rows })
 }
 
 /// Result of locking a partition.
@@ -139,35 +148,20 @@ pub(crate) async fn lock_partition(
 }
 
 /// Discards the next events that the request selected in the stream, in a transaction that has locked its partition.
-/// Returns their number.
 pub(crate) async fn discard(
-    connection: &mut PgConnection,
-    projection: &str,
+    executor: impl Executor<'_, Database = Postgres>,
     pending: &PendingStream,
     inbox: i32,
-) -> Result<i64, sqlx::Error> {
-    let events: i64 = sqlx::query_scalar("select aqueduct.parked_discard($1, $2, $3, $4)")
+) -> Result<StepProgress, sqlx::Error> {
+    let discarded: i64 = sqlx::query_scalar("select aqueduct.parked_discard($1, $2, $3, $4)")
         .bind(pending.request)
         .bind(inbox)
         .bind(&pending.stream)
         .bind(MAX_DISCARDED)
-        .fetch_one(&mut *connection)
+        .fetch_one(executor)
         .await?;
-    if events < i64::from(MAX_DISCARDED) {
-        sqlx::query(
-            "update aqueduct.parked_work set is_discarded = true \
-              where request = $1 and projection = $2 and generation = $3 and source = $4 and topic = $5 and stream = $6",
-        )
-        .bind(pending.request)
-        .bind(projection)
-        .bind(GENERATION)
-        .bind(&pending.source)
-        .bind(&pending.topic)
-        .bind(&pending.stream)
-        .execute(connection)
-        .await?;
-    }
-    Ok(events)
+    let is_discarded = discarded < i64::from(MAX_DISCARDED);
+    Ok(StepProgress { discarded, is_discarded, ..StepProgress::default() })
 }
 
 /// A parked event whose headers could not be read when it was parked.
@@ -263,12 +257,15 @@ pub(crate) enum StepOutcome<'a> {
     Failed(&'a str),
 }
 
-/// Numbers of events that a step adds to the progress of its request.
+/// What a step adds to the progress of its request in a stream.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct StepCounts {
+pub(crate) struct StepProgress {
+    /// Number of events applied.
     pub(crate) applied: i64,
-    /// Negative: a discarded event was parked again.
+    /// Number of events discarded. Negative: a discarded event was parked again.
     pub(crate) discarded: i64,
+    /// See [`PendingStream::is_discarded`].
+    pub(crate) is_discarded: bool,
 }
 
 /// Records the progress of a request in a stream, in a transaction that has locked its partition.
@@ -276,7 +273,7 @@ pub(crate) async fn record_progress(
     executor: impl Executor<'_, Database = Postgres>,
     projection: &str,
     pending: &PendingStream,
-    counts: StepCounts,
+    progress: StepProgress,
     outcome: StepOutcome<'_>,
 ) -> Result<(), sqlx::Error> {
     let (state, problem) = match outcome {
@@ -286,7 +283,8 @@ pub(crate) async fn record_progress(
     };
     sqlx::query(
         "update aqueduct.parked_work \
-            set applied = applied + $7, discarded = discarded + $8, state = $9, problem = $10, touched_at = now() \
+            set applied = applied + $7, discarded = discarded + $8, is_discarded = is_discarded or $9, \
+                state = $10, problem = $11, touched_at = now() \
           where request = $1 and projection = $2 and generation = $3 and source = $4 and topic = $5 and stream = $6",
     )
     .bind(pending.request)
@@ -295,8 +293,9 @@ pub(crate) async fn record_progress(
     .bind(&pending.source)
     .bind(&pending.topic)
     .bind(&pending.stream)
-    .bind(counts.applied)
-    .bind(counts.discarded)
+    .bind(progress.applied)
+    .bind(progress.discarded)
+    .bind(progress.is_discarded)
     .bind(state)
     .bind(problem)
     .execute(executor)
