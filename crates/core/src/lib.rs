@@ -63,6 +63,7 @@ mod repository;
 mod store;
 mod stored_event;
 pub mod testing;
+mod trace_parent;
 
 pub use aggregate::{Aggregate, DomainEvent};
 pub use bus::{EventBus, HandlerFailure};
@@ -75,6 +76,7 @@ pub use memory::MemoryStore;
 pub use position::Position;
 pub use repository::{Repository, RepositoryOptions};
 pub use stored_event::{UnreadableEvent, UnreadableReason};
+pub use trace_parent::{SpanLinks, TraceParent};
 #[doc(hidden)]
 pub mod __private {
     // Users of `domain_event!` need no dependency of their own for what it expands to.

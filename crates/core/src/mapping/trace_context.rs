@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mapping::pointer::EventPointer;
 use crate::mapping::value::Scalar;
+use crate::trace_parent::TraceParent;
 
 /// Where a trace context is in an event: a W3C text, written as its pointer, `metadata:/traceparent`, or a pair
 /// of ids in hexadecimal, `{ trace_id = "metadata:/$traceId", span_id = "metadata:/$spanId" }`. A pair says
@@ -64,42 +65,17 @@ impl<'de> Deserialize<'de> for TracePointer {
 /// A W3C `traceparent` from the text of a JSON value, or nothing where it has a wrong form.
 pub(crate) fn traceparent(json: &str) -> Option<Cow<'_, str>> {
     let Ok(Scalar::Text(text)) = Scalar::parse(json) else { return None };
-    is_traceparent(&text).then_some(text)
+    TraceParent::parse(&text).map(|_| text)
 }
 
 /// A `traceparent` made of a pair, or nothing where one of the two has a wrong form.
 pub(crate) fn from_pair(trace_id: &str, span_id: &str) -> Option<String> {
-    let hex = |json, length| {
-        let Ok(Scalar::Text(mut text)) = Scalar::parse(json) else { return None };
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            text.to_mut().make_ascii_lowercase();
-        }
-        is_id(&text, length).then_some(text)
+    let text = |json| {
+        let Ok(Scalar::Text(text)) = Scalar::parse(json) else { return None };
+        Some(text.to_ascii_lowercase())
     };
-    let (trace_id, span_id) = (hex(trace_id, 32)?, hex(span_id, 16)?);
-    Some(["00-", &trace_id, "-", &span_id, "-01"].concat())
-}
-
-fn is_traceparent(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let mut part = || parts.next().unwrap_or_default();
-    let (version, trace_id, span_id, flags) = (part(), part(), part(), part());
-    let ends = parts.next().is_none();
-    is_hex(version, 2)
-        && version != "ff"
-        && is_id(trace_id, 32)
-        && is_id(span_id, 16)
-        && is_hex(flags, 2)
-        // A later version may add parts; version 00 has none.
-        && (ends || version != "00")
-}
-
-fn is_id(text: &str, length: usize) -> bool {
-    is_hex(text, length) && text.bytes().any(|digit| digit != b'0')
-}
-
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    let traceparent = format!("00-{}-{}-01", text(trace_id)?, text(span_id)?);
+    TraceParent::parse(&traceparent).map(|_| traceparent)
 }
 
 #[cfg(test)]
@@ -111,25 +87,10 @@ mod tests {
 
     #[test]
     fn a_traceparent_is_taken_as_it_is() {
-        for good in [
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
-            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later",
-        ] {
-            assert_eq!(traceparent(&format!("\"{good}\"")).as_deref(), Some(good));
-        }
-        for bad in [
-            "",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
-            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        ] {
-            assert_eq!(traceparent(&format!("\"{bad}\"")), None, "{bad}");
-        }
+        let good = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later";
+        assert_eq!(traceparent(&format!("\"{good}\"")).as_deref(), Some(good));
+        let bad = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
+        assert_eq!(traceparent(&format!("\"{bad}\"")), None);
         assert_eq!(traceparent("7"), None);
     }
 
@@ -140,6 +101,8 @@ mod tests {
         assert_eq!(from_pair(&TRACE.to_uppercase(), &SPAN.to_uppercase()).as_deref(), Some(expected));
         assert_eq!(from_pair(TRACE, TRACE), None);
         assert_eq!(from_pair(SPAN, SPAN), None);
+        let both = "\"4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7\"";
+        assert_eq!(from_pair(both, "\"01\""), None);
         assert_eq!(from_pair(TRACE, "\"0000000000000000\""), None);
         assert_eq!(from_pair(TRACE, "7"), None);
     }
