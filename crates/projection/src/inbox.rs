@@ -3,6 +3,7 @@
 pub(crate) mod entry;
 pub(crate) mod ownership;
 pub(crate) mod park;
+pub(crate) mod reason_code;
 pub(crate) mod verdict;
 
 use std::collections::HashMap;

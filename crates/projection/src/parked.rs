@@ -5,15 +5,20 @@
 //! or one fails again. Events of the stream that arrive meanwhile are parked after them. [`progress`]
 //! returns the state of the request.
 
+pub(crate) mod event;
 pub(crate) mod execute;
 pub(crate) mod plan;
 pub(crate) mod steps;
 
 use std::time::Duration;
 
+use aqueduct_core::Revision;
 use sqlx::PgPool;
 use sqlx::postgres::types::PgInterval;
 
+use self::event::COLUMNS;
+pub use self::event::{ParkedEvent, ParkedRecord, ParkedState};
+pub use crate::inbox::reason_code::{ReasonCode, UnknownReasonCode};
 use crate::record::headers::Headers;
 
 /// Which parked events to list, replay or discard: those that match all fields that are set.
@@ -26,10 +31,9 @@ pub struct Selection {
     /// Stream of the event.
     pub stream: Option<String>,
     /// Revision of the event in its stream.
-    pub revision: Option<u64>,
-    /// Why it is parked: `headers`, `source`, `unknown_type`, `payload`, `panic`, `row`, `reaction`, `gap` or
-    /// `blocked`.
-    pub code: Option<String>,
+    pub revision: Option<Revision>,
+    /// Why it is parked.
+    pub code: Option<ReasonCode>,
     /// Parked at least this long ago.
     pub older_than: Option<Duration>,
 }
@@ -46,53 +50,6 @@ impl Selection {
         Some(PgInterval { months: 0, days: 0, microseconds })
     }
 }
-
-/// A parked event, without its payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedEvent {
-    /// Number of the row; larger for events that were parked later.
-    pub id: i64,
-    /// Name of the projection.
-    pub projection: String,
-    /// Topic of the record.
-    pub topic: String,
-    /// Partition of the record.
-    pub partition: i32,
-    /// Offset of the record.
-    pub offset: i64,
-    /// Stream of the event.
-    pub stream: String,
-    /// Revision of the event; `None` if the record does not tell.
-    pub revision: Option<i64>,
-    /// Event type; `None` if the record does not tell.
-    pub event_type: Option<String>,
-    /// `parked` or `discarded`.
-    pub state: String,
-    /// Why it is parked, see [`Selection::code`].
-    pub code: String,
-    /// Why it is parked, human-readable.
-    pub reason: String,
-    /// When it was parked, as RFC 3339 text in UTC.
-    pub parked_at: String,
-}
-crate::from_row!(ParkedEvent {
-    id,
-    projection,
-    topic,
-    partition,
-    offset,
-    stream,
-    revision,
-    event_type,
-    state,
-    code,
-    reason,
-    parked_at
-});
-
-const COLUMNS: &str = "p.id, p.projection, p.topic, p.partition, p.\"offset\", p.stream, p.revision, p.event_type, \
-                       p.state, p.code, p.reason, \
-                       to_char(p.parked_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as parked_at";
 
 /// Lists parked and discarded events in the order of their ids: at most `limit` after the id `after` (0: from the
 /// beginning).
@@ -117,25 +74,12 @@ pub async fn list(
         .bind(&selection.topic)
         .bind(&selection.stream)
         .bind(selection.revision())
-        .bind(&selection.code)
+        .bind(selection.code.map(ReasonCode::as_str))
         .bind(selection.older_than())
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(pool)
         .await
-}
-
-/// A parked event with its record.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ParkedRecord {
-    /// Where the event is from, and why it is parked.
-    pub event: ParkedEvent,
-    /// Key of the record.
-    pub key: Option<Vec<u8>>,
-    /// Value of the record.
-    pub payload: Option<Vec<u8>>,
-    /// Headers of the record.
-    pub headers: Headers,
 }
 
 struct StoredRecord {
@@ -206,7 +150,7 @@ async fn request(pool: &PgPool, action: &str, selection: &Selection) -> Result<O
         .bind(&selection.topic)
         .bind(&selection.stream)
         .bind(selection.revision())
-        .bind(&selection.code)
+        .bind(selection.code.map(ReasonCode::as_str))
         .bind(selection.older_than())
         .fetch_one(pool)
         .await?;

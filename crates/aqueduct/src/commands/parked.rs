@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aqueduct_projection::parked::{self, ParkedEvent, ParkedRecord, Selection};
+use aqueduct_projection::parked::{self, ParkedEvent, ParkedRecord, ParkedState, Selection};
 use aqueduct_relay::parked::{Action, EventReference};
 use serde_json::{Value, json};
 
@@ -133,20 +133,20 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Arguments {
-    fn selection(&self) -> Selection {
-        Selection {
+    fn selection(&self) -> Result<Selection, Failure> {
+        Ok(Selection {
             projection: self.projection.clone(),
             topic: self.topic.clone(),
             stream: self.stream.clone(),
             revision: self.revision,
-            code: self.code.clone(),
+            code: self.code.as_ref().map(|code| code.parse()).transpose()?,
             older_than: self.older_than,
-        }
+        })
     }
 
     /// For what changes something: everything must be asked for by name.
     fn selection_or_all(&self, all: bool) -> Result<Selection, Failure> {
-        let selection = self.selection();
+        let selection = self.selection()?;
         Self::expect_choice(selection == Selection::default(), all)?;
         Ok(selection)
     }
@@ -212,27 +212,31 @@ async fn list(
     json: bool,
     connections: &Connections,
 ) -> Result<ExitCode, Failure> {
-    let of_projections = arguments.projection.is_some() || arguments.topic.is_some();
+    let names_projections = arguments.projection.is_some() || arguments.topic.is_some();
     let routes = match &arguments.route {
         Some(route) => vec![relay::route(connections, route)?],
-        None if of_projections || !relay::is_configured(connections) => Vec::new(),
+        None if names_projections || !relay::is_configured(connections) => Vec::new(),
         None => relay::routes(connections)?,
     };
     let has_routes = !routes.is_empty();
-    // A code of projections only selects nothing here.
-    let selection = match relay::selection(arguments) {
-        Err(error) if arguments.route.is_some() => return Err(error),
-        selection => selection.ok(),
+    // A code that only the relay has selects nothing of the projections, and the other way round.
+    let (of_routes, of_projections) = match (relay::selection(arguments), arguments.selection()) {
+        (Err(error), _) if arguments.route.is_some() => return Err(error),
+        (_, Err(error)) if !has_routes => return Err(error),
+        (Err(of_routes), Err(of_projections)) => return Err(format!("{of_projections}; {of_routes}").into()),
+        (of_routes, of_projections) => (of_routes.ok(), of_projections.ok()),
     };
-    if let Some(selection) = selection {
+    if let Some(selection) = of_routes {
         for events in routes {
             relay::list(events, selection.clone(), relay::Shown::First { limit: limit.get(), json }).await?;
         }
     }
     let has_postgres = connections.configuration().postgres.configured().is_some();
-    if arguments.route.is_none() && (has_postgres || of_projections || !has_routes) {
-        let pool = connections.postgres()?;
-        let events = parked::list(&pool, &arguments.selection(), 0, limit.get()).await?;
+    if let Some(selection) = of_projections
+        && arguments.route.is_none()
+        && (has_postgres || names_projections || !has_routes)
+    {
+        let events = parked::list(&connections.postgres()?, &selection, 0, limit.get()).await?;
         print_events(&events, json);
     }
     Ok(ExitCode::SUCCESS)
@@ -295,7 +299,7 @@ async fn discard(
         let events = parked::list(&pool, &selection, after, PAGE).await?;
         let Some(last) = events.last() else { break };
         after = last.id;
-        let parked: Vec<_> = events.into_iter().filter(|event| event.state == "parked").collect();
+        let parked: Vec<_> = events.into_iter().filter(|event| event.state == ParkedState::Parked).collect();
         print_events(&parked, false);
     }
     Ok(nothing_discarded())
@@ -319,7 +323,8 @@ fn print_events(events: &[ParkedEvent], json: bool) {
             println!("{}", to_json(event));
         } else {
             let ParkedEvent { id, projection, state, code, reason, parked_at, .. } = event;
-            println!("{id}  {parked_at}  {projection}  {}  {state}  {code}: {reason}", reference(event));
+            let state = state.as_str();
+            println!("{id}  {parked_at:.3}  {projection}  {}  {state}  {code}: {reason}", reference(event));
         }
     }
 }
@@ -328,15 +333,15 @@ fn to_json(event: &ParkedEvent) -> Value {
     json!({
         "id": event.id, "projection": event.projection, "topic": event.topic, "partition": event.partition,
         "offset": event.offset, "stream": event.stream, "revision": event.revision,
-        "eventType": event.event_type, "state": event.state, "code": event.code, "reason": event.reason,
-        "parkedAt": event.parked_at,
+        "eventType": event.event_type, "state": event.state.as_str(), "code": event.code.as_str(),
+        "reason": event.reason, "parkedAt": format!("{:.3}", event.parked_at),
     })
 }
 
 #[expect(clippy::print_stdout, reason = "the event is the command's output")]
 fn print_record(record: &ParkedRecord, with_payload: bool) {
     let ParkedRecord { event, key, payload, headers } = record;
-    println!("{}  {}  {}", reference(event), event.projection, event.state);
+    println!("{}  {}  {}", reference(event), event.projection, event.state.as_str());
     println!("{}: {}", event.code, event.reason);
     println!("record: {} partition {} offset {}", event.topic, event.partition, event.offset);
     for (name, value) in headers.iter() {
@@ -357,6 +362,7 @@ fn hexadecimal(bytes: Option<&[u8]>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aqueduct_projection::parked::ReasonCode;
     use clap::Parser as _;
 
     use super::*;
@@ -391,6 +397,8 @@ mod tests {
         assert_eq!(selected("parked replay --all").unwrap(), Selection::default());
         let stream = selected("parked replay --stream order-1").unwrap().stream;
         assert_eq!(stream.as_deref(), Some("order-1"));
+        assert_eq!(selected("parked replay --code gap").unwrap().code, Some(ReasonCode::Gap));
+        assert!(selected("parked replay --code not_json").unwrap_err().contains("reaction, gap, blocked"));
     }
 
     #[test]

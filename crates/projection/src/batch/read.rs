@@ -4,7 +4,8 @@ use std::fmt;
 
 use aqueduct_core::{DomainEvent, ErrorKind, with_causes};
 
-use crate::inbox::entry::{Content, Fault, ReasonCode};
+use crate::inbox::entry::{Content, Fault};
+use crate::inbox::reason_code::ReasonCode;
 use crate::record::Record;
 use crate::record::decode::{DecodeError, Decoder};
 use crate::record::envelope::Envelope;

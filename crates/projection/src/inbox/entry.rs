@@ -2,6 +2,7 @@
 
 use aqueduct_core::Revision;
 
+use crate::inbox::reason_code::ReasonCode;
 use crate::record::Record;
 use crate::record::envelope::{Envelope, Previous};
 use crate::record::headers::lossy_text;
@@ -31,47 +32,6 @@ pub(crate) enum Content<E> {
 pub(crate) struct Fault {
     pub(crate) code: ReasonCode,
     pub(crate) reason: String,
-}
-
-/// Stable codes of the reasons for which an event is parked. Operators select parked events by code;
-/// `deploy/RUNBOOK.md` says what to do about each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReasonCode {
-    /// The headers do not describe an event.
-    Headers,
-    /// The record comes from another source.
-    Source,
-    /// The projection neither handles nor ignores the event type.
-    UnknownType,
-    /// The payload cannot be decoded or does not fit the event type.
-    Payload,
-    /// The projection's code panicked.
-    Panic,
-    /// Postgres rejected the row.
-    Row,
-    /// The reactor rejected the event.
-    Reaction,
-    /// An event before it is missing.
-    Gap,
-    /// An earlier event of its stream is parked.
-    Blocked,
-}
-
-impl ReasonCode {
-    /// As stored in `aqueduct.parked.code`.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Headers => "headers",
-            Self::Source => "source",
-            Self::UnknownType => "unknown_type",
-            Self::Payload => "payload",
-            Self::Panic => "panic",
-            Self::Row => "row",
-            Self::Reaction => "reaction",
-            Self::Gap => "gap",
-            Self::Blocked => "blocked",
-        }
-    }
 }
 
 impl<E> Entry<E> {

@@ -3,7 +3,8 @@
 use sqlx::types::Json;
 use sqlx::{Executor, Postgres};
 
-use crate::inbox::entry::{Entry, ReasonCode, previous_number, revision_number};
+use crate::inbox::entry::{Entry, previous_number, revision_number};
+use crate::inbox::reason_code::ReasonCode;
 use crate::inbox::verdict::ParkingVerdict;
 use crate::record::envelope::Previous;
 

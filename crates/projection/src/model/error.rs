@@ -2,7 +2,7 @@
 
 use aqueduct_core::ErrorKind;
 
-use crate::inbox::entry::ReasonCode;
+use crate::inbox::reason_code::ReasonCode;
 use crate::postgres::error::error_kind;
 
 /// A table that its projection cannot write.

@@ -7,10 +7,12 @@ use aqueduct_core::{ErrorKind, with_causes};
 use crate::batch::error::BatchError;
 use crate::batch::react;
 use crate::batch::runner::BatchRunner;
-use crate::inbox::entry::{Content, Entry, Fault, ReasonCode, previous_number};
+use crate::inbox::entry::{Content, Entry, Fault, previous_number};
 use crate::inbox::ownership::OwnedPartition;
 use crate::inbox::park::gap;
+use crate::inbox::reason_code::ReasonCode;
 use crate::model::handler::Handler;
+use crate::parked::event::ParkedState;
 use crate::parked::steps::{MissingRevision, NextRows, Row, StreamStep};
 use crate::record::Record;
 use crate::record::headers::Headers;
@@ -157,7 +159,7 @@ impl<H: Handler> BatchRunner<H> {
 impl Row {
     /// Checks the row against the last revision of its stream before it.
     fn check(&self, partition: &OwnedPartition, revision: i64) -> RowCheck {
-        if self.state == "discarded" {
+        if self.state == ParkedState::Discarded.as_str() {
             match self.missing_before(revision) {
                 Some(missing) => RowCheck::BehindGap(self.behind_gap(partition, missing)),
                 None => RowCheck::Passed(self.revision.map_or(revision, |own| own.max(revision))),

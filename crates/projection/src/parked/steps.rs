@@ -3,9 +3,10 @@
 use sqlx::{Executor, PgConnection, PgPool, Postgres};
 
 use crate::inbox::GENERATION;
-use crate::inbox::entry::{Fault, ReasonCode};
+use crate::inbox::entry::Fault;
 use crate::inbox::ownership::OwnedPartition;
 use crate::inbox::park::storable;
+use crate::inbox::reason_code::ReasonCode;
 use crate::inbox::verdict::ParkingVerdict;
 
 /// Maximum number of events per step.

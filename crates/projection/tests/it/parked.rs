@@ -1,6 +1,6 @@
 //! Parked events are replayed and discarded by the owner of their partition.
 
-use aqueduct_projection::parked::{self, Progress, Selection};
+use aqueduct_projection::parked::{self, ParkedState, Progress, ReasonCode, Selection};
 use aqueduct_projection::{BatchProcessor, Projection, RequestStep};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +77,7 @@ async fn a_replay_applies_a_stream_in_order_while_new_events_arrive() {
     assert_eq!(database.texts(PARKED).await, parked, "parked again, in order");
 
     fix(&database).await;
-    let code = Selection { code: Some("row".to_owned()), ..Selection::default() };
+    let code = Selection { code: Some(ReasonCode::Row), ..Selection::default() };
     let request = parked::replay(&database.pool, &code).await.unwrap().unwrap().id;
     apply(&accounts, 4, &[deposit(3, 2)]).await;
     execute_all(&accounts).await;
@@ -137,6 +137,8 @@ async fn a_discard_moves_the_inbox_and_replays_the_followers() {
     execute_all(&accounts).await;
     assert_eq!(database.texts(ROWS).await, ["1: 5 after 0 2 "]);
     assert_eq!(database.texts(PARKED).await, ["1@account-1 discarded panic"]);
+    let listed = parked::list(&database.pool, &one, 0, 1).await.unwrap();
+    assert_eq!((listed[0].state, listed[0].code), (ParkedState::Discarded, ReasonCode::Panic));
     assert_eq!(database.texts(INBOX).await, ["account-1 2 false"]);
     let progress = parked::progress(&database.pool, request.id).await.unwrap();
     assert_eq!((progress.done, progress.applied, progress.discarded), (1, 1, 1));
@@ -156,7 +158,7 @@ async fn the_discard_of_an_unreadable_record_explains_the_gap() {
         &[event("account-1", 0, &opened("Paris")), unreadable, event("account-1", 2, &deposited(5))],
     )
     .await;
-    let headers = Selection { code: Some("headers".to_owned()), ..Selection::default() };
+    let headers = Selection { code: Some(ReasonCode::Headers), ..Selection::default() };
     parked::discard(&database.pool, &headers).await.unwrap();
     execute_all(&accounts).await;
     assert_eq!(database.texts(ROWS).await, ["1: 5 after 0 2 "]);
@@ -211,8 +213,19 @@ async fn parked_events_are_listed_and_shown() {
     apply(&accounts, 0, &events).await;
     let pool = &database.pool;
     let listed = parked::list(pool, &stream("account-1"), 0, 10).await.unwrap();
-    let codes: Vec<_> = listed.iter().map(|event| (event.revision, &*event.code, event.offset)).collect();
-    assert_eq!(codes, [(Some(0), "panic", 0), (Some(1), "blocked", 1)]);
+    let codes: Vec<_> =
+        listed.iter().map(|event| (event.revision, event.code, event.state, event.offset)).collect();
+    assert_eq!(
+        codes,
+        [
+            (Some(0), ReasonCode::Panic, ParkedState::Parked, 0),
+            (Some(1), ReasonCode::Blocked, ParkedState::Parked, 1)
+        ]
+    );
+    let times = "select to_char(parked_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') \
+                   from aqueduct.parked where stream = 'account-1' order by id";
+    let parked_at: Vec<_> = listed.iter().map(|event| format!("{:.3}", event.parked_at)).collect();
+    assert_eq!(parked_at, database.texts(times).await);
     let rest = parked::list(pool, &Selection::default(), listed[0].id, 1).await.unwrap();
     assert_eq!(rest.len(), 1);
     let old = Selection { older_than: Some(Duration::from_secs(3600)), ..Selection::default() };

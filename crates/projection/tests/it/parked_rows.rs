@@ -1,7 +1,7 @@
 //! Rows of parked events that a request finds in an unusual state: unreadable headers, gaps behind a discarded event,
 //! requests that ended long ago.
 
-use aqueduct_projection::parked::{self, Progress, Selection};
+use aqueduct_projection::parked::{self, Progress, ReasonCode, Selection};
 
 use crate::bank::{deposited, opened};
 use crate::parked::{INBOX, PARKED, ROWS, accounts, apply, execute_all, stream};
@@ -82,7 +82,7 @@ async fn a_discard_does_not_skip_a_gap_that_nobody_has_seen() {
     assert_eq!((failed, discarded), (1, 3));
     assert!(problem.as_ref().unwrap().contains("revision 3 before it is missing"), "{problem:?}");
 
-    let gap = Selection { code: Some("gap".to_owned()), ..Selection::default() };
+    let gap = Selection { code: Some(ReasonCode::Gap), ..Selection::default() };
     let gap = parked::discard(&database.pool, &gap).await.unwrap().unwrap();
     execute_all(&accounts).await;
     let progress = parked::progress(&database.pool, gap.id).await.unwrap();

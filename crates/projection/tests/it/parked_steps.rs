@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aqueduct_projection::parked::{self, Progress, Selection};
+use aqueduct_projection::parked::{self, Progress, ReasonCode, Selection};
 use aqueduct_projection::{BatchProcessor, Projection, RequestStep};
 use tokio_util::sync::CancellationToken;
 
@@ -155,11 +155,11 @@ async fn a_stream_is_replayed_when_all_its_discards_have_marked_their_events() {
         (0..=PARKED).map(|revision| event("account-1", revision, &deposited(TOO_MUCH))).collect();
     apply(&accounts, 0, &events).await;
     let last = Selection { revision: Some(PARKED.unsigned_abs()), ..stream("account-1") };
-    parked::discard(&database.pool, &Selection { code: Some("blocked".to_owned()), ..stream("account-1") })
+    parked::discard(&database.pool, &Selection { code: Some(ReasonCode::Blocked), ..stream("account-1") })
         .await
         .unwrap();
     parked::discard(&database.pool, &last).await.unwrap();
-    parked::discard(&database.pool, &Selection { code: Some("row".to_owned()), ..stream("account-1") })
+    parked::discard(&database.pool, &Selection { code: Some(ReasonCode::Row), ..stream("account-1") })
         .await
         .unwrap();
     parked::replay(&database.pool, &last).await.unwrap();
