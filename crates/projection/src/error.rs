@@ -1,11 +1,35 @@
 //! Errors that end a projection.
 
+use std::fmt;
+
 use aqueduct_core::ErrorKind;
 use rdkafka::error::KafkaError;
 use sqlx::migrate::MigrateError;
 
 use crate::model::error::TableError;
 use crate::postgres::error::error_kind;
+
+/// A partition whose next record no longer exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingOffset {
+    /// Name of the topic.
+    pub topic: String,
+    /// Number of the partition.
+    pub partition: i32,
+    /// Offset of the next record, as stored in Postgres.
+    pub offset: i64,
+    /// Offset of the first record that the partition has.
+    pub start: i64,
+    /// Offset after the last record that the partition has.
+    pub end: i64,
+}
+
+impl fmt::Display for MissingOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, partition, offset, start, end } = self;
+        write!(f, "topic {topic:?}, partition {partition}: offset {offset} is not between {start} and {end}")
+    }
+}
 
 /// An error that ends a projection. Temporary errors are retried instead.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +77,17 @@ pub enum ProjectionError {
     },
     /// Records were deleted before they were read.
     #[error(
-        "projection {projection}: the next record no longer exists ({problem}): the topic was recreated or its \
-         retention is too short; compare with the store, then move the offset with aqueduct.offsets_set"
+        "projection {projection}: the next record no longer exists ({}): the topic was recreated or its retention is \
+         too short; compare with the store, then move the offset with aqueduct.offsets_set",
+        missing_text(missing)
     )]
     OffsetGone {
         /// Name of the projection.
         projection: &'static str,
-        /// Topic, partition and offset, with the offsets that the partition has.
-        problem: String,
+        /// The partitions concerned; empty if Kafka did not say which offsets it has.
+        missing: Vec<MissingOffset>,
+        /// librdkafka's error, which names no partition.
+        source: KafkaError,
     },
     /// The thread that polls Kafka panicked.
     #[error("projection {projection}: the kafka poll thread panicked")]
@@ -78,6 +105,13 @@ pub enum ProjectionError {
         /// Error that no retry can solve.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+fn missing_text(missing: &[MissingOffset]) -> String {
+    if missing.is_empty() {
+        return "kafka does not answer which offsets the partitions have".to_owned();
+    }
+    missing.iter().map(MissingOffset::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl ProjectionError {

@@ -77,7 +77,7 @@ mod status;
 pub use batch::outcome::Outcome;
 pub use batch::processor::{BatchProcessor, Claim};
 pub use batch::runner::RequestStep;
-pub use error::ProjectionError;
+pub use error::{MissingOffset, ProjectionError};
 pub use model::deltas::Deltas;
 pub use model::error::{ReactError, TableError};
 pub use model::key::Key;

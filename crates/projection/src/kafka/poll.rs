@@ -9,7 +9,7 @@ use rdkafka::{Message as _, TopicPartitionList};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::error::ProjectionError;
+use crate::error::{MissingOffset, ProjectionError};
 use crate::kafka::client::{Consumer, commit_offsets};
 use crate::kafka::topics::TopicCheck;
 use crate::metrics;
@@ -107,8 +107,10 @@ fn handle_error(consumer: &Consumer, error: &KafkaError) -> ClientState {
     let context = consumer.context();
     metrics::kafka_error(context.projection);
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-        let problem = missing_offsets(consumer).unwrap_or_else(|| error.to_string());
-        context.fail(ProjectionError::OffsetGone { projection: context.projection, problem });
+        let (projection, source) = (context.projection, error.clone());
+        // Kafka may be unreachable by now; the error then says less.
+        let missing = missing_offsets(consumer).unwrap_or_default();
+        context.fail(ProjectionError::OffsetGone { projection, missing, source });
         return ClientState::Unusable;
     }
     tracing::warn!(projection = context.projection, %error, "kafka client error");
@@ -118,17 +120,14 @@ fn handle_error(consumer: &Consumer, error: &KafkaError) -> ClientState {
     }
 }
 
-/// The partitions whose next offset is outside of the log, which librdkafka's error does not name. Returns `None` if
-/// there is none or Kafka does not answer.
-fn missing_offsets(consumer: &Consumer) -> Option<String> {
+/// Finds the partitions whose next offset is outside of the log, which librdkafka's error does not name.
+fn missing_offsets(consumer: &Consumer) -> Result<Vec<MissingOffset>, KafkaError> {
     let mut missing = Vec::new();
-    for (topic, partition, next_offset) in consumer.context().ownership.stored_offsets() {
-        let (start, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT).ok()?;
-        if !(start..=end).contains(&next_offset) {
-            missing.push(format!(
-                "topic {topic:?}, partition {partition}: offset {next_offset} is not between {start} and {end}"
-            ));
+    for (topic, partition, offset) in consumer.context().ownership.stored_offsets() {
+        let (start, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;
+        if !(start..=end).contains(&offset) {
+            missing.push(MissingOffset { topic: topic.to_string(), partition, offset, start, end });
         }
     }
-    (!missing.is_empty()).then(|| missing.join("; "))
+    Ok(missing)
 }

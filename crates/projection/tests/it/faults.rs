@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
-use aqueduct_projection::{Options, PostgresOptions, Projection, ProjectionError, Status};
+use aqueduct_projection::{MissingOffset, Options, PostgresOptions, Projection, ProjectionError, Status};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -186,7 +186,9 @@ async fn an_offset_that_is_gone_stops_the_projection() {
     let status = view.status();
     let (_shutdown, running) = start(view);
     let ended = tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
-    assert!(matches!(ended, Err(ProjectionError::OffsetGone { .. })), "{ended:?}");
+    let Err(ProjectionError::OffsetGone { missing, .. }) = ended else { panic!("{ended:?}") };
+    let topic = "bank.5".to_owned();
+    assert_eq!(missing, [MissingOffset { topic, partition: 0, offset: 1000, start: 0, end: 3 }]);
     assert!(
         status.not_ready().is_some_and(|problem| problem.contains("partition 0: offset 1000 is not between")),
         "{status:?}"
