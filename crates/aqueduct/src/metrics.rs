@@ -12,11 +12,11 @@ pub const COMMAND_SECONDS: &str = "aqueduct_command_seconds";
 /// Events that this process appended, by `event_type`.
 pub const EVENTS_APPENDED: &str = "aqueduct_events_appended_total";
 
-/// Registers the help texts. Call it once the recorder is installed.
+/// Registers the help texts with the recorder. Call it once, after the recorder is installed.
 pub fn describe() {
-    describe_counter!(COMMANDS, "Commands by outcome");
-    describe_histogram!(COMMAND_SECONDS, Unit::Seconds, "From a command's arrival to its answer");
-    describe_counter!(EVENTS_APPENDED, "Events that this process appended to the store");
+    describe_counter!(COMMANDS, "Commands by outcome.");
+    describe_histogram!(COMMAND_SECONDS, Unit::Seconds, "Time from a command's arrival to its answer.");
+    describe_counter!(EVENTS_APPENDED, "Events that this process appended to the store.");
 }
 
 /// The outcome of a command.

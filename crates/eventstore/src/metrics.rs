@@ -14,10 +14,14 @@ pub fn describe() {
     describe_counter!(
         RESUBSCRIPTIONS,
         Unit::Count,
-        "Resubscriptions to $all, by reason: consumer_too_slow, error, connection, behind, ended, silent, panic"
+        "Resubscriptions to $all by reason (consumer_too_slow, error, connection, behind, ended, silent, panic)."
     );
-    describe_counter!(CLIENTS_BUILT, Unit::Count, "Event store clients built, including the first one");
-    describe_counter!(NODELAY_SET, Unit::Count, "Sockets of the event store client set to TCP_NODELAY");
+    describe_counter!(
+        CLIENTS_BUILT,
+        Unit::Count,
+        "Event store clients built, including the first one of each connection."
+    );
+    describe_counter!(NODELAY_SET, Unit::Count, "Sockets of the event store client set to TCP_NODELAY.");
 }
 
 pub(crate) fn resubscription(reason: &'static str) {

@@ -30,7 +30,7 @@ pub const LAG_RECORDS: &str = "aqueduct_projection_lag_records";
 /// it is claimed.
 pub const CLAIM_WAIT_SECONDS: &str = "aqueduct_projection_claim_wait_seconds";
 
-/// Registers the help texts with the recorder.
+/// Registers the help texts with the recorder. Call it once, after the recorder is installed.
 pub fn describe() {
     describe_counter!(EVENTS_APPLIED, "Events applied, including those that the projection ignores.");
     describe_counter!(DUPLICATES, "Records that were applied or parked before.");
@@ -38,13 +38,19 @@ pub fn describe() {
     describe_counter!(PARKED, "Events parked, including the later events of their streams.");
     describe_counter!(DISCARDED, "Parked events discarded on request.");
     describe_gauge!(PARKED_NOW, "Events that are parked now.");
-    describe_counter!(UNCHECKED, "Events applied without a check for gaps (previous revision not known).");
+    describe_counter!(
+        UNCHECKED,
+        "Events applied without a check for gaps, because the previous revision is not known."
+    );
     describe_histogram!(
         BATCH_SECONDS,
         metrics::Unit::Seconds,
         "Time from the start of a batch to its commit."
     );
-    describe_counter!(ERRORS, "Failed attempts by kind (retry, park, stop) and errors of the Kafka client.");
+    describe_counter!(
+        ERRORS,
+        "Failed attempts by kind (retry, park, stop), and errors of the Kafka client (kafka)."
+    );
     describe_gauge!(LAG_RECORDS, "Records up to the last stable offset that are not applied yet.");
     describe_gauge!(
         CLAIM_WAIT_SECONDS,

@@ -42,30 +42,34 @@ pub const PARKED_EVENTS: &str = "aqueduct_relay_parked_events";
 /// `route`, `lane`.
 pub const LANE_READY: &str = "aqueduct_relay_lane_ready";
 
-/// Gives the installed recorder the help texts. To be called once, after a recorder was installed.
+/// Registers the help texts with the recorder. Call it once, after the recorder is installed.
 pub fn describe() {
-    describe_counter!(EVENTS_RELAYED, "events that became records in a committed transaction");
-    describe_counter!(UPCAST, "relayed events that were brought to a later schema version");
-    describe_counter!(TRANSACTIONS, "Kafka transactions by outcome");
-    describe_histogram!(BATCH_SECONDS, Unit::Seconds, "first event of a batch to the end of its transaction");
-    describe_counter!(ERRORS, "faults by kind");
-    describe_gauge!(LAG_POSITIONS, "positions in $all from the checkpoint to the last event");
+    describe_counter!(EVENTS_RELAYED, "Events that became records in a committed transaction.");
+    describe_counter!(UPCAST, "Relayed events that were brought to a later schema version.");
+    describe_counter!(TRANSACTIONS, "Kafka transactions by outcome (committed, failed).");
+    describe_histogram!(
+        BATCH_SECONDS,
+        Unit::Seconds,
+        "Time from a batch's first event to the end of its transaction."
+    );
+    describe_counter!(ERRORS, "Errors by kind.");
+    describe_gauge!(LAG_POSITIONS, "Positions in $all from the checkpoint to the last event.");
     describe_counter!(
         PREVIOUS_HIDDEN,
-        "records without a previous revision: stream truncated, or search too long"
+        "Records without a previous revision: the stream was truncated, or the search was too long."
     );
-    describe_counter!(METADATA_LEFT_OUT, "relayed events with metadata that could not be used, by reason");
-    describe_counter!(DROPPED_FIELDS, "fields of relayed events that no schema has and that were left out");
+    describe_counter!(METADATA_LEFT_OUT, "Relayed events with metadata that could not be used, by reason.");
+    describe_counter!(DROPPED_FIELDS, "Fields of relayed events that no schema has and that were left out.");
     describe_gauge!(
         FOREIGN_RECORDS,
-        "records of other producers behind the relay's last, at the lane's start"
+        "Records of other producers behind the relay's last, at the lane's start."
     );
-    describe_counter!(EXCEPTIONS, "events passed without a record, by what became of them and why");
-    describe_gauge!(
-        PARKED_EVENTS,
-        "events that are parked, with those that wait behind them in their streams"
+    describe_counter!(
+        EXCEPTIONS,
+        "Events passed without a record, by state (parked, skipped, discarded) and code."
     );
-    describe_gauge!(LANE_READY, "1 if the lane does its work, 0 if it starts, retries or is halted");
+    describe_gauge!(PARKED_EVENTS, "Events that are parked now, with the later events of their streams.");
+    describe_gauge!(LANE_READY, "1 if the lane relays, 0 if it starts, retries or is halted.");
 }
 
 /// Counts for one lane.

@@ -7,5 +7,5 @@ pub const EMPTY_SHELVES: &str = "aqueduct_shop_empty_shelves_total";
 
 /// Registers the help texts. Call it once the recorder is installed.
 pub fn describe() {
-    describe_counter!(EMPTY_SHELVES, "Times an order met too little stock of a product");
+    describe_counter!(EMPTY_SHELVES, "Orders that met too little stock, counted once for each product.");
 }
