@@ -4,7 +4,7 @@ use aqueduct_projection::{BatchProcessor, Outcome, Projection, ProjectionError};
 use serde_json::json;
 
 use crate::bank::{Accounts, Branches, Closed, deposited, opened};
-use crate::support::{Database, Made, event, plain, records};
+use crate::support::{Database, TestRecord, event, plain, records};
 
 async fn accounts(database: &Database) -> (BatchProcessor, i64) {
     let batches =
@@ -14,7 +14,7 @@ async fn accounts(database: &Database) -> (BatchProcessor, i64) {
 }
 
 /// Applies events as one batch of records with consecutive offsets.
-async fn apply(accounts: &(BatchProcessor, i64), first_offset: i64, events: &[Made]) -> Outcome {
+async fn apply(accounts: &(BatchProcessor, i64), first_offset: i64, events: &[TestRecord]) -> Outcome {
     accounts.0.apply(records(accounts.1, first_offset, events)).await.unwrap().unwrap()
 }
 
@@ -50,7 +50,7 @@ async fn a_batch_inserts_updates_and_deletes_rows() {
 
 /// Guarantee 2: records are delivered again, in the same batch and in later ones.
 #[tokio::test]
-async fn duplicates_are_dropped() {
+async fn redelivered_records_are_dropped() {
     let database = Database::create().await;
     let accounts = accounts(&database).await;
     let (open, first) = (event("account-1", 0, &opened("Paris")), event("account-1", 1, &deposited(5)));
@@ -94,12 +94,12 @@ async fn bad_records_are_parked_with_their_followers() {
     let database = Database::create().await;
     let accounts = accounts(&database).await;
     let good = |stream| event(stream, 0, &opened("Paris"));
-    let unknown = Made { event_type: "Renamed".to_owned(), ..good("account-unknown") };
-    let ignored = Made { event_type: "Audited".to_owned(), ..good("account-ignored") };
-    let misfit = Made { payload: br#"{"branch": 7}"#.to_vec(), ..good("account-misfit") };
-    let no_json = Made { payload: b"\0\0".to_vec(), ..good("account-bytes") };
-    let no_revision = Made { without: Some("ce_revision"), ..good("account-bare") };
-    let foreign = Made {
+    let unknown = TestRecord { event_type: "Renamed".to_owned(), ..good("account-unknown") };
+    let ignored = TestRecord { event_type: "Audited".to_owned(), ..good("account-ignored") };
+    let misfit = TestRecord { payload: br#"{"branch": 7}"#.to_vec(), ..good("account-misfit") };
+    let no_json = TestRecord { payload: b"\0\0".to_vec(), ..good("account-bytes") };
+    let no_revision = TestRecord { without: Some("ce_revision"), ..good("account-bare") };
+    let foreign = TestRecord {
         without: Some("ce_source"),
         more: vec![("ce_source", "elsewhere".to_owned())],
         ..good("account-far")
@@ -156,7 +156,7 @@ async fn bad_records_are_parked_with_their_followers() {
 async fn parked_events_are_stored_completely_and_in_order() {
     let database = Database::create().await;
     let accounts = accounts(&database).await;
-    let bad = Made {
+    let bad = TestRecord {
         payload: vec![0xff, 0x00],
         more: vec![("traceparent", "00-aa".to_owned())],
         ..event("account-1", 0, &opened("x"))
@@ -183,7 +183,7 @@ async fn parked_events_are_stored_completely_and_in_order() {
 /// Guarantee 2: an instance that was considered dead finishes its batch after another one has claimed its
 /// partition.
 #[tokio::test]
-async fn a_stalled_owner_commits_nothing() {
+async fn an_owner_that_lost_its_partition_commits_nothing() {
     let database = Database::create().await;
     let (stalled, successor) = (accounts(&database).await, accounts(&database).await);
     assert!(stalled.1 < successor.1);
@@ -199,7 +199,7 @@ async fn a_stalled_owner_commits_nothing() {
 
 /// Guarantee 2: instances add to the same rows concurrently.
 #[tokio::test]
-async fn deltas_of_concurrent_instances_lose_nothing() {
+async fn concurrent_instances_lose_no_deltas() {
     let database = Database::create().await;
     let mut instances = tokio::task::JoinSet::new();
     for partition in 0..4 {
@@ -208,11 +208,11 @@ async fn deltas_of_concurrent_instances_lose_nothing() {
         instances.spawn(async move {
             let epoch = batches.claim("bank.0", partition).await.unwrap().epoch;
             for batch in 0..20 {
-                let made = |n: i64| {
+                let deposit = |n: i64| {
                     let branch = ["paris", "rome", "oslo"][n as usize % 3];
                     event(&format!("account-{branch}-{partition}"), batch * 10 + n / 3, &deposited(n))
                 };
-                let events: Vec<_> = (0..30).map(made).collect();
+                let events: Vec<_> = (0..30).map(deposit).collect();
                 let mut records = records(epoch, batch * 30, &events);
                 records.iter_mut().for_each(|record| record.partition = partition);
                 let outcome = batches.apply(records).await.unwrap().unwrap();

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, Branches, deposited};
-use crate::support::{Database, Made, Topic, event, plain, stack};
+use crate::support::{Database, TestRecord, Topic, event, plain, stack, wait_for_status};
 
 /// Options of one instance. The prefix gives each test a group of its own.
 fn options(database: &Database, brokers: &str, test: &str) -> Options {
@@ -27,29 +27,21 @@ async fn stop((shutdown, running): (CancellationToken, JoinHandle<Result<(), Pro
 }
 
 /// `streams` streams, each with the events of these revisions, one after the other.
-fn history(streams: usize, revisions: std::ops::Range<i64>) -> Vec<Made> {
+fn history(streams: usize, revisions: std::ops::Range<i64>) -> Vec<TestRecord> {
     let events =
         |revision| (0..streams).map(move |n| event(&format!("account-{n}"), revision, &deposited(1)));
     revisions.flat_map(events).collect()
 }
 
-/// Waits until the projection reports what the test expects.
-async fn until(mut status: Status, expected: &str, is_expected: impl Fn(Option<&str>) -> bool) {
-    let waiting = async {
-        while !is_expected(status.not_ready().as_deref()) {
-            status.changed().await.unwrap();
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
-    assert!(waited.is_ok(), "not {expected}, but {:?}", status.not_ready());
-}
-
 async fn ready(status: &Status) {
-    until(status.clone(), "ready", |problem| problem.is_none()).await;
+    wait_for_status(status.clone(), "ready", |problem| problem.is_none()).await;
 }
 
 async fn names(status: &Status, server: &str) {
-    until(status.clone(), server, |problem| problem.is_some_and(|problem| problem.contains(server))).await;
+    wait_for_status(status.clone(), server, |problem| {
+        problem.is_some_and(|problem| problem.contains(server))
+    })
+    .await;
 }
 
 const EVENTS: &str = "select coalesce(sum(balance), 0)::bigint from bank.accounts";
@@ -59,7 +51,7 @@ const DISORDERED: &str = "select count(*) from bank.accounts where \"order\" <> 
 
 /// Guarantees 1 to 3: with four partitions and two instances, one is killed while it works and another joins.
 #[tokio::test(flavor = "multi_thread")]
-async fn instances_come_and_go() {
+async fn no_event_is_lost_while_instances_join_and_die() {
     let database = Database::create().await;
     let brokers = stack().kafka_bootstrap().unwrap();
     let topic = Topic::create("bank.1", 4).await;
@@ -81,7 +73,7 @@ async fn instances_come_and_go() {
 
 /// Guarantees 1 and 2: Postgres is killed while it is used, and restarts.
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_is_killed_and_restarts() {
+async fn projections_resume_after_a_restart_of_postgres() {
     let own = StackOptions { postgres: Part::start(), ..StackOptions::none() };
     let own = DevStack::start(own).await.unwrap();
     let database = Database::create_on(&own).await;
@@ -116,7 +108,7 @@ async fn postgres_is_killed_and_restarts() {
 
 /// Guarantee 1: Kafka is killed while it is used, and restarts.
 #[tokio::test(flavor = "multi_thread")]
-async fn kafka_is_killed_and_restarts() {
+async fn a_projection_resumes_after_a_restart_of_kafka() {
     let own = StackOptions { kafka: Part::start(), ..StackOptions::none() };
     let own = DevStack::start(own).await.unwrap();
     let database = Database::create().await;
@@ -142,7 +134,7 @@ async fn kafka_is_killed_and_restarts() {
 /// Guarantee 2: an operator moves the offsets back under a running instance, which then reads everything
 /// again.
 #[tokio::test(flavor = "multi_thread")]
-async fn offsets_are_rolled_back() {
+async fn events_are_not_applied_twice_when_offsets_are_moved_back() {
     let database = Database::create().await;
     let brokers = stack().kafka_bootstrap().unwrap();
     let topic = Topic::create("bank.4", 2).await;
@@ -169,7 +161,7 @@ async fn offsets_are_rolled_back() {
 
 /// Guarantee 7: the record to resume at no longer exists, and the projection must not skip it silently.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_offset_that_is_gone_stops_the_projection() {
+async fn a_missing_offset_stops_the_projection() {
     let database = Database::create().await;
     let brokers = stack().kafka_bootstrap().unwrap();
     let topic = Topic::create("bank.5", 1).await;
@@ -198,7 +190,7 @@ async fn an_offset_that_is_gone_stops_the_projection() {
 
 /// Guarantee 7: a group waits silently for a topic that does not exist; the projection reports it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_does_not_exist_is_reported_until_it_does() {
+async fn a_missing_topic_is_reported_until_it_is_created() {
     let database = Database::create().await;
     let brokers = stack().kafka_bootstrap().unwrap();
     let view = Projection::view::<Accounts<8>>(options(&database, brokers, "missing"), plain());
@@ -215,7 +207,7 @@ async fn a_topic_that_does_not_exist_is_reported_until_it_does() {
 /// Guarantee 6: the client panics at a header whose name is not UTF-8, and would do so again after each
 /// restart.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_header_whose_name_is_not_utf8_parks_its_stream() {
+async fn a_header_name_that_is_not_utf8_parks_its_stream() {
     let database = Database::create().await;
     let brokers = stack().kafka_bootstrap().unwrap();
     let topic = Topic::create("bank.9", 1).await;

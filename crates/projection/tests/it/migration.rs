@@ -47,7 +47,7 @@ const OLD_CALLS: &str = r#"
 "#;
 
 #[tokio::test]
-async fn a_database_of_the_version_before_keeps_its_inboxes_offsets_and_parked_events() {
+async fn migrations_keep_inboxes_offsets_and_parked_events() {
     let database = Database::create_empty_on(stack()).await;
     migrate_to_old_version(&database.pool).await;
     sqlx::raw_sql(AssertSqlSafe(OLD_CALLS)).execute(&database.pool).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_database_of_the_version_before_keeps_its_inboxes_offsets_and_parked_e
 
 /// A discard that the version before has executed is not executed again, and the request is finished.
 #[tokio::test]
-async fn requests_of_a_database_without_bounded_discards_are_finished() {
+async fn a_discard_executed_before_the_migration_is_not_executed_again() {
     let database = Database::create_empty_on(stack()).await;
     migrate_without(&database.pool, |version| version > 5).await;
     sqlx::raw_sql(TABLES).execute(&database.pool).await.unwrap();
@@ -118,7 +118,7 @@ async fn requests_of_a_database_without_bounded_discards_are_finished() {
 
 /// A frozen process must not keep the lock of all migrations, but a long statement may take its time.
 #[tokio::test]
-async fn sessions_of_migrations_end_when_they_idle() {
+async fn an_idle_migration_session_is_ended() {
     let database = Database::create_empty_on(stack()).await;
     let pool = migration_pool(&database.pool);
     for (setting, expected) in [

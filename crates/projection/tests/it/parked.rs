@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited, opened};
-use crate::reactors::{Clerk, Watched};
-use crate::support::{Database, Made, Topic, event, plain, records, stack};
+use crate::reactors::{Clerk, ClerkReactor};
+use crate::support::{Database, TestRecord, Topic, event, plain, records, stack};
 
 pub(crate) const ROWS: &str =
     "select id || ': ' || balance || ' after ' || \"order\" from bank.accounts order by 1";
@@ -27,7 +27,11 @@ pub(crate) async fn accounts(database: &Database) -> (BatchProcessor, i64) {
     (batches, epoch)
 }
 
-pub(crate) async fn apply((batches, epoch): &(BatchProcessor, i64), first_offset: i64, events: &[Made]) {
+pub(crate) async fn apply(
+    (batches, epoch): &(BatchProcessor, i64),
+    first_offset: i64,
+    events: &[TestRecord],
+) {
     batches.apply(records(*epoch, first_offset, events)).await.unwrap().unwrap();
 }
 
@@ -92,7 +96,7 @@ async fn a_replay_applies_a_stream_in_order_while_new_events_arrive() {
 /// Guarantees 1 to 3: the owner is killed during a replay of many followers, and another one continues; what
 /// the first one still does is refused.
 #[tokio::test]
-async fn a_replay_survives_the_death_of_its_owner() {
+async fn a_replay_continues_after_its_owner_was_killed() {
     const FOLLOWERS: i64 = 1200;
     let database = Database::create().await;
     let first = accounts(&database).await;
@@ -151,7 +155,7 @@ async fn a_discard_moves_the_inbox_and_replays_the_followers() {
 async fn the_discard_of_an_unreadable_record_explains_the_gap() {
     let database = Database::create().await;
     let accounts = accounts(&database).await;
-    let unreadable = Made { without: Some("ce_revision"), ..event("account-1", 1, &deposited(1)) };
+    let unreadable = TestRecord { without: Some("ce_revision"), ..event("account-1", 1, &deposited(1)) };
     apply(
         &accounts,
         0,
@@ -184,7 +188,7 @@ async fn a_gap_is_repaired_when_the_missing_event_arrives() {
 async fn a_reactor_replays_until_an_event_fails_again() {
     let database = Database::create().await;
     let clerk = Arc::new(Clerk::default());
-    let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
+    let projection = Projection::reactor(database.options(), plain(), ClerkReactor(Arc::clone(&clerk)));
     let batches = projection.batch_processor().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let reactor = (batches, epoch);

@@ -5,9 +5,9 @@ use aqueduct_projection::parked::{self, Progress, ReasonCode, Selection};
 
 use crate::bank::{deposited, opened};
 use crate::parked::{INBOX, PARKED, ROWS, accounts, apply, execute_all, stream};
-use crate::support::{Database, Made, event};
+use crate::support::{Database, TestRecord, event};
 
-fn deposit(revision: i64, amount: i64) -> Made {
+fn deposit(revision: i64, amount: i64) -> TestRecord {
     event("account-1", revision, &deposited(amount))
 }
 
@@ -17,10 +17,10 @@ const BAD: i64 = 666;
 /// Guarantee 3: a later version of the projection reads headers that an earlier one could not read. The event then
 /// has a revision, and is applied at its place and not behind its followers.
 #[tokio::test]
-async fn an_event_whose_headers_become_readable_is_replayed_at_its_place() {
+async fn an_event_whose_headers_become_readable_is_replayed_in_order() {
     let database = Database::create().await;
     let accounts = accounts(&database).await;
-    let unreadable = || Made { without: Some("ce_revision"), ..deposit(1, 10) };
+    let unreadable = || TestRecord { without: Some("ce_revision"), ..deposit(1, 10) };
     let events = [event("account-1", 0, &opened("Paris")), unreadable(), deposit(2, 5), unreadable()];
     apply(&accounts, 0, &events).await;
     assert_eq!(
@@ -40,10 +40,10 @@ async fn an_event_whose_headers_become_readable_is_replayed_at_its_place() {
 
 /// Guarantee 2: which discarded record stands for a missing one is decided by the owner of the partition alone.
 #[tokio::test]
-async fn only_the_owner_takes_a_discarded_record_for_a_missing_one() {
+async fn only_the_owner_explains_a_gap_by_a_discarded_record() {
     let database = Database::create().await;
     let first = accounts(&database).await;
-    let unreadable = Made { without: Some("ce_revision"), ..deposit(1, 1) };
+    let unreadable = TestRecord { without: Some("ce_revision"), ..deposit(1, 1) };
     apply(&first, 0, &[deposit(0, 1), unreadable, deposit(2, 1)]).await;
     let discard = "update aqueduct.parked set state = 'discarded' where code = 'headers'";
     sqlx::raw_sql(discard).execute(&database.pool).await.unwrap();
@@ -61,7 +61,7 @@ async fn only_the_owner_takes_a_discarded_record_for_a_missing_one() {
 /// Guarantee 7: whoever discards all parked events of a stream cannot see that one is missing between them, so that
 /// gap is reported and not skipped.
 #[tokio::test]
-async fn a_discard_does_not_skip_a_gap_that_nobody_has_seen() {
+async fn a_discard_does_not_skip_an_undetected_gap() {
     let database = Database::create().await;
     let accounts = accounts(&database).await;
     let events = [deposit(0, 1), deposit(1, BAD), deposit(2, 1), deposit(4, 1), deposit(5, 1)];

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited};
 use crate::parked::{INBOX, ROWS, TOO_MUCH, accounts, apply, execute_all, stream};
-use crate::reactors::{Clerk, FAIL_TWICE, MEET, Watched};
-use crate::support::{Database, Made, Topic, event, plain, stack};
+use crate::reactors::{BARRIER, Clerk, ClerkReactor, FAIL_TWICE};
+use crate::support::{Database, TestRecord, Topic, event, plain, stack};
 
 const WORK: &str = "select action || ' ' || state || case when touched_at is null then ' untouched' else '' end \
                     from aqueduct.parked_work order by request";
@@ -18,14 +18,14 @@ const WORK: &str = "select action || ' ' || state || case when touched_at is nul
 const STATES: &str = "select state || ' ' || count(*) from aqueduct.parked group by state order by 1";
 
 async fn reactor(database: &Database, clerk: &Arc<Clerk>) -> (BatchProcessor, i64) {
-    let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(clerk)));
+    let projection = Projection::reactor(database.options(), plain(), ClerkReactor(Arc::clone(clerk)));
     let batches = projection.batch_processor().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     (batches, epoch)
 }
 
 /// Events of a stream with a gap that the last of them fills, which requests the replay: `second` is parked.
-fn repaired(stream: &str, second: i64) -> [Made; 4] {
+fn repaired(stream: &str, second: i64) -> [TestRecord; 4] {
     [(0, 1), (2, second), (3, 1), (1, 1)]
         .map(|(revision, amount)| event(stream, revision, &deposited(amount)))
 }
@@ -69,7 +69,7 @@ async fn a_stream_opens_when_the_inbox_has_passed_all_discarded_events() {
 
 /// No event comes while the steps run.
 #[tokio::test]
-async fn a_stream_of_which_all_is_discarded_accepts_new_events() {
+async fn a_stream_whose_events_are_all_discarded_accepts_new_events() {
     const DISCARDED: i64 = 1201;
     let database = Database::create().await;
     let accounts = accounts(&database).await;
@@ -147,7 +147,7 @@ async fn discards_come_before_replays() {
 /// A replay and a second discard of a stream wait while a discard still has events of it to mark: the replay would
 /// fail at one of them.
 #[tokio::test]
-async fn a_stream_is_replayed_when_all_its_discards_have_marked_their_events() {
+async fn a_stream_is_replayed_after_its_discards() {
     const PARKED: i64 = 1100;
     let database = Database::create().await;
     let accounts = accounts(&database).await;
@@ -191,16 +191,16 @@ async fn only_the_owner_records_that_a_request_failed() {
 #[tokio::test]
 async fn a_replay_does_not_react_to_events_of_a_partition_that_it_lost() {
     let database = Database::create().await;
-    let clerk = Arc::new(Clerk::with_meeting_of(2));
+    let clerk = Arc::new(Clerk::with_barrier(2));
     let reactor = reactor(&database, &clerk).await;
-    apply(&reactor, 0, &repaired("account-1", MEET)).await;
+    apply(&reactor, 0, &repaired("account-1", BARRIER)).await;
     let claim = async {
-        // The next one waits for the meeting.
+        // The next one waits for the barrier.
         while clerk.seen("account-1").len() < 2 {
             tokio::task::yield_now().await;
         }
         reactor.0.claim("bank.0", 0).await.unwrap();
-        clerk.meet().await;
+        clerk.pass_barrier().await;
     };
     let both = async { tokio::join!(reactor.0.execute_step(), claim).0 };
     tokio::time::timeout(Duration::from_secs(30), both).await.unwrap().unwrap();
@@ -210,7 +210,7 @@ async fn a_replay_does_not_react_to_events_of_a_partition_that_it_lost() {
 
 /// A step waits for a lock of the partition: the process ends long before Postgres gives up.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_that_waits_for_postgres_ends_with_the_process() {
+async fn a_step_that_waits_for_postgres_ends_at_shutdown() {
     let database = Database::create().await;
     let topic = Topic::create("bank.11", 1).await;
     topic.write(&[event("account-1", 0, &deposited(TOO_MUCH))]).await;

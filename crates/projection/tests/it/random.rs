@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Guarantees 2 and 3: records are delivered in any order of batches, again and by two instances.
 #[tokio::test(flavor = "multi_thread")]
-async fn any_deliveries_apply_each_event_once_and_in_order() {
+async fn each_event_is_applied_once_and_in_order_however_it_is_delivered() {
     let database = Database::create().await;
     let mut config = ProptestConfig::with_cases(200);
     config.failure_persistence = None;
@@ -96,7 +96,7 @@ async fn play(database: &Database, instances: &[BatchProcessor; 2], case: i32, s
                 .unwrap();
         let name = format!("account-{case}/{stream}");
         let amounts =
-            log.iter().enumerate().filter(|(_, made)| made.stream == name).map(|(amount, _)| amount);
+            log.iter().enumerate().filter(|(_, record)| record.stream == name).map(|(amount, _)| amount);
         let order: String = (0..*events).map(|revision| format!("{revision} ")).collect();
         let expected = (*events > 0).then(|| (amounts.sum::<usize>().to_string(), order));
         assert_eq!(row, expected, "account {stream}");

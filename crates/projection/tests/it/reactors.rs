@@ -18,19 +18,19 @@ use crate::support::{Database, Topic, event, plain, records, stack};
 pub(crate) struct Clerk {
     seen: Mutex<Vec<String>>,
     failures: Mutex<HashMap<String, u32>>,
-    meeting: Option<Barrier>,
+    barrier: Option<Barrier>,
 }
 
 const PARK: i64 = -1;
 pub(crate) const FAIL_TWICE: i64 = -2;
 const STOP: i64 = -3;
 const PANIC: i64 = -4;
-pub(crate) const MEET: i64 = -5;
+pub(crate) const BARRIER: i64 = -5;
 
-pub(crate) struct Watched(pub(crate) Arc<Clerk>);
+pub(crate) struct ClerkReactor(pub(crate) Arc<Clerk>);
 
 #[async_trait]
-impl Reactor for Watched {
+impl Reactor for ClerkReactor {
     const NAME: &'static str = "clerk";
     const TOPICS: &'static [&'static str] = &["bank.6"];
     type Event = BankEvent;
@@ -44,8 +44,8 @@ impl Reactor for Watched {
             PARK => return Err(ReactError::new(ErrorKind::Park, "on purpose")),
             STOP => return Err(ReactError::new(ErrorKind::Stop, "on purpose")),
             PANIC => panic!("on purpose"),
-            MEET => {
-                tokio::time::timeout(Duration::from_secs(30), self.0.meet()).await.unwrap();
+            BARRIER => {
+                tokio::time::timeout(Duration::from_secs(30), self.0.pass_barrier()).await.unwrap();
             }
             FAIL_TWICE => {
                 let mut failures = self.0.failures.lock().unwrap();
@@ -63,13 +63,13 @@ impl Reactor for Watched {
 }
 
 impl Clerk {
-    /// Its reactions to `MEET` wait until this many have met.
-    pub(crate) fn with_meeting_of(count: usize) -> Self {
-        Self { meeting: Some(Barrier::new(count)), ..Self::default() }
+    /// Its reactions to `BARRIER` wait until this many have met.
+    pub(crate) fn with_barrier(count: usize) -> Self {
+        Self { barrier: Some(Barrier::new(count)), ..Self::default() }
     }
 
-    pub(crate) async fn meet(&self) {
-        self.meeting.as_ref().unwrap().wait().await;
+    pub(crate) async fn pass_barrier(&self) {
+        self.barrier.as_ref().unwrap().wait().await;
     }
 
     pub(crate) fn seen(&self, stream: &str) -> Vec<String> {
@@ -83,7 +83,7 @@ impl Clerk {
 async fn only_the_stream_of_a_failing_event_waits() {
     let database = Database::create().await;
     let clerk = Arc::new(Clerk::default());
-    let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
+    let projection = Projection::reactor(database.options(), plain(), ClerkReactor(Arc::clone(&clerk)));
     let batches = projection.batch_processor().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let events = [
@@ -116,23 +116,23 @@ async fn only_the_stream_of_a_failing_event_waits() {
 #[tokio::test]
 async fn different_streams_are_handled_concurrently() {
     let database = Database::create().await;
-    let clerk = Arc::new(Clerk::with_meeting_of(3));
-    let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
+    let clerk = Arc::new(Clerk::with_barrier(3));
+    let projection = Projection::reactor(database.options(), plain(), ClerkReactor(Arc::clone(&clerk)));
     let batches = projection.batch_processor().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     // None of the three ends before all have started.
-    let events = ["a", "b", "c"].map(|stream| event(&format!("account-{stream}"), 0, &deposited(MEET)));
+    let events = ["a", "b", "c"].map(|stream| event(&format!("account-{stream}"), 0, &deposited(BARRIER)));
     let outcome = batches.apply(records(epoch, 0, &events)).await.unwrap().unwrap();
     assert_eq!(outcome.applied, 3);
 }
 
 /// Guarantee 1: the reactor stops at an event; after a restart it is delivered again, with those after it.
 #[tokio::test]
-async fn an_event_that_was_not_handled_is_delivered_again() {
+async fn an_unhandled_event_is_delivered_again() {
     let database = Database::create().await;
     let events = [event("account-1", 0, &deposited(1)), event("account-1", 1, &deposited(STOP))];
     let clerk = Arc::new(Clerk::default());
-    let projection = Projection::reactor(database.options(), plain(), Watched(Arc::clone(&clerk)));
+    let projection = Projection::reactor(database.options(), plain(), ClerkReactor(Arc::clone(&clerk)));
     let batches = projection.batch_processor().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let stopped = batches.apply(records(epoch, 0, &events)).await.unwrap_err();
@@ -153,7 +153,7 @@ async fn a_reactor_runs_on_kafka_and_stops_gracefully() {
     let clerk = Arc::new(Clerk::default());
     let brokers = stack().kafka_bootstrap().unwrap();
     let options = database.options_on(brokers, "reactor");
-    let projection = Projection::reactor(options, plain(), Watched(Arc::clone(&clerk)));
+    let projection = Projection::reactor(options, plain(), ClerkReactor(Arc::clone(&clerk)));
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(projection.run(shutdown.clone()));
     let events = |revision| (0..20).map(move |n| event(&format!("account-{n}"), revision, &deposited(1)));

@@ -9,7 +9,7 @@ use aqueduct_core::DomainEvent;
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
 use aqueduct_kafka::Cluster;
 use aqueduct_projection::{
-    DecodeError, Decoder, Envelope, Headers, Options, Payload, PostgresOptions, Record, migrate,
+    DecodeError, Decoder, Envelope, Headers, Options, Payload, PostgresOptions, Record, Status, migrate,
 };
 use async_trait::async_trait;
 use rdkafka::ClientConfig;
@@ -23,7 +23,9 @@ use sqlx::PgPool;
 use crate::bank::{BankEvent, TABLES, json};
 
 /// Deadline of conditions.
-const PATIENCE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How often a condition is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Kafka and Postgres, shared by all tests. They end with the process.
 pub(crate) fn stack() -> &'static DevStack {
@@ -38,6 +40,34 @@ pub(crate) fn stack() -> &'static DevStack {
         std::thread::spawn(start).join().unwrap()
     });
     &STACK.1
+}
+
+/// Waits until a condition is met. Returns the last error of the condition after [`DEADLINE`].
+pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> Result<(), String>) -> Result<(), String> {
+    let deadline = Instant::now() + DEADLINE;
+    let mut polls = tokio::time::interval(POLL_INTERVAL);
+    loop {
+        polls.tick().await;
+        let result = condition().await;
+        if result.is_ok() || Instant::now() >= deadline {
+            return result;
+        }
+    }
+}
+
+/// Waits until a projection reports what the test expects. `expected` describes it.
+pub(crate) async fn wait_for_status(
+    mut status: Status,
+    expected: &str,
+    is_expected: impl Fn(Option<&str>) -> bool,
+) {
+    let waiting = async {
+        while !is_expected(status.not_ready().as_deref()) {
+            status.changed().await.unwrap();
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    assert!(waited.is_ok(), "not {expected}, but {:?}", status.not_ready());
 }
 
 /// A database of its own with the tables of the inbox and of the bank.
@@ -94,22 +124,15 @@ impl Database {
     }
 
     /// Waits until the result of a query satisfies a condition.
-    pub(crate) async fn wait_until(&self, query: &'static str, enough: impl Fn(i64) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+    pub(crate) async fn wait_until(&self, query: &'static str, is_enough: impl Fn(i64) -> bool) {
+        let is_met = async || {
             // A server that is being restarted does not answer.
             let number: Option<i64> = sqlx::query_scalar(query).fetch_one(&self.pool).await.ok();
-            if number.is_some_and(&enough) {
-                return;
-            }
-            if Instant::now() >= deadline {
-                let parked: i64 = sqlx::query_scalar("select count(*) from aqueduct.parked")
-                    .fetch_one(&self.pool)
-                    .await
-                    .unwrap();
-                panic!("{query} still returns {number:?}; {parked} events are parked");
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            if number.is_some_and(&is_enough) { Ok(()) } else { Err(format!("{query} returns {number:?}")) }
+        };
+        if let Err(unmet) = eventually(is_met).await {
+            let parked = self.texts("select reason from aqueduct.parked order by id limit 3").await;
+            panic!("{unmet}; first parked events: {parked:?}");
         }
     }
 }
@@ -130,7 +153,7 @@ pub(crate) fn plain() -> Arc<dyn Decoder> {
 
 /// An event as the relay would write it.
 #[derive(Debug, Clone)]
-pub(crate) struct Made {
+pub(crate) struct TestRecord {
     pub(crate) stream: String,
     pub(crate) event_type: String,
     pub(crate) revision: i64,
@@ -144,8 +167,8 @@ pub(crate) struct Made {
 }
 
 /// The event of a stream at a revision, after the one before it.
-pub(crate) fn event(stream: &str, revision: i64, event: &BankEvent) -> Made {
-    Made {
+pub(crate) fn event(stream: &str, revision: i64, event: &BankEvent) -> TestRecord {
+    TestRecord {
         stream: stream.to_owned(),
         event_type: event.event_type().to_owned(),
         revision,
@@ -157,7 +180,7 @@ pub(crate) fn event(stream: &str, revision: i64, event: &BankEvent) -> Made {
     }
 }
 
-impl Made {
+impl TestRecord {
     pub(crate) fn headers(&self) -> Headers {
         let revision = self.revision.to_string();
         let previous = self.previous.map(|previous| previous.to_string());
@@ -215,8 +238,8 @@ impl Made {
 }
 
 /// Numbers records of one partition, from an offset on.
-pub(crate) fn records(epoch: i64, first_offset: i64, events: &[Made]) -> Vec<Record> {
-    events.iter().zip(first_offset..).map(|(made, offset)| made.record(epoch, offset)).collect()
+pub(crate) fn records(epoch: i64, first_offset: i64, events: &[TestRecord]) -> Vec<Record> {
+    events.iter().zip(first_offset..).map(|(event, offset)| event.record(epoch, offset)).collect()
 }
 
 /// A topic with records.
@@ -240,23 +263,23 @@ impl Topic {
             .set("enable.idempotence", "true");
         let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        let made = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
-        made[0].as_ref().unwrap();
+        let created = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
+        created[0].as_ref().unwrap();
         Self { name: name.to_owned(), partitions, producer: config.create().unwrap() }
     }
 
     /// Writes events, those of a stream into one partition and in order.
-    pub(crate) async fn write(&self, events: &[Made]) {
+    pub(crate) async fn write(&self, events: &[TestRecord]) {
         let mut deliveries = Vec::new();
-        for made in events {
-            let partition = made.stream.bytes().map(i32::from).sum::<i32>() % self.partitions;
-            let made = made.for_kafka(&self.name, partition);
+        for event in events {
+            let partition = event.stream.bytes().map(i32::from).sum::<i32>() % self.partitions;
+            let base = event.for_kafka(&self.name, partition);
             // A future record is not a base record, though they have the same fields.
-            let record = FutureRecord::to(made.topic)
+            let record = FutureRecord::to(base.topic)
                 .partition(partition)
-                .key(made.key.unwrap())
-                .payload(made.payload.unwrap())
-                .headers(made.headers.unwrap());
+                .key(base.key.unwrap())
+                .payload(base.payload.unwrap())
+                .headers(base.headers.unwrap());
             deliveries.push(self.producer.send_result(record).map_err(|(error, _)| error).unwrap());
         }
         for delivery in deliveries {

@@ -24,7 +24,7 @@ fn reason(error: &ProjectionError) -> String {
 
 /// A column with a default is added, and both a running and a new instance keep its values.
 #[tokio::test]
-async fn a_column_that_the_row_does_not_name_keeps_its_value() {
+async fn an_added_column_keeps_its_values() {
     let database = Database::create().await;
     let (running, epoch) = accounts(&database).await;
     let events = [event("account-1", 0, &opened("Paris")), event("account-2", 0, &opened("Rome"))];
@@ -44,7 +44,7 @@ async fn a_column_that_the_row_does_not_name_keeps_its_value() {
 
 /// A required column that no row has fails for every row: the table is at fault, and nothing is parked.
 #[tokio::test]
-async fn a_required_column_that_the_row_does_not_name_halts() {
+async fn an_added_required_column_halts_and_parks_nothing() {
     let database = Database::create().await;
     alter(&database, "alter table bank.accounts add column tier text not null").await;
     alter(&database, "alter table bank.branches add column tier text not null").await;
@@ -74,7 +74,7 @@ async fn a_required_column_that_the_row_does_not_name_halts() {
 
 /// A type that no row fits fails for every row.
 #[tokio::test]
-async fn rows_of_several_streams_that_are_refused_for_one_reason_halt() {
+async fn consecutive_streams_rejected_for_one_reason_halt() {
     let database = Database::create().await;
     alter(&database, "alter table bank.accounts add constraint closed check (false)").await;
     let (accounts, epoch) = accounts(&database).await;

@@ -41,7 +41,7 @@ fn calls() -> impl Strategy<Value = Vec<Vec<(usize, Fault)>>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn advancing_in_one_step_is_equal_to_checking() {
+async fn the_one_step_advance_returns_the_verdicts_of_the_check() {
     let database = Database::create().await;
     let mut config = ProptestConfig::with_cases(300);
     config.failure_persistence = None;

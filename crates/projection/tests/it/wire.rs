@@ -8,7 +8,7 @@ use aqueduct_schema::RegistryOptions;
 use serde_json::{Value, json};
 
 use crate::bank::{Accounts, deposited};
-use crate::support::{Database, Made, event, records};
+use crate::support::{Database, TestRecord, event, records};
 
 async fn register(registry: &str, event_type: &str) -> u32 {
     let url = format!("{registry}/subjects/bank.0-bank.{event_type}/versions");
@@ -29,11 +29,11 @@ async fn register(registry: &str, event_type: &str) -> u32 {
 }
 
 /// A deposit of `amount` (below 64: one byte in Avro) in wire format.
-fn encoded(stream: &str, revision: i64, schema_id: u32, amount: u8) -> Made {
+fn encoded(stream: &str, revision: i64, schema_id: u32, amount: u8) -> TestRecord {
     let mut payload = vec![0];
     payload.extend_from_slice(&schema_id.to_be_bytes());
     payload.push(amount * 2);
-    Made { payload, ..event(stream, revision, &deposited(0)) }
+    TestRecord { payload, ..event(stream, revision, &deposited(0)) }
 }
 
 async fn start(database: &Database, registry: &str) -> (BatchProcessor, i64) {
@@ -49,7 +49,7 @@ const BALANCES: &str = "select id || ' ' || balance from bank.accounts order by 
 
 /// Guarantee 7: wrong schema ids and invalid bytes.
 #[tokio::test]
-async fn payloads_that_can_not_be_decoded_are_parked() {
+async fn undecodable_payloads_are_parked() {
     let stack =
         DevStack::start(StackOptions { registry: Part::start(), ..StackOptions::none() }).await.unwrap();
     let registry = stack.registry_url().unwrap();
@@ -61,8 +61,11 @@ async fn payloads_that_can_not_be_decoded_are_parked() {
         encoded("account-1", 0, id, 7),
         encoded("account-2", 0, id + 1000, 7),
         encoded("account-3", 0, other, 7),
-        Made { payload: vec![0, 0], ..encoded("account-4", 0, id, 7) },
-        Made { payload: [&[0], &id.to_be_bytes()[..], &[14, 14]].concat(), ..encoded("account-5", 0, id, 7) },
+        TestRecord { payload: vec![0, 0], ..encoded("account-4", 0, id, 7) },
+        TestRecord {
+            payload: [&[0], &id.to_be_bytes()[..], &[14, 14]].concat(),
+            ..encoded("account-5", 0, id, 7)
+        },
         encoded("account-2", 1, id, 7),
     ];
     let outcome = batches.apply(records(epoch, 0, &events)).await.unwrap().unwrap();

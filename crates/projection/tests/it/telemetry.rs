@@ -1,7 +1,7 @@
 //! Traces and metrics.
 
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aqueduct_projection::{Projection, metrics as names};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::bank::{Accounts, deposited};
-use crate::reactors::{Clerk, Watched};
-use crate::support::{Database, Made, Topic, event, plain, records, stack};
+use crate::reactors::{Clerk, ClerkReactor};
+use crate::support::{Database, TestRecord, Topic, event, eventually, plain, records, stack};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -28,11 +28,11 @@ async fn a_batch_links_to_the_traces_of_its_events_and_a_reaction_continues_its_
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
 
     let database = Database::create().await;
-    let clerk = Watched(Arc::new(Clerk::default()));
+    let clerk = ClerkReactor(Arc::new(Clerk::default()));
     let batches = Projection::reactor(database.options(), plain(), clerk).batch_processor().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
     let traced =
-        Made { more: vec![("traceparent", PARENT.to_owned())], ..event("account-1", 0, &deposited(1)) };
+        TestRecord { more: vec![("traceparent", PARENT.to_owned())], ..event("account-1", 0, &deposited(1)) };
     batches.apply(records(epoch, 0, &[traced, event("account-2", 0, &deposited(1))])).await.unwrap().unwrap();
 
     let spans = exporter.get_finished_spans().unwrap();
@@ -54,29 +54,25 @@ static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
 });
 
 async fn wait_for_lag(topic: &str, expected: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    let has_lag = async || {
         let rendered = METRICS.render();
         let of_topic = |line: &&str| line.starts_with(names::LAG_RECORDS) && line.contains(topic);
         let lag = rendered.lines().find(of_topic).and_then(|line| line.rsplit(' ').next());
-        if lag == Some(expected) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the lag is {lag:?}, not {expected}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if lag == Some(expected) { Ok(()) } else { Err(format!("the lag is {lag:?}, not {expected}")) }
+    };
+    eventually(has_lag).await.unwrap();
 }
 
 /// Guarantee 2: a relay that was killed leaves an aborted transaction. The lag counts records, neither
 /// transaction markers nor aborted records.
 #[tokio::test(flavor = "multi_thread")]
-async fn aborted_records_are_not_applied_and_the_lag_counts_what_is_not_applied_yet() {
+async fn aborted_records_are_neither_applied_nor_counted_as_lag() {
     LazyLock::force(&METRICS);
     let database = Database::create().await;
     let brokers = stack().kafka_bootstrap().unwrap();
     Topic::create("bank.7", 1).await;
     let transactions = Transactions::new(brokers);
-    let events = |revisions: std::ops::Range<i64>, amount: i64| -> Vec<Made> {
+    let events = |revisions: std::ops::Range<i64>, amount: i64| -> Vec<TestRecord> {
         revisions.map(|revision| event("account-1", revision, &deposited(amount))).collect()
     };
     transactions.write(&events(0..5, 1), true);
@@ -114,10 +110,10 @@ impl Transactions {
         Self(producer)
     }
 
-    fn write(&self, events: &[Made], commit: bool) {
+    fn write(&self, events: &[TestRecord], commit: bool) {
         self.0.begin_transaction().unwrap();
-        for made in events {
-            self.0.send(made.for_kafka("bank.7", 0)).map_err(|(error, _)| error).unwrap();
+        for event in events {
+            self.0.send(event.for_kafka("bank.7", 0)).map_err(|(error, _)| error).unwrap();
         }
         self.0.flush(Duration::from_secs(60)).unwrap();
         if commit {
