@@ -121,7 +121,7 @@ impl<H: Handler> Transactions<H> {
                 tracing::error!(
                     projection = H::NAME,
                     stream = entry.stream,
-                    reason = park::reason(entry, verdict),
+                    error = park::reason(entry, verdict),
                     "event parked"
                 );
             }

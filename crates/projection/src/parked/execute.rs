@@ -37,9 +37,9 @@ impl<H: Handler> BatchRunner<H> {
             Ok(()) => Ok(RequestStep::Executed),
             // A request never stops the projection: the error belongs to the request.
             Err(error) if error.kind() != ErrorKind::Retry => {
-                let problem = with_causes(&error);
-                tracing::error!(projection = H::NAME, stream = pending.stream, problem, "replay failed");
-                let attempt = self.record_attempt(&pending, partition, StepOutcome::Failed(&problem));
+                let error = with_causes(&error);
+                tracing::error!(projection = H::NAME, stream = pending.stream, error, "replay failed");
+                let attempt = self.record_attempt(&pending, partition, StepOutcome::Failed(&error));
                 self.bounded(attempt).await?;
                 Ok(RequestStep::Executed)
             }
@@ -215,8 +215,8 @@ impl<H: Handler> BatchRunner<H> {
         metrics::count(metrics::EVENTS_APPLIED, H::NAME, plan.applied() as u64);
         let stream = &step.pending.stream;
         if let Some(failed) = &plan.failed {
-            let reason = &failed.fault.reason;
-            tracing::error!(projection = H::NAME, stream, reason, "parked event failed again");
+            let error = &failed.fault.reason;
+            tracing::error!(projection = H::NAME, stream, error, "parked event failed again");
         } else if stream_state == StreamState::Open {
             let revision = plan.revision();
             tracing::info!(projection = H::NAME, stream, revision, "stream is no longer blocked");
