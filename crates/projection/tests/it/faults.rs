@@ -1,29 +1,16 @@
 //! Faults of the environment, on a real Kafka.
 
-use std::time::Duration;
-
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
 use aqueduct_projection::{MissingOffset, Options, PostgresOptions, Projection, ProjectionError, Status};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, Branches, deposited};
-use crate::support::{Database, TestRecord, Topic, event, plain, stack, wait_for_status};
+use crate::support::{Database, Running, TestRecord, Topic, event, plain, stack, wait_for_status};
 
 /// Options of one instance. The prefix gives each test a group of its own.
 fn options(database: &Database, brokers: &str, test: &str) -> Options {
     let postgres = PostgresOptions { timeout_seconds: 5, ..PostgresOptions::new(&database.url) };
     Options { postgres, session_timeout_ms: 6000, ..database.options_on(brokers, test) }
-}
-
-fn start(projection: Projection) -> (CancellationToken, JoinHandle<Result<(), ProjectionError>>) {
-    let shutdown = CancellationToken::new();
-    (shutdown.clone(), tokio::spawn(projection.run(shutdown)))
-}
-
-async fn stop((shutdown, running): (CancellationToken, JoinHandle<Result<(), ProjectionError>>)) {
-    shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap().unwrap();
 }
 
 /// `streams` streams, each with the events of these revisions, one after the other.
@@ -56,19 +43,19 @@ async fn no_event_is_lost_while_instances_join_and_die() {
     let brokers = stack().kafka_bootstrap().unwrap();
     let topic = Topic::create("bank.1", 4).await;
     let small = |test| Options { batch_size: 20, ..options(&database, brokers, test) };
-    let instance = || start(Projection::view::<Accounts<1>>(small("instances"), plain()));
+    let instance = || Running::start(Projection::view::<Accounts<1>>(small("instances"), plain()));
     topic.write(&history(40, 0..20)).await;
     let (first, second) = (instance(), instance());
     database.wait_until(EVENTS, |events| events > 100).await;
     // Dropped where it stands, as a kill would: an open transaction is rolled back.
-    first.1.abort();
+    first.task.abort();
     topic.write(&history(40, 20..40)).await;
     let third = instance();
     database.wait_for(EVENTS, 40 * 40).await;
     assert_eq!(database.number(DISORDERED).await, 0);
     assert_eq!(database.number("select count(*) from aqueduct.parked").await, 0);
-    stop(second).await;
-    stop(third).await;
+    second.stop().await;
+    third.stop().await;
 }
 
 /// Guarantees 1 and 2: Postgres is killed while it is used, and restarts.
@@ -83,8 +70,8 @@ async fn projections_resume_after_a_restart_of_postgres() {
     let view = Projection::view::<Accounts<2>>(options.clone(), plain());
     let status = view.status();
     assert!(status.not_ready().is_some(), "not ready before it runs");
-    let view = start(view);
-    let deltas = start(Projection::deltas::<Branches<2>>(options, plain()));
+    let view = Running::start(view);
+    let deltas = Running::start(Projection::deltas::<Branches<2>>(options, plain()));
     for round in 0..3 {
         topic.write(&history(40, round * 10..(round + 1) * 10)).await;
         database.wait_until(EVENTS, |events| events > round * 400 + 40).await;
@@ -94,15 +81,15 @@ async fn projections_resume_after_a_restart_of_postgres() {
     database.wait_for(EVENTS, 40 * 30).await;
     database.wait_for("select sum(deposits)::bigint from bank.branches", 40 * 30).await;
     assert_eq!(database.number(DISORDERED).await, 0);
-    assert!(!view.1.is_finished() && !deltas.1.is_finished());
+    assert!(!view.task.is_finished() && !deltas.task.is_finished());
     ready(&status).await;
     // It notices without traffic too.
     own.postgres().unwrap().stop().await;
     names(&status, "postgres").await;
     own.postgres().unwrap().start().await.unwrap();
     ready(&status).await;
-    stop(view).await;
-    stop(deltas).await;
+    view.stop().await;
+    deltas.stop().await;
     own.shutdown().await;
 }
 
@@ -116,7 +103,7 @@ async fn a_projection_resumes_after_a_restart_of_kafka() {
     let topic = Topic::create_on(brokers, "bank.3", 4).await;
     let view = Projection::view::<Accounts<3>>(options(&database, brokers, "kafka"), plain());
     let status = view.status();
-    let view = start(view);
+    let view = Running::start(view);
     topic.write(&history(10, 0..10)).await;
     database.wait_for(EVENTS, 100).await;
     ready(&status).await;
@@ -127,7 +114,7 @@ async fn a_projection_resumes_after_a_restart_of_kafka() {
     database.wait_for(EVENTS, 200).await;
     ready(&status).await;
     assert_eq!(database.number(DISORDERED).await, 0);
-    stop(view).await;
+    view.stop().await;
     own.shutdown().await;
 }
 
@@ -139,7 +126,8 @@ async fn events_are_not_applied_twice_when_offsets_are_moved_back() {
     let brokers = stack().kafka_bootstrap().unwrap();
     let topic = Topic::create("bank.4", 2).await;
     topic.write(&history(10, 0..10)).await;
-    let view = start(Projection::view::<Accounts<4>>(options(&database, brokers, "offsets"), plain()));
+    let view =
+        Running::start(Projection::view::<Accounts<4>>(options(&database, brokers, "offsets"), plain()));
     database.wait_for(EVENTS, 100).await;
     let epochs = database.number("select sum(epoch)::bigint from aqueduct.offsets").await;
     sqlx::query(
@@ -156,7 +144,7 @@ async fn events_are_not_applied_twice_when_offsets_are_moved_back() {
         "claimed again"
     );
     assert_eq!(database.number(DISORDERED).await, 0);
-    stop(view).await;
+    view.stop().await;
 }
 
 /// Guarantee 7: the record to resume at no longer exists, and the projection must not skip it silently.
@@ -176,8 +164,7 @@ async fn a_missing_offset_stops_the_projection() {
         .unwrap();
     let view = Projection::view::<Accounts<5>>(options(&database, brokers, "gone"), plain());
     let status = view.status();
-    let (_shutdown, running) = start(view);
-    let ended = tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
+    let ended = Running::start(view).end().await;
     let Err(ProjectionError::OffsetGone { missing, .. }) = ended else { panic!("{ended:?}") };
     let topic = "bank.5".to_owned();
     assert_eq!(missing, [MissingOffset { topic, partition: 0, offset: 1000, start: 0, end: 3 }]);
@@ -195,13 +182,13 @@ async fn a_missing_topic_is_reported_until_it_is_created() {
     let brokers = stack().kafka_bootstrap().unwrap();
     let view = Projection::view::<Accounts<8>>(options(&database, brokers, "missing"), plain());
     let status = view.status();
-    let view = start(view);
+    let view = Running::start(view);
     names(&status, "bank.8").await;
     let topic = Topic::create("bank.8", 2).await;
     topic.write(&history(10, 0..2)).await;
     database.wait_for(EVENTS, 20).await;
     ready(&status).await;
-    stop(view).await;
+    view.stop().await;
 }
 
 /// Guarantee 6: the client panics at a header whose name is not UTF-8, and would do so again after each
@@ -214,7 +201,8 @@ async fn a_header_name_that_is_not_utf8_parks_its_stream() {
     let mut events = history(3, 0..2);
     events[1].unnamed_header = true;
     topic.write(&events).await;
-    let view = start(Projection::view::<Accounts<9>>(options(&database, brokers, "unnamed"), plain()));
+    let view =
+        Running::start(Projection::view::<Accounts<9>>(options(&database, brokers, "unnamed"), plain()));
     database.wait_for(EVENTS, 4).await;
     database.wait_for("select count(*) from aqueduct.parked", 2).await;
     let parked = "select stream || ' ' || verdict || ': ' || reason from aqueduct.parked order by \"offset\"";
@@ -225,7 +213,7 @@ async fn a_header_name_that_is_not_utf8_parks_its_stream() {
             "account-1 blocked: bank.9/0@4: an earlier event of the stream is parked"
         ]
     );
-    stop(view).await;
+    view.stop().await;
 }
 
 /// A property that the client refuses may be a password.

@@ -4,11 +4,10 @@ use aqueduct_projection::parked::{self, ParkedState, Progress, ReasonCode, Selec
 use aqueduct_projection::{BatchProcessor, Projection, RequestStep};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited, opened};
 use crate::reactors::{Clerk, ClerkReactor};
-use crate::support::{Database, TestRecord, Topic, event, plain, records, stack};
+use crate::support::{Database, Running, TestRecord, Topic, event, plain, records, stack};
 
 pub(crate) const ROWS: &str =
     "select id || ': ' || balance || ' after ' || \"order\" from bank.accounts order by 1";
@@ -250,8 +249,7 @@ async fn a_running_projection_executes_requests() {
     topic.write(&[deposit(0, TOO_MUCH), deposit(1, 1), deposit(2, 1)]).await;
     let brokers = stack().kafka_bootstrap().unwrap();
     let options = database.options_on(brokers, "requests");
-    let shutdown = CancellationToken::new();
-    let running = tokio::spawn(Projection::view::<Accounts<10>>(options, plain()).run(shutdown.clone()));
+    let running = Running::start(Projection::view::<Accounts<10>>(options, plain()));
     database.wait_for("select count(*) from aqueduct.parked", 3).await;
     fix(&database).await;
     parked::replay(&database.pool, &Selection::default()).await.unwrap();
@@ -259,6 +257,5 @@ async fn a_running_projection_executes_requests() {
     topic.write(&[deposit(3, 1)]).await;
     database.wait_for("select coalesce(sum(balance), 0)::bigint from bank.accounts", TOO_MUCH + 3).await;
     assert_eq!(database.texts("select \"order\" from bank.accounts").await, ["0 1 2 3 "]);
-    shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap().unwrap();
+    running.stop().await;
 }

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use aqueduct_projection::parked::{self, Progress, ReasonCode, Selection};
 use aqueduct_projection::{BatchProcessor, Projection, RequestStep};
-use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited};
 use crate::parked::{INBOX, ROWS, TOO_MUCH, accounts, apply, execute_all, stream};
 use crate::reactors::{BARRIER, Clerk, ClerkReactor, FAIL_TWICE};
-use crate::support::{Database, TestRecord, Topic, event, plain, stack};
+use crate::support::{Database, Running, TestRecord, Topic, event, plain, stack};
 
 const WORK: &str = "select action || ' ' || state || case when touched_at is null then ' untouched' else '' end \
                     from aqueduct.parked_work order by request";
@@ -217,8 +216,7 @@ async fn a_step_that_waits_for_postgres_ends_at_shutdown() {
     let brokers = stack().kafka_bootstrap().unwrap();
     let mut options = database.options_on(brokers, "waiting");
     options.postgres.timeout_seconds = 40;
-    let shutdown = CancellationToken::new();
-    let running = tokio::spawn(Projection::view::<Accounts<11>>(options, plain()).run(shutdown.clone()));
+    let running = Running::start(Projection::view::<Accounts<11>>(options, plain()));
     database.wait_for("select count(*) from aqueduct.parked", 1).await;
     let mut lock = database.pool.begin().await.unwrap();
     sqlx::query("select from aqueduct.offsets for update").execute(&mut *lock).await.unwrap();
@@ -226,8 +224,7 @@ async fn a_step_that_waits_for_postgres_ends_at_shutdown() {
     let waiting = "select count(*) from pg_stat_activity \
                     where datname = current_database() and wait_event_type = 'Lock' and query like '%offsets_hold%'";
     database.wait_for(waiting, 1).await;
-    shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(20), running.stop()).await.unwrap();
     lock.rollback().await.unwrap();
     assert_eq!(database.texts(WORK).await, ["replay waiting untouched"]);
 }

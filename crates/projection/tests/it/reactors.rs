@@ -8,10 +8,9 @@ use aqueduct_core::ErrorKind;
 use aqueduct_projection::{Claim, Envelope, Projection, ReactError, Reactor};
 use async_trait::async_trait;
 use tokio::sync::Barrier;
-use tokio_util::sync::CancellationToken;
 
 use crate::bank::{BankEvent, Deposited, deposited, opened};
-use crate::support::{Database, Topic, event, plain, records, stack};
+use crate::support::{Database, Running, Topic, event, plain, records, stack};
 
 /// Does what the amounts say, and records the events.
 #[derive(Default)]
@@ -154,8 +153,7 @@ async fn a_reactor_runs_on_kafka_and_stops_gracefully() {
     let brokers = stack().kafka_bootstrap().unwrap();
     let options = database.options_on(brokers, "reactor");
     let projection = Projection::reactor(options, plain(), ClerkReactor(Arc::clone(&clerk)));
-    let shutdown = CancellationToken::new();
-    let running = tokio::spawn(projection.run(shutdown.clone()));
+    let running = Running::start(projection);
     let events = |revision| (0..20).map(move |n| event(&format!("account-{n}"), revision, &deposited(1)));
     topic.write(&(0..5).flat_map(events).collect::<Vec<_>>()).await;
     database.wait_for("select sum(revision + 1)::bigint from aqueduct.inbox", 100).await;
@@ -164,6 +162,5 @@ async fn a_reactor_runs_on_kafka_and_stops_gracefully() {
         let expected: Vec<_> = (0..5).map(|revision| format!("{revision}@{stream}")).collect();
         assert_eq!(clerk.seen(&stream), expected);
     }
-    shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap().unwrap();
+    running.stop().await;
 }

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use aqueduct_projection::{Options, PostgresOptions, Projection};
 use sqlx::{ConnectOptions as _, Executor as _};
-use tokio_util::sync::CancellationToken;
 
 use crate::bank::{Accounts, deposited};
-use crate::support::{Database, Topic, event, plain, stack, wait_for_status};
+use crate::support::{Database, Running, Topic, event, plain, stack, wait_for_status};
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -37,14 +36,12 @@ async fn a_frozen_owner_delays_the_next_one_until_the_session_timeout() {
     };
     let projection = Projection::view::<Accounts<0>>(options, plain());
     let status = projection.status();
-    let shutdown = CancellationToken::new();
-    let running = tokio::spawn(projection.run(shutdown.clone()));
+    let running = Running::start(projection);
     let waits = |problem: Option<&str>| problem.is_some_and(|text| text.contains("waits for a transaction"));
     wait_for_status(status, "waiting for the frozen owner", waits).await;
     database.wait_for("select coalesce(sum(balance), 0)::bigint from bank.accounts", 1).await;
     let waited = frozen_at.elapsed();
     assert!(waited < SESSION_TIMEOUT + Duration::from_secs(5), "{waited:?}");
     assert!(frozen.execute("select 1").await.is_err(), "the frozen session still exists");
-    shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap().unwrap();
+    running.stop().await;
 }

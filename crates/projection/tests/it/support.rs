@@ -9,7 +9,8 @@ use aqueduct_core::DomainEvent;
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
 use aqueduct_kafka::Cluster;
 use aqueduct_projection::{
-    DecodeError, Decoder, Envelope, Headers, Options, Payload, PostgresOptions, Record, Status, migrate,
+    DecodeError, Decoder, Envelope, Headers, Options, Payload, PostgresOptions, Projection, ProjectionError,
+    Record, Status, migrate,
 };
 use async_trait::async_trait;
 use rdkafka::ClientConfig;
@@ -19,6 +20,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{BorrowedHeaders, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, FutureProducer, FutureRecord};
 use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::bank::{BankEvent, TABLES, json};
 
@@ -68,6 +71,30 @@ pub(crate) async fn wait_for_status(
     };
     let waited = tokio::time::timeout(DEADLINE, waiting).await;
     assert!(waited.is_ok(), "not {expected}, but {:?}", status.not_ready());
+}
+
+/// A projection that runs in a task.
+pub(crate) struct Running {
+    shutdown: CancellationToken,
+    pub(crate) task: JoinHandle<Result<(), ProjectionError>>,
+}
+
+impl Running {
+    pub(crate) fn start(projection: Projection) -> Self {
+        let shutdown = CancellationToken::new();
+        Self { shutdown: shutdown.clone(), task: tokio::spawn(projection.run(shutdown)) }
+    }
+
+    /// Shuts it down, which it must survive without an error.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.end().await.unwrap();
+    }
+
+    /// Waits until it ends.
+    pub(crate) async fn end(self) -> Result<(), ProjectionError> {
+        tokio::time::timeout(DEADLINE, self.task).await.unwrap().unwrap()
+    }
 }
 
 /// A database of its own with the tables of the inbox and of the bank.

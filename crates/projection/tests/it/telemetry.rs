@@ -9,12 +9,11 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer as _};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::bank::{Accounts, deposited};
 use crate::reactors::{Clerk, ClerkReactor};
-use crate::support::{Database, TestRecord, Topic, event, eventually, plain, records, stack};
+use crate::support::{Database, Running, TestRecord, Topic, event, eventually, plain, records, stack};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -80,8 +79,7 @@ async fn aborted_records_are_neither_applied_nor_counted_as_lag() {
     transactions.write(&events(5..10, 1), true);
 
     let options = database.options_on(brokers, "lag");
-    let shutdown = CancellationToken::new();
-    let running = tokio::spawn(Projection::view::<Accounts<7>>(options, plain()).run(shutdown.clone()));
+    let running = Running::start(Projection::view::<Accounts<7>>(options, plain()));
     database.wait_for("select coalesce(sum(balance), 0)::bigint from bank.accounts", 10).await;
     wait_for_lag("bank.7", "0").await;
 
@@ -93,8 +91,7 @@ async fn aborted_records_are_neither_applied_nor_counted_as_lag() {
     lock.rollback().await.unwrap();
     database.wait_for("select coalesce(sum(balance), 0)::bigint from bank.accounts", 17).await;
     wait_for_lag("bank.7", "0").await;
-    shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap().unwrap();
+    running.stop().await;
 }
 
 struct Transactions(BaseProducer);
