@@ -60,7 +60,7 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
             tracing::warn!(
                 route,
                 lane,
-                problem,
+                error = problem,
                 "another instance has taken the lane over, joining the group again"
             );
             leave.cancel();
@@ -71,11 +71,11 @@ pub(crate) async fn run(context: Arc<LaneContext>, stop: CancellationToken, leav
         }
         if error.kind() == ErrorKind::Retry {
             pause = (pause * 2).clamp(options.retry(), options.halt_retry());
-            tracing::warn!(route, lane, problem, ?pause, "restarting lane from its checkpoint");
+            tracing::warn!(route, lane, error = problem, ?pause, "restarting lane from its checkpoint");
             context.reporter.set(LaneState::Retrying { problem });
         } else {
             pause = options.halt_retry();
-            tracing::error!(route, lane, problem, "lane halted");
+            tracing::error!(route, lane, error = problem, "lane halted");
             context.reporter.set(LaneState::Halted { problem });
         }
         tokio::select! {

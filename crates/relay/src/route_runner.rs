@@ -39,7 +39,7 @@ impl RouteRunner {
             let Err(error) = self.run_membership(shutdown).await else { continue };
             let problem = with_causes(&error);
             LaneMetrics::new(route, 0).error(error.label());
-            tracing::error!(route, problem, "consumer group membership failed, rejoining");
+            tracing::error!(route, error = problem, "consumer group membership failed, rejoining");
             reporter.route(route, Some(problem));
             tokio::select! {
                 () = shutdown.cancelled() => {}

@@ -293,11 +293,11 @@ impl<'a> Batcher<'a> {
         let problem =
             EventError::new(route, event.reference(), &event.event_type, &problem, can_park).to_string();
         let pause = if is_transient {
-            tracing::warn!(route, lane, problem, "lane blocked by an event, retrying");
+            tracing::warn!(route, lane, error = problem, "lane blocked by an event, retrying");
             self.lane.reporter.set(LaneState::Retrying { problem });
             (pause * 2).clamp(options.retry(), options.halt_retry())
         } else {
-            tracing::error!(route, lane, problem, "lane halted by an event");
+            tracing::error!(route, lane, error = problem, "lane halted by an event");
             self.lane.reporter.set(LaneState::Halted { problem });
             options.halt_retry()
         };

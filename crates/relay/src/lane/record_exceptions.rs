@@ -53,7 +53,7 @@ impl Batcher<'_> {
         if code == Code::Blocked {
             tracing::debug!(route, lane, event = event.reference(), state, %code, "event not relayed");
         } else {
-            tracing::warn!(route, lane, event = event.reference(), state, %code, reason, "event not relayed");
+            tracing::warn!(route, lane, event = event.reference(), state, %code, error = reason, "event not relayed");
         }
         self.open_batch();
         let Some(parking) = &mut self.parking else { return };

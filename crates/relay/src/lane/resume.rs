@@ -109,7 +109,7 @@ fn tails(
     if foreign > 0 {
         let (route, lane) = (&definition.route.name, definition.lane);
         let problem = "only the relay should write to this topic: find the other producer and stop it";
-        tracing::warn!(route, lane, topic, foreign, problem, "ignoring records of another producer");
+        tracing::warn!(route, lane, topic, foreign, error = problem, "ignoring records of another producer");
     }
     let tail = |(partition, last): (&i32, &Last)| Tail {
         partition: *partition,
