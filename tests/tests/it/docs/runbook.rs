@@ -52,7 +52,7 @@ fn variants(path: &str, name: &str, prefix: &str) -> BTreeSet<String> {
 
 #[test]
 fn each_code_of_a_projection_has_a_section() {
-    let codes = texts("crates/projection/src/inbox/entry.rs", "pub(crate) fn as_str");
+    let codes = texts("crates/projection/src/inbox/reason_code.rs", "pub const fn as_str");
     assert!(codes.contains("blocked"));
     assert_eq!(sections("Events that a projection parked"), codes);
 }
