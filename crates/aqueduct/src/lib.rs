@@ -1,10 +1,10 @@
 //! Event-sourced services on EventStoreDB, Kafka and Postgres.
 //!
 //! An [`App`] is one system: its events and aggregates, its views, reactors and services. [`App::main`] makes it a
-//! binary with the commands that such a system needs: `init`, `setup`, `relay`, `project`, `react`, `schemas`,
-//! `verify`, `parked`, `service`, `completions`, and with the feature `dev` also `dev` and `devstore`. All read one
-//! [`Configuration`]; nothing is connected before it is read, and each command needs only the addresses and secrets
-//! that it uses.
+//! binary with the commands that such a system needs: `init`, `setup`, `relay`, `project`, `react`, `service`,
+//! `status`, `doctor`, `verify`, `parked`, `schemas`, `completions`, and with the feature `dev` also `dev` and
+//! `devstore`. All read one [`Configuration`]; nothing is connected before it is read, and each command needs only the
+//! addresses and secrets that it uses.
 //!
 //! | command | needs |
 //! |---|---|
@@ -13,7 +13,8 @@
 //! | `react` | as `project`, and what the reactors ask for |
 //! | `service` | what the service asks of its [`Connections`] |
 //! | `verify` | event store, Kafka, registry; Postgres for the inboxes |
-//! | `parked` | Postgres |
+//! | `parked` | Kafka for the events of routes, Postgres for those of projections |
+//! | `status`, `doctor` | nothing: they check what is configured |
 //! | `setup` | what it creates: Kafka and the registry with routes, Postgres with projections or migrations |
 //! | `dev` | nothing: it starts the servers itself |
 //!
