@@ -1,7 +1,7 @@
 //! The independent checker.
 //!
 //! It compares the event store, the topics and the inboxes of the projections, each with the one before it, and
-//! names what differs. It shares no code with the parts that it checks, only the layout of what they write:
+//! names what differs. It shares no code with the parts that it checks, only core's types for a stored event:
 //! JSON, Avro, the mapping between them, the reading of events that others wrote and the partitioner are its own.
 //!
 //! - A [`Check`] reads the servers. The comparison itself is pure; store and topics are compared in lock step, with

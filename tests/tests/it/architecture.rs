@@ -1,7 +1,7 @@
 //! The dependency arrows of crates/ARCHITECTURE.md, from `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
@@ -61,6 +61,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const NOT_IN_CORE: [&str; 9] =
     ["sqlx", "rdkafka", "tonic", "eventstore", "reqwest", "axum", "hyper", "apache-avro", "fjall"];
 
+/// What the checker uses of the product: types for a stored event. Everything that it checks it does by itself.
+const USED_BY_VERIFY: [&str; 5] = ["ContentType", "Position", "RecordedEvent", "Revision", "StreamName"];
+
 /// Per crate of the workspace what it needs to be built, without its tests.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
@@ -96,23 +99,47 @@ fn core_does_no_io() {
     assert!(found.is_empty(), "core must not depend on {found:?}");
 }
 
-/// The product is one App and the shop another: within the binary only these know both.
-#[test]
-fn only_main_demo_and_bench_import_the_shop() {
-    let sources = Path::new(ROOT).join("crates/cli/src");
-    let mut importing = BTreeSet::new();
-    let mut folders = vec![sources.clone()];
+/// The source files of a crate, with their paths in its `src`.
+fn sources(of: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(ROOT).join("crates").join(of).join("src");
+    let (mut sources, mut folders) = (Vec::new(), vec![root.clone()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if std::fs::read_to_string(&path).unwrap().contains("aqueduct_shop") {
-                let within = path.strip_prefix(&sources).unwrap().with_extension("");
-                importing.insert(within.iter().next().unwrap().to_str().unwrap().to_owned());
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                sources.push((path.strip_prefix(&root).unwrap().to_owned(), text));
             }
         }
     }
-    // `lib` contains `main`, which the binary for tests calls too.
-    assert_eq!(importing, ["bench", "demo", "lib"].map(str::to_owned).into());
+    sources
+}
+
+/// The product is one App and the shop another: within the binary only these know both.
+#[test]
+fn only_lib_demo_and_bench_import_the_shop() {
+    let importing = sources("cli").into_iter().filter(|(_, text)| text.contains("aqueduct_shop"));
+    let modules = importing.map(|(path, _)| {
+        path.with_extension("").iter().next().unwrap().to_str().unwrap().to_owned()
+    });
+    // `lib` contains the binary's `main`, which the binary for tests calls too.
+    assert_eq!(modules.collect::<BTreeSet<_>>(), ["bench", "demo", "lib"].map(str::to_owned).into());
+}
+
+#[test]
+fn verify_uses_only_the_types_of_a_stored_event() {
+    let mut used = BTreeSet::new();
+    for (path, text) in sources("verify") {
+        for after in text.split("aqueduct_core").skip(1) {
+            let names = after.strip_prefix("::").unwrap_or_else(|| panic!("{}: use core by name", path.display()));
+            let names = match names.strip_prefix('{') {
+                Some(group) => group.split('}').next().unwrap(),
+                None => names.split(|c: char| !c.is_alphanumeric()).next().unwrap(),
+            };
+            used.extend(names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
+        }
+    }
+    assert_eq!(used, USED_BY_VERIFY.map(str::to_owned).into());
 }
