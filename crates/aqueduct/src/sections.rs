@@ -31,9 +31,9 @@ impl Default for EventStore {
 pub struct Kafka {
     /// Bootstrap servers, `host:port,host:port`.
     pub brokers: Option<String>,
-    /// First part of the names of consumer groups, transactional ids and the topics of checkpoints. Instances with the
-    /// same prefix share the work: two systems on one cluster need two prefixes. Can't be changed once a route has a
-    /// checkpoint.
+    /// First part of the names of consumer groups, transactional ids and the relay's own topics (checkpoints, exceptions,
+    /// parked events, requests). Instances with the same prefix share the work: two systems on one cluster need two
+    /// prefixes. Can't be changed once a route has a checkpoint.
     pub prefix: String,
     /// Replicas of the topics that `setup` creates; -1 is the broker's default.
     pub replication: i32,

@@ -11,7 +11,8 @@ use crate::connections::Connections;
 /// What exists after a `setup`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SetUp {
-    /// Topics of the routes; each has a topic of checkpoints too.
+    /// Topics of the routes. Their topics of checkpoints, exceptions, parked events and requests are created too and
+    /// not listed.
     pub topics: Vec<String>,
     /// Subjects in the schema registry.
     pub subjects: Vec<String>,
