@@ -1,11 +1,10 @@
 //! The dependency arrows of crates/ARCHITECTURE.md, from `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
-use crate::support::ROOT;
+use crate::support::sources;
 
 /// What each crate of the product may depend on, within the workspace. Tests may use anything.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -99,31 +98,12 @@ fn core_does_no_io() {
     assert!(found.is_empty(), "core must not depend on {found:?}");
 }
 
-/// The source files of a crate, with their paths in its `src`.
-fn sources(of: &str) -> Vec<(PathBuf, String)> {
-    let root = Path::new(ROOT).join("crates").join(of).join("src");
-    let (mut sources, mut folders) = (Vec::new(), vec![root.clone()]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let text = std::fs::read_to_string(&path).unwrap();
-                sources.push((path.strip_prefix(&root).unwrap().to_owned(), text));
-            }
-        }
-    }
-    sources
-}
-
 /// The product is one App and the shop another: within the binary only these know both.
 #[test]
 fn only_lib_demo_and_bench_import_the_shop() {
     let importing = sources("cli").into_iter().filter(|(_, text)| text.contains("aqueduct_shop"));
-    let modules = importing.map(|(path, _)| {
-        path.with_extension("").iter().next().unwrap().to_str().unwrap().to_owned()
-    });
+    let modules = importing
+        .map(|(path, _)| path.with_extension("").iter().next().unwrap().to_str().unwrap().to_owned());
     // `lib` contains the binary's `main`, which the binary for tests calls too.
     assert_eq!(modules.collect::<BTreeSet<_>>(), ["bench", "demo", "lib"].map(str::to_owned).into());
 }
@@ -133,7 +113,8 @@ fn verify_uses_only_the_types_of_a_stored_event() {
     let mut used = BTreeSet::new();
     for (path, text) in sources("verify") {
         for after in text.split("aqueduct_core").skip(1) {
-            let names = after.strip_prefix("::").unwrap_or_else(|| panic!("{}: use core by name", path.display()));
+            let names =
+                after.strip_prefix("::").unwrap_or_else(|| panic!("{}: use core by name", path.display()));
             let names = match names.strip_prefix('{') {
                 Some(group) => group.split('}').next().unwrap(),
                 None => names.split(|c: char| !c.is_alphanumeric()).next().unwrap(),

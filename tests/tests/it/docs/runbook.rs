@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::option_structs::snake_case;
-use crate::support::ROOT;
+use crate::support::{ROOT, sources};
 
 const PAGE: &str = "deploy/RUNBOOK.md";
 
@@ -12,14 +12,73 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
 }
 
-/// The names of the sections below a chapter, without the backquotes of codes.
-fn sections(chapter: &str) -> BTreeSet<String> {
+/// The text below the heading of a chapter.
+fn chapter(name: &str) -> String {
     let page = read(PAGE);
-    let heading = format!("## {chapter}");
-    let chapter = page.lines().skip_while(|line| *line != heading).skip(1);
-    let lines = chapter.take_while(|line| !line.starts_with("## "));
-    let names = lines.filter_map(|line| line.strip_prefix("### ").or_else(|| line.strip_prefix("#### ")));
+    let heading = format!("## {name}");
+    let lines = page.lines().skip_while(|line| *line != heading).skip(1);
+    lines.take_while(|line| !line.starts_with("## ")).collect::<Vec<_>>().join("\n")
+}
+
+/// The names of the sections below a chapter, without the backquotes of codes.
+fn sections(name: &str) -> BTreeSet<String> {
+    let chapter = chapter(name);
+    let names =
+        chapter.lines().filter_map(|line| line.strip_prefix("### ").or_else(|| line.strip_prefix("#### ")));
     names.map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+/// The messages that a chapter quotes: code with several words that is neither a command nor a setting.
+fn quoted_messages(name: &str) -> Vec<String> {
+    let outside_blocks = chapter(name).split("```").step_by(2).collect::<String>();
+    let code = outside_blocks.split('`').skip(1).step_by(2).map(|code| code.replace('\n', " "));
+    code.filter(|code| code.contains(' ') && !code.contains(" = "))
+        .filter(|code| !["aqueduct ", "select ", "--"].iter().any(|command| code.starts_with(command)))
+        .collect()
+}
+
+/// The texts of a crate's errors, with `…` for what is filled in.
+fn error_texts(of: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for (_, source) in sources(of) {
+        for attribute in source.split("#[error(").skip(1) {
+            let Some(literal) = attribute.trim_start().strip_prefix('"') else { continue };
+            texts.push(filled_in(literal));
+        }
+    }
+    texts
+}
+
+/// The value of a string literal up to its closing quote, with `…` for what is filled in.
+fn filled_in(literal: &str) -> String {
+    let (mut text, mut characters) = (String::new(), literal.chars().peekable());
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => break,
+            '\\' if characters.peek() == Some(&'\n') => {
+                while characters.next_if(|next| next.is_whitespace()).is_some() {}
+            }
+            '\\' => text.extend(characters.next()),
+            '{' => {
+                characters.by_ref().find(|next| *next == '}');
+                text.push('…');
+            }
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+/// Whether the parts of a quotation around each `…` are in the text, in their order.
+fn is_quoted_from(text: &str, quoted: &str) -> bool {
+    let mut rest = text;
+    quoted.split('…').all(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
 }
 
 /// The body of an item, from the line that begins with `start` to its closing brace.
@@ -78,6 +137,25 @@ fn each_error_that_halts_a_projection_has_a_section() {
     let errors = variants("crates/projection/src/error.rs", "ProjectionError", "projection");
     assert!(errors.contains("projection: offset gone"));
     assert_eq!(sections("Projections that halt"), errors);
+}
+
+#[test]
+fn an_operator_finds_the_messages_that_are_printed() {
+    let texts: Vec<_> = ["relay", "projection"].into_iter().flat_map(error_texts).collect();
+    let quoted: Vec<_> =
+        ["Lanes that halt or retry", "Projections that halt"].into_iter().flat_map(quoted_messages).collect();
+    assert!(quoted.len() >= 10, "{quoted:?}");
+    let stale = quoted.iter().filter(|quoted| !texts.iter().any(|text| is_quoted_from(text, quoted)));
+    let stale: Vec<_> = stale.collect();
+    assert!(stale.is_empty(), "{PAGE} quotes messages that no error has: {stale:#?}");
+}
+
+#[test]
+fn a_quotation_is_compared_without_what_is_filled_in() {
+    let text = filled_in("topic {topic} has \\\n         {found} \\\"parts\\\"\", more");
+    assert_eq!(text, "topic … has … \"parts\"");
+    assert!(is_quoted_from(&text, "topic … has") && is_quoted_from(&text, "has … \"parts"));
+    assert!(!is_quoted_from(&text, "has … topic") && !is_quoted_from(&text, "had"));
 }
 
 #[test]
