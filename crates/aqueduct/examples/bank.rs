@@ -1,34 +1,35 @@
-//! A bank: one aggregate, one read model, one service. The service reads standard input instead of HTTP requests.
-//! `Booked` is what `bank schemas generate` writes from `schemas/bank/Booked/v1.avsc`.
+//! A bank: one aggregate, one read model, one service, which reads standard input instead of HTTP requests.
 use aqueduct::prelude::*;
-
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Booked {
     account: String,
     pence: i64,
 }
 domain_event! { enum AccountEvent { Booked } }
-
-struct ChangeBalance(String, i64);
+struct ChangeBalance {
+    account: String,
+    pence: i64,
+}
 impl Command for ChangeBalance {}
-
 #[derive(Debug, thiserror::Error)]
 #[error("the account has only {0} pence")]
 struct Overdrawn(i64);
 
 #[derive(Default)]
-struct Account(i64);
+struct Account {
+    balance: i64,
+}
 impl Aggregate for Account {
     const TYPE: &'static str = "account"; // its streams are account-<id>
     type Command = ChangeBalance;
     type Event = AccountEvent;
     type Error = Overdrawn;
-    fn handle(&self, ChangeBalance(account, pence): &ChangeBalance) -> Result<Vec<AccountEvent>, Overdrawn> {
-        let booked = Booked { account: account.clone(), pence: *pence };
-        if self.0 + pence >= 0 { Ok(vec![booked.into()]) } else { Err(Overdrawn(self.0)) }
+    fn handle(&self, command: &ChangeBalance) -> Result<Vec<AccountEvent>, Overdrawn> {
+        let booked = Booked { account: command.account.clone(), pence: command.pence };
+        if self.balance + command.pence >= 0 { Ok(vec![booked.into()]) } else { Err(Overdrawn(self.balance)) }
     }
     fn apply(&mut self, AccountEvent::Booked(event): &AccountEvent) {
-        self.0 += event.pence;
+        self.balance += event.pence;
     }
 }
 
@@ -44,12 +45,11 @@ impl Deltas for Booked {
         vec![event.clone()]
     }
 }
-
 async fn teller(service: Service) -> Result<(), Failure> {
     let accounts = service.connections().commands::<Account>()?;
     while let Some(Ok(line)) = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await? {
         let (account, pence) = line.split_once(' ').ok_or("a line is: ACCOUNT PENCE")?;
-        let command = ChangeBalance(account.to_owned(), pence.parse()?);
+        let command = ChangeBalance { account: account.to_owned(), pence: pence.parse()? };
         accounts.execute(account, CommandRequest::new(CommandId::random(), command)).await?;
     }
     Ok(())

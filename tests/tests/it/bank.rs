@@ -16,28 +16,13 @@ use tempfile::TempDir;
 use crate::support::{PATIENCE, ROOT, eventually};
 
 pub(crate) const BANK: &str = env!("CARGO_BIN_EXE_bank-under-test");
-pub(crate) const CONFIGURATION: &str = r#"
-[kafka]
-prefix = "bank"
-
-[schemas.contexts]
-"bank.accounts" = ["bank"]
-
-[http]
-relay = "127.0.0.1:0"
-project = "127.0.0.1:0"
-
-[[relay.routes]]
-name = "accounts"
-topic = "bank.accounts"
-categories = ["account"]
-"#;
+const CONFIGURATION: &str = include_str!("../../../crates/aqueduct/examples/bank/aqueduct.toml");
+/// Tests run many instances on one machine.
+const FREE_PORTS: &str = "[http]\nrelay = \"127.0.0.1:0\"\nproject = \"127.0.0.1:0\"\n";
 /// Path of the schema in the bank's folder.
 pub(crate) const SCHEMA_FILE: &str = "schemas/bank/Booked/v1.avsc";
-pub(crate) const SCHEMA: &str = r#"{
-  "type": "record", "name": "Booked", "namespace": "bank",
-  "fields": [{ "name": "account", "type": "string" }, { "name": "pence", "type": "long" }]
-}"#;
+pub(crate) const SCHEMA: &str =
+    include_str!("../../../crates/aqueduct/examples/bank/schemas/bank/Booked/v1.avsc");
 
 /// Events appended in one call.
 const APPENDED: usize = 1_000;
@@ -137,7 +122,7 @@ pub(crate) fn write_bank(folder: &Path, more: &str) {
     let schema = folder.join(SCHEMA_FILE);
     std::fs::create_dir_all(schema.parent().unwrap()).unwrap();
     std::fs::write(schema, SCHEMA).unwrap();
-    std::fs::write(folder.join("aqueduct.toml"), format!("{CONFIGURATION}\n{more}")).unwrap();
+    std::fs::write(folder.join("aqueduct.toml"), format!("{FREE_PORTS}\n{CONFIGURATION}\n{more}")).unwrap();
 }
 
 #[test]
