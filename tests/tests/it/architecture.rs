@@ -1,10 +1,11 @@
-//! The dependency arrows of crates/ARCHITECTURE.md, from `cargo metadata`.
+//! What crates/ARCHITECTURE.md says: the dependencies, from `cargo metadata`, and the files that it names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
-use crate::support::sources;
+use crate::support::{ROOT, sources};
 
 /// What each crate of the product may depend on, within the workspace. Tests may use anything.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -88,6 +89,23 @@ fn dependencies_point_one_way() {
         let forbidden: Vec<_> =
             inside.difference(&allowed).filter(|name| client.as_ref() != Some(*name)).collect();
         assert!(forbidden.is_empty(), "{name} must not depend on {forbidden:?}");
+    }
+}
+
+/// The chapters about the inside of a crate, with the crate.
+const INSIDE: [(&str, &str); 2] = [("Inside the relay", "relay"), ("Inside a projection", "projection")];
+
+#[test]
+fn the_page_names_files_that_exist() {
+    let page = std::fs::read_to_string(Path::new(ROOT).join("crates/ARCHITECTURE.md")).unwrap();
+    for (heading, of) in INSIDE {
+        let chapter = page.split("\n## ").find(|chapter| chapter.starts_with(heading)).unwrap();
+        let existing: BTreeSet<_> = sources(of).into_iter().map(|(path, _)| path).collect();
+        let named = chapter.split('`').skip(1).step_by(2).filter(|code| code.ends_with(".rs"));
+        let named: Vec<_> = named.map(PathBuf::from).collect();
+        assert!(named.len() >= 5, "{heading} names only {named:?}");
+        let missing: Vec<_> = named.iter().filter(|path| !existing.contains(*path)).collect();
+        assert!(missing.is_empty(), "{heading} names files that crates/{of}/src does not have: {missing:?}");
     }
 }
 
