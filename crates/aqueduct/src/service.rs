@@ -2,14 +2,15 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use aqueduct_projection::{Projection, Reactor};
+use aqueduct_projection::{Options, Projection, Reactor};
 use aqueduct_service::{Health, Process};
 use axum::Router;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Failure;
+use crate::app::{App, Failure};
 use crate::configuration::SectionError;
 use crate::connections::{ConnectionError, Connections};
 use crate::metrics;
@@ -65,6 +66,20 @@ impl Service {
 
     pub(crate) fn add(&mut self, projection: Projection) {
         self.projections.push(projection);
+    }
+
+    /// Adds the projections of an App. If it has any, Kafka, the registry and Postgres must be configured.
+    /// `topic_prefix` comes before the names of their topics, with a dot in between.
+    pub(crate) fn add_projections(&mut self, app: &App, topic_prefix: Option<String>) -> Result<(), Failure> {
+        if app.projections.is_empty() {
+            return Ok(());
+        }
+        let configuration = self.connections.configuration();
+        let options = Options { topic_prefix, ..configuration.projection_options()? };
+        let decoder = self.connections.decoder()?;
+        self.projections
+            .extend(app.projections.iter().map(|make| make(options.clone(), Arc::clone(&decoder))));
+        Ok(())
     }
 
     /// Serves `router`, health and metrics, and runs the reactors, until the process is asked to end or one of

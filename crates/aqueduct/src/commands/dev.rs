@@ -7,7 +7,6 @@ mod servers;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_devstack::{DevStack, StartError};
@@ -73,9 +72,10 @@ async fn on_stack(
     listen: SocketAddr,
 ) -> Result<(), Failure> {
     let shutdown = process.shutdown();
-    let prefix = match arguments.remote.is_empty() {
-        true => None,
-        false => Some(own_prefix(&given.kafka.prefix, stack.data_dir())?),
+    let prefix = if arguments.remote.is_empty() {
+        None
+    } else {
+        Some(own_prefix(&given.kafka.prefix, stack.data_dir())?)
     };
     let configuration = configure(&given, arguments, stack, prefix.as_deref()).await?;
     if arguments.servers_only {
@@ -92,7 +92,7 @@ async fn on_stack(
     let connections = Connections::new(configuration);
     let relay = if has_routes { Some(relay::make(&connections)?) } else { None };
     let mut service = Service::with_process(process, connections);
-    add_projections(app, &mut service, topic_prefix)?;
+    service.add_projections(app, topic_prefix)?;
     if let Some(relay) = &relay {
         relay::watch(relay, &service);
     }
@@ -113,19 +113,6 @@ async fn on_stack(
             }
         })
         .await
-}
-
-fn add_projections(app: &App, service: &mut Service, topic_prefix: Option<String>) -> Result<(), Failure> {
-    if app.projections.is_empty() {
-        return Ok(());
-    }
-    let connections = service.connections();
-    let (mut options, decoder) = (connections.configuration().projection_options()?, connections.decoder()?);
-    options.topic_prefix = topic_prefix;
-    for make in &app.projections {
-        service.add(make(options.clone(), Arc::clone(&decoder)));
-    }
-    Ok(())
 }
 
 /// Until the process is asked to end, or a server has ended or the disk is full.

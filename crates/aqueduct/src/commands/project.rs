@@ -1,7 +1,5 @@
 //! `project` and `react`: from Kafka to Postgres, or to commands.
 
-use std::sync::Arc;
-
 use axum::Router;
 
 use crate::app::{App, Failure};
@@ -22,12 +20,9 @@ pub(super) async fn project(
         )
         .into());
     }
-    let (options, decoder) = (connections.configuration().projection_options()?, connections.decoder()?);
     let listen = connections.configuration().http.project;
     let mut service = Service::new(name, connections)?;
-    for make in &app.projections {
-        service.add(make(options.clone(), Arc::clone(&decoder)));
-    }
+    service.add_projections(app, None)?;
     service.serve(listen, Router::new()).await
 }
 
