@@ -6,6 +6,7 @@ mod dev;
 #[cfg(feature = "dev")]
 mod devstore;
 mod doctor;
+mod examples;
 mod init;
 mod parked;
 mod project;
@@ -21,7 +22,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, FromArgMatches as _, Subcommand as _};
 
-use crate::app::{App, Failure};
+use self::examples::with_examples;
+use crate::app::{App, Failure, RunService};
 use crate::configuration::Configuration;
 use crate::connections::Connections;
 use crate::service::Service;
@@ -31,7 +33,7 @@ const SERVICE: &str = "service";
 
 /// Commands of each App.
 #[derive(clap::Subcommand)]
-enum Common {
+enum AppCommand {
     /// Publish schemas and create topics and tables (idempotent)
     Setup,
     /// Relay events from the event store to Kafka
@@ -55,32 +57,12 @@ enum Common {
 
 /// Commands of a binary.
 #[derive(clap::Subcommand)]
-enum OfBinary {
+enum BinaryCommand {
     Init(init::Arguments),
     Completions(completions::Arguments),
     #[cfg(feature = "dev")]
     Devstore(devstore::Arguments),
 }
-
-/// What the help of a command shows as its example, where it takes other arguments than the configuration.
-const EXAMPLES: [(&str, &str); 16] = [
-    (" init", "my-system"),
-    (" completions", "bash > completions.bash"),
-    (" devstore", "--in-memory"),
-    (" dev", "--postgres-port 5433"),
-    (" verify", "--strict"),
-    (" status", "--watch"),
-    (" doctor", "--json"),
-    (" parked list", "--projection balances"),
-    (" parked show", "17 --payload"),
-    (" parked replay", "--stream order-42"),
-    (" parked park", "7@order-42 --route orders"),
-    (" parked skip", "7@order-42 --route orders"),
-    (" parked discard", "--stream order-42 --revision 7 --yes"),
-    (" schemas check", ""),
-    (" schemas generate", "--output src/events.rs"),
-    (" schemas infer", "orders --category order"),
-];
 
 impl App {
     /// Runs the binary with the arguments of the process.
@@ -113,7 +95,7 @@ impl App {
             .env("AQUEDUCT_CONFIG")
             .global(true)
             .value_parser(clap::value_parser!(PathBuf));
-        let command = OfBinary::augment_subcommands(self.subcommands());
+        let command = BinaryCommand::augment_subcommands(self.subcommands());
         with_examples(command.version(env!("CARGO_PKG_VERSION")).arg(config), self.name)
     }
 
@@ -123,7 +105,7 @@ impl App {
         if !self.about.is_empty() {
             command = command.about(self.about);
         }
-        command = Common::augment_subcommands(command);
+        command = AppCommand::augment_subcommands(command);
         for own in &self.commands {
             let arguments = (own.arguments)(clap::Command::new(own.name));
             command = if command.find_subcommand(own.name).is_some() {
@@ -152,12 +134,12 @@ impl App {
     }
 
     async fn dispatch(&self, matches: &ArgMatches) -> Result<ExitCode, Failure> {
-        if let Ok(command) = OfBinary::from_arg_matches(matches) {
+        if let Ok(command) = BinaryCommand::from_arg_matches(matches) {
             match command {
-                OfBinary::Init(arguments) => init::run(&arguments, self.name)?,
-                OfBinary::Completions(arguments) => completions::run(&arguments, self.arguments()),
+                BinaryCommand::Init(arguments) => init::run(&arguments, self.name)?,
+                BinaryCommand::Completions(arguments) => completions::run(&arguments, self.arguments()),
                 #[cfg(feature = "dev")]
-                OfBinary::Devstore(arguments) => devstore::run(arguments).await?,
+                BinaryCommand::Devstore(arguments) => devstore::run(arguments).await?,
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -176,60 +158,46 @@ impl App {
         configuration: Configuration,
         path: &str,
     ) -> Result<ExitCode, Failure> {
-        let Some((name, of_command)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
+        let Some((name, submatches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
         if let Some(own) = self.commands.iter().find(|own| own.name == name) {
-            return (own.run)(of_command, configuration).await;
+            return (own.run)(submatches, configuration).await;
         }
         if let Some(app) = self.apps.iter().find(|app| app.name == name) {
-            return Box::pin(app.run(of_command, configuration, &format!("{path} {name}"))).await;
+            return Box::pin(app.run(submatches, configuration, &format!("{path} {name}"))).await;
         }
         let process = |name: &str| format!("{}-{name}", path.replace(' ', "-"));
         let connections = Connections::new(configuration);
-        match Common::from_arg_matches(matches) {
-            Ok(Common::Setup) => setup::run(self, &connections).await?,
-            Ok(Common::Relay) => relay::run(&process("relay"), connections).await?,
-            Ok(Common::Project) => project::project(self, path, &process("project"), connections).await?,
-            Ok(Common::React) => project::react(self, path, &process("react"), connections).await?,
+        if let Some((name, run)) = self.service_of(name, submatches) {
+            run(Service::new(&process(name), connections)?).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        match AppCommand::from_arg_matches(matches)? {
+            AppCommand::Setup => setup::run(self, &connections).await?,
+            AppCommand::Relay => relay::run(&process("relay"), connections).await?,
+            AppCommand::Project => project::project(self, path, &process("project"), connections).await?,
+            AppCommand::React => project::react(self, path, &process("react"), connections).await?,
             #[cfg(feature = "dev")]
-            Ok(Common::Dev(arguments)) => {
+            AppCommand::Dev(arguments) => {
                 let configuration = connections.configuration().clone();
                 return dev::run(self, &process("dev"), &arguments, configuration).await;
             }
-            Ok(Common::Verify(arguments)) => return verify::run(&arguments, &connections).await,
-            Ok(Common::Status(arguments)) => return status::run(&arguments, &connections).await,
-            Ok(Common::Doctor(arguments)) => return doctor::run(self, &arguments, &connections).await,
-            Ok(Common::Parked(command)) => return parked::run(&command, &connections).await,
-            Ok(Common::Schemas(command)) => return schemas::run(&command, &connections).await,
-            Err(_) => {
-                let name = if name == SERVICE { of_command.subcommand_name().unwrap_or(name) } else { name };
-                if let Some((_, run)) = self.services.iter().find(|(service, _)| *service == name) {
-                    run(Service::new(&process(name), connections)?).await?;
-                }
-            }
+            AppCommand::Verify(arguments) => return verify::run(&arguments, &connections).await,
+            AppCommand::Status(arguments) => return status::run(&arguments, &connections).await,
+            AppCommand::Doctor(arguments) => return doctor::run(self, &arguments, &connections).await,
+            AppCommand::Parked(command) => return parked::run(&command, &connections).await,
+            AppCommand::Schemas(command) => return schemas::run(&command, &connections).await,
         }
         Ok(ExitCode::SUCCESS)
     }
-}
 
-/// Gives each command an example. `path` is what is typed to run it.
-fn with_examples(mut command: clap::Command, path: &str) -> clap::Command {
-    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
-    for name in &names {
-        let path = format!("{path} {name}");
-        command = command.mut_subcommand(name, |it| with_examples(it, &path));
+    /// The service that a command runs: `service <name>`, or `<name>` where the product has no command of that name.
+    fn service_of(&self, command: &str, submatches: &ArgMatches) -> Option<&(&'static str, RunService)> {
+        let name = if command == SERVICE { submatches.subcommand_name()? } else { command };
+        if command == name && AppCommand::has_subcommand(name) {
+            return None;
+        }
+        self.services.iter().find(|(service, _)| *service == name)
     }
-    if command.get_after_help().is_some() {
-        return command;
-    }
-    let arguments = match names.first() {
-        Some(name) => name,
-        None => EXAMPLES
-            .iter()
-            .find(|(name, _)| path.ends_with(name))
-            .map_or("--config staging.toml", |(_, arguments)| arguments),
-    };
-    let example = format!("Example:\n    {path} {arguments}");
-    command.after_help(example.trim_end().to_owned())
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
@@ -283,6 +251,18 @@ mod tests {
         let command = app().arguments();
         let setup = command.find_subcommand("bank").unwrap().find_subcommand("setup").unwrap();
         assert!(setup.get_about().unwrap().to_string().starts_with("Publish schemas"));
+
+        let app = app();
+        let bank = &app.apps[0];
+        let service = |arguments: &[&str]| {
+            let matches = parse(arguments).unwrap();
+            let (_, of_bank) = matches.subcommand().unwrap();
+            let (command, submatches) = of_bank.subcommand().unwrap();
+            bank.service_of(command, submatches).map(|(name, _)| *name)
+        };
+        assert_eq!(service(&["test", "bank", "teller"]), Some("teller"));
+        assert_eq!(service(&["test", "bank", "service", "setup"]), Some("setup"));
+        assert_eq!(service(&["test", "bank", "setup"]), None);
     }
 
     #[test]
