@@ -69,6 +69,9 @@ impl EventsOptions {
     }
 }
 
+/// Bytes that Kafka's record format adds to key, value and headers, at most.
+const FORMAT_BYTES: usize = 4096;
+
 const fn non_zero(n: usize) -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(n - 1)
 }
@@ -120,6 +123,12 @@ impl Options {
     /// What a route does with an event that can't become a record.
     pub fn on_bad_event(&self, route: &Route) -> OnBadEvent {
         route.on_bad_event.unwrap_or(self.on_bad_event)
+    }
+
+    /// Bytes of the largest message that the producer, the topic of a route and its topic of parked events must accept:
+    /// `max_record_bytes` and what the record format adds.
+    pub fn largest_message(&self) -> usize {
+        self.max_record_bytes.get().saturating_add(FORMAT_BYTES)
     }
 
     pub(crate) fn linger(&self) -> Duration {

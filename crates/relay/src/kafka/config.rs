@@ -18,12 +18,6 @@ pub(crate) const STATUS_DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// abandoned: it writes nothing more, as its batches have ended, and the next owner aborts what it left open.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Largest message that a client and a topic must accept: key, value and headers, and what the record format
-/// adds.
-pub(crate) fn largest_message(options: &Options) -> usize {
-    options.max_record_bytes.get().saturating_add(4096)
-}
-
 pub(crate) fn producer(cluster: &Cluster, options: &Options, transactional_id: &str) -> ClientConfig {
     let timeout = options.transaction_timeout_ms.to_string();
     let mut config = cluster.config(&[]);
@@ -33,7 +27,7 @@ pub(crate) fn producer(cluster: &Cluster, options: &Options, transactional_id: &
         .set("acks", "all")
         .set("transaction.timeout.ms", &timeout)
         .set("message.timeout.ms", &timeout)
-        .set("message.max.bytes", largest_message(options).to_string())
+        .set("message.max.bytes", options.largest_message().to_string())
         // A batch is complete when it is sent: the linger would be paid once per transaction.
         .set("linger.ms", "0")
         // librdkafka's default is not Java's. The relay chooses the partition of each record; this is for

@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::kafka::config::{self, REQUEST_TIMEOUT};
+use crate::kafka::config::REQUEST_TIMEOUT;
 use crate::lane_topics::LaneTopics;
 use crate::options::Options;
 use crate::options_error::OptionsError;
@@ -91,7 +91,7 @@ struct WantedTopic {
 }
 
 fn wanted_topics(prefix: &str, options: &Options) -> Vec<WantedTopic> {
-    let largest = config::largest_message(options);
+    let largest = options.largest_message();
     // Records are the only copy that consumers have: nothing expires unless somebody decides so.
     let mut records = vec![
         ("cleanup.policy", "delete".to_owned()),

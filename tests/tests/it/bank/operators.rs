@@ -153,13 +153,23 @@ async fn doctor_says_what_is_wrong_and_what_to_do() {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bank.stack.kafka_bootstrap().unwrap()).create().unwrap();
     let topic = ResourceSpecifier::Topic("bank.checkpoint.accounts");
-    let change = AlterConfig::new(topic).set("cleanup.policy", "delete");
-    admin.alter_configs([&change], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    let expiring = AlterConfig::new(topic).set("cleanup.policy", "delete");
+    let topic = ResourceSpecifier::Topic("bank.parked.accounts");
+    let too_small =
+        AlterConfig::new(topic).set("cleanup.policy", "compact").set("max.message.bytes", "1000000");
+    for altered in admin.alter_configs([&expiring, &too_small], &AdminOptions::new()).await.unwrap() {
+        altered.unwrap();
+    }
     bank.stack.registry().unwrap().stop().await;
     let (code, errors) = findings(&bank, "error");
     assert_eq!(code, Some(1));
     assert_found(&errors, "topic bank.checkpoint.accounts has cleanup.policy=delete");
     assert_found(&errors, "--add-config cleanup.policy=compact");
+    // A parked event is as large as a record.
+    assert_found(
+        &errors,
+        "topic bank.parked.accounts accepts messages of 1000000 bytes, the relay may write 1004096",
+    );
     assert_found(&errors, "registry: ");
-    assert_eq!(errors.len(), 2, "{errors:#?}");
+    assert_eq!(errors.len(), 3, "{errors:#?}");
 }

@@ -9,8 +9,6 @@ use super::finding::Findings;
 use crate::connections::Connections;
 
 const AREA: &str = "topics";
-/// What the record format adds to a record.
-const OVERHEAD: usize = 4096;
 /// From this many brokers on a single replica is not meant.
 const BROKERS_TO_REPLICATE: usize = 3;
 
@@ -87,18 +85,19 @@ fn expected(connections: &Connections) -> Vec<Expected> {
     let configuration = connections.configuration();
     let options = configuration.relay_options();
     let (prefix, lanes) = (&configuration.kafka.prefix, options.lanes.get());
-    let message_bytes = options.max_record_bytes.get().saturating_add(OVERHEAD);
+    let message_bytes = options.largest_message();
     let mut expected = Vec::new();
     for route in &options.routes {
         let (name, partitions) = (route.topic.clone(), route.partitions.get());
         expected.push(Expected { name, partitions, compacted: false, message_bytes, required: true });
-        for (name, required) in [
-            (route.checkpoint_topic(prefix), true),
-            (route.exceptions_topic(prefix), false),
-            (route.parked_topic(prefix), false),
-            (route.requests_topic(prefix), false),
+        // Parked events are as large as records.
+        for (name, message_bytes, required) in [
+            (route.checkpoint_topic(prefix), 0, true),
+            (route.exceptions_topic(prefix), 0, false),
+            (route.parked_topic(prefix), message_bytes, false),
+            (route.requests_topic(prefix), 0, false),
         ] {
-            expected.push(Expected { name, partitions: lanes, compacted: true, message_bytes: 0, required });
+            expected.push(Expected { name, partitions: lanes, compacted: true, message_bytes, required });
         }
     }
     expected
