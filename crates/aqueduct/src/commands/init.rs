@@ -28,25 +28,31 @@ pub(super) fn run(arguments: &Arguments, app: &str) -> Result<(), Failure> {
         (".gitignore", GIT_IGNORE.to_owned()),
     ] {
         let path = directory.join(name);
-        if write_new(&path, &text)
-            .map_err(|error| format!("{}: can't be written: {error}", path.display()))?
-        {
-            println!("wrote {}", path.display());
-        } else {
-            println!("kept {}, which exists", path.display());
+        let written = write_new(&path, &text)
+            .map_err(|error| format!("{}: cannot be written: {error}", path.display()))?;
+        match written {
+            Written::New => println!("wrote {}", path.display()),
+            Written::Kept => println!("kept {}, which exists", path.display()),
         }
     }
     Ok(())
 }
 
-/// Whether the file was written; one that exists is kept.
-fn write_new(path: &Path, text: &str) -> std::io::Result<bool> {
+/// What became of a file.
+enum Written {
+    New,
+    /// It exists, and its content was not changed.
+    Kept,
+}
+
+/// Writes a file, and its folder, if it does not exist.
+fn write_new(path: &Path, text: &str) -> std::io::Result<Written> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     match fs::File::create_new(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()).map(|()| true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Ok(mut file) => file.write_all(text.as_bytes()).map(|()| Written::New),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Written::Kept),
         Err(error) => Err(error),
     }
 }

@@ -259,15 +259,15 @@ async fn show(
         Some(route) => vec![relay::route(connections, route)?],
         None => relay::routes(connections)?,
     };
-    let mut found = false;
+    let mut found = Vec::new();
     for events in routes {
-        found |= relay::show(events, event.clone(), payload).await?;
+        found.extend(relay::find(events, event.clone()).await?);
     }
-    if found {
-        Ok(ExitCode::SUCCESS)
-    } else {
-        Err(format!("{event} is neither parked nor skipped nor discarded: see `parked list`").into())
+    if found.is_empty() {
+        return Err(format!("{event} is neither parked nor skipped nor discarded: see `parked list`").into());
     }
+    found.iter().for_each(|found| relay::print_found(found, payload));
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn pass(

@@ -106,16 +106,24 @@ fn to_json(route: &str, listed: &Listed) -> Value {
     })
 }
 
-/// One event, as far as the route knows it. Returns whether it does.
-#[expect(clippy::print_stdout, reason = "the event is the command's output")]
-pub(super) async fn show(
-    events: ParkedEvents,
-    event: EventReference,
-    with_payload: bool,
-) -> Result<bool, Failure> {
+/// An event that a route did not relay.
+pub(super) struct Found {
+    route: String,
+    listed: Listed,
+    /// The event itself, unless its parked copy is gone or it was not parked.
+    parked: Option<ParkedEvent>,
+}
+
+/// Finds an event among those that the route did not relay.
+pub(super) async fn find(events: ParkedEvents, event: EventReference) -> Result<Option<Found>, Failure> {
     let route = events.route().to_owned();
-    let Some((listed, parked)) = blocking(move || events.show(&event)).await? else { return Ok(false) };
-    let Listed { event, exception, decided_at } = &listed;
+    let found = blocking(move || events.show(&event)).await?;
+    Ok(found.map(|(listed, parked)| Found { route, listed, parked }))
+}
+
+#[expect(clippy::print_stdout, reason = "the event is the command's output")]
+pub(super) fn print_found(found: &Found, with_payload: bool) {
+    let Found { route, listed: Listed { event, exception, decided_at }, parked } = found;
     println!("{event}  route {route}  {}", exception.state.as_str());
     println!("{}: {}", exception.code, exception.reason);
     if let Some(decided_at) = decided_at {
@@ -134,7 +142,7 @@ pub(super) async fn show(
         println!("event id: {}", event.id);
         println!("created: {}", event.created);
         println!("content type: {}", event.content_type.as_str());
-        if by_reference {
+        if *by_reference {
             println!("data and metadata: too large to be parked, in the event store only");
         } else if with_payload {
             println!("metadata: {}", hexadecimal(Some(&event.metadata[..])));
@@ -143,7 +151,6 @@ pub(super) async fn show(
     } else if exception.state == ExceptionState::Parked {
         println!("the parked event itself is missing: see the topic of parked events");
     }
-    Ok(true)
 }
 
 /// Sends a request and follows it.
