@@ -1,9 +1,13 @@
 //! `status` and `doctor` as an operator runs them, on the example of the crate `aqueduct`.
 
+use axum::Router;
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use serde_json::Value;
+use tokio::net::TcpListener;
 
 use crate::bank::{Bank, stop};
 use crate::support::eventually;
@@ -172,4 +176,82 @@ async fn doctor_says_what_is_wrong_and_what_to_do() {
     );
     assert_found(&errors, "registry: ");
     assert_eq!(errors.len(), 3, "{errors:#?}");
+}
+
+/// The errors of `doctor` with another address in the environment.
+fn errors_with(bank: &mut Bank, variable: &'static str, address: String) -> Vec<String> {
+    bank.environment.push((variable, address));
+    let (code, errors) = findings(bank, "error");
+    assert_eq!(code, Some(1), "{errors:#?}");
+    bank.environment.pop();
+    errors
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_what_postgres_refuses_and_which_migration_is_missing() {
+    let mut bank = Bank::start("").await;
+    bank.succeed(&["setup"], "");
+    let pool = bank.postgres().await;
+    sqlx::query("create role reader login password 'secret'").execute(&pool).await.unwrap();
+    let url = bank.stack.postgres_url().unwrap();
+    let (_, server) = url.split_once('@').unwrap();
+    let as_reader = |password: &str| format!("postgres://reader:{password}@{server}");
+    let (wrong, right) = (as_reader("wrong"), as_reader("secret"));
+
+    let errors = errors_with(&mut bank, "AQUEDUCT_POSTGRES__URL", wrong);
+    assert_found(&errors, "password authentication failed for user \"reader\"");
+    assert_found(&errors, "user, password and database in `postgres.url`");
+
+    let errors = errors_with(&mut bank, "AQUEDUCT_POSTGRES__URL", right.clone());
+    assert_found(&errors, "permission denied for schema aqueduct");
+    assert_found(&errors, "(grant usage on schema aqueduct, and select, insert, update, delete");
+
+    // Reading alone is not enough: the projection writes into each of the tables.
+    for grant in ["usage on schema aqueduct", "select on all tables in schema aqueduct"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("grant {grant} to reader"))).execute(&pool).await.unwrap();
+    }
+    let errors = errors_with(&mut bank, "AQUEDUCT_POSTGRES__URL", right);
+    assert_found(&errors, "postgres: the user lacks rights on aqueduct.");
+    assert_found(&errors, "aqueduct.parked");
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+
+    let forgotten = "delete from aqueduct.projection_migrations
+                      where version = (select max(version) from aqueduct.projection_migrations) returning version";
+    let version: i64 = sqlx::query_scalar(forgotten).fetch_one(&pool).await.unwrap();
+    let (code, errors) = findings(&bank, "error");
+    assert_eq!((code, errors.len()), (Some(1), 1), "{errors:#?}");
+    assert_found(&errors, &format!("postgres: migrations of schema aqueduct did not run: {version} "));
+    assert_found(&errors, "(run `setup` as a user that may)");
+}
+
+/// Starts a server that tells its version and the time of an hour ago, and is not an event store otherwise.
+async fn start_slow_clock() -> u16 {
+    let info = get(|| async {
+        let time = Timestamp::now() - SignedDuration::from_hours(1);
+        let date = time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        ([("date", date)], r#"{"esVersion": "23.10.6.0"}"#)
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/info", info)).await });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_whose_clock_is_wrong() {
+    let mut bank = Bank::start("").await;
+    let agrees = findings(&bank, "ok").1;
+    assert_found(&agrees, "eventstore: its clock agrees with this machine's");
+    assert_found(&agrees, "postgres: its clock agrees with this machine's");
+
+    let port = start_slow_clock().await;
+    bank.environment.push(("AQUEDUCT_EVENTSTORE__URL", format!("esdb://127.0.0.1:{port}?tls=false")));
+    let warnings = findings(&bank, "warning").1;
+    let of_clocks: Vec<_> = warnings.iter().filter(|it| it.contains("clock is")).collect();
+    assert_eq!(of_clocks.len(), 1, "{warnings:#?}");
+    assert!(
+        of_clocks[0].starts_with("eventstore: its clock is 3") && of_clocks[0].contains("s behind"),
+        "{of_clocks:?}"
+    );
+    assert!(of_clocks[0].contains("(synchronize the clocks (NTP)"), "{of_clocks:?}");
 }

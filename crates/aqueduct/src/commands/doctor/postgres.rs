@@ -35,7 +35,12 @@ pub(super) async fn check(app: &App, connections: &Connections) -> Findings {
             return;
         }
         if let Err(error) = tables(app, &pool, &mut findings).await {
-            findings.error(AREA, with_causes(&error), "check the rights of the user in `postgres.url`");
+            findings.error(
+                AREA,
+                with_causes(&error),
+                "grant usage on schema aqueduct, and select, insert, update, delete on all tables in it, to the user in \
+                 `postgres.url`",
+            );
         }
     };
     if tokio::time::timeout(TIMEOUT, asked).await.is_err() {
@@ -103,7 +108,8 @@ async fn tables(app: &App, pool: &PgPool, findings: &mut Findings) -> Result<(),
     let denied: Vec<String> = sqlx::query_scalar(
         "select tablename::text from pg_tables
           where schemaname = 'aqueduct' and tablename <> 'projection_migrations'
-            and not (has_table_privilege(format('%I.%I', schemaname, tablename), 'select, insert, update, delete'))
+            and exists (select from unnest(array['select', 'insert', 'update', 'delete']) as privilege
+                         where not has_table_privilege(format('%I.%I', schemaname, tablename), privilege))
           order by 1",
     )
     .fetch_all(pool)
