@@ -98,7 +98,8 @@ impl Terminals {
 
 /// Commands that change nothing: a reader repeats them until the relay has caught up.
 fn only_looks(block: &str) -> bool {
-    ["aqueduct verify", "aqueduct parked list"].contains(&block.trim())
+    let looking = ["aqueduct status", "aqueduct verify", "aqueduct parked list"];
+    block.lines().all(|line| looking.contains(&line))
 }
 
 #[tokio::test(flavor = "multi_thread")]
