@@ -1,4 +1,4 @@
-//! An App: what a system of the user's consists of, as one binary with commands.
+//! An App: the parts of a user's system, as one binary with commands.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::connections::{ConnectionError, Connections};
 use crate::migrations::Migrations;
 use crate::service::Service;
 
-/// Any error, on its way to the user.
+/// Any error that is reported to the user.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A system built on the product: [`main`](Self::main) makes it a binary with commands.
@@ -64,7 +64,7 @@ type RunCommand = Box<
         + Sync,
 >;
 
-/// A command of the user's own.
+/// A command that the user adds.
 pub(crate) struct OwnCommand {
     pub(crate) name: &'static str,
     pub(crate) arguments: fn(clap::Command) -> clap::Command,
@@ -72,7 +72,8 @@ pub(crate) struct OwnCommand {
 }
 
 impl App {
-    /// An App of this name: letters, digits and underscores, as it names the schema of the migrations' history.
+    /// Creates an App. Its name has letters, digits and underscores only: the schema with the history of its migrations
+    /// has the same name.
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -89,36 +90,36 @@ impl App {
         }
     }
 
-    /// What the help says of it, in one line.
+    /// Sets the description in the help, one line.
     #[must_use]
     pub fn about(mut self, about: &'static str) -> Self {
         self.about = about;
         self
     }
 
-    /// The tables of the views, created by `setup`.
+    /// Sets the migrations that create the tables of the views. `setup` runs them.
     #[must_use]
     pub fn migrations(mut self, migrations: impl Into<Migrations>) -> Self {
         self.migrations = Some(migrations.into());
         self
     }
 
-    /// A view, run by `project`.
+    /// Adds a view. `project` runs it.
     #[must_use]
     pub fn view<V: View>(mut self) -> Self {
         self.projections.push(Box::new(Projection::view::<V>));
         self
     }
 
-    /// A sum of deltas, run by `project`.
+    /// Adds a sum of deltas. `project` runs it.
     #[must_use]
     pub fn deltas<D: Deltas>(mut self) -> Self {
         self.projections.push(Box::new(Projection::deltas::<D>));
         self
     }
 
-    /// A reactor, made once the configuration is read and run by `react`. A service may run one in its own
-    /// process instead, see [`Service::react`].
+    /// Adds a reactor, which `make` creates after the configuration was read. `react` runs it. A service may run one in
+    /// its own process instead, see [`Service::react`].
     #[must_use]
     pub fn reactor<R, F>(mut self, make: F) -> Self
     where
@@ -129,7 +130,7 @@ impl App {
         self
     }
 
-    /// A service, run by `service <name>` or, if no command has its name, `<name>`.
+    /// Adds a service. `service <name>` runs it, and also `<name>` if no other command has this name.
     #[must_use]
     pub fn service<F, S, E>(mut self, name: &'static str, run: F) -> Self
     where
@@ -142,31 +143,30 @@ impl App {
         self
     }
 
-    /// A section of the configuration with keys of the user's own. It is read with the product's; a service
-    /// gets it as a `T`. `T` should `deny_unknown_fields`. A key that is missing is an error only for the service
-    /// that asks for the section.
+    /// Adds a section with the user's own keys to the configuration. A service gets it as a `T`, see
+    /// [`Service::section`]. `T` should `deny_unknown_fields`. A missing key is an error only for a service that asks for
+    /// the section.
     #[must_use]
     pub fn section<T: DeserializeOwned + Send + Sync + 'static>(mut self, name: &'static str) -> Self {
         self.sections.push(OwnSection::new::<T>(name));
         self
     }
 
-    /// A key that an earlier version of the configuration had elsewhere: it is read there too, with a warning.
+    /// Renames a key of the configuration: the old one is still read, with a warning.
     #[must_use]
     pub fn moved(mut self, old: &'static str, new: &'static str) -> Self {
         self.moved.push((old, new));
         self
     }
 
-    /// The configuration file where `--config` is not given and the working directory has no `aqueduct.toml`.
+    /// Sets the configuration file that is read without `--config` if the working directory has no `aqueduct.toml`.
     #[must_use]
     pub fn fallback_configuration(mut self, path: &'static str) -> Self {
         self.fallback = Some(path);
         self
     }
 
-    /// A command of the user's own, which replaces one of the product's of the same name. The doc comment of `A`
-    /// is its help.
+    /// Adds a command. It replaces a command of the product with the same name. The doc comment of `A` is its help.
     #[must_use]
     pub fn command<A, F, C>(mut self, name: &'static str, run: F) -> Self
     where
@@ -182,8 +182,8 @@ impl App {
         self
     }
 
-    /// Another App, whose commands become subcommands of its name. Both share one configuration file: the
-    /// sections of each are known to the other.
+    /// Adds another App, whose commands become subcommands of its name. Both share one configuration file, and the
+    /// sections of both are known in it.
     #[must_use]
     pub fn app(mut self, app: App) -> Self {
         self.sections.extend(&app.sections);
@@ -192,7 +192,7 @@ impl App {
         self
     }
 
-    /// Reads a configuration as the commands do.
+    /// Reads a configuration file as the commands do.
     pub fn configuration(&self, path: &Path) -> Result<Configuration, ConfigError> {
         Configuration::load_with(path, &self.sections, &self.moved)
     }
@@ -206,8 +206,7 @@ impl App {
         }
     }
 
-    /// Creates what the configuration and this App name, as the command `setup` does. Done again it changes
-    /// nothing.
+    /// Creates what the configuration and this App need, as the command `setup` does. It is idempotent.
     pub async fn set_up(&self, configuration: &Configuration) -> Result<SetUp, Failure> {
         setup::set_up(self, &Connections::new(configuration.clone())).await
     }

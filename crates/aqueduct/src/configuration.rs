@@ -54,7 +54,7 @@ pub struct Configuration {
     own: HashMap<TypeId, Result<Value, Arc<ConfigError>>>,
 }
 
-/// A section of the user's own, of any type.
+/// A section that the user added, of any type.
 type Value = Arc<dyn Any + Send + Sync>;
 
 #[derive(Deserialize)]
@@ -82,7 +82,7 @@ struct Sections {
     telemetry: TelemetryOptions,
 }
 
-/// A section of the user's own, to be read with the product's.
+/// Declares a section that the user added.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnSection {
     name: &'static str,
@@ -103,7 +103,7 @@ pub enum SectionError {
     /// A value in it is missing.
     #[error(transparent)]
     Configuration(#[from] Arc<ConfigError>),
-    /// The type belongs to no section.
+    /// No section has this type.
     #[error("no section of the configuration is of type {0}: register it with App::section")]
     NotRegistered(&'static str),
 }

@@ -1,4 +1,4 @@
-//! What a system of one's own needs in most files: `use aqueduct::prelude::*`.
+//! What most files of a system need: `use aqueduct::prelude::*`.
 
 pub use crate::{
     Aggregate, App, Command, CommandId, CommandRequest, Commands, Connections, Deltas, Envelope, Failure,

@@ -26,7 +26,7 @@ pub struct SetUp {
 /// - with a registry and no routes: the schemas;
 /// - with projections, reactors or migrations, or a Postgres address: the tables of the inbox, then the App's.
 ///
-/// Of the addresses it needs those of what it creates.
+/// Only the addresses of the servers on which it creates something must be configured.
 pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetUp, Failure> {
     let configuration = connections.configuration();
     let routes = !configuration.relay.routes.is_empty();

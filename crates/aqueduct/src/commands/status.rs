@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     /// Print one JSON object, with --watch one a line
     #[arg(long)]
     json: bool,
-    /// Show it again and again
+    /// Repeat the output until Ctrl-C
     #[arg(long)]
     watch: bool,
     /// Seconds between the two samples, and with --watch between two outputs
