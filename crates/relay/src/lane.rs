@@ -20,6 +20,7 @@ pub(crate) mod exception_log;
 pub(crate) mod exceptions;
 pub(crate) mod known_streams;
 pub(crate) mod load;
+pub(crate) mod missing_records;
 pub(crate) mod parked_scan;
 pub(crate) mod parking;
 pub(crate) mod problem;

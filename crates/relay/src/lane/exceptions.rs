@@ -50,6 +50,10 @@ impl Place {
     fn revision(self) -> Revision {
         self.0 & !NOT_PARKED
     }
+
+    fn is_parked(self) -> bool {
+        self.0 & NOT_PARKED == 0
+    }
 }
 
 /// State (2 bits), code (4 bits), and the last relayed revision (58 bits: 0 unknown, 1 none, else the revision
@@ -147,6 +151,16 @@ impl Exceptions {
         Some((key.place.revision(), packed.unpack()))
     }
 
+    /// Whether the first parked event of any stream has the code `blocked`: what was before it was replayed or
+    /// discarded, and it was not. Goes through all exceptions.
+    pub(crate) fn has_cut_off_stream(&self) -> bool {
+        let mut stream = None;
+        self.by_key.iter().any(|(key, packed)| {
+            let is_first = stream.replace(key.stream) != Some(key.stream);
+            is_first && key.place.is_parked() && packed.unpack().code == Code::Blocked
+        })
+    }
+
     /// Whether the stream's next events must be parked.
     pub(crate) fn is_blocked(&self, stream: &StreamName) -> bool {
         self.first_parked(stream).is_some()
@@ -191,6 +205,21 @@ mod tests {
     fn operations() -> impl Strategy<Value = Vec<(u8, Revision, Option<Remembered>)>> {
         let revision = prop_oneof![4 => 0_u64..6, 1 => (1_u64 << 63) - 2..1 << 63];
         prop::collection::vec((0_u8..3, revision, prop::option::weighted(0.7, remembered())), 0..60)
+    }
+
+    #[test]
+    fn a_stream_is_cut_off_where_its_first_parked_event_was_parked_behind_another() {
+        let mut exceptions = Exceptions::default();
+        let mut insert = |revision, state, code| {
+            let last = LastRelayed::Unknown;
+            exceptions.insert(&reference("a-1", revision), Remembered { state, code, last });
+            exceptions.has_cut_off_stream()
+        };
+        assert!(!insert(3, ExceptionState::Parked, Code::Payload));
+        assert!(!insert(4, ExceptionState::Parked, Code::Blocked));
+        assert!(insert(3, ExceptionState::Discarded, Code::Requested));
+        assert!(!insert(4, ExceptionState::Parked, Code::Payload), "it was replayed and failed");
+        assert!(!insert(4, ExceptionState::Skipped, Code::Blocked));
     }
 
     proptest! {

@@ -51,11 +51,12 @@ impl Parking {
         Ok(())
     }
 
-    /// Begins the scan of the current execution again, for what is behind an event that the topic does not have.
+    /// Begins the scan of the current execution again, from the first record on.
     pub(crate) fn scan_again(&mut self) -> Result<(), LaneError> {
-        let ExceptionLog { topics, lane, .. } = &self.log;
+        let ExceptionLog { topics, lane, exceptions, .. } = &self.log;
         if let Some(execution) = &mut self.requests.running {
-            execution.rescan(ParkedScan::start(self.reader_config.clone(), &topics.parked, *lane, None)?);
+            let scan = ParkedScan::start(self.reader_config.clone(), &topics.parked, *lane, None)?;
+            execution.rescan(scan, exceptions.counts().parked);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::lane::exceptions::Remembered;
 use crate::lane::problem::EventProblem;
 use crate::record::code::Code;
 use crate::record::exception::{ExceptionState, LastRelayed};
+use crate::record::reference::EventReference;
 use crate::route::OnBadEvent;
 
 impl Batcher<'_> {
@@ -59,7 +60,7 @@ impl Batcher<'_> {
         let Some(parking) = &mut self.parking else { return };
         parking.log.record_exception(&mut self.batch, event, exception, reason);
         if exception.state == ExceptionState::Parked {
-            parking.requests.event_parked();
+            parking.requests.event_parked(&EventReference::of(event));
         }
     }
 }

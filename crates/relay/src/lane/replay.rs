@@ -1,8 +1,7 @@
 //! Executing the requests of operators.
 
-use aqueduct_core::{ErrorKind, RecordedEvent, StreamName, with_causes};
+use aqueduct_core::{ErrorKind, RecordedEvent, with_causes};
 use bytes::Bytes;
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::error::LaneError;
@@ -37,7 +36,7 @@ impl Batcher<'_> {
             Input::Incoming(Incoming::Expired { id }) => {
                 self.parking.iter_mut().for_each(|it| it.requests.expire(id.clone()));
             }
-            Input::Scanned(Scanned::Event(event)) => self.step(event).await?,
+            Input::Scanned(Scanned::Event(event)) => self.step(event).await,
             Input::Scanned(Scanned::End) => self.round_ended().await?,
             Input::Incoming(Incoming::Failed(error)) | Input::Scanned(Scanned::Failed(error)) => {
                 return Err(error);
@@ -171,24 +170,25 @@ impl Batcher<'_> {
     }
 
     /// Replays or discards a parked event, if the request in work concerns it.
-    async fn step(&mut self, scanned: Box<ScannedEvent>) -> Result<(), LaneError> {
-        let Some(parking) = &mut self.parking else { return Ok(()) };
-        let Some(execution) = &mut parking.requests.running else { return Ok(()) };
+    pub(super) async fn step(&mut self, scanned: Box<ScannedEvent>) {
+        let Some(parking) = &mut self.parking else { return };
+        let Some(execution) = &mut parking.requests.running else { return };
         execution.count_scanned();
         let ScannedEvent { parked, offset } = &*scanned;
         let reference = EventReference::of(&parked.event);
         let exceptions = &parking.log.exceptions;
         let known = exceptions.get(&reference.stream, reference.revision);
-        if offset.is_some() && known.is_some_and(|it| it.state == ExceptionState::Parked) {
+        if known.is_some_and(|it| it.state == ExceptionState::Parked) {
             let first = exceptions.first_parked(&reference.stream);
-            execution.meet(&reference, first.is_some_and(|(first, _)| first == reference.revision));
+            let is_first = first.is_some_and(|(first, _)| first == reference.revision);
+            execution.meet(&reference, is_first, offset.is_some());
         }
-        let Some(step) = step(&execution.request, exceptions, &reference, parked) else {
-            if offset.is_none() {
-                parking.requests.finish(RequestState::Done);
-            }
-            return Ok(());
+        let step = if execution.is_rescan() && offset.is_some() {
+            is_cut_off(exceptions, &reference).then_some(Step::Replay)
+        } else {
+            step(&execution.request, exceptions, &reference, parked)
         };
+        let Some(step) = step else { return };
         let result = match step {
             Step::Replay => self.replay(parked).await,
             Step::Discard { is_first } => self.discard(parked, &reference, is_first).await,
@@ -198,26 +198,11 @@ impl Batcher<'_> {
         if !is_stalled && self.blocked.is_none() {
             self.lane.reporter.set(LaneState::Running);
         }
-        let Some(parking) = &mut self.parking else { return Ok(()) };
+        let Some(parking) = &mut self.parking else { return };
         match result {
-            Ok(()) => {
-                parking.requests.show_progress(*offset);
-                if offset.is_none() {
-                    let first = parking.log.exceptions.first_parked(&reference.stream);
-                    if first.is_some_and(|(first, _)| first == reference.revision) {
-                        parking.requests.finish(RequestState::Done);
-                    } else {
-                        parking.scan_again()?;
-                    }
-                }
-            }
+            Ok(()) => parking.requests.show_progress(*offset),
             Err(problem) if problem.kind() == ErrorKind::Retry => {
-                let problem = problem_text(&reference, &problem);
-                self.lane.reporter.set(LaneState::Retrying { problem });
-                let again = Instant::now() + self.lane.options.halt_retry();
-                if let Some(execution) = &mut parking.requests.running {
-                    execution.stall(scanned, again);
-                }
+                self.stall(&reference, &problem, Scanned::Event(scanned));
             }
             Err(problem) => {
                 if let Some(execution) = &mut parking.requests.running {
@@ -226,46 +211,16 @@ impl Batcher<'_> {
                 parking.requests.finish(RequestState::Failed);
             }
         }
-        Ok(())
     }
 
-    /// A round of the scan has ended. An event whose record is missing in the parked topic would block its stream for ever:
-    /// it is read from the store where the request names the stream.
-    async fn round_ended(&mut self) -> Result<(), LaneError> {
-        let few = self.lane.options.batch_records.get() as u64;
-        let Some(parking) = &mut self.parking else { return Ok(()) };
-        let missing = parking.requests.missing();
-        let Some(execution) = parking.requests.running.as_mut().filter(|_| missing > 0) else {
-            parking.requests.round_ended(few);
-            return Ok(());
-        };
-        let topic = &parking.log.topics.parked;
-        let Some(stream) = execution.request.selection.stream.as_deref().map(StreamName::from) else {
-            execution.answer.set_reason(format!(
-                "topic {topic} lacks the records of {missing} parked events: repeat the request for each of their \
-                 streams, their events are then read from the store"
-            ));
-            parking.requests.finish(RequestState::Failed);
-            return Ok(());
-        };
-        let first = parking.log.exceptions.first_parked(&stream).map(|(first, _)| first);
-        let Some(revision) = first.filter(|first| !execution.has_met(*first)) else {
-            parking.requests.round_ended(few);
-            return Ok(());
-        };
-        let event = EventReference { stream, revision };
-        let reason = match self.read(&event).await {
-            Ok(Some(event)) => {
-                let parked = ParkedEvent { event, by_reference: true, parked_at: Timestamp::MIN };
-                return self.step(Box::new(ScannedEvent { parked, offset: None })).await;
-            }
-            Ok(None) => "neither the topic of parked events nor the store has it".to_owned(),
-            Err(EventProblem::LookUp(error)) if error.kind == ErrorKind::Retry => return Err(error.into()),
-            Err(problem) => problem.reason(),
-        };
-        self.failed_again(&event, reason);
-        self.parking.iter_mut().for_each(|it| it.requests.finish(RequestState::Failed));
-        Ok(())
+    /// Waits before the execution continues with what the scan found.
+    pub(super) fn stall(&mut self, event: &EventReference, problem: &EventProblem, scanned: Scanned) {
+        let problem = problem_text(event, problem);
+        self.lane.reporter.set(LaneState::Retrying { problem });
+        let again = Instant::now() + self.lane.options.halt_retry();
+        if let Some(execution) = self.parking.as_mut().and_then(|it| it.requests.running.as_mut()) {
+            execution.stall(scanned, again);
+        }
     }
 
     /// Makes a record of a parked event, or leaves it parked with the reason why it failed again.
@@ -314,7 +269,7 @@ impl Batcher<'_> {
     }
 
     /// Reads an event from the store; `None` where the store no longer has it.
-    async fn read(&self, event: &EventReference) -> Result<Option<RecordedEvent>, EventProblem> {
+    pub(super) async fn read(&self, event: &EventReference) -> Result<Option<RecordedEvent>, EventProblem> {
         match self.lane.store.read_stream(&event.stream, event.revision, 1).await {
             Ok(found) => Ok(found.into_iter().find(|it| it.revision == event.revision)),
             Err(error) if error.is_stream_deleted() => Ok(None),
@@ -323,7 +278,7 @@ impl Batcher<'_> {
     }
 
     /// Counts an event that stays parked. The request continues with other streams.
-    fn failed_again(&mut self, event: &EventReference, reason: String) {
+    pub(super) fn failed_again(&mut self, event: &EventReference, reason: String) {
         if let Some(execution) = self.parking.as_mut().and_then(|it| it.requests.running.as_mut()) {
             execution.answer.parked_again += 1;
             execution.answer.set_reason(format!("{event}: {reason}"));
@@ -358,10 +313,14 @@ fn problem_text(reference: &EventReference, problem: &EventProblem) -> String {
     format!("parked event {reference}: {}", problem.reason())
 }
 
-/// What a request asks to do with a parked event now.
-///
-/// Only the first parked event of a stream can be replayed. Where its code is `blocked`, what was before it has been
+/// Whether the event is the first parked one of its stream, and its code is `blocked`. Then what was before it has been
 /// replayed or discarded, so it is next, whichever request is executed: the one that began it may have been cut off.
+fn is_cut_off(exceptions: &Exceptions, event: &EventReference) -> bool {
+    let first = exceptions.first_parked(&event.stream);
+    first.is_some_and(|(first, it)| first == event.revision && it.code == Code::Blocked)
+}
+
+/// What a request asks to do with a parked event now. Only the first parked event of a stream can be replayed.
 fn step(
     request: &Request,
     exceptions: &Exceptions,
@@ -380,7 +339,7 @@ fn step(
     let is_seen = parked.parked_at <= request.requested_at;
     match request.action {
         Action::Discard if is_seen && selects(event, code) => Some(Step::Discard { is_first }),
-        _ if is_first && code == Code::Blocked => Some(Step::Replay),
+        _ if is_cut_off(exceptions, event) => Some(Step::Replay),
         // A stream is selected by any of its parked events. Those behind the first have the code `blocked` and were
         // parked later, so only one that is named by its revision needs another look.
         Action::Replay if is_first => {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::lane::batch::Batch;
 use crate::lane::exception_log::ExceptionLog;
-use crate::lane::parked_scan::{ParkedScan, Scanned, ScannedEvent};
+use crate::lane::parked_scan::{ParkedScan, Scanned};
 use crate::lane::request_reader::{Incoming, RequestReader};
 use crate::record::reference::EventReference;
 use crate::record::request::{Answer, Request, RequestState};
@@ -54,8 +54,8 @@ pub(crate) struct Execution {
     pub(crate) request: Request,
     pub(crate) answer: Answer,
     pub(crate) scan: ParkedScan,
-    /// A parked event that could not be dealt with yet, and when to try again.
-    pub(crate) stalled: Option<(Box<ScannedEvent>, Instant)>,
+    /// What could not be dealt with yet, and when to try again.
+    stalled: Option<(Scanned, Instant)>,
     phase: Phase,
     rounds: u32,
     /// Parked events that were scanned since an event was taken, at most [`SCANNED_PER_EVENT`].
@@ -64,11 +64,15 @@ pub(crate) struct Execution {
     parked: u64,
     /// Whether the scan began with the first record.
     is_whole: bool,
+    /// Whether another scan of the execution has ended.
+    is_rescan: bool,
     /// Parked events that a whole scan must meet, and those that it has met.
     expected: u64,
     met: u64,
-    /// The first parked event of the selected stream that the scan has met last.
+    /// The first parked event of the selected stream that was dealt with last.
     first_met: Option<Revision>,
+    /// The first event of the selected stream that the scan has met, or will meet, while an earlier one was parked.
+    passed_over: Option<Revision>,
 }
 
 /// How an execution comes to its end although further events of its streams may arrive.
@@ -80,6 +84,8 @@ enum Phase {
     Committing,
     /// None are taken; the last round finds what was parked before it.
     Draining,
+    /// Parked events that the topic lacks are read from the store. Events are taken meanwhile.
+    FromStore,
 }
 
 impl Requests {
@@ -133,7 +139,7 @@ impl Requests {
     /// Shows how far the execution is: the event at this offset is dealt with.
     pub(crate) fn show_progress(&mut self, offset: Option<i64>) {
         if let Some(Execution { id, request, answer, .. }) = &mut self.running {
-            answer.next_offset = offset.map(|it| it + 1);
+            answer.next_offset = offset.map(|it| it + 1).or(answer.next_offset);
             let (id, request, answer) = (id.clone(), request.clone(), answer.clone());
             self.answer(id, &request, answer);
         }
@@ -174,11 +180,13 @@ impl Requests {
     }
 
     /// An event of the store was parked.
-    pub(crate) fn event_parked(&mut self) {
-        if let Some(execution) = &mut self.running {
-            execution.parked += 1;
+    pub(crate) fn event_parked(&mut self, event: &EventReference) {
+        let Some(execution) = &mut self.running else { return };
+        execution.parked += 1;
+        match execution.phase {
+            Phase::Interleaved | Phase::Committing => execution.expected += 1,
             // The last round does not wait for it.
-            execution.expected += u64::from(execution.phase != Phase::Draining);
+            Phase::Draining | Phase::FromStore => execution.pass_over(event),
         }
     }
 
@@ -195,18 +203,10 @@ impl Requests {
         }
     }
 
-    /// How many parked events a whole scan has not met, now that its last round has ended.
-    pub(crate) fn missing(&self) -> u64 {
-        let execution = self.running.as_ref().filter(|it| it.is_whole && it.phase == Phase::Draining);
-        execution.map_or(0, |it| it.expected.saturating_sub(it.met))
-    }
-
-    /// A round of the scan has ended.
+    /// A round of the scan has ended that was not the last.
     pub(crate) fn round_ended(&mut self, few: u64) {
         let Some(execution) = &mut self.running else { return };
-        if execution.phase == Phase::Draining {
-            self.finish(RequestState::Done);
-        } else if execution.parked <= few || execution.rounds >= MAX_ROUNDS {
+        if execution.parked <= few || execution.rounds >= MAX_ROUNDS {
             execution.phase = Phase::Committing;
         } else {
             execution.parked = 0;
@@ -222,12 +222,13 @@ async fn scanned(running: &mut Option<Execution>) -> Scanned {
     if let Some((_, again)) = &execution.stalled {
         tokio::time::sleep_until(*again).await;
     }
-    if let Some((event, _)) = execution.stalled.take() {
-        return Scanned::Event(event);
+    if let Some((scanned, _)) = execution.stalled.take() {
+        return scanned;
     }
     match execution.phase {
         Phase::Committing => std::future::pending().await,
         Phase::Interleaved | Phase::Draining => execution.scan.next().await,
+        Phase::FromStore => Scanned::End,
     }
 }
 
@@ -246,35 +247,87 @@ impl Execution {
             rounds: 0,
             scanned: 0,
             parked: 0,
+            is_rescan: false,
             expected: parked,
             met: 0,
             first_met: None,
+            passed_over: None,
         }
     }
 
-    pub(crate) fn rescan(&mut self, scan: ParkedScan) {
+    /// Begins again with a scan from the first record on, now that `parked` events are parked.
+    pub(crate) fn rescan(&mut self, scan: ParkedScan, parked: u64) {
         self.scan = scan;
-        (self.is_whole, self.phase) = (true, Phase::Draining);
-        (self.met, self.first_met) = (0, None);
+        self.phase = Phase::Interleaved;
+        (self.is_whole, self.is_rescan) = (true, true);
+        (self.parked, self.expected, self.met) = (0, parked, 0);
+        (self.first_met, self.passed_over) = (None, None);
     }
 
-    /// The scan has met an event that is parked, the first of its stream where `is_first`.
-    pub(crate) fn meet(&mut self, event: &EventReference, is_first: bool) {
-        self.met += 1;
-        if is_first && self.request.selection.stream.as_deref() == Some(event.stream.as_str()) {
+    /// Whether what the scan finds was judged before, by another scan: judged again by the reason for which it failed
+    /// in between, an event could be discarded that the sender of the request has not seen.
+    pub(crate) fn is_rescan(&self) -> bool {
+        self.is_rescan
+    }
+
+    /// Whether the scan began with the first record.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Whether the scan's last round has begun.
+    pub(crate) fn is_last_round(&self) -> bool {
+        matches!(self.phase, Phase::Draining | Phase::FromStore)
+    }
+
+    /// How many parked events a whole scan has not met, once its last round has ended.
+    pub(crate) fn missing(&self) -> u64 {
+        self.expected.saturating_sub(self.met)
+    }
+
+    /// Continues with events that the topic lacks.
+    pub(crate) fn read_from_store(&mut self) {
+        self.phase = Phase::FromStore;
+    }
+
+    fn is_selected_stream(&self, event: &EventReference) -> bool {
+        self.request.selection.stream.as_deref() == Some(event.stream.as_str())
+    }
+
+    /// A parked event is dealt with: the first of its stream where `is_first`, one that the scan has met where
+    /// `is_scanned`.
+    pub(crate) fn meet(&mut self, event: &EventReference, is_first: bool, is_scanned: bool) {
+        self.met += u64::from(is_scanned);
+        if !is_first {
+            self.pass_over(event);
+        } else if self.is_selected_stream(event) {
             self.first_met = Some(event.revision);
         }
     }
 
-    /// Tries again with an event that could not be dealt with.
-    pub(crate) fn stall(&mut self, scanned: Box<ScannedEvent>, again: Instant) {
-        // It is met again.
-        self.met = self.met.saturating_sub(u64::from(scanned.offset.is_some()));
+    fn pass_over(&mut self, event: &EventReference) {
+        if self.is_selected_stream(event) {
+            self.passed_over.get_or_insert(event.revision);
+        }
+    }
+
+    /// Tries again later with what could not be dealt with.
+    pub(crate) fn stall(&mut self, scanned: Scanned, again: Instant) {
+        if let Scanned::Event(event) = &scanned {
+            // It is met again.
+            self.met = self.met.saturating_sub(u64::from(event.offset.is_some()));
+        }
         self.stalled = Some((scanned, again));
     }
 
+    /// Whether this event was dealt with as the first of the selected stream.
     pub(crate) fn has_met(&self, first: Revision) -> bool {
         self.first_met == Some(first)
+    }
+
+    /// Whether another scan meets this event of the selected stream.
+    pub(crate) fn has_passed_over(&self, revision: Revision) -> bool {
+        self.passed_over.is_some_and(|passed_over| passed_over <= revision)
     }
 
     pub(crate) fn count_scanned(&mut self) {
@@ -282,9 +335,13 @@ impl Execution {
     }
 
     fn takes_events(&self) -> bool {
-        self.phase == Phase::Interleaved
-            && self.stalled.is_none()
-            && (self.scanned == SCANNED_PER_EVENT || !self.scan.has_found())
+        let is_turn = self.scanned == SCANNED_PER_EVENT;
+        self.stalled.is_none()
+            && match self.phase {
+                Phase::Interleaved => is_turn || !self.scan.has_found(),
+                Phase::Committing | Phase::Draining => false,
+                Phase::FromStore => is_turn,
+            }
     }
 }
 
@@ -294,6 +351,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::lane::parked_scan::ScannedEvent;
     use crate::record::parked::ParkedEvent;
     use crate::record::request::{Action, Selection};
 
@@ -315,9 +373,12 @@ mod tests {
         Script { requests, found, rounds, _incoming: incoming }
     }
 
+    fn event() -> EventReference {
+        EventReference { stream: "a-1".into(), revision: 0 }
+    }
+
     fn parked() -> Scanned {
-        let event = EventReference { stream: "a-1".into(), revision: 0 };
-        let parked = ParkedEvent::at(event, Default::default());
+        let parked = ParkedEvent::at(event(), Default::default());
         Scanned::Event(Box::new(ScannedEvent { parked, offset: Some(0) }))
     }
 
@@ -325,7 +386,7 @@ mod tests {
     async fn an_execution_ends_with_a_round_after_all_that_was_taken_is_committed() {
         let Script { mut requests, found, rounds, _incoming } = running();
         requests.event_taken();
-        requests.event_parked();
+        requests.event_parked(&event());
         assert!(requests.takes_events(), "nothing was found yet");
         found.send(parked()).await.unwrap();
         assert!(!requests.takes_events(), "the scan is behind");
@@ -353,7 +414,8 @@ mod tests {
         rounds.try_recv().unwrap();
         assert!(!requests.is_committing() && !requests.takes_events());
         assert!(requests.input(true).now_or_never().is_some());
-        requests.round_ended(1);
+        assert!(requests.running.as_ref().unwrap().is_last_round());
+        requests.finish(RequestState::Done);
         assert!(requests.running.is_none() && requests.takes_events());
         let answer = requests.answers[&Bytes::from_static(b"id")].answer.clone().unwrap();
         assert_eq!(answer, Answer { state: RequestState::Done, ..Answer::running() });
@@ -363,12 +425,12 @@ mod tests {
     async fn an_execution_ends_however_many_events_are_parked_meanwhile() {
         let Script { mut requests, rounds, found: _found, _incoming } = running();
         for _ in 0..MAX_ROUNDS {
-            (0..9).for_each(|_| requests.event_parked());
+            (0..9).for_each(|_| requests.event_parked(&event()));
             requests.round_ended(1);
             rounds.try_recv().unwrap();
             assert!(requests.takes_events());
         }
-        (0..9).for_each(|_| requests.event_parked());
+        (0..9).for_each(|_| requests.event_parked(&event()));
         requests.round_ended(1);
         assert!(requests.is_committing());
     }

@@ -10,7 +10,7 @@ use crate::support::{World, metadata};
 /// Events appended in one call.
 const APPENDED: usize = 1_000;
 
-async fn append(world: &World, stream: &str, data: &str, count: usize) {
+pub(crate) async fn append(world: &World, stream: &str, data: &str, count: usize) {
     let event = || NewEvent {
         id: uuid::Uuid::new_v4(),
         event_type: "Noted".to_owned(),

@@ -7,6 +7,7 @@ mod faults;
 mod foreign_records;
 mod hanging_transactions;
 mod idle;
+mod lost_records;
 mod mapped_events;
 mod parked;
 mod prefixes;

@@ -65,7 +65,7 @@ fn shown(listed: &[Listed]) -> Vec<(String, ExceptionState, Code, LastRelayed)> 
     listed.iter().map(shown).collect()
 }
 
-fn of_stream(stream: &str) -> Selection {
+pub(crate) fn of_stream(stream: &str) -> Selection {
     Selection { stream: Some(stream.to_owned()), ..Selection::default() }
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn send(world: &World, action: Action, selection: Selection) ->
 }
 
 /// Sends a request and waits until it is finished.
-async fn request(world: &World, action: Action, selection: Selection) -> Answer {
+pub(crate) async fn request(world: &World, action: Action, selection: Selection) -> Answer {
     let events = events(world);
     blocking(move || {
         let sent = events.request(action, selection).unwrap();
@@ -90,7 +90,7 @@ async fn request(world: &World, action: Action, selection: Selection) -> Answer 
     .await
 }
 
-fn answer(state: RequestState, replayed: u64, discarded: u64, parked_again: u64) -> Answer {
+pub(crate) fn answer(state: RequestState, replayed: u64, discarded: u64, parked_again: u64) -> Answer {
     Answer { state, replayed, discarded, parked_again, reason: None, next_offset: None }
 }
 
@@ -517,13 +517,13 @@ async fn a_large_event_is_parked_as_a_reference() {
     relay.stop().await;
 }
 
-fn admin(world: &World) -> AdminClient<DefaultClientContext> {
+pub(crate) fn admin(world: &World) -> AdminClient<DefaultClientContext> {
     let mut config = rdkafka::ClientConfig::new();
     config.set("bootstrap.servers", &world.cluster.brokers).create().unwrap()
 }
 
 /// Deletes a topic, and returns when it is gone.
-async fn delete_topic(world: &World, topic: &str) {
+pub(crate) async fn delete_topic(world: &World, topic: &str) {
     let admin = admin(world);
     admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
     let deadline = Instant::now() + DEADLINE;
@@ -536,7 +536,7 @@ async fn delete_topic(world: &World, topic: &str) {
     }
 }
 
-async fn create_topic(world: &World, topic: &str) {
+pub(crate) async fn create_topic(world: &World, topic: &str) {
     let admin = admin(world);
     let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
     admin.create_topics([&new], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();

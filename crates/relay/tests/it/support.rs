@@ -185,11 +185,17 @@ impl World {
 
     /// The checkpoints of the route's first lane, as JSON.
     pub(crate) async fn checkpoints(&self, count: usize) -> Vec<serde_json::Value> {
-        let (brokers, topic) =
-            (self.cluster.brokers.clone(), self.options.routes[0].checkpoint_topic(&self.cluster.prefix));
+        let topic = self.options.routes[0].checkpoint_topic(&self.cluster.prefix);
+        let records = self.records_in(&topic, count).await;
+        records.iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
+    }
+
+    /// Every committed record of the first partition of a topic of the lanes, once there are at least `count`.
+    pub(crate) async fn records_in(&self, topic: &str, count: usize) -> Vec<Seen> {
+        let (brokers, topic) = (self.cluster.brokers.clone(), topic.to_owned());
         let relays = Arc::clone(&self.relays);
         let read = tokio::task::spawn_blocking(move || read_topic(&brokers, &topic, 1, count, relays));
-        read.await.unwrap().iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
+        read.await.expect("reading the topic")
     }
 
     /// Every event of the store is in the topic once, each stream in order: nothing lost, nothing doubled.
