@@ -311,13 +311,17 @@ impl Execution {
         }
     }
 
-    /// Tries again later with what could not be dealt with.
+    /// Tries again later with what could not be dealt with. Events are taken meanwhile: those of other streams may not
+    /// need what this one waits for.
     pub(crate) fn stall(&mut self, scanned: Scanned, again: Instant) {
         if let Scanned::Event(event) = &scanned {
             // It is met again.
             self.met = self.met.saturating_sub(u64::from(event.offset.is_some()));
         }
         self.stalled = Some((scanned, again));
+        if self.phase == Phase::Draining {
+            self.phase = Phase::Interleaved;
+        }
     }
 
     /// Whether this event was dealt with as the first of the selected stream.
@@ -335,18 +339,19 @@ impl Execution {
     }
 
     fn takes_events(&self) -> bool {
-        let is_turn = self.scanned == SCANNED_PER_EVENT;
-        self.stalled.is_none()
-            && match self.phase {
-                Phase::Interleaved => is_turn || !self.scan.has_found(),
-                Phase::Committing | Phase::Draining => false,
-                Phase::FromStore => is_turn,
-            }
+        let is_turn = self.scanned == SCANNED_PER_EVENT || self.stalled.is_some();
+        match self.phase {
+            Phase::Interleaved => is_turn || !self.scan.has_found(),
+            Phase::Committing | Phase::Draining => false,
+            Phase::FromStore => is_turn,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::FutureExt as _;
     use tokio::sync::mpsc;
 
@@ -419,6 +424,28 @@ mod tests {
         assert!(requests.running.is_none() && requests.takes_events());
         let answer = requests.answers[&Bytes::from_static(b"id")].answer.clone().unwrap();
         assert_eq!(answer, Answer { state: RequestState::Done, ..Answer::running() });
+    }
+
+    #[tokio::test]
+    async fn events_are_taken_while_an_execution_waits() {
+        let Script { mut requests, found, rounds: _rounds, _incoming } = running();
+        let stall = |requests: &mut Requests| {
+            let execution = requests.running.as_mut().unwrap();
+            execution.stall(parked(), Instant::now() + Duration::from_secs(60));
+        };
+        found.send(parked()).await.unwrap();
+        stall(&mut requests);
+        assert!(requests.takes_events());
+
+        requests.round_ended(1);
+        requests.committed();
+        assert!(!requests.takes_events(), "the last round");
+        stall(&mut requests);
+        assert!(requests.takes_events());
+        assert!(
+            !requests.running.as_ref().unwrap().is_last_round(),
+            "what is parked meanwhile needs another"
+        );
     }
 
     #[tokio::test]

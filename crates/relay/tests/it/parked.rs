@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use aqueduct_core::testing::{Call, ScriptedStore};
@@ -249,6 +250,46 @@ async fn a_discard_that_is_interrupted_discards_nothing_else() {
     let (parked, discarded) = (ExceptionState::Parked, ExceptionState::Discarded);
     let expected = [("0@note-1", discarded), ("1@note-1", parked), ("1@note-2", discarded)];
     assert_eq!(states, expected.map(|(event, state)| (event.to_owned(), state)));
+    relay.stop().await;
+}
+
+/// Guarantee 6: a replay that must wait does not stop the other streams, and those of its own keep their order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_that_waits_does_not_stop_the_lane() {
+    let mut world = world(OnBadEvent::Park).await;
+    for data in [GOOD, BAD] {
+        world.append("note-1", "Noted", 2, data).await;
+    }
+    let relay = world.start();
+    listed(&world, 1).await;
+    relay.stop().await;
+    fix(&mut world).await;
+
+    let reachable = Arc::new(AtomicBool::new(false));
+    let store = ScriptedStore::new(world.store.clone()).before({
+        let reachable = Arc::clone(&reachable);
+        move |call| match call {
+            Call::ReadStreamBack(stream)
+                if stream.as_str() == "note-1" && !reachable.load(Ordering::Relaxed) =>
+            {
+                Err(call.fails("unreachable"))
+            }
+            _ => Ok(()),
+        }
+    });
+    let mut relay = world.start_on(Arc::new(store), world.options.clone());
+    let sent = send(&world, Action::Replay, of_stream("note-1")).await;
+    relay.until("retrying", |status| status.not_ready().values().any(|it| it.contains("1@note-1"))).await;
+    world.append("note-1", "Noted", 2, GOOD).await;
+    world.append("note-2", "Noted", 2, GOOD).await;
+    assert_eq!(records_of(&world, 2, "note-2").await, chain(&[(0, "-1")]));
+    assert_eq!(listed(&world, 2).await[1].exception.code, Code::Blocked);
+
+    reachable.store(true, Ordering::Relaxed);
+    let (_, done) = blocking(move || answered(sent, |it| it.state != RequestState::Running)).await;
+    assert_eq!(done, answer(RequestState::Done, 2, 0, 0));
+    assert_eq!(records_of(&world, 4, "note-1").await, chain(&[(0, "-1"), (1, "0"), (2, "1")]));
+    relay.ready().await;
     relay.stop().await;
 }
 
