@@ -65,13 +65,16 @@ impl HangingTransactions<'_> {
         parked: Option<&ParkedTopics>,
         open: &[OpenTransaction],
     ) -> Result<(), LaneError> {
+        let has_open_checkpoint = self.has_open_checkpoint(checkpoint, open)?;
+        // What is open in two partitions need not be of the same transaction: an open checkpoint says nothing about
+        // exceptions of a batch before it.
+        if let Some(parked) = parked {
+            self.expect_exceptions_after(checkpoint, parked, open, has_open_checkpoint)?;
+        }
         // Replayed events come before the checkpoint, so what is open tells nothing by its position. Where the
         // checkpoint that was written with it is open too, nothing of the transaction was committed.
-        if self.has_open_checkpoint(checkpoint, open)? {
+        if has_open_checkpoint {
             return Ok(());
-        }
-        if let Some(parked) = parked {
-            self.expect_exceptions_after(checkpoint, parked, open)?;
         }
         let topic = &self.definition.route.topic;
         for (_, partition, start) in open.iter().filter(|it| *it.0 == **topic) {
@@ -115,6 +118,7 @@ impl HangingTransactions<'_> {
         checkpoint: Option<&Checkpoint>,
         parked: &ParkedTopics,
         open: &[OpenTransaction],
+        has_open_checkpoint: bool,
     ) -> Result<(), LaneError> {
         for (topic, partition, start) in open {
             if *topic != parked.exceptions && *topic != parked.parked {
@@ -123,6 +127,8 @@ impl HangingTransactions<'_> {
             let Some(record) = self.uncommitted.first_record(topic, *partition, *start)? else { continue };
             let is_committed = match batch_number::get(&record) {
                 Some(number) => number <= checkpoint.map_or(0, |it| it.batch),
+                // Without a number, the checkpoint that is open can only be that of the same batch.
+                None if has_open_checkpoint => false,
                 // A relay that did not count batches wrote it, and that only ever went forward.
                 None => {
                     let position = if *topic == parked.exceptions {

@@ -187,10 +187,21 @@ async fn a_replay_whose_abort_was_lost_in_part_is_aborted() {
 /// Exceptions of a batch whose checkpoint is committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn torn_exceptions_halt_the_lane() {
+    halts_at_exceptions_of_the_committed_batch(|_| None).await;
+}
+
+/// The same where the end of the batch after it was lost too, in the checkpoint's partition: that batch was aborted,
+/// the exceptions were not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn torn_exceptions_halt_the_lane_although_a_later_checkpoint_is_open() {
+    halts_at_exceptions_of_the_committed_batch(|checkpoint| Some(checkpoint.to_string())).await;
+}
+
+async fn halts_at_exceptions_of_the_committed_batch(open: fn(&serde_json::Value) -> Option<String>) {
     let stack = own_stack().await;
     let world = World::new(&stack).await;
     lose_an_end_with(&stack, &world, |checkpoint| Open {
-        checkpoint: None,
+        checkpoint: open(&checkpoint),
         batch: checkpoint["batch"].as_u64(),
         ..Open::at(1_000_000)
     })
