@@ -127,7 +127,7 @@ impl HangingTransactions<'_> {
             let Some(record) = self.uncommitted.first_record(topic, *partition, *start)? else { continue };
             let is_committed = match batch_number::get(&record) {
                 Some(number) => number <= checkpoint.map_or(0, |it| it.batch),
-                // Without a number, the checkpoint that is open can only be that of the same batch.
+                // Without a number, only the open checkpoint tells: its batch was not committed.
                 None if has_open_checkpoint => false,
                 // A relay that did not count batches wrote it, and that only ever went forward.
                 None => {

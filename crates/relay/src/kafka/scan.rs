@@ -48,8 +48,8 @@ impl Scan {
         Ok(Self { reader, uncommitted: (config, None), topic: topic.to_owned(), partition, next: None })
     }
 
-    /// Begins at an offset. One beyond the partition's end belongs to a topic that was created again since: then the
-    /// scan begins with the first record.
+    /// Begins at an offset. One beyond the partition's end belongs to a topic that was created again since, and records
+    /// before the partition's start were deleted: in both cases the scan begins with the first record.
     pub(crate) fn starting_at(self, offset: Option<i64>) -> Self {
         Self { next: offset, ..self }
     }
@@ -62,24 +62,23 @@ impl Scan {
         take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
         mut keep_waiting: impl FnMut() -> ControlFlow<()>,
     ) -> Result<ReadEnd, LaneError> {
-        let end = self.last_written()?;
-        self.next = self.next.filter(|next| *next <= end);
+        let (start, end) = self.written()?;
+        self.next = self.next.filter(|next| (start..=end).contains(next));
         match self.wait_until_visible(end, &mut keep_waiting)? {
             ReadEnd::Complete => self.read_until(end, take, keep_waiting),
             ReadEnd::Stopped => Ok(ReadEnd::Stopped),
         }
     }
 
-    /// The end of the partition, open transactions included: a broker answers a commit before the records are visible
-    /// to this consumer.
-    fn last_written(&mut self) -> Result<i64, LaneError> {
+    /// Start and end of the partition, open transactions included: a broker answers a commit before the records are
+    /// visible to this consumer.
+    fn written(&mut self) -> Result<(i64, i64), LaneError> {
         let (config, reader) = &mut self.uncommitted;
         let reader = match reader {
             Some(reader) => reader,
             None => reader.insert(Reader::new(config)?),
         };
-        let (_, end) = reader.watermarks(&self.topic, self.partition)?;
-        Ok(end)
+        reader.watermarks(&self.topic, self.partition)
     }
 
     fn wait_until_visible(

@@ -142,6 +142,23 @@ async fn a_replay_whose_remaining_records_are_lost_is_finished_from_the_store() 
     relay.stop().await;
 }
 
+/// Kafka has no record at the offset at which the next owner would continue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_is_finished_although_its_next_records_were_deleted() {
+    let mut world = world(OnBadEvent::Park).await;
+    allow_deletion(&world).await;
+    let sent = interrupt_a_replay(&mut world, 5).await;
+    // 0@note-1 has two records: the parked event and its end.
+    lose_before(&world, "3@note-1", 5).await;
+
+    let mut relay = world.start();
+    let (_, done) = blocking(move || answered(sent, |it| it.state != RequestState::Running)).await;
+    assert_eq!(done, answer(RequestState::Done, 5, 0, 0));
+    world.assert_complete(5).await;
+    relay.ready().await;
+    relay.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_unreachable_delays_a_lost_event() {
     let mut world = world(OnBadEvent::Park).await;

@@ -341,7 +341,7 @@ fn read_topic(brokers: &str, topic: &str, partitions: u32, count: usize, relays:
                     offset: record.offset(),
                     key: String::from_utf8(record.key().unwrap().to_vec()).unwrap(),
                     headers: headers.unwrap_or_default(),
-                    value: record.payload().unwrap().to_vec(),
+                    value: record.payload().unwrap_or_default().to_vec(),
                 });
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => ended[partition as usize] = true,
