@@ -116,11 +116,12 @@ impl Batcher<'_> {
                 .is_some_and(|blocked| blocked.is_halted && blocked.event.position == request.position);
             let is_passed = self.received >= Some(request.position);
             if is_halted_here {
-                if let Err(problem) = self.park_or_skip_halted(&request).await {
-                    self.answer_halted_request(request, Err(problem.reason()));
-                    continue;
+                match self.park_or_skip_halted(&request).await {
+                    Ok(()) => self.answer_halted_request(request, Ok(())),
+                    // The lane tries the event again, at the latest after the pause between two attempts: so does this.
+                    Err(problem) if problem.kind() == ErrorKind::Retry => waiting.push(request),
+                    Err(problem) => self.answer_halted_request(request, Err(problem.reason())),
                 }
-                self.answer_halted_request(request, Ok(()));
             } else if is_passed {
                 let problem = format!(
                     "the lane has passed {}: it is relayed, an exception (see `aqueduct parked show`), or not the route's",

@@ -70,7 +70,7 @@ pub(crate) fn of_stream(stream: &str) -> Selection {
     Selection { stream: Some(stream.to_owned()), ..Selection::default() }
 }
 
-fn of_event(event: &str) -> Selection {
+pub(crate) fn of_event(event: &str) -> Selection {
     let EventReference { stream, revision } = event.parse().unwrap();
     Selection { revision: Some(revision), ..of_stream(stream.as_str()) }
 }
