@@ -27,6 +27,7 @@ use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::exception::{ExceptionCounts, LastRelayed};
+use crate::record::reference::EventReference;
 use crate::status::{LaneReporter, LaneState};
 
 /// Reads `$all` and sends sealed batches.
@@ -144,6 +145,14 @@ pub(super) struct BlockedEvent {
     pub(super) is_halted: bool,
     pause: Duration,
     again: Instant,
+}
+
+impl BlockedEvent {
+    /// Whether the lane is halted at this event. Its position says less: a store may give it another one in its stream
+    /// than in `$all`.
+    pub(super) fn is_halted_at(&self, event: &EventReference) -> bool {
+        self.is_halted && self.event.revision == event.revision && self.event.stream == event.stream
+    }
 }
 
 impl<'a> Batcher<'a> {
@@ -345,5 +354,27 @@ fn add(counts: &mut BTreeMap<String, u64>, event_type: &str, more: u64) {
         None => {
             counts.insert(event_type.to_owned(), more);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::parked::ParkedEvent;
+
+    #[test]
+    fn a_halted_lane_is_known_by_the_event_and_not_by_its_position() {
+        let reference = |text: &str| -> EventReference { text.parse().unwrap() };
+        let blocked = |is_halted, commit| {
+            let mut event = ParkedEvent::at(reference("7@a-1"), Default::default()).event;
+            event.position.commit = commit;
+            BlockedEvent { event, is_halted, pause: Duration::ZERO, again: Instant::now() }
+        };
+        for position in [9, 1_000] {
+            assert!(blocked(true, position).is_halted_at(&reference("7@a-1")));
+        }
+        assert!(!blocked(false, 9).is_halted_at(&reference("7@a-1")));
+        assert!(!blocked(true, 9).is_halted_at(&reference("8@a-1")));
+        assert!(!blocked(true, 9).is_halted_at(&reference("7@a-2")));
     }
 }

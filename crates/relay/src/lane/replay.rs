@@ -110,10 +110,7 @@ impl Batcher<'_> {
         let requests = std::mem::take(&mut parking.requests.halted_requests);
         let mut waiting = Vec::new();
         for request in requests {
-            let is_halted_here = self
-                .blocked
-                .as_ref()
-                .is_some_and(|blocked| blocked.is_halted && blocked.event.position == request.position);
+            let is_halted_here = self.blocked.as_ref().is_some_and(|it| it.is_halted_at(&request.event));
             let is_passed = self.received >= Some(request.position);
             if is_halted_here {
                 match self.park_or_skip_halted(&request).await {
