@@ -20,7 +20,7 @@ use crate::lane::known_streams::EarlierEvent;
 use crate::lane::parking::Parking;
 use crate::lane::problem::{EventError, EventProblem};
 use crate::lane::record_maker::RecordMaker;
-use crate::lane::requests::Input;
+use crate::lane::requests::{Input, Stalled};
 use crate::lane::route_selector::RouteSelector;
 use crate::lane::trace::BatchSpan;
 use crate::lane_definition::LaneDefinition;
@@ -237,11 +237,21 @@ impl<'a> Batcher<'a> {
             Ok(()) => {
                 self.received = Some(event.position);
                 if pause > Duration::ZERO {
-                    self.lane.reporter.set(LaneState::Running);
+                    self.report_unblocked();
                 }
             }
             Err(problem) => self.block(event, problem, pause),
         }
+    }
+
+    /// Reports the state of a lane that waits at no event: a replay may wait.
+    pub(super) fn report_unblocked(&self) {
+        let execution = self.parking.as_ref().and_then(|it| it.requests.running.as_ref());
+        let stalled = execution.and_then(|it| it.stalled.as_ref());
+        self.lane.reporter.set(match stalled {
+            Some(Stalled { problem, .. }) => LaneState::Retrying { problem: problem.clone() },
+            None => LaneState::Running,
+        });
     }
 
     /// The revision of the stream's last record before an event, of which no earlier one is parked.

@@ -10,14 +10,13 @@ use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::lane::parked_scan::{Scanned, ScannedEvent};
 use crate::lane::problem::EventProblem;
 use crate::lane::request_reader::Incoming;
-use crate::lane::requests::{HaltedRequest, Input};
+use crate::lane::requests::{HaltedRequest, Input, Stalled};
 use crate::record::code::Code;
 use crate::record::exception::{ExceptionState, LastRelayed};
 use crate::record::parked::ParkedEvent;
 use crate::record::partition::partition_of;
 use crate::record::reference::EventReference;
 use crate::record::request::{Action, Answer, Request, RequestState, Selection};
-use crate::status::LaneState;
 
 /// What to do with a parked event.
 enum Step {
@@ -151,7 +150,7 @@ impl Batcher<'_> {
         let text = format!("{} by an operator while the lane was halted at it", state.as_str());
         self.record_exception(&blocked.event, exception, text);
         self.received = Some(blocked.event.position);
-        self.lane.reporter.set(LaneState::Running);
+        self.report_unblocked();
         Ok(())
     }
 
@@ -194,7 +193,7 @@ impl Batcher<'_> {
         self.open_batch();
         let is_stalled = matches!(&result, Err(problem) if problem.kind() == ErrorKind::Retry);
         if !is_stalled && self.blocked.is_none() {
-            self.lane.reporter.set(LaneState::Running);
+            self.report_unblocked();
         }
         let Some(parking) = &mut self.parking else { return };
         match result {
@@ -214,10 +213,12 @@ impl Batcher<'_> {
     /// Waits before the execution continues with what the scan found.
     pub(super) fn stall(&mut self, event: &EventReference, problem: &EventProblem, scanned: Scanned) {
         let problem = problem_text(event, problem);
-        self.lane.reporter.set(LaneState::Retrying { problem });
         let again = Instant::now() + self.lane.options.halt_retry();
         if let Some(execution) = self.parking.as_mut().and_then(|it| it.requests.running.as_mut()) {
-            execution.stall(scanned, again);
+            execution.stall(Stalled { scanned, again, problem });
+        }
+        if self.blocked.is_none() {
+            self.report_unblocked();
         }
     }
 

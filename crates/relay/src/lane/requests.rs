@@ -54,8 +54,7 @@ pub(crate) struct Execution {
     pub(crate) request: Request,
     pub(crate) answer: Answer,
     pub(crate) scan: ParkedScan,
-    /// What could not be dealt with yet, and when to try again.
-    stalled: Option<(Scanned, Instant)>,
+    pub(crate) stalled: Option<Stalled>,
     phase: Phase,
     rounds: u32,
     /// Parked events that were scanned since an event was taken, at most [`SCANNED_PER_EVENT`].
@@ -73,6 +72,15 @@ pub(crate) struct Execution {
     first_met: Option<Revision>,
     /// The first event of the selected stream that the scan has met, or will meet, while an earlier one was parked.
     passed_over: Option<Revision>,
+}
+
+/// What an execution could not deal with yet.
+pub(crate) struct Stalled {
+    pub(crate) scanned: Scanned,
+    /// When to try again.
+    pub(crate) again: Instant,
+    /// Why it waits.
+    pub(crate) problem: String,
 }
 
 /// How an execution comes to its end although further events of its streams may arrive.
@@ -219,10 +227,10 @@ impl Requests {
 /// What the execution's scan finds next. Never completes where there is nothing to wait for.
 async fn scanned(running: &mut Option<Execution>) -> Scanned {
     let Some(execution) = running else { return std::future::pending().await };
-    if let Some((_, again)) = &execution.stalled {
+    if let Some(Stalled { again, .. }) = &execution.stalled {
         tokio::time::sleep_until(*again).await;
     }
-    if let Some((scanned, _)) = execution.stalled.take() {
+    if let Some(Stalled { scanned, .. }) = execution.stalled.take() {
         return scanned;
     }
     match execution.phase {
@@ -313,12 +321,12 @@ impl Execution {
 
     /// Tries again later with what could not be dealt with. Events are taken meanwhile: those of other streams may not
     /// need what this one waits for.
-    pub(crate) fn stall(&mut self, scanned: Scanned, again: Instant) {
-        if let Scanned::Event(event) = &scanned {
+    pub(crate) fn stall(&mut self, stalled: Stalled) {
+        if let Scanned::Event(event) = &stalled.scanned {
             // It is met again.
             self.met = self.met.saturating_sub(u64::from(event.offset.is_some()));
         }
-        self.stalled = Some((scanned, again));
+        self.stalled = Some(stalled);
         if self.phase == Phase::Draining {
             self.phase = Phase::Interleaved;
         }
@@ -431,7 +439,8 @@ mod tests {
         let Script { mut requests, found, rounds: _rounds, _incoming } = running();
         let stall = |requests: &mut Requests| {
             let execution = requests.running.as_mut().unwrap();
-            execution.stall(parked(), Instant::now() + Duration::from_secs(60));
+            let again = Instant::now() + Duration::from_secs(60);
+            execution.stall(Stalled { scanned: parked(), again, problem: String::new() });
         };
         found.send(parked()).await.unwrap();
         stall(&mut requests);
