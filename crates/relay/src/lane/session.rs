@@ -3,6 +3,7 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -34,25 +35,41 @@ pub(crate) async fn run(context: &Arc<LaneContext>, stop: &CancellationToken) ->
         let _abandoned = ended_tx.send(writer.run(start_tx));
     })?;
 
-    let mut ended =
-        std::pin::pin!(async { ended_rx.await.unwrap_or(Err(LaneError::ThreadEnded { name: thread })) });
+    let ended = async { ended_rx.await.unwrap_or(Err(LaneError::ThreadEnded { name: thread })) };
     // A transaction waits at most one timeout for its deliveries and one for its commit.
     let limit = context.options.transaction_timeout() * 2 + Duration::from_secs(30);
-    let mut hung = std::pin::pin!(watchdog.hung(limit));
+    let hung = watchdog.hung(limit);
+    // One deadline for reading and writing: the group waits for both, and for the last report, `STOP_GRACE * 2`.
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
+    until_ended(read_events(context, start_rx, seal, stop), ended, hung, late).await
+}
+
+/// Waits until a session has stopped reading and its thread has ended. Gives up what is not done when `late` completes.
+async fn until_ended(
+    reading: impl Future<Output = Result<(), LaneError>>,
+    ended: impl Future<Output = Result<(), LaneError>>,
+    hung: impl Future<Output = u64>,
+    late: impl Future<Output = ()>,
+) -> Result<(), LaneError> {
+    let (mut ended, mut hung) = (std::pin::pin!(ended), std::pin::pin!(hung));
+    let late = late.shared();
     let read = tokio::select! {
         biased;
         result = &mut ended => return result,
         seconds = &mut hung => return Err(LaneError::Hung { seconds }),
-        read = read_events(context, start_rx, seal, stop) => read,
-        // Reading may hang in a call to the store; the batches that were sealed are written all the same.
-        () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => Ok(()),
+        read = reading => read,
+        // Reading may hang in a call to the store.
+        () = late.clone() => Ok(()),
     };
     // The thread has no more batches to come: it finishes the current one.
     let written = tokio::select! {
         biased;
         result = &mut ended => result,
         seconds = &mut hung => Err(LaneError::Hung { seconds }),
-        () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => Ok(()),
+        () = late => Ok(()),
     };
     read.and(written)
 }
@@ -89,4 +106,32 @@ async fn read_events(
     LaneReader { source: &cluster.source, options, definition, store, encoder, reporter }
         .run(checkpoint, parking, seal, stop)
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::{pending, ready};
+
+    use super::*;
+
+    #[test]
+    fn one_deadline_ends_reading_and_writing_that_hang() {
+        let ended = until_ended(pending(), pending(), pending(), ready(())).now_or_never();
+        ended.expect("no second wait").unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut waiting = until_ended(pending(), pending(), pending(), stopped.map(|_| ())).boxed();
+        assert!((&mut waiting).now_or_never().is_none(), "not late yet");
+        drop(stop);
+        waiting.now_or_never().expect("late").unwrap();
+    }
+
+    #[test]
+    fn the_thread_finishes_what_was_read() {
+        let (done, ended) = oneshot::channel();
+        let ended = ended.map(|it| it.unwrap());
+        let mut waiting = until_ended(ready(Ok(())), ended, pending(), pending()).boxed();
+        assert!((&mut waiting).now_or_never().is_none(), "the thread still writes");
+        done.send(Err(LaneError::SubscriptionEnded)).unwrap();
+        waiting.now_or_never().expect("an end").unwrap_err();
+    }
 }
