@@ -16,7 +16,7 @@ use crate::error::LaneError;
 use crate::kafka::config;
 use crate::kafka::reader::Reader;
 use crate::kafka::requests;
-use crate::kafka::scan::Scan;
+use crate::kafka::scan::{ReadEnd, Scan};
 use crate::options::Options;
 use crate::record::partition::partition_of;
 use crate::record::request::Request;
@@ -35,6 +35,7 @@ pub struct ParkedEvents {
     cluster: Cluster,
     route: Route,
     lanes: u32,
+    transaction_timeout: Duration,
 }
 
 /// An event that the route selects and that is not in its topic.
@@ -51,7 +52,8 @@ pub struct Listed {
 impl ParkedEvents {
     /// Those of one of the configured routes.
     pub fn new(cluster: Cluster, options: &Options, route: &Route) -> Self {
-        Self { cluster, route: route.clone(), lanes: options.lanes.get() }
+        let (lanes, transaction_timeout) = (options.lanes.get(), options.transaction_timeout());
+        Self { cluster, route: route.clone(), lanes, transaction_timeout }
     }
 
     /// The route's name.
@@ -141,10 +143,9 @@ impl ParkedEvents {
         let request = Request::new(action, selection, Timestamp::now());
         let id = Bytes::from(uuid::Uuid::new_v4().to_string());
         requests::send(&self.cluster, &topic, &lanes, &id, &request)?;
-        let answers = lanes.into_iter().map(|lane| {
-            let scan = Scan::new(&config::reader(&self.cluster, &self.route), &topic, lane as i32)?;
-            Ok(LaneAnswer { lane, scan, answer: None })
-        });
+        let answers = lanes
+            .into_iter()
+            .map(|lane| Ok(LaneAnswer { lane, scan: self.scan(&topic, lane)?, answer: None }));
         Ok(SentRequest { id, answers: answers.collect::<Result<_, LaneError>>()? })
     }
 
@@ -162,10 +163,14 @@ impl ParkedEvents {
         lane: u32,
         take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
     ) -> Result<(), LaneError> {
-        let mut scan = Scan::new(&config::reader(&self.cluster, &self.route), topic, lane as i32)?;
         // Who stops it knows why.
-        let _end = scan.read_to_end(take, || ControlFlow::Continue(()))?;
+        let _end = read_to_end(&mut self.scan(topic, lane)?, take)?;
         Ok(())
+    }
+
+    fn scan(&self, topic: &str, lane: u32) -> Result<Scan, LaneError> {
+        let scan = Scan::new(&config::reader(&self.cluster, &self.route), topic, lane as i32)?;
+        Ok(scan.with_transaction_timeout(self.transaction_timeout))
     }
 
     fn exceptions(&self, lane: u32) -> Result<BTreeMap<EventReference, Listed>, LaneError> {
@@ -181,6 +186,13 @@ impl ParkedEvents {
             None => Ok(exceptions),
         }
     }
+}
+
+fn read_to_end(
+    scan: &mut Scan,
+    take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
+) -> Result<ReadEnd, LaneError> {
+    scan.read_to_end(take, || ControlFlow::Continue(()))
 }
 
 /// Adds what a record of the exceptions topic says.
@@ -234,7 +246,7 @@ impl SentRequest {
                 ControlFlow::Continue(())
             };
             // Nothing stops it.
-            let _complete = scan.read_to_end(take, || ControlFlow::Continue(()))?;
+            let _complete = read_to_end(scan, take)?;
         }
         Ok(self.answers.iter().map(|it| (it.lane, it.answer.clone())).collect())
     }

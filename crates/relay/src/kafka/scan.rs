@@ -12,8 +12,10 @@ use crate::kafka::reader::{Found, READING, Reader};
 
 /// Pause between two looks at the end that is visible.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long records may stay invisible: the transaction of a killed relay is open for `transaction_timeout_ms`, by default
-/// 30 s, and the broker looks for such transactions every 10 s.
+/// How long records stay invisible at most after the timeout of the transaction that wrote them: the broker looks for
+/// transactions that nobody ended every 10 s.
+const AFTER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a scan waits for open transactions, unless its caller knows their timeout: the default is 30 s.
 const OPEN_TRANSACTION: Duration = Duration::from_secs(60);
 
 /// Reads the committed records of a partition in their order, each once, from the first on. Memory: what
@@ -27,6 +29,8 @@ pub(crate) struct Scan {
     partition: i32,
     /// The offset to read next; `None` at the beginning.
     next: Option<i64>,
+    /// How long a read waits for open transactions.
+    patience: Duration,
 }
 
 /// How a read ended.
@@ -45,13 +49,19 @@ impl Scan {
         config.set("queued.max.messages.kbytes", "4096").set("enable.partition.eof", "true");
         let reader = Reader::new(&config)?;
         config.set("isolation.level", "read_uncommitted");
-        Ok(Self { reader, uncommitted: (config, None), topic: topic.to_owned(), partition, next: None })
+        let (uncommitted, topic) = ((config, None), topic.to_owned());
+        Ok(Self { reader, uncommitted, topic, partition, next: None, patience: OPEN_TRANSACTION })
     }
 
     /// Begins at an offset. One beyond the partition's end belongs to a topic that was created again since, and records
     /// before the partition's start were deleted: in both cases the scan begins with the first record.
     pub(crate) fn starting_at(self, offset: Option<i64>) -> Self {
         Self { next: offset, ..self }
+    }
+
+    /// Waits for transactions of this timeout, which a killed relay may have left open.
+    pub(crate) fn with_transaction_timeout(self, timeout: Duration) -> Self {
+        Self { patience: timeout + AFTER_TIMEOUT, ..self }
     }
 
     /// Calls `take` with every record that was written before this call and was not read before. Waits for
@@ -86,7 +96,7 @@ impl Scan {
         end: i64,
         keep_waiting: &mut impl FnMut() -> ControlFlow<()>,
     ) -> Result<ReadEnd, LaneError> {
-        let deadline = Instant::now() + OPEN_TRANSACTION;
+        let deadline = Instant::now() + self.patience;
         loop {
             let (_, visible) = self.reader.watermarks(&self.topic, self.partition)?;
             if visible >= end {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aqueduct_relay::parked::{
     Action, Answer, Code, EventReference, ExceptionState, LastRelayed, Listed, POLL_INTERVAL, ParkedEvent,
@@ -54,11 +54,25 @@ pub(super) fn selection(arguments: &Arguments) -> Result<Selection, Failure> {
     })
 }
 
+/// After what time a command that waits for Kafka says so.
+const HINT_AFTER: Duration = Duration::from_secs(5);
+
 /// Calls what blocks.
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, aqueduct_relay::LaneError> + Send + 'static,
 ) -> Result<T, Failure> {
-    Ok(tokio::task::spawn_blocking(call).await??)
+    let mut task = tokio::task::spawn_blocking(call);
+    let done = match tokio::time::timeout(HINT_AFTER, &mut task).await {
+        Ok(done) => done,
+        Err(_) => {
+            eprintln!(
+                "waiting for Kafka: a transaction that a killed relay has left open ends when another relay starts, or \
+                 after relay.transaction_timeout_ms"
+            );
+            task.await
+        }
+    };
+    Ok(done??)
 }
 
 /// What to print of the selected events.
@@ -165,6 +179,8 @@ pub(super) async fn request(
         return Err(problem.into());
     }
     let sent = blocking(move || events.request(action, selection)).await?;
+    // Whatever happens from here on, the request is executed.
+    eprintln!("{} {} is stored", action.as_str(), sent.id());
     follow(action, sent).await
 }
 
