@@ -138,6 +138,14 @@ pub enum LaneError {
         /// Name of the thread.
         name: String,
     },
+    /// A request about parked events is larger than a lane reads. Nothing was sent.
+    #[error("the request has {bytes} bytes, a lane reads at most {max}: select the events by less than that")]
+    RequestTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The largest one.
+        max: usize,
+    },
     /// The lane's reading side panicked.
     #[error("the lane panicked: see the message on the process's standard error")]
     Panicked,
@@ -167,6 +175,7 @@ impl LaneError {
             | Self::Exception { .. }
             | Self::TornExceptions { .. }
             | Self::Checkpoint(_)
+            | Self::RequestTooLarge { .. }
             | Self::Disorder { .. } => ErrorKind::Stop,
             Self::Store(error) => error.kind(),
         }
@@ -184,6 +193,7 @@ impl LaneError {
             Self::Kafka { .. } | Self::Transaction(_) | Self::Unreachable { .. } => "kafka",
             Self::TopicMissing { .. }
             | Self::PartitionCount { .. }
+            | Self::RequestTooLarge { .. }
             | Self::HangingTransaction { .. }
             | Self::Exception { .. } => "topic",
             Self::TornExceptions { .. } | Self::Checkpoint(_) => "checkpoint",

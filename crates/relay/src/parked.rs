@@ -19,7 +19,7 @@ use crate::kafka::requests;
 use crate::kafka::scan::{ReadEnd, Scan};
 use crate::options::Options;
 use crate::record::partition::partition_of;
-use crate::record::request::Request;
+use crate::record::request::{MOST_SENT_BYTES, Request};
 use crate::record::unreadable::UnreadableRecords;
 use crate::route::Route;
 
@@ -134,13 +134,17 @@ impl ParkedEvents {
     /// Asks the owners of the lanes that the selection concerns. The request is durable when this returns.
     ///
     /// # Errors
-    /// Kafka can't be asked, refuses, or lacks the topic of requests: [`create_topics`](crate::create_topics) makes
-    /// it.
+    /// The request is larger than a lane reads. Kafka can't be asked, refuses, or lacks the topic of requests:
+    /// [`create_topics`](crate::create_topics) makes it.
     pub fn request(&self, action: Action, selection: Selection) -> Result<SentRequest, LaneError> {
         let topic = self.route.requests_topic(&self.cluster.prefix);
         self.reader()?.expect_partitions(&topic, self.lanes)?;
         let lanes = self.lanes(&selection);
         let request = Request::new(action, selection, Timestamp::now());
+        let bytes = request.to_json().len();
+        if bytes > MOST_SENT_BYTES {
+            return Err(LaneError::RequestTooLarge { bytes, max: MOST_SENT_BYTES });
+        }
         let id = Bytes::from(uuid::Uuid::new_v4().to_string());
         requests::send(&self.cluster, &topic, &lanes, &id, &request)?;
         let answers = lanes

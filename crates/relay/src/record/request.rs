@@ -17,6 +17,9 @@ const VERSION: u32 = 1;
 /// Longest value that is read.
 const MOST_BYTES: usize = 64 * 1024;
 
+/// Longest request that may be sent: its answers, with a reason, must be readable too.
+pub(crate) const MOST_SENT_BYTES: usize = MOST_BYTES / 2;
+
 /// Longest reason of an answer, in bytes.
 const MOST_REASON: usize = 4096;
 
@@ -265,5 +268,17 @@ mod tests {
         let mut long = request();
         long.selection.stream = Some("x".repeat(MOST_BYTES));
         Request::parse(&long.to_json()).unwrap_err();
+    }
+
+    #[test]
+    fn the_largest_request_is_readable_with_its_answer() {
+        let mut request = request();
+        let rest = MOST_SENT_BYTES - request.to_json().len();
+        request.selection.stream.iter_mut().for_each(|it| it.push_str(&"x".repeat(rest)));
+        assert_eq!(request.to_json().len(), MOST_SENT_BYTES);
+        let mut answer = Answer::running();
+        // Each takes six bytes in JSON.
+        answer.set_reason("\u{1}".repeat(MOST_BYTES));
+        Request::parse(&request.answered(answer).to_json()).unwrap();
     }
 }

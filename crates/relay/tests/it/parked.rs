@@ -134,6 +134,10 @@ async fn a_bad_event_is_parked_with_its_followers_and_replayed_after_the_fix() {
     assert_eq!(shown(&parked), expected);
     assert!(!parked[0].exception.reason.contains('7'), "{}", parked[0].exception.reason);
 
+    let (events, long) = (events(&world), of_stream(&"x".repeat(40_000)));
+    let refused = blocking(move || events.request(Action::Replay, long).err()).await.unwrap();
+    assert!(refused.to_string().contains("a lane reads at most 32768"), "{refused}");
+
     // A replay before the fix changes nothing but the answer.
     let failed = request(&world, Action::Replay, of_stream("note-1")).await;
     assert_eq!((failed.state, failed.replayed, failed.parked_again), (RequestState::Done, 0, 1));
