@@ -139,7 +139,9 @@ pub enum LaneError {
         name: String,
     },
     /// A request about parked events is larger than a lane reads. Nothing was sent.
-    #[error("the request has {bytes} bytes, a lane reads at most {max}: select the events by less than that")]
+    #[error(
+        "the request has {bytes} bytes, a lane reads at most {max}: select the events without naming their stream"
+    )]
     RequestTooLarge {
         /// Its size.
         bytes: usize,

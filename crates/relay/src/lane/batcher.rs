@@ -57,11 +57,13 @@ impl LaneReader<'_> {
         self.reporter.set(LaneState::Running);
         loop {
             batcher.resolve_halted_requests().await;
-            let due_at = batcher.due_at();
-            let due = due_at.is_some_and(|at| at <= Instant::now());
+            let (due_at, now) = (batcher.due_at(), Instant::now());
+            let due = due_at.is_some_and(|at| at <= now);
+            let overdue = is_overdue(due_at, now, self.options.idle_checkpoint());
             let committing = batcher.is_committing();
             // A full batch, or a due checkpoint without records, is sealed before more events are read.
-            let urgent = batcher.is_full() || committing || (due && batcher.batch.opened.is_none());
+            let urgent =
+                batcher.is_full() || committing || overdue || (due && batcher.batch.opened.is_none());
             let retry_at = batcher.blocked.as_ref().map(|blocked| blocked.again);
             let takes_events = !urgent && retry_at.is_none() && batcher.takes_events();
             tokio::select! {
@@ -107,6 +109,12 @@ async fn input(parking: &mut Option<Parking>, scan: bool) -> Input {
         Some(parking) => parking.requests.input(scan).await,
         None => std::future::pending().await,
     }
+}
+
+/// Whether a batch must not wait any longer for a moment at which no event is ready: behind the head of the store there
+/// may be none for hours.
+fn is_overdue(due_at: Option<Instant>, now: Instant, patience: Duration) -> bool {
+    due_at.is_some_and(|at| at + patience <= now)
 }
 
 async fn until(instant: Option<Instant>) {
@@ -371,6 +379,14 @@ fn add(counts: &mut BTreeMap<String, u64>, event_type: &str, more: u64) {
 mod tests {
     use super::*;
     use crate::record::parked::ParkedEvent;
+
+    #[test]
+    fn a_batch_waits_for_ready_events_only_for_a_while() {
+        let (now, patience) = (Instant::now() + Duration::from_secs(60), Duration::from_secs(10));
+        assert!(!is_overdue(None, now, patience));
+        assert!(!is_overdue(Some(now), now, patience));
+        assert!(is_overdue(Some(now - patience), now, patience));
+    }
 
     #[test]
     fn a_halted_lane_is_known_by_the_event_and_not_by_its_position() {

@@ -56,6 +56,11 @@ impl RequestReader {
         Ok(Self { incoming, thread, _stop: stop.drop_guard() })
     }
 
+    /// Whether something has come that [`next`](Self::next) has not returned.
+    pub(crate) fn has_received(&self) -> bool {
+        !self.incoming.is_empty()
+    }
+
     /// What the topic holds next for the lane.
     pub(crate) async fn next(&mut self) -> Incoming {
         let incoming = self.incoming.recv().await;

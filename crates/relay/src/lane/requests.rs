@@ -170,7 +170,8 @@ impl Requests {
 
     /// Whether an event of the store may be taken now.
     pub(crate) fn takes_events(&self) -> bool {
-        self.running.as_ref().is_none_or(Execution::takes_events)
+        // Where events are always ready, a request would wait for ever.
+        !self.reader.has_received() && self.running.as_ref().is_none_or(Execution::takes_events)
     }
 
     /// What comes next: a request, or with `scan` what the execution's scan finds.
@@ -432,6 +433,16 @@ mod tests {
         assert!(requests.running.is_none() && requests.takes_events());
         let answer = requests.answers[&Bytes::from_static(b"id")].answer.clone().unwrap();
         assert_eq!(answer, Answer { state: RequestState::Done, ..Answer::running() });
+    }
+
+    #[tokio::test]
+    async fn a_request_comes_before_events_that_are_ready() {
+        let Script { mut requests, _incoming: incoming, found: _found, rounds: _rounds } = running();
+        assert!(requests.takes_events());
+        incoming.send(Incoming::Expired { id: "old".into() }).unwrap();
+        assert!(!requests.takes_events());
+        assert!(matches!(requests.input(true).await, Input::Incoming(Incoming::Expired { .. })));
+        assert!(requests.takes_events());
     }
 
     #[tokio::test]
