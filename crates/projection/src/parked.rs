@@ -38,6 +38,9 @@ pub struct Selection {
     pub older_than: Option<Duration>,
 }
 
+/// A thousand years: what Postgres subtracts from the present must be a time that it has.
+const LONGEST_AGE: Duration = Duration::from_secs(1_000 * 366 * 24 * 3_600);
+
 impl Selection {
     fn revision(&self) -> Option<i64> {
         // No event has a revision above the signed range.
@@ -45,7 +48,7 @@ impl Selection {
     }
 
     fn older_than(&self) -> Option<PgInterval> {
-        let age = self.older_than?;
+        let age = self.older_than?.min(LONGEST_AGE);
         let microseconds = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
         Some(PgInterval { months: 0, days: 0, microseconds })
     }

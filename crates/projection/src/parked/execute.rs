@@ -279,7 +279,7 @@ impl<H: Handler> BatchRunner<H> {
             (None, StreamState::Open) => StepOutcome::Done,
             (None, StreamState::Blocked) => StepOutcome::Waiting,
         };
-        if matches!(outcome, StepOutcome::Done) {
+        if !matches!(outcome, StepOutcome::Waiting) {
             steps::purge(&mut *connection).await?;
         }
         steps::record_progress(connection, H::NAME, pending, progress, outcome).await?;

@@ -1,6 +1,8 @@
 //! Rows of parked events that a request finds in an unusual state: unreadable headers, gaps behind a discarded event,
 //! requests that ended long ago.
 
+use std::time::Duration;
+
 use aqueduct_projection::parked::{self, Progress, ReasonCode, Selection};
 
 use crate::bank::{deposited, opened};
@@ -135,4 +137,35 @@ async fn requests_that_ended_a_week_ago_are_removed() {
     let left = "select count(*) from aqueduct.parked_discards";
     assert_eq!(database.number(left).await, 0);
     assert_eq!(parked::progress(pool, ended).await.unwrap(), Progress::default());
+}
+
+/// A stream that fails again and again, as where a foreign record blocks it, must not collect requests.
+#[tokio::test]
+async fn a_replay_that_fails_removes_requests_that_ended_a_week_ago() {
+    let database = Database::create().await;
+    let accounts = accounts(&database).await;
+    let other = event("account-2", 0, &deposited(BAD));
+    apply(&accounts, 0, &[deposit(0, BAD), other]).await;
+    let pool = &database.pool;
+    parked::discard(pool, &stream("account-1")).await.unwrap().unwrap();
+    execute_all(&accounts).await;
+    let failing = parked::replay(pool, &stream("account-2")).await.unwrap().unwrap().id;
+    let age = "update aqueduct.parked_requests set requested_at = now() - interval '8 days'; \
+               update aqueduct.parked_work set touched_at = touched_at - interval '8 days'";
+    sqlx::raw_sql(age).execute(pool).await.unwrap();
+    execute_all(&accounts).await;
+    assert_eq!(parked::progress(pool, failing).await.unwrap().failed, 1);
+    let requests = "select request::text from aqueduct.parked_requests";
+    assert_eq!(database.texts(requests).await, [failing.to_string()]);
+}
+
+#[tokio::test]
+async fn no_event_is_older_than_any_age() {
+    let database = Database::create().await;
+    let accounts = accounts(&database).await;
+    apply(&accounts, 0, &[deposit(0, BAD)]).await;
+    for older_than in [Duration::from_secs(3_600), Duration::MAX] {
+        let selection = Selection { older_than: Some(older_than), ..Selection::default() };
+        assert_eq!(parked::list(&database.pool, &selection, 0, 10).await.unwrap(), []);
+    }
 }
