@@ -61,7 +61,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const NOT_IN_CORE: [&str; 9] =
     ["sqlx", "rdkafka", "tonic", "eventstore", "reqwest", "axum", "hyper", "apache-avro", "fjall"];
 
-/// What the checker uses of the product: types for a stored event. Everything that it checks it does by itself.
+/// The only types of the product that the checker uses: those of a stored event.
 const USED_BY_VERIFY: [&str; 5] = ["ContentType", "Position", "RecordedEvent", "Revision", "StreamName"];
 
 /// Per crate of the workspace what it needs to be built, without its tests.

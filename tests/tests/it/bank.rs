@@ -10,6 +10,7 @@ use aqueduct_core::{EventStore as _, ExpectedRevision, NewEvent};
 use aqueduct_devstack::{Child, Conditions, DevStack, Options};
 use aqueduct_eventstore::EventStoreDb;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use sqlx::PgPool;
 use tempfile::TempDir;
 
@@ -23,6 +24,12 @@ const FREE_PORTS: &str = "[http]\nrelay = \"127.0.0.1:0\"\nproject = \"127.0.0.1
 pub(crate) const SCHEMA_FILE: &str = "schemas/bank/Booked/v1.avsc";
 pub(crate) const SCHEMA: &str =
     include_str!("../../../crates/aqueduct/examples/bank/schemas/bank/Booked/v1.avsc");
+
+/// Lets the table refuse a balance of a million, and accept it again.
+pub(crate) const BREAK: &str = "alter table bank.balances add constraint refused check (pence < 1000000)";
+pub(crate) const FIX: &str = "alter table bank.balances drop constraint refused";
+/// Counts the events that projections have parked.
+pub(crate) const PARKED: &str = "select count(*) from aqueduct.parked where state = 'parked'";
 
 /// Events appended in one call.
 const APPENDED: usize = 1_000;
@@ -82,7 +89,15 @@ impl Bank {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Starts a command that goes on. Its log has the name of its first argument.
+    /// How many events the relay has in a state: parked, skipped or discarded.
+    pub(crate) fn exceptions(&self, state: &str) -> usize {
+        let list = ["parked", "list", "--route", "accounts", "--json", "--limit", "10000000"];
+        let listed = self.succeed(&list, "");
+        let has_state = |line: &&str| serde_json::from_str::<Value>(line).unwrap()["state"] == state;
+        listed.lines().filter(has_state).count()
+    }
+
+    /// Starts a command and returns while it runs. Its log has the name of its first argument.
     pub(crate) fn process(&self, arguments: &[&str]) -> Child {
         let log = self.path(&format!("{}.log", arguments[0]));
         Child::spawn(self.command(arguments), &Conditions::plain(), &log).unwrap()

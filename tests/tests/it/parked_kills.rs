@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use aqueduct_devstack::Child;
 use aqueduct_projection::parked::{self, Selection};
-use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::bank::{Bank, kill, stop};
+use crate::bank::{BREAK, Bank, FIX, PARKED, kill, stop};
 use crate::support::{eventually, say};
 use crate::topic;
 
@@ -28,8 +27,6 @@ const LONGEST_WAIT_MS: u64 = 1_000;
 /// At least one quarter of the kills must fall between the first and the last step of a replay.
 const INSIDE: usize = 4;
 
-const BREAK: &str = "alter table bank.balances add constraint refused check (pence < 1000000)";
-const FIX: &str = "alter table bank.balances drop constraint refused";
 /// Records how the inbox of each stream advances.
 const LOG_MOVES: &str = "
     create table bank.moves (id bigint generated always as identity, stream text, before bigint, after bigint);
@@ -45,7 +42,6 @@ const DISORDERED_MOVES: &str = "
       from (select before, after, lag(after, 1, -1::bigint) over (partition by stream order by id) as last
               from bank.moves) m
      where before <> last or after < before";
-const PARKED: &str = "select count(*) from aqueduct.parked where state = 'parked'";
 
 struct Killed {
     bank: Bank,
@@ -66,14 +62,6 @@ impl Killed {
         sqlx::raw_sql(statement).execute(&self.postgres).await.unwrap();
     }
 
-    /// Number of events that the relay has parked and neither replayed nor discarded.
-    fn parked_by_relay(&self) -> usize {
-        let list = ["parked", "list", "--route", "accounts", "--json", "--limit", "1000000"];
-        let listed = self.bank.succeed(&list, "");
-        let is_parked = |line: &&str| serde_json::from_str::<Value>(line).unwrap()["state"] == "parked";
-        listed.lines().filter(is_parked).count()
-    }
-
     /// Where the records of the relay's stream end.
     fn end(&self) -> i64 {
         topic::end_of(self.bank.stack.kafka_bootstrap().unwrap(), "bank.accounts", RELAYED)
@@ -92,7 +80,7 @@ impl Killed {
         })
         .await;
         eventually("the relay has parked a stream", async || {
-            (self.parked_by_relay() == FOLLOWERS + 1).then_some(())
+            (self.bank.exceptions("parked") == FOLLOWERS + 1).then_some(())
         })
         .await;
         self.alter(FIX).await;
@@ -130,7 +118,7 @@ impl Killed {
     /// Waits until nothing is parked. A discard that was not recorded before its relay died is requested again.
     async fn replayed(&self, mut discard: Child) {
         eventually("all events are replayed", async || {
-            let (projected, relayed) = (self.number(PARKED).await, self.parked_by_relay());
+            let (projected, relayed) = (self.number(PARKED).await, self.bank.exceptions("parked"));
             if relayed > 0 && discard.ended().unwrap().is_some() {
                 discard = self.discard();
             }

@@ -7,7 +7,7 @@ use aqueduct_devstack::Child;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::bank::{Bank, SCHEMA, SCHEMA_FILE, kill, stop};
+use crate::bank::{BREAK, Bank, FIX, PARKED, SCHEMA, SCHEMA_FILE, kill, stop};
 use crate::support::{eventually, say, while_moving};
 use crate::topic;
 
@@ -15,9 +15,6 @@ const STREAM: &str = "account-1";
 /// The schema does not have the note, the table refuses the amount.
 const BAD: &str = r#"{"account": "1", "pence": 1000000, "note": "a gift"}"#;
 const PENNY: &str = r#"{"account": "1", "pence": 1}"#;
-const BREAK: &str = "alter table bank.balances add constraint refused check (pence < 1000000)";
-const FIX: &str = "alter table bank.balances drop constraint refused";
-const PARKED: &str = "select count(*) from aqueduct.parked where state = 'parked'";
 
 fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
@@ -43,14 +40,6 @@ impl Bank {
     async fn kill_when_longer(&self, process: &mut Child, topic: &str, before: i64) {
         eventually("the first record", async || (self.end_of(topic) > before).then_some(())).await;
         kill(process).await;
-    }
-
-    /// How many events the relay has parked, or skipped.
-    fn exceptions(&self, state: &str) -> usize {
-        let list = ["parked", "list", "--route", "accounts", "--json", "--limit", "10000000"];
-        let listed = self.succeed(&list, "");
-        let has_state = |line: &&str| serde_json::from_str::<Value>(line).unwrap()["state"] == state;
-        listed.lines().filter(has_state).count()
     }
 
     /// Waits until the relay has so many exceptions, as long as it writes to a topic.

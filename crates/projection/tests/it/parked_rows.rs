@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use aqueduct_projection::BatchProcessor;
 use aqueduct_projection::parked::{self, Progress, ReasonCode, Selection};
+use sqlx::PgPool;
 
 use crate::bank::{deposited, opened};
 use crate::parked::{INBOX, PARKED, ROWS, accounts, apply, execute_all, stream};
@@ -109,16 +111,22 @@ async fn a_gap_behind_a_discarded_event_is_repaired_when_the_missing_event_arriv
     assert_eq!(database.texts(INBOX).await, ["account-1 5 false"]);
 }
 
+/// Parks an event each of two streams. The first is discarded; a replay of the second, which fails, is requested.
+async fn ended_and_waiting_request(accounts: &(BatchProcessor, i64), pool: &PgPool) -> (i64, i64) {
+    let other = event("account-2", 0, &deposited(BAD));
+    apply(accounts, 0, &[deposit(0, BAD), other]).await;
+    let ended = parked::discard(pool, &stream("account-1")).await.unwrap().unwrap().id;
+    execute_all(accounts).await;
+    let waiting = parked::replay(pool, &stream("account-2")).await.unwrap().unwrap().id;
+    (ended, waiting)
+}
+
 #[tokio::test]
 async fn requests_that_ended_a_week_ago_are_removed() {
     let database = Database::create().await;
     let accounts = accounts(&database).await;
-    let other = event("account-2", 0, &deposited(BAD));
-    apply(&accounts, 0, &[deposit(0, BAD), other]).await;
     let pool = &database.pool;
-    let ended = parked::discard(pool, &stream("account-1")).await.unwrap().unwrap().id;
-    execute_all(&accounts).await;
-    let waiting = parked::replay(pool, &stream("account-2")).await.unwrap().unwrap().id;
+    let (ended, waiting) = ended_and_waiting_request(&accounts, pool).await;
     let age = "update aqueduct.parked_requests set requested_at = now() - interval '8 days'; \
                update aqueduct.parked_work set touched_at = touched_at - interval '6 days'";
     sqlx::raw_sql(age).execute(pool).await.unwrap();
@@ -144,12 +152,8 @@ async fn requests_that_ended_a_week_ago_are_removed() {
 async fn a_replay_that_fails_removes_requests_that_ended_a_week_ago() {
     let database = Database::create().await;
     let accounts = accounts(&database).await;
-    let other = event("account-2", 0, &deposited(BAD));
-    apply(&accounts, 0, &[deposit(0, BAD), other]).await;
     let pool = &database.pool;
-    parked::discard(pool, &stream("account-1")).await.unwrap().unwrap();
-    execute_all(&accounts).await;
-    let failing = parked::replay(pool, &stream("account-2")).await.unwrap().unwrap().id;
+    let (_, failing) = ended_and_waiting_request(&accounts, pool).await;
     let age = "update aqueduct.parked_requests set requested_at = now() - interval '8 days'; \
                update aqueduct.parked_work set touched_at = touched_at - interval '8 days'";
     sqlx::raw_sql(age).execute(pool).await.unwrap();

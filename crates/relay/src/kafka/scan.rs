@@ -10,7 +10,7 @@ use rdkafka::{ClientConfig, Offset};
 use crate::error::LaneError;
 use crate::kafka::reader::{Found, READING, Reader};
 
-/// Pause between two looks at the end that is visible.
+/// Interval at which the visible end is read.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long records stay invisible at most after the timeout of the transaction that wrote them: the broker looks for
 /// transactions that nobody ended every 10 s.

@@ -116,17 +116,22 @@ fn coordinator_logs(data: &Path) -> Vec<(PathBuf, u64)> {
     logs
 }
 
+/// The next relay relays everything, and what was left open never becomes visible.
+async fn assert_open_records_are_aborted(world: &World) {
+    world.append_notes(20, 100).await;
+    let relay = world.start();
+    let records = world.assert_complete(200).await;
+    assert!(records.iter().all(|it| it.value != GRAVE.as_bytes()));
+    relay.stop().await;
+}
+
 /// Guarantee 2: what an earlier transaction left open is aborted, and not made visible by the next one's end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_broker_left_open_is_aborted() {
     let stack = own_stack().await;
     let world = World::new(&stack).await;
     lose_an_end(&stack, &world, 1_000_000).await;
-    world.append_notes(20, 100).await;
-    let relay = world.start();
-    let records = world.assert_complete(200).await;
-    assert!(records.iter().all(|it| it.value != GRAVE.as_bytes()));
-    relay.stop().await;
+    assert_open_records_are_aborted(&world).await;
     stack.shutdown().await;
 }
 
@@ -158,11 +163,7 @@ async fn a_replay_that_the_broker_left_open_is_aborted() {
         ..Open::at(50)
     })
     .await;
-    world.append_notes(20, 100).await;
-    let relay = world.start();
-    let records = world.assert_complete(200).await;
-    assert!(records.iter().all(|it| it.value != GRAVE.as_bytes()));
-    relay.stop().await;
+    assert_open_records_are_aborted(&world).await;
     stack.shutdown().await;
 }
 
@@ -176,11 +177,7 @@ async fn a_replay_whose_abort_was_lost_in_part_is_aborted() {
         Open { checkpoint: None, batch: Some(batch), ..Open::at(50) }
     })
     .await;
-    world.append_notes(20, 100).await;
-    let relay = world.start();
-    let records = world.assert_complete(200).await;
-    assert!(records.iter().all(|it| it.value != GRAVE.as_bytes()));
-    relay.stop().await;
+    assert_open_records_are_aborted(&world).await;
     stack.shutdown().await;
 }
 

@@ -54,7 +54,7 @@ pub(super) fn selection(arguments: &Arguments) -> Result<Selection, Failure> {
     })
 }
 
-/// After what time a command that waits for Kafka says so.
+/// After this time a command prints that it waits for Kafka.
 const HINT_AFTER: Duration = Duration::from_secs(5);
 
 /// Calls what blocks.
