@@ -23,7 +23,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of connections for queries.
 const QUERY_CONNECTIONS: u32 = 10;
-/// Postgres ends what a query's session does that takes longer, see [`PostgresOptions::session`].
+/// Time limit of a statement in the sessions for queries, see [`PostgresOptions::session`].
 const SESSION_LIMIT: Duration = Duration::from_secs(10);
 
 /// The servers of a configuration, and the schemas. Clones share the connections.

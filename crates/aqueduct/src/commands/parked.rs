@@ -1,26 +1,22 @@
 //! `parked`: list, show, replay and discard the parked events of projections and of the relay.
 
-mod progress;
+mod filter;
+mod projection;
 mod relay;
 
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aqueduct_projection::parked::{self, ParkedEvent, ParkedRecord, ParkedState, Selection};
 use aqueduct_relay::parked::{Action, EventReference};
-use serde_json::{Value, json};
 
-use self::progress::follow;
+use self::filter::EventFilter;
 use crate::app::Failure;
 use crate::connections::Connections;
 
 /// For how long no owner may have seen a request before it is reported that none is running: longer than a rebalance
 /// takes.
 const OWNER_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Rows read from Postgres at a time.
-const PAGE: u32 = 500;
 
 #[derive(clap::Subcommand)]
 pub(super) enum ParkedCommand {
@@ -29,7 +25,7 @@ pub(super) enum ParkedCommand {
     /// Events of the relay's routes, then those of the projections, each as far as it is configured.
     List {
         #[command(flatten)]
-        selection: Arguments,
+        filter: EventFilter,
         /// Show at most this many
         #[arg(long, value_name = "N", default_value = "100")]
         limit: NonZeroU32,
@@ -67,7 +63,7 @@ pub(super) enum ParkedCommand {
     /// With --route events of the relay, else those of projections.
     Replay {
         #[command(flatten)]
-        selection: Arguments,
+        filter: EventFilter,
         /// Select all parked events
         #[arg(long)]
         all: bool,
@@ -78,7 +74,7 @@ pub(super) enum ParkedCommand {
     /// discarded one as applied, also one that has not arrived yet.
     Discard {
         #[command(flatten)]
-        selection: Arguments,
+        filter: EventFilter,
         /// Select all parked events
         #[arg(long)]
         all: bool,
@@ -98,130 +94,43 @@ pub(super) struct HaltedEvent {
     route: String,
 }
 
-/// Events are selected that match all of these.
-#[derive(clap::Args)]
-pub(super) struct Arguments {
-    /// Events that this route of the relay did not relay
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["projection", "topic"])]
-    route: Option<String>,
-    /// Events of this projection or reactor
-    #[arg(long, value_name = "NAME")]
-    projection: Option<String>,
-    /// Events of this topic
-    #[arg(long)]
-    topic: Option<String>,
-    /// Events of this stream
-    #[arg(long)]
-    stream: Option<String>,
-    /// Events of this revision
-    #[arg(long, value_name = "N")]
-    revision: Option<u64>,
-    /// Events parked for this reason; projections: headers, source, unknown_type, payload, panic, row, reaction, gap,
-    /// blocked; relay: unmapped_type, metadata, versions_differ, not_json, unknown_type, unknown_version, payload,
-    /// upcast, too_large, blocked, requested
-    #[arg(long)]
-    code: Option<String>,
-    /// Events parked at least this long ago, for example 30m or 48h
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    older_than: Option<Duration>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let time: jiff::SignedDuration =
-        text.parse().map_err(|_| "write a time such as 90s, 30m or 48h".to_owned())?;
-    time.try_into().map_err(|_| "it must not be negative".to_owned())
-}
-
-impl Arguments {
-    fn selection(&self) -> Result<Selection, Failure> {
-        Ok(Selection {
-            projection: self.projection.clone(),
-            topic: self.topic.clone(),
-            stream: self.stream.clone(),
-            revision: self.revision,
-            code: self.code.as_ref().map(|code| code.parse()).transpose()?,
-            older_than: self.older_than,
-        })
-    }
-
-    /// For what changes something: everything must be asked for by name.
-    fn selection_or_all(&self, all: bool) -> Result<Selection, Failure> {
-        let selection = self.selection()?;
-        Self::expect_choice(selection == Selection::default(), all)?;
-        Ok(selection)
-    }
-
-    fn expect_choice(selects_all: bool, all: bool) -> Result<(), Failure> {
-        match (selects_all, all) {
-            (true, false) => {
-                Err("select events, for example with --stream, or all of them with --all".into())
-            }
-            (false, true) => Err("--all and a selection exclude each other".into()),
-            (true, true) | (false, false) => Ok(()),
-        }
-    }
-
-    /// The same for a route.
-    fn of_route_or_all(&self, all: bool) -> Result<aqueduct_relay::parked::Selection, Failure> {
-        let selection = relay::selection(self)?;
-        Self::expect_choice(selection == Default::default(), all)?;
-        Ok(selection)
-    }
-}
-
 /// Needs Kafka for the relay's events, Postgres for those of projections. Requests are executed by the running relays
 /// and projections; the command waits for them.
 pub(super) async fn run(command: &ParkedCommand, connections: &Connections) -> Result<ExitCode, Failure> {
     match command {
-        ParkedCommand::List { selection, limit, json } => list(selection, *limit, *json, connections).await,
-        ParkedCommand::Show { event, route, payload } => {
-            show(event, route.as_deref(), *payload, connections).await
-        }
-        ParkedCommand::Park { halted } => pass(Action::Park, halted, connections).await,
-        ParkedCommand::Skip { halted } => pass(Action::Skip, halted, connections).await,
-        ParkedCommand::Replay { selection, all } => match &selection.route {
-            Some(route) => {
-                let (events, selected) =
-                    (relay::route(connections, route)?, selection.of_route_or_all(*all)?);
-                relay::request(events, Action::Replay, selected).await
-            }
-            None => {
-                let pool = connections.postgres()?;
-                let request = parked::replay(&pool, &selection.selection_or_all(*all)?).await?;
-                follow(&pool, "replay", request).await
-            }
+        ParkedCommand::List { filter, limit, json } => list(filter, *limit, *json, connections).await,
+        ParkedCommand::Show { event, route, payload } => match event.parse::<i64>() {
+            Ok(id) => projection::show(connections, id, *payload).await,
+            Err(_) => relay::show(connections, event.parse()?, route.as_deref(), *payload).await,
         },
-        ParkedCommand::Discard { selection, all, yes } => match &selection.route {
-            Some(route) => {
-                let (events, selected) =
-                    (relay::route(connections, route)?, selection.of_route_or_all(*all)?);
-                if *yes {
-                    return relay::request(events, Action::Discard, selected).await;
-                }
-                relay::list(events, selected, relay::Shown::Parked).await?;
-                Ok(nothing_discarded())
-            }
-            None => discard(selection, *all, *yes, connections).await,
+        ParkedCommand::Park { halted } => relay::resolve(connections, Action::Park, halted).await,
+        ParkedCommand::Skip { halted } => relay::resolve(connections, Action::Skip, halted).await,
+        ParkedCommand::Replay { filter, all } => match &filter.route {
+            Some(route) => relay::replay(connections, route, filter.route_selection(*all)?).await,
+            None => projection::replay(connections, &filter.projection_selection(*all)?).await,
+        },
+        ParkedCommand::Discard { filter, all, yes } => match &filter.route {
+            Some(route) => relay::discard(connections, route, filter.route_selection(*all)?, *yes).await,
+            None => projection::discard(connections, &filter.projection_selection(*all)?, *yes).await,
         },
     }
 }
 
 async fn list(
-    arguments: &Arguments,
+    filter: &EventFilter,
     limit: NonZeroU32,
     json: bool,
     connections: &Connections,
 ) -> Result<ExitCode, Failure> {
-    let names_projections = arguments.projection.is_some() || arguments.topic.is_some();
-    let routes = match &arguments.route {
+    let routes = match &filter.route {
         Some(route) => vec![relay::route(connections, route)?],
-        None if names_projections || !relay::is_configured(connections) => Vec::new(),
+        None if filter.names_projections() || !relay::is_configured(connections) => Vec::new(),
         None => relay::routes(connections)?,
     };
     let has_routes = !routes.is_empty();
     // A code that only the relay has selects nothing of the projections, and the other way round.
-    let (of_routes, of_projections) = match (relay::selection(arguments), arguments.selection()) {
-        (Err(error), _) if arguments.route.is_some() => return Err(error),
+    let (of_routes, of_projections) = match (filter.for_route(), filter.for_projections()) {
+        (Err(error), _) if filter.route.is_some() => return Err(error),
         (_, Err(error)) if !has_routes => return Err(error),
         (Err(of_routes), Err(of_projections)) => return Err(format!("{of_projections}; {of_routes}").into()),
         (of_routes, of_projections) => (of_routes.ok(), of_projections.ok()),
@@ -233,124 +142,17 @@ async fn list(
     }
     let has_postgres = connections.configuration().postgres.configured().is_some();
     if let Some(selection) = of_projections
-        && arguments.route.is_none()
-        && (has_postgres || names_projections || !has_routes)
+        && filter.route.is_none()
+        && (has_postgres || filter.names_projections() || !has_routes)
     {
-        let events = parked::list(&connections.postgres()?, &selection, 0, limit.get()).await?;
-        print_events(&events, json);
+        projection::list(connections, &selection, limit.get(), json).await?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn show(
-    event: &str,
-    route: Option<&str>,
-    payload: bool,
-    connections: &Connections,
-) -> Result<ExitCode, Failure> {
-    if let Ok(id) = event.parse::<i64>() {
-        let record = parked::show(&connections.postgres()?, id).await?;
-        let record = record.ok_or_else(|| format!("no event with id {id} is parked: see `parked list`"))?;
-        print_record(&record, payload);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let event: EventReference = event.parse()?;
-    let routes = match route {
-        Some(route) => vec![relay::route(connections, route)?],
-        None => relay::routes(connections)?,
-    };
-    let mut found = Vec::new();
-    for events in routes {
-        found.extend(relay::find(events, event.clone()).await?);
-    }
-    if found.is_empty() {
-        return Err(format!("{event} is neither parked nor skipped nor discarded: see `parked list`").into());
-    }
-    found.iter().for_each(|found| relay::print_found(found, payload));
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn pass(
-    action: Action,
-    HaltedEvent { event, route }: &HaltedEvent,
-    connections: &Connections,
-) -> Result<ExitCode, Failure> {
-    let selection = aqueduct_relay::parked::Selection {
-        stream: Some(event.stream.to_string()),
-        revision: Some(event.revision),
-        ..Default::default()
-    };
-    relay::request(relay::route(connections, route)?, action, selection).await
-}
-
-async fn discard(
-    arguments: &Arguments,
-    all: bool,
-    yes: bool,
-    connections: &Connections,
-) -> Result<ExitCode, Failure> {
-    let (pool, selection) = (connections.postgres()?, arguments.selection_or_all(all)?);
-    if yes {
-        let request = parked::discard(&pool, &selection).await?;
-        return follow(&pool, "discard", request).await;
-    }
-    let mut after = 0;
-    loop {
-        let events = parked::list(&pool, &selection, after, PAGE).await?;
-        let Some(last) = events.last() else { break };
-        after = last.id;
-        let parked: Vec<_> = events.into_iter().filter(|event| event.state == ParkedState::Parked).collect();
-        print_events(&parked, false);
-    }
-    Ok(nothing_discarded())
 }
 
 fn nothing_discarded() -> ExitCode {
     eprintln!("nothing was discarded: add --yes to discard these events");
     ExitCode::SUCCESS
-}
-
-/// `7@order-42`, as far as the record tells.
-fn reference(event: &ParkedEvent) -> String {
-    let revision = event.revision.map_or_else(|| "?".to_owned(), |revision| revision.to_string());
-    format!("{revision}@{}", event.stream)
-}
-
-#[expect(clippy::print_stdout, reason = "the list is the command's output")]
-fn print_events(events: &[ParkedEvent], json: bool) {
-    for event in events {
-        if json {
-            println!("{}", to_json(event));
-        } else {
-            let ParkedEvent { id, projection, state, code, reason, parked_at, .. } = event;
-            let state = state.as_str();
-            println!("{id}  {parked_at:.3}  {projection}  {}  {state}  {code}: {reason}", reference(event));
-        }
-    }
-}
-
-fn to_json(event: &ParkedEvent) -> Value {
-    json!({
-        "id": event.id, "projection": event.projection, "topic": event.topic, "partition": event.partition,
-        "offset": event.offset, "stream": event.stream, "revision": event.revision,
-        "eventType": event.event_type, "state": event.state.as_str(), "code": event.code.as_str(),
-        "reason": event.reason, "parkedAt": format!("{:.3}", event.parked_at),
-    })
-}
-
-#[expect(clippy::print_stdout, reason = "the event is the command's output")]
-fn print_record(record: &ParkedRecord, with_payload: bool) {
-    let ParkedRecord { event, key, payload, headers } = record;
-    println!("{}  {}  {}", reference(event), event.projection, event.state.as_str());
-    println!("{}: {}", event.code, event.reason);
-    println!("record: {} partition {} offset {}", event.topic, event.partition, event.offset);
-    for (name, value) in headers.iter() {
-        println!("{name}: {}", value.map_or_else(|| "none".into(), String::from_utf8_lossy));
-    }
-    if with_payload {
-        println!("key: {}", hexadecimal(key.as_deref()));
-        println!("payload: {}", hexadecimal(payload.as_deref()));
-    }
 }
 
 fn hexadecimal(bytes: Option<&[u8]>) -> String {
@@ -362,7 +164,7 @@ fn hexadecimal(bytes: Option<&[u8]>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aqueduct_projection::parked::ReasonCode;
+    use aqueduct_projection::parked::{ReasonCode, Selection};
     use clap::Parser as _;
 
     use super::*;
@@ -379,8 +181,8 @@ mod tests {
 
     fn selected(line: &str) -> Result<Selection, String> {
         match parse(line).map_err(|error| error.to_string())? {
-            ParkedCommand::Replay { selection, all } | ParkedCommand::Discard { selection, all, .. } => {
-                selection.selection_or_all(all).map_err(|error| error.to_string())
+            ParkedCommand::Replay { filter, all } | ParkedCommand::Discard { filter, all, .. } => {
+                filter.projection_selection(all).map_err(|error| error.to_string())
             }
             ParkedCommand::List { .. }
             | ParkedCommand::Show { .. }
@@ -404,8 +206,8 @@ mod tests {
     #[test]
     fn a_route_is_the_relays() {
         let of_route = |line: &str| match parse(line) {
-            Ok(ParkedCommand::Replay { selection, all }) => {
-                selection.of_route_or_all(all).map_err(|error| error.to_string())
+            Ok(ParkedCommand::Replay { filter, all }) => {
+                filter.route_selection(all).map_err(|error| error.to_string())
             }
             Ok(_) => panic!("{line}"),
             Err(error) => Err(error.to_string()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aqueduct_projection::parked::{self, Progress, Request};
 use sqlx::PgPool;
 
-use super::OWNER_TIMEOUT;
+use super::super::OWNER_TIMEOUT;
 use crate::app::Failure;
 
 const POLL_EVERY: Duration = Duration::from_millis(500);
