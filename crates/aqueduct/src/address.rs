@@ -54,7 +54,7 @@ pub(crate) fn of_brokers(brokers: &str) -> Vec<Endpoint> {
     list(brokers.split(',').map(|broker| broker.split_once("://").map_or(broker, |(_, rest)| rest)))
 }
 
-/// The server of a Postgres URL, which may name it in its query. One that can't be parsed names none.
+/// The server of a Postgres URL, which may name it in its query. One that cannot be parsed names none.
 pub(crate) fn of_postgres(url: &str) -> Vec<Endpoint> {
     let Ok(options) = url.parse::<PgConnectOptions>() else { return Vec::new() };
     // A socket is not what `dev` starts.

@@ -97,7 +97,7 @@ impl OwnSection {
     }
 }
 
-/// The user's section can't be used.
+/// The user's section cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SectionError {
     /// A value in it is missing.

@@ -44,25 +44,25 @@ struct Shared {
     postgres: OnceLock<PgPool>,
 }
 
-/// A connection can't be made.
+/// A connection cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// Its address is not configured.
     #[error(transparent)]
     NotConfigured(#[from] NotConfigured),
     /// The event store's address is of the wrong form.
-    #[error("`eventstore.url` can't be used")]
+    #[error("`eventstore.url` cannot be used")]
     EventStore(#[from] aqueduct_eventstore::OptionsError),
-    /// `[events]` can't work.
+    /// `[events]` cannot work.
     #[error("`events`")]
     Events(#[from] ConfigurationError),
     /// Postgres's address is of the wrong form.
-    #[error("`postgres.url` can't be used: write postgres://user:password@host/database")]
+    #[error("`postgres.url` cannot be used: write postgres://user:password@host/database")]
     Postgres(#[source] sqlx::Error),
-    /// The registry can't be used as it is configured.
+    /// The registry cannot be used as it is configured.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The schemas can't be loaded.
+    /// The schemas cannot be loaded.
     #[error(transparent)]
     Schemas(#[from] LoadError),
 }

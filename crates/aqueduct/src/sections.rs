@@ -33,12 +33,12 @@ pub struct Kafka {
     pub brokers: Option<String>,
     /// First part of the names of consumer groups, transactional ids and the relay's own topics (checkpoints, exceptions,
     /// parked events, requests). Instances with the same prefix share the work: two systems on one cluster need two
-    /// prefixes. Can't be changed once a route has a checkpoint.
+    /// prefixes. Cannot be changed once a route has a checkpoint.
     pub prefix: String,
     /// Replicas of the topics that `setup` creates; -1 is the broker's default.
     pub replication: i32,
     /// Properties of librdkafka, for every client, by librdkafka's names. In the configuration `_` may stand for
-    /// `.`: an environment variable can't have dots in its name. Where both are given, `_` counts. A property
+    /// `.`: an environment variable cannot have dots in its name. Where both are given, `_` counts. A property
     /// whose name ends in `.file` belongs in the file: `…_FILE` has its own meaning.
     #[serde(deserialize_with = "with_dots")]
     pub properties: BTreeMap<String, String>,

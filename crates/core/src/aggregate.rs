@@ -19,7 +19,7 @@ pub trait Aggregate: Default + Send + Sync + 'static {
     /// kept, return an event.
     fn handle(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
 
-    /// Changes the state according to an event. Can't fail, because the event is already stored.
+    /// Changes the state according to an event. Cannot fail, because the event is already stored.
     fn apply(&mut self, event: &Self::Event);
 }
 

@@ -44,7 +44,7 @@ pub enum CodecProblem {
     /// The data does not fit the schema of its version.
     #[default]
     Payload,
-    /// The data fits its version, and can't be brought to the latest one.
+    /// The data fits its version, and cannot be brought to the latest one.
     Upcast,
     /// The data, or what an upcast made of it, is too large.
     TooLarge,

@@ -65,7 +65,7 @@ pub enum ExecuteError<D: std::error::Error + 'static> {
     /// The aggregate refuses the command in its current state.
     #[error(transparent)]
     Domain(D),
-    /// A stored event can't be read; the error names it.
+    /// A stored event cannot be read; the error names it.
     #[error(transparent)]
     Unreadable(#[from] UnreadableEvent),
     /// A new event does not conform to its schema.
@@ -82,7 +82,7 @@ pub enum ExecuteError<D: std::error::Error + 'static> {
         reference: String,
     },
     /// A new event cannot be written as JSON.
-    #[error("a new event of type {event_type} can't be written as JSON")]
+    #[error("a new event of type {event_type} cannot be written as JSON")]
     Json {
         /// Its type.
         event_type: String,

@@ -39,7 +39,7 @@ pub struct Metadata {
 
 /// The metadata of a stored event is not of the form that this product writes.
 #[derive(Debug, thiserror::Error)]
-#[error("metadata of event {revision}@{stream} can't be read")]
+#[error("metadata of event {revision}@{stream} cannot be read")]
 pub struct MetadataError {
     stream: StreamName,
     revision: Revision,

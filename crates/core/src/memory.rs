@@ -35,7 +35,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// `append` pushes its events under one write lock and can't panic between two of them, so a poisoned lock still
+    /// `append` pushes its events under one write lock and cannot panic between two of them, so a poisoned lock still
     /// guards a consistent log.
     fn read<T>(&self, f: impl FnOnce(&Log) -> T) -> T {
         f(&self.log.read().unwrap_or_else(PoisonError::into_inner))

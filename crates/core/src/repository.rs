@@ -154,7 +154,7 @@ impl<A: Aggregate, S: EventStore, C: Codec> Repository<A, S, C> {
     }
 
     fn slot(&self, stream: &StreamName) -> Arc<Mutex<Loaded<A>>> {
-        // Only the cache's own bookkeeping runs under this lock: a panic can't leave a half-applied aggregate
+        // Only the cache's own bookkeeping runs under this lock: a panic cannot leave a half-applied aggregate
         // behind, so a poisoned lock is still usable.
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cache.get_or_insert(stream.clone(), Arc::default))

@@ -164,7 +164,7 @@ pub struct StoreError {
 pub struct StreamDeleted;
 
 impl StoreError {
-    /// Whether the stream can't be read, or appended to, because it is tombstoned.
+    /// Whether the stream cannot be read, or appended to, because it is tombstoned.
     pub fn is_stream_deleted(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.is::<StreamDeleted>())
     }

@@ -9,7 +9,7 @@ use crate::mapping::{EventMapping, EventMappingError};
 
 /// A stored event cannot be read. An aggregate never skips an event: it is not loaded.
 #[derive(Debug, thiserror::Error)]
-#[error("event {reference} of type {event_type:?} can't be read")]
+#[error("event {reference} of type {event_type:?} cannot be read")]
 pub struct UnreadableEvent {
     /// `7@order-42`.
     pub reference: String,

@@ -68,8 +68,8 @@ pub enum StartError {
     /// A statement of the setup of the new Postgres cluster failed.
     #[error("could not set up the new postgres cluster")]
     PostgresSetup(#[source] sqlx::Error),
-    /// The user that Postgres runs as can't enter the directory.
-    #[error("postgres runs as user {user}, who can't enter {}: set AQUEDUCT_CACHE to a directory that every user can enter", path.display())]
+    /// The user that Postgres runs as cannot enter the directory.
+    #[error("postgres runs as user {user}, who cannot enter {}: set AQUEDUCT_CACHE to a directory that every user can enter", path.display())]
     Closed {
         /// Name of the system user.
         user: String,

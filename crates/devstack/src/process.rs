@@ -207,7 +207,7 @@ fn descendants(root: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-/// Whether a process can still hold resources: a zombie can't.
+/// Whether a process can still hold resources: a zombie cannot.
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     let state =
@@ -219,7 +219,7 @@ fn raw_pid(pid: u32) -> Pid {
     Pid::from_raw(pid.cast_signed())
 }
 
-/// The last lines of a log, for an error message. Empty if the log can't be read.
+/// The last lines of a log, for an error message. Empty if the log cannot be read.
 pub fn tail(log: &Path) -> String {
     const LINES: usize = 20;
     let text =

@@ -6,7 +6,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::error::NoSpaceError;
 
-/// Fails if less than `needed` bytes are free for an ordinary user. Where that can't be told it is not an error.
+/// Fails if less than `needed` bytes are free for an ordinary user. Where that cannot be told it is not an error.
 pub(crate) fn require(path: &Path, needed: u64) -> Result<(), NoSpaceError> {
     let Ok(found) = statvfs(path) else { return Ok(()) };
     let free = found.blocks_available().saturating_mul(found.fragment_size());

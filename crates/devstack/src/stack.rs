@@ -151,7 +151,7 @@ impl DevStack {
     /// many isolated tests.
     ///
     /// # Errors
-    /// The stack has no Postgres, Postgres can't be reached, or the database exists.
+    /// The stack has no Postgres, Postgres cannot be reached, or the database exists.
     pub async fn create_database(&self, name: &str) -> Result<String, CreateDatabaseError> {
         let server = self.postgres_url()?;
         let failed = |source| CreateDatabaseError::Refused { name: name.to_owned(), source };

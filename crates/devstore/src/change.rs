@@ -39,7 +39,7 @@ pub(crate) enum Refused {
     WrongVersion { current: Option<u64> },
     #[error("the stream is deleted")]
     Deleted,
-    #[error("the event log can't be written, see the server's log")]
+    #[error("the event log cannot be written, see the server's log")]
     Storage,
     #[error("the server is shutting down")]
     Closed,

@@ -39,7 +39,7 @@ const FORMAT: u8 = 1;
 /// The fixed part: format, flags, id, created, revision and the lengths of stream, type and metadata.
 const HEADER: usize = 1 + 1 + 16 + 8 + 8 + 2 + 4 + 4;
 
-/// A stored record that can't be read.
+/// A stored record that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecodeError {
     #[error("record is cut off after {0} bytes")]

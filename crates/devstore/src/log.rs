@@ -132,7 +132,7 @@ impl Log {
     }
 
     fn head(&mut self, stream: &Arc<str>) -> Result<&mut Head, StorageError> {
-        // A stream that isn't in here has nothing staged, nor has its metadata stream.
+        // A stream that is not in here has nothing staged, nor has its metadata stream.
         if !self.heads.contains_key(stream) {
             let head = Head {
                 last: self.store.last_revision(stream)?,

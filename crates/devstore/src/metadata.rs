@@ -26,7 +26,7 @@ pub(crate) fn described_by(stream: &str) -> Option<&str> {
 }
 
 impl StreamMetadata {
-    /// Metadata of a metadata stream can't be set: its last event is the only one that counts.
+    /// Metadata of a metadata stream cannot be set: its last event is the only one that counts.
     pub(crate) fn of_metadata_stream() -> Self {
         Self { max_count: Some(1), ..Self::default() }
     }

@@ -30,11 +30,11 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The folder can't be opened: no permission, not an event log, damaged, or in use by another process.
-    #[error("can't open the event log")]
+    /// The folder cannot be opened: no permission, not an event log, damaged, or in use by another process.
+    #[error("cannot open the event log")]
     Open(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A system call failed.
-    #[error("can't start the event store")]
+    #[error("cannot start the event store")]
     Io(#[source] io::Error),
 }
 
@@ -86,7 +86,7 @@ impl Handle {
 ///
 /// # Errors
 ///
-/// If the storage can't be opened.
+/// If the storage cannot be opened.
 pub async fn start(
     options: Options,
     listener: TcpListener,
@@ -207,7 +207,7 @@ fn accept(
     connections: &mut JoinSet<()>,
 ) {
     if nodelay && let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "can't set TCP_NODELAY");
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // As the real server: the number of calls on a connection is not limited, or many subscriptions
@@ -225,6 +225,6 @@ fn accept(
 
 /// Usually too many open files: waits, because the loop would spin.
 async fn refused(error: &io::Error) {
-    tracing::warn!(%error, "can't accept a connection");
+    tracing::warn!(%error, "cannot accept a connection");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }

@@ -42,7 +42,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `failed` gets the error if the storage can't be used; the thread has then
+    /// Starts the thread. `failed` gets the error if the storage cannot be used; the thread has then
     /// ended, because what is on disk is unknown.
     pub(crate) fn start(
         store: Arc<dyn Store>,

@@ -54,7 +54,7 @@ pub enum BenchError {
     #[error("the connection string is invalid for the unmodified client")]
     Url(#[from] eventstore::ClientSettingsParseError),
     /// The event.
-    #[error("the event can't be serialised")]
+    #[error("the event cannot be serialised")]
     Event(#[from] serde_json::Error),
 }
 

@@ -84,7 +84,7 @@ impl Connection {
         Ok(Borrowed { client, generation })
     }
 
-    /// Drops the client if it can't recover.
+    /// Drops the client if it cannot recover.
     ///
     /// With a single node it recovers: its connector opens a new TCP connection for the next request. But its task
     /// ends permanently when a discovery fails, and in a cluster it never leaves a node that is down.
@@ -97,7 +97,7 @@ impl Connection {
         }
     }
 
-    /// Makes the next caller build a new client. The background task of the old one can't be stopped and stays, with
+    /// Makes the next caller build a new client. The background task of the old one cannot be stopped and stays, with
     /// at most one idle connection; that is why a client is kept if possible.
     pub(crate) async fn discard(&self, borrowed: &Borrowed) {
         let mut current = self.current.lock().await;

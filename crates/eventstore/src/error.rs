@@ -52,7 +52,7 @@ impl Operation<'_> {
             Error::ConnectionClosed | Error::GrpcConnectionError(_) => (
                 ErrorKind::Retry,
                 format!(
-                    "{url} can't be reached: check that the server is running and the connection string is right"
+                    "{url} cannot be reached: check that the server is running and the connection string is right"
                 ),
             ),
             Error::ServerError(status) => (
@@ -79,7 +79,7 @@ impl Operation<'_> {
                 ),
             ),
             Error::InitializationError(_) => {
-                (ErrorKind::Stop, format!("can't create a client for {url}: check its TLS settings"))
+                (ErrorKind::Stop, format!("cannot create a client for {url}: check its TLS settings"))
             }
             Error::Grpc { code: Code::InvalidArgument, message } => {
                 (ErrorKind::Park, format!("the server refuses it (InvalidArgument): {message}"))

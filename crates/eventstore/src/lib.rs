@@ -7,7 +7,7 @@
 //! |---|---|
 //! | never sets TCP_NODELAY, which costs 44 ms an operation | sets it from outside, on every connection (Linux only) |
 //! | sleeps half a second before each connection | sleeps 1 ms, unless the connection string has a `discoveryInterval` |
-//! | stops permanently when the store can't be reached once | builds a new client |
+//! | stops permanently when the store cannot be reached once | builds a new client |
 //! | ends a subscription at any error, or spins on it | resubscribes after the last delivered event: each event comes once and in order |
 //! | does not notice a silent connection | compares a silent subscription with the end of `$all` |
 //! | knows the scheme `esdb` only | accepts `kurrentdb`, `kurrent` and `kdb` too |

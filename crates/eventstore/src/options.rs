@@ -82,7 +82,7 @@ impl Options {
                 problem: "maxDiscoverAttempts must be at least 2".to_owned(),
             });
         }
-        // The client panics on its own task if it can't read these, which looks like a lost connection.
+        // The client panics on its own task if it cannot read these, which looks like a lost connection.
         let certificate = settings.user_certificate();
         for file in
             settings.tls_ca_file().into_iter().chain(certificate.into_iter().flat_map(|(c, k)| [c, k]))
@@ -130,7 +130,7 @@ pub enum OptionsError {
     },
     /// A certificate or key named in the connection string.
     #[error(
-        "event store: can't open {file}, which is named in the connection string: check the path and its permissions"
+        "event store: cannot open {file}, which is named in the connection string: check the path and its permissions"
     )]
     File {
         /// Its path.

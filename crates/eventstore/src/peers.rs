@@ -51,7 +51,7 @@ impl Peers {
         let names = self.with(|known| known.names.clone());
         for name in names {
             let resolved = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host(name)).await;
-            // If a name can't be resolved now, its known addresses stay.
+            // If a name cannot be resolved now, its known addresses stay.
             if let Ok(Ok(addresses)) = resolved {
                 self.with(|known| {
                     known

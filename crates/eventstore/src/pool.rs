@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::connection::Connection;
 
-/// Idle connections of subscriptions. They are kept because a client's background task can't be stopped: their number
+/// Idle connections of subscriptions. They are kept because a client's background task cannot be stopped: their number
 /// never exceeds the maximum of concurrent subscriptions.
 pub(crate) struct ConnectionPool {
     free: Mutex<Vec<Arc<Connection>>>,

@@ -230,7 +230,7 @@ impl Task {
             if seen_end > position {
                 return;
             }
-            // If the end can't be read the store is down, and the subscription will end.
+            // If the end cannot be read the store is down, and the subscription will end.
             seen_end = self.store.last_position().await.unwrap_or(None);
         }
     }

@@ -3,7 +3,7 @@
 //! - [`Cluster`] says how to reach Kafka and which names to use. One value configures the relay and the
 //!   projections.
 //! - [`Cluster::config`], [`Cluster::consumer_config`] and [`Cluster::member_config`] make client configurations.
-//!   Properties on which a delivery guarantee rests can't be overridden ([`Cluster::validate`] refuses them).
+//!   Properties on which a delivery guarantee rests cannot be overridden ([`Cluster::validate`] refuses them).
 //! - [`create_client`] makes a client. Its error never contains the value of a property, which may be a password.
 //! - [`LogContext`], [`log`] and [`log_error`] forward librdkafka's log to `tracing`, target `librdkafka`.
 //! - [`FirstFailure`] is the context of a producer that keeps the first failed delivery, or the loss of all brokers.

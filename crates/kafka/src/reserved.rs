@@ -1,4 +1,4 @@
-//! Properties that can't be configured.
+//! Properties that cannot be configured.
 
 /// Sorted; librdkafka's aliases are listed too. Its names are case-sensitive.
 const RESERVED: [&str; 34] = [

@@ -42,7 +42,7 @@ pub enum LaneError {
         /// Partitions it should have.
         expected: u32,
     },
-    /// A transaction is open in one of the lane's partitions that the lane can't abort.
+    /// A transaction is open in one of the lane's partitions that the lane cannot abort.
     #[error(
         "topic {topic}, partition {partition} has an open transaction at offset {offset} that could not be aborted. \
          Either another producer wrote it (only the relay may write to this topic) or its end marker was lost again. \
@@ -56,7 +56,7 @@ pub enum LaneError {
         /// Where it begins.
         offset: i64,
     },
-    /// A record of the exceptions topic can't be read.
+    /// A record of the exceptions topic cannot be read.
     #[error(
         "topic {topic}, partition {partition} has a record at offset {offset} that is not an exception: only the \
          relay may write to this topic; find the other producer, stop it, and write a tombstone under the record's key"
@@ -68,7 +68,7 @@ pub enum LaneError {
         partition: u32,
         /// Where the record is.
         offset: i64,
-        /// Why it can't be read.
+        /// Why it cannot be read.
         #[source]
         source: ExceptionError,
     },

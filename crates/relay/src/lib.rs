@@ -10,7 +10,7 @@
 //!   on the way, as far as Kafka's transactions hold (brokers of version 4 or later, `acks=all`). The dedup of
 //!   the projections holds without that condition.
 //! - **Order.** The records of a stream are in the order of its revisions, in one partition.
-//! - **Bad events.** An event that can't become a record halts its lane, or is parked with the later events of its
+//! - **Bad events.** An event that cannot become a record halts its lane, or is parked with the later events of its
 //!   stream, or skipped, as [`OnBadEvent`] says. What is not relayed is recorded as an exception in the transaction that
 //!   passes it. Nothing is skipped silently.
 //! - **Errors.** A checkpoint that does not agree with its topic, or what Kafka refuses permanently (a permission, a size),

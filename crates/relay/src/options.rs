@@ -15,12 +15,12 @@ use crate::route::{OnBadEvent, Route};
 pub struct Options {
     /// What goes where. Routes are independent of each other.
     pub routes: Vec<Route>,
-    /// What a route that says nothing about it does with an event that can't become a record.
+    /// What a route that says nothing about it does with an event that cannot become a record.
     pub on_bad_event: OnBadEvent,
     /// How events that others wrote are read, on all routes. Not part of the relay's section: repositories use it too.
     #[serde(skip)]
     pub events: EventsOptions,
-    /// Lanes of each route: how many instances can share its work. Can't be changed once a route has a
+    /// Lanes of each route: how many instances can share its work. Cannot be changed once a route has a
     /// checkpoint.
     pub lanes: NonZeroU32,
     /// Replicas of the topics that [`create_topics`](crate::create_topics) creates; -1 is the broker's default.
@@ -120,7 +120,7 @@ impl Options {
         }
     }
 
-    /// What a route does with an event that can't become a record.
+    /// What a route does with an event that cannot become a record.
     pub fn on_bad_event(&self, route: &Route) -> OnBadEvent {
         route.on_bad_event.unwrap_or(self.on_bad_event)
     }

@@ -2,7 +2,7 @@
 
 use aqueduct_kafka::ReservedProperty;
 
-/// A configuration that can't work.
+/// A configuration that cannot work.
 #[derive(Debug, thiserror::Error)]
 #[error("relay configuration: {key}: {problem}")]
 pub struct OptionsError {

@@ -78,7 +78,7 @@ impl ParkedEvents {
     /// event has no age and is left out where one is asked for. Takes memory for all exceptions of the lanes.
     ///
     /// # Errors
-    /// Kafka can't be asked. A route whose topics were not created yet has no events here.
+    /// Kafka cannot be asked. A route whose topics were not created yet has no events here.
     pub fn list(&self, selection: &Selection) -> Result<Vec<Listed>, LaneError> {
         if self.partitions(&self.route.exceptions_topic(&self.cluster.prefix))? == 0 {
             return Ok(Vec::new());
@@ -111,7 +111,7 @@ impl ParkedEvents {
     /// One event, with what is parked of it if it is parked. `None` if it is not an exception of this route.
     ///
     /// # Errors
-    /// Kafka can't be asked.
+    /// Kafka cannot be asked.
     pub fn show(&self, event: &EventReference) -> Result<Option<(Listed, Option<ParkedEvent>)>, LaneError> {
         let selection = Selection {
             stream: Some(event.stream.to_string()),
@@ -134,7 +134,7 @@ impl ParkedEvents {
     /// Asks the owners of the lanes that the selection concerns. The request is durable when this returns.
     ///
     /// # Errors
-    /// The request is larger than a lane reads. Kafka can't be asked, refuses, or lacks the topic of requests:
+    /// The request is larger than a lane reads. Kafka cannot be asked, refuses, or lacks the topic of requests:
     /// [`create_topics`](crate::create_topics) makes it.
     pub fn request(&self, action: Action, selection: Selection) -> Result<SentRequest, LaneError> {
         let topic = self.route.requests_topic(&self.cluster.prefix);
@@ -237,7 +237,7 @@ impl SentRequest {
     /// the request.
     ///
     /// # Errors
-    /// Kafka can't be asked.
+    /// Kafka cannot be asked.
     pub fn answers(&mut self) -> Result<BTreeMap<u32, Option<Answer>>, LaneError> {
         for LaneAnswer { scan, answer, .. } in &mut self.answers {
             let take = |record: OwnedMessage| {

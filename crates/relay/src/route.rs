@@ -11,7 +11,7 @@ use crate::lane_topics::LaneTopics;
 /// A part of the store's events and the topic they go to. A topic has exactly one route; an event may belong to
 /// several. Links (`$>`) belong to none, and system events only to routes that name their exact type.
 ///
-/// The selection, the type map and the pointers to the schema version of types already relayed can't be changed
+/// The selection, the type map and the pointers to the schema version of types already relayed cannot be changed
 /// once the route has a checkpoint; event types may be added, from then on. Everything else may change at any time.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -36,7 +36,7 @@ pub struct Route {
     /// Stored event types, or globs of them, whose data is JSON whatever their content type says.
     #[serde(default)]
     pub json_types: BTreeSet<String>,
-    /// What happens to an event that can't become a record; `relay.on_bad_event` where it is not given.
+    /// What happens to an event that cannot become a record; `relay.on_bad_event` where it is not given.
     #[serde(default)]
     pub on_bad_event: Option<OnBadEvent>,
     /// Pointers that are tried before those of all routes.
@@ -50,7 +50,7 @@ pub struct Route {
     pub partitions: NonZeroU32,
 }
 
-/// What a route does with an event that can't become a record.
+/// What a route does with an event that cannot become a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnBadEvent {

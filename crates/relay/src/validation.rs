@@ -21,7 +21,7 @@ pub(crate) fn validate(cluster: &Cluster, options: &Options) -> Result<(), Optio
 }
 
 impl Options {
-    /// Checks what the types don't say.
+    /// Checks what the types do not say.
     pub fn validate(&self) -> Result<(), OptionsError> {
         if self.routes.is_empty() {
             let problem = "at least one route is needed: name, topic and what it selects";

@@ -3,7 +3,7 @@
 //!
 //!     cargo bench -p aqueduct-schema
 
-#![expect(clippy::unwrap_used, reason = "a benchmark that can't go on should say where")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
 use std::hint::black_box;
 use std::path::Path;

@@ -15,9 +15,9 @@ use tracing::{Instrument as _, field};
 
 use crate::{Health, Telemetry, trace};
 
-/// A port can't be listened on.
+/// A port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address}: is another process using the port? choose another in the configuration")]
+#[error("cannot listen on {address}: is another process using the port? choose another in the configuration")]
 pub struct BindError {
     address: SocketAddr,
     source: std::io::Error,

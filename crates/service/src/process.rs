@@ -21,16 +21,16 @@ pub struct Process {
     shutdown: CancellationToken,
 }
 
-/// A process can't run.
+/// A process cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// Logs, traces or metrics can't be set up.
+    /// Logs, traces or metrics cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// Its port can't be listened on.
+    /// Its port cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// Signals can't be waited for, or the port failed later.
+    /// Signals cannot be waited for, or the port failed later.
     #[error("the operating system failed the process")]
     Io(#[from] std::io::Error),
     /// What it does has failed.

@@ -16,7 +16,7 @@ pub(crate) type Money = i128;
 pub(crate) struct Book {
     /// Lines by rule; every rule is there.
     pub lines: BTreeMap<&'static str, u64>,
-    /// Line number and field of what can't be read.
+    /// Line number and field of what cannot be read.
     pub malformed: Vec<(u64, &'static str)>,
     pub customers: HashMap<Box<str>, Customer>,
     /// In the order of their first lines.

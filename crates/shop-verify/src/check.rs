@@ -42,6 +42,6 @@ mod tests {
         let nowhere = "http://127.0.0.1:9";
         let options = Options::new(nowhere, nowhere, nowhere, nowhere, "missing.csv".into());
         let error = check(&options).await.expect_err("there is no such file");
-        assert_eq!(error.to_string(), "input missing.csv can't be read");
+        assert_eq!(error.to_string(), "input missing.csv cannot be read");
     }
 }

@@ -1,4 +1,4 @@
-//! What the supplier brought: the file doesn't say, a rule does.
+//! What the supplier brought: the file does not say, a rule does.
 
 use std::collections::BTreeMap;
 

@@ -39,7 +39,7 @@ pub(crate) fn optional(value: Option<&str>) -> Expect {
 }
 
 impl Expect {
-    /// Where and how `found` differs, `None` if it doesn't.
+    /// Where and how `found` differs, `None` if it does not.
     pub(crate) fn difference(&self, found: Option<&Value>) -> Option<String> {
         let differs = |expected: &str| {
             let found = found.map_or_else(|| "nothing".to_owned(), brief);
@@ -109,7 +109,7 @@ fn quantities(expected: &BTreeMap<Box<str>, i64>, found: &[Value]) -> Option<Str
                     return Some(format!("[{sku}]{text}"));
                 }
             }
-            None => return Some(format!(": names {} where it shouldn't", brief(entry))),
+            None => return Some(format!(": names {} where it should not", brief(entry))),
         }
     }
     left.keys().next().map(|sku| format!(": lacks {sku}"))
@@ -156,7 +156,7 @@ mod tests {
             (
                 "/reserved/0/sku",
                 json!("C"),
-                ".reserved: names {\"sku\":\"C\",\"quantity\":2} where it shouldn't",
+                ".reserved: names {\"sku\":\"C\",\"quantity\":2} where it should not",
             ),
             ("/reserved", json!([{"sku": "B", "quantity": 2}]), ".reserved: lacks A"),
         ];

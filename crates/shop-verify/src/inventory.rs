@@ -68,7 +68,7 @@ impl StockEvent {
     /// Reads the event, or says what is wrong with it.
     pub(crate) fn read(entry: &Entry) -> Result<Self, String> {
         fn json<T: DeserializeOwned>(entry: &Entry) -> Result<T, String> {
-            serde_json::from_slice(&entry.event.data).map_err(|error| format!("can't be read: {error}"))
+            serde_json::from_slice(&entry.event.data).map_err(|error| format!("cannot be read: {error}"))
         }
         match entry.event.event_type.as_str() {
             "StockReceived" => json(entry).map(Self::Received),
@@ -212,7 +212,7 @@ impl<'a> Judge<'a> {
         };
         let order = &book.orders[index];
         let Some(wanted) = order.wanted.get(product) else {
-            return self.add(Kind::Mismatch, entry, format_args!("order {} doesn't want it", order.id));
+            return self.add(Kind::Mismatch, entry, format_args!("order {} does not want it", order.id));
         };
         if self.answers[index].contains_key(product) {
             return self.add(Kind::Duplicate, entry, format_args!("order {} was answered before", order.id));
@@ -246,7 +246,7 @@ impl<'a> Judge<'a> {
         };
         let returned = &book.returns[index];
         let Some(goods) = returned.goods.get(product) else {
-            return self.add(Kind::Mismatch, entry, format_args!("return {} doesn't hold it", returned.id));
+            return self.add(Kind::Mismatch, entry, format_args!("return {} does not hold it", returned.id));
         };
         if !self.returned.insert((index, product)) {
             return self.add(Kind::Duplicate, entry, format_args!("return {} came before", returned.id));
@@ -280,7 +280,7 @@ impl<'a> Judge<'a> {
                 }
             },
         }
-        // A shelf can't hold less than nothing.
+        // A shelf cannot hold less than nothing.
         let possible = event.requested.max(-shelf);
         if event.applied != possible {
             let text = format!("applies {} where {possible} was possible", event.applied);
@@ -315,7 +315,7 @@ impl<'a> Judge<'a> {
         for (index, returned) in self.book.returns.iter().enumerate() {
             for (product, quantity) in &returned.goods {
                 if !self.returned.contains(&(index, &**product)) {
-                    let text = format_args!("return {} of {quantity} isn't back", returned.id);
+                    let text = format_args!("return {} of {quantity} is not back", returned.id);
                     self.findings.add(Stage::Store, Kind::Missing, format_args!("inventory-{product}"), text);
                 }
             }

@@ -57,15 +57,15 @@ impl Line {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Entry {
     Line(Line),
-    /// The number of the line and the field that can't be read, or what is wrong with the whole.
+    /// The number of the line and the field that cannot be read, or what is wrong with the whole.
     Malformed(u64, &'static str),
 }
 
-/// The input can't be read as a whole.
+/// The input cannot be read as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// No such file, or it can't be read or unpacked.
-    #[error("input {path} can't be read")]
+    /// No such file, or it cannot be read or unpacked.
+    #[error("input {path} cannot be read")]
     Read {
         /// Path of the input file.
         path: PathBuf,
@@ -122,7 +122,7 @@ fn is_header(line: &[u8]) -> bool {
     fields(line).is_some_and(|fields| fields == COLUMNS.map(str::as_bytes))
 }
 
-/// The line, or what can't be read of it.
+/// The line, or what cannot be read of it.
 fn parse(number: u64, line: &[u8]) -> Result<Line, &'static str> {
     let fields = fields(line).ok_or("a quote that is not closed")?;
     if fields.len() != COLUMNS.len() {

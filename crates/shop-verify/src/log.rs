@@ -13,7 +13,7 @@ pub(crate) struct Log {
     streams: HashMap<StreamName, Vec<usize>>,
 }
 
-/// An event and its metadata, which is `None` where it isn't what the product writes.
+/// An event and its metadata, which is `None` where it is not what the product writes.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// The event.
@@ -64,7 +64,7 @@ impl Log {
         for Entry { event, metadata } in &self.events {
             match metadata {
                 None => {
-                    findings.add(Stage::Store, Kind::Mismatch, event.reference(), "metadata can't be read");
+                    findings.add(Stage::Store, Kind::Mismatch, event.reference(), "metadata cannot be read");
                 }
                 Some(metadata)
                     if metadata.aggregate_type != event.stream.category()

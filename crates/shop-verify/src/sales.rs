@@ -154,7 +154,11 @@ impl Judge<'_> {
         let data: Value = serde_json::from_slice(&entry.event.data).unwrap_or_default();
         let named = data.get("returnId").and_then(Value::as_str).unwrap_or_default();
         if !order.undone_by.iter().any(|id| **id == *named) {
-            return self.add(Kind::Mismatch, entry, format_args!("return {named:?} doesn't undo this order"));
+            return self.add(
+                Kind::Mismatch,
+                entry,
+                format_args!("return {named:?} does not undo this order"),
+            );
         }
         self.content(entry, 1, &expected::order_cancelled(order, named));
         if let Some(cause) = self.log.stream(&StreamName::of("return", named)).next() {

@@ -10,7 +10,7 @@ const SCALE: u32 = 3;
 /// Digits that are left for the places before it.
 const LIMIT: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
 
-/// An amount that can't be stored exactly.
+/// An amount that cannot be stored exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than three decimal places or more than fifteen digits before the point")]
 pub struct AmountError;

@@ -19,11 +19,11 @@ pub use line::{Line, Malformed, ReadError};
 pub use plan::{Delivery, Month, Plan, Step};
 pub use rules::Rule;
 
-/// The file of orders can't be used.
+/// The file of orders cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// It can't be opened.
-    #[error("{path} can't be read: name the file of orders with --input")]
+    /// It cannot be opened.
+    #[error("{path} cannot be read: name the file of orders with --input")]
     Open {
         /// Path of the file of orders.
         path: PathBuf,

@@ -24,7 +24,7 @@ pub enum RefusalKind {
     NotFound,
 }
 
-/// A field of a command that can't be accepted.
+/// A field of a command that cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct InvalidField {

@@ -22,7 +22,7 @@ pub enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The stage before has it, this one doesn't.
+    /// The stage before has it, this one does not.
     Missing,
     /// It is here more than once.
     Duplicate,

@@ -98,7 +98,7 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// Its event was not stored since: it can't have been applied.
+    /// Its event was not stored since: it cannot have been applied.
     pub(crate) fn report(&self, findings: &mut Findings) {
         findings.add(Stage::Inbox, Kind::Mismatch, &self.place, &self.text);
     }

@@ -10,7 +10,7 @@ use crate::table::Table;
 
 /// Knowledge about one system, plugged into the generic comparison of store, topics, inbox and read models.
 pub trait System {
-    /// Avro full name of an event type, `shop.orders.OrderCreated`; `None` for a type that isn't the system's.
+    /// Avro full name of an event type, `shop.orders.OrderCreated`; `None` for a type that is not the system's.
     fn full_name(&self, event_type: &str) -> Option<&str>;
 
     /// The event as consumers must see it: version and plain JSON after the changes that version needs. `Err`

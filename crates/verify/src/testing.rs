@@ -77,7 +77,7 @@ impl Collected {
     /// Compares everything with everything. The end of a partition is the marker after its last record.
     ///
     /// # Panics
-    /// If a schema can't be parsed or a read model has no rows here: the test is wrong.
+    /// If a schema cannot be parsed or a read model has no rows here: the test is wrong.
     #[expect(clippy::expect_used, reason = "a test that made up the wrong thing must fail")]
     pub fn judge(&self, options: &Options, mut system: Option<&mut dyn System>) -> Judged {
         let mut findings = Findings::keeping(options.shown);

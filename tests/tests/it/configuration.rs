@@ -1,4 +1,4 @@
-//! What `aqueduct` says of a configuration that it can't use.
+//! What `aqueduct` says of a configuration that it cannot use.
 
 use std::path::Path;
 use std::process::Command;
@@ -137,7 +137,7 @@ fn each_command_needs_only_the_addresses_it_uses() {
         let mut environment = vec![(listen.as_str(), address.as_str())];
         environment.extend(needs);
         let all = said_by(command, &configuration(), &environment);
-        assert!(all.contains(&format!("can't listen on {address}")), "{command:?}: {all}");
+        assert!(all.contains(&format!("cannot listen on {address}")), "{command:?}: {all}");
         for (missing, _) in needs {
             let others: Vec<_> = environment.iter().copied().filter(|(name, _)| name != missing).collect();
             let said = said_by(command, &configuration(), &others);

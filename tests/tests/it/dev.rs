@@ -199,7 +199,7 @@ fn what_can_not_start_says_why_and_what_to_do() {
         "{said}"
     );
     let said = refusal(folder.path(), &["dev", "--http-port", &port]);
-    assert!(said.contains(&format!("can't listen on 127.0.0.1:{port}")), "{said}");
+    assert!(said.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{said}");
     let said = refusal(folder.path(), &["dev", "--remote", "registry"]);
     assert!(said.contains("`registry.url` is not configured"), "{said}");
 

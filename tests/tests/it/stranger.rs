@@ -35,7 +35,7 @@ schema_version = ["metadata:/eventVersion", "metadata:/revision", "data:/SchemaV
 correlation_id = ["metadata:/correlationId", "metadata:/CorrelationId", "metadata:/eventuous.correlation-id"]
 "#;
 
-/// How many events can't be records, and how many more come after one of them in their stream.
+/// How many events cannot be records, and how many more come after one of them in their stream.
 fn bad_events() -> (u64, u64) {
     let (mut bad, mut followers, mut blocked) = (0, 0, HashSet::new());
     for event in history(SEED).take(EVENTS) {

@@ -163,7 +163,7 @@ impl Watch {
                 let end = |consumer: &BaseConsumer| {
                     consumer.fetch_watermarks(&topic, partition, PATIENCE).unwrap().1
                 };
-                // The stable end first: it can't overtake an end that was read after it.
+                // The stable end first: it cannot overtake an end that was read after it.
                 let stable = end(&self.committed);
                 stable < end(&self.uncommitted)
             })

@@ -43,7 +43,7 @@ pub(super) async fn run(
         registry::check(connections),
         postgres::check(app, connections),
     );
-    // One after the other: what can't be reached is said once.
+    // One after the other: what cannot be reached is said once.
     let (kafka, peek) = kafka::check(connections).await;
     let (mut topics, mut routes) = (Findings::default(), Findings::default());
     if let Some(peek) = peek {

@@ -47,7 +47,7 @@ pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> 
             let types = generate(&*connections.schemas()?)?;
             match output {
                 Some(output) => std::fs::write(output, types)
-                    .map_err(|error| format!("{}: can't be written: {error}", output.display()))?,
+                    .map_err(|error| format!("{}: cannot be written: {error}", output.display()))?,
                 None => print!("{types}"),
             }
         }

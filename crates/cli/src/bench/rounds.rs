@@ -22,7 +22,7 @@ pub(super) trait Contest {
     }
 }
 
-/// The rounds, after one that isn't shown: it fills caches (schema ids, code, the servers' files). Who begins
+/// The rounds, after one that is not shown: it fills caches (schema ids, code, the servers' files). Who begins
 /// alternates.
 pub(super) async fn interleaved(
     name: &str,

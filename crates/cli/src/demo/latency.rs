@@ -41,7 +41,7 @@ pub(crate) struct Latency {
 pub(crate) enum LatencyError {
     #[error(transparent)]
     Feed(#[from] FeedError),
-    #[error("latency: the table of customers can't be read")]
+    #[error("latency: the table of customers cannot be read")]
     Postgres(#[from] sqlx::Error),
     #[error("latency: no row for {0} customers within {PATIENCE:?} of their registration")]
     Late(usize),

@@ -20,10 +20,10 @@ pub(crate) struct Manifest {
     pub(crate) latency: Option<Latency>,
 }
 
-/// The directory can't hold this run.
+/// The directory cannot hold this run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ManifestError {
-    #[error("{path} can't be used as a data directory")]
+    #[error("{path} cannot be used as a data directory")]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{path} is not the manifest of a run: name a directory of its own with --data")]
     Json { path: PathBuf, source: serde_json::Error },

@@ -50,7 +50,7 @@ pub(crate) struct Service {
 /// A service did not start, or ended unexpectedly.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceError {
-    #[error("service {name} can't be started")]
+    #[error("service {name} cannot be started")]
     Spawn { name: &'static str, source: std::io::Error },
     #[error("service {name} ended ({status}); the end of its log, {log}:\n{tail}")]
     Ended { name: &'static str, status: String, log: PathBuf, tail: String },

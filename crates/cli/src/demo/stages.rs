@@ -77,14 +77,14 @@ impl Polled {
     }
 }
 
-/// The stages can't be polled.
+/// The stages cannot be polled.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StagesError {
-    #[error("progress: the inbox of the projections can't be read")]
+    #[error("progress: the inbox of the projections cannot be read")]
     Postgres(#[from] sqlx::Error),
-    #[error("progress: the event store can't be read")]
+    #[error("progress: the event store cannot be read")]
     Store(#[from] StoreError),
-    #[error("progress: the event store can't be followed")]
+    #[error("progress: the event store cannot be followed")]
     Tail(#[source] Arc<StoreError>),
     #[error("progress: {} {NO_ANSWER}", .0.name())]
     NoAnswer(Polled),
@@ -195,7 +195,7 @@ impl Stages {
     /// Polls once; true when all events in the store have passed all stages.
     ///
     /// The order of reading makes that safe: the inbox first, then the end of the store. The reactor appends before it
-    /// writes its inbox, so an event in the inbox can't cause one after that end.
+    /// writes its inbox, so an event in the inbox cannot cause one after that end.
     pub(crate) async fn poll(&mut self) -> Result<bool, StagesError> {
         let taken = tokio::time::timeout(POSTGRES_ANSWER, self.taken()).await;
         let taken = taken.map_err(|_| StagesError::NoAnswer(Polled::Postgres))??;

@@ -112,7 +112,7 @@ impl MetadataReader {
         let mut left_out =
             LeftOut { metadata: self.metadata.read(metadata, &mut values).err(), ..LeftOut::default() };
         if self.needs_data(&values) {
-            // Data that is not a JSON object holds no field. That it can't be a record is found elsewhere.
+            // Data that is not a JSON object holds no field. That it cannot be a record is found elsewhere.
             let _unreadable = self.data.read(data, &mut values);
         }
         let command_id = values.get(self.command_id.slot).and_then(command_id);

@@ -27,7 +27,7 @@ pub enum Call<'a> {
 }
 
 impl Call<'_> {
-    /// The error of this call when the server can't be reached: [`ErrorKind::Retry`].
+    /// The error of this call when the server cannot be reached: [`ErrorKind::Retry`].
     pub fn fails(self, problem: &str) -> StoreError {
         let (operation, subject) = match self {
             Self::Append(stream) => ("append", stream.as_str()),

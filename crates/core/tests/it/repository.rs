@@ -99,7 +99,7 @@ async fn a_foreign_event_in_the_stream_is_named() {
     };
     store.append(&"counter-1".into(), ExpectedRevision::NoStream, &[foreign]).await.unwrap();
     let error = counters(store).execute("1", &request(Command::Count(1))).await.unwrap_err();
-    assert_eq!(error.to_string(), "event 0@counter-1 of type \"Renamed\" can't be read");
+    assert_eq!(error.to_string(), "event 0@counter-1 of type \"Renamed\" cannot be read");
     let reason = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(reason, "aggregate type counter has no event Renamed");
     assert_eq!(error.kind(), ErrorKind::Park);
@@ -197,7 +197,7 @@ async fn an_event_that_cannot_be_read_is_named_and_not_skipped() {
         store.append(&"counter-1".into(), ExpectedRevision::NoStream, &[event]).await.unwrap();
         let counters = Repository::<Counter, _, _>::with_options(store, TwoVersions, options());
         let error = counters.execute("1", &request(Command::Nothing)).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("event 0@counter-1 of type {event_type:?} can't be read"));
+        assert_eq!(error.to_string(), format!("event 0@counter-1 of type {event_type:?} cannot be read"));
         let reason = std::error::Error::source(&error).unwrap().to_string();
         assert!(reason.contains(expected), "{reason}");
     }

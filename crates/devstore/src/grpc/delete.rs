@@ -1,4 +1,4 @@
-//! Delete, after which a stream can be opened again, and Tombstone, after which it can't.
+//! Delete, after which a stream can be opened again, and Tombstone, after which it cannot.
 
 use std::sync::Arc;
 

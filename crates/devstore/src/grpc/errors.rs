@@ -75,10 +75,10 @@ pub(super) fn refused(stream: &str, expected: Expected, refused: Refused) -> Sta
     }
 }
 
-/// The log can't be read. The reason is logged, not sent to the client.
+/// The log cannot be read. The reason is logged, not sent to the client.
 pub(super) fn unreadable(error: StorageError) -> Status {
     tracing::error!(error = &error as &dyn std::error::Error, "read failed");
-    Status::internal("the event log can't be read, see the server's log")
+    Status::internal("the event log cannot be read, see the server's log")
 }
 
 fn known(code: Code, message: String, trailers: &[(&'static str, &str)]) -> Status {

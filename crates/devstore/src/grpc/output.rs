@@ -94,7 +94,7 @@ pub(super) fn response(content: Content) -> ReadResp {
     ReadResp { content: Some(content) }
 }
 
-/// The event as the client wants it. Links to events of other streams can't be followed yet: a client
+/// The event as the client wants it. Links to events of other streams cannot be followed yet: a client
 /// that asks for that gets an error at the first link rather than something else than it asked for.
 pub(super) fn event(record: &Record, view: View) -> Result<ReadResp, Status> {
     if view.resolves_links && record.kind.as_ref() == LINK_TYPE {

@@ -84,7 +84,7 @@ fn query(options: Options) -> Result<Query, Status> {
                 return Err(invalid("a read of no events"));
             }
             if (direction, start) == (Direction::Forwards, Start::End) {
-                return Err(invalid("a stream can't be read forwards from its end"));
+                return Err(invalid("a stream cannot be read forwards from its end"));
             }
             Ok(Query::ReadStream { stream, start, direction, count, announces_ends })
         }

@@ -1,7 +1,7 @@
 //! Where events are kept: a log ordered by position and an index of streams.
 //!
 //! Both kinds of storage behave alike, except that one forgets. Whoever reads sees only what was
-//! committed: an event that was not yet made durable can't be handed out and then vanish.
+//! committed: an event that was not yet made durable cannot be handed out and then vanish.
 
 mod durable;
 mod memory;

@@ -96,7 +96,7 @@ async fn scripted_on_disk() {
     play_scripted(Options::durable(folder.path())).await;
 }
 
-/// Eighty random operations each; links come up in most, and there a recording can't be followed further.
+/// Eighty random operations each; links come up in most, and there a recording cannot be followed further.
 #[tokio::test(flavor = "multi_thread")]
 async fn random_until_a_link_is_followed() {
     let server = Running::start(Options::in_memory()).await;

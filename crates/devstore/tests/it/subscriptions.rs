@@ -1,4 +1,4 @@
-//! What recordings don't show of subscriptions: slow readers and the end of the server.
+//! What recordings do not show of subscriptions: slow readers and the end of the server.
 
 use std::time::Instant;
 

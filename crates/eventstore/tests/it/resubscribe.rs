@@ -82,7 +82,7 @@ async fn a_subscription_that_falls_silent_is_replaced() {
     assert_eq!(proxy.connections(), 3);
 }
 
-/// Without a network the check can't read the end of the store: HTTP/2 pings end the connections.
+/// Without a network the check cannot read the end of the store: HTTP/2 pings end the connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_survives_a_silent_network() {
     let server = Server::in_memory().await;

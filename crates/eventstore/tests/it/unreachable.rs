@@ -1,4 +1,4 @@
-//! Stores that can't be reached.
+//! Stores that cannot be reached.
 
 use aqueduct_core::{AppendError, ErrorKind, EventStore, ExpectedRevision, StreamName};
 

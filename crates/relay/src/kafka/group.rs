@@ -243,7 +243,7 @@ mod tests {
             let config = config::member(&cluster, &options, &route);
             let member = Member::new(tell, BrokerWatch::with_patience(DEADLINE));
             let consumer: BaseConsumer<_> = create_client(&config, member).unwrap();
-            // What is assigned already can't be assigned again.
+            // What is assigned already cannot be assigned again.
             let mut lanes = TopicPartitionList::new();
             lanes.add_partition_offset(&route.checkpoint_topic(&cluster.prefix), 0, Offset::End).unwrap();
             consumer.incremental_assign(&lanes).unwrap();

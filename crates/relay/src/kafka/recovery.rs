@@ -57,7 +57,7 @@ impl HangingTransactions<'_> {
     }
 
     /// What is open must come after the checkpoint: only then is it right to abort it and to write it again. What
-    /// another producer has open can't be aborted here.
+    /// another producer has open cannot be aborted here.
     pub(crate) fn expect_after(
         &self,
         checkpoint: Option<&Checkpoint>,

@@ -19,7 +19,7 @@ const MAX_MESSAGE_BYTES: usize = 1_048_588;
 /// A topic could not be created, or exists and is not as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
-    /// The configuration can't work.
+    /// The configuration cannot work.
     #[error(transparent)]
     Options(#[from] OptionsError),
     /// A client could not be created.

@@ -60,7 +60,7 @@ impl LaneDefinition {
         Ok(())
     }
 
-    /// Refuses partitions in which the lane may have written records that it can't see: they have expired, or carry
+    /// Refuses partitions in which the lane may have written records that it cannot see: they have expired, or carry
     /// another source.
     fn check_hidden_history(
         &self,

@@ -29,7 +29,7 @@ pub mod header {
     pub const EVENT_ID: &str = "ce_eventid";
     /// Place of the event in its stream.
     pub const REVISION: &str = "ce_revision";
-    /// Revision of the stream's record before this one, `-1` for the first; left out where it can't be known.
+    /// Revision of the stream's record before this one, `-1` for the first; left out where it cannot be known.
     pub const PREVIOUS_REVISION: &str = "ce_previousrevision";
     /// Place of the event in `$all`.
     pub const POSITION: &str = "ce_position";

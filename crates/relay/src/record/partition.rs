@@ -1,7 +1,7 @@
 //! Which partition, and which lane, a stream belongs to.
 
 /// Java's `org.apache.kafka.common.utils.Utils.murmur2`. The partition is computed here and not by
-/// librdkafka, so that the lane of a stream and the partition of its records can't disagree.
+/// librdkafka, so that the lane of a stream and the partition of its records cannot disagree.
 fn murmur2(data: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     const R: u32 = 24;

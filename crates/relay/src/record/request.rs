@@ -85,7 +85,7 @@ pub enum RequestState {
     Running,
     /// It is executed.
     Done,
-    /// It can't be executed, or not wholly: see the reason.
+    /// It cannot be executed, or not wholly: see the reason.
     Failed,
 }
 

@@ -10,7 +10,7 @@ use crate::record::exception::ExceptionError;
 /// Keys that are remembered. Who writes more has to delete the topic.
 const MOST_KEYS: usize = 1_000;
 
-/// Records that can't be read, by key. What comes later under the same key replaces them, as in any compacted topic: an
+/// Records that cannot be read, by key. What comes later under the same key replaces them, as in any compacted topic: an
 /// operator removes one with a tombstone.
 #[derive(Debug, Default)]
 pub(crate) struct UnreadableRecords {

@@ -157,7 +157,7 @@ async fn an_unregistered_schema_halts_and_heals() {
     relay.stop().await;
 }
 
-/// Guarantee 7: an event that can't be relayed halts its lane and is named; what came before it is in the
+/// Guarantee 7: an event that cannot be relayed halts its lane and is named; what came before it is in the
 /// topic, what comes after is not. Other routes continue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_event_halts_its_lane_only() {

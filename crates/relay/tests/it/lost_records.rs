@@ -51,7 +51,7 @@ async fn lose_before(world: &World, event: &str, parked: usize) {
 }
 
 /// Parks 0@note-1 and the events behind it, of which 1@note-1 is stored as a reference. Then begins a replay, and stops
-/// the relay when 0@note-1 is replayed and 1@note-1 can't be read.
+/// the relay when 0@note-1 is replayed and 1@note-1 cannot be read.
 async fn interrupt_a_replay(world: &mut World, events: usize) -> SentRequest {
     world.options.max_record_bytes = 2_000.try_into().unwrap();
     let large = format!(r#"{{"text":"{}","colour":"red"}}"#, "x".repeat(5_000));

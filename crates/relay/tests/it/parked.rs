@@ -234,7 +234,7 @@ async fn a_discard_that_is_interrupted_discards_nothing_else() {
     listed(&world, 3).await;
     relay.stop().await;
 
-    // The second stream can't be read, so the first one is dealt with in a transaction of its own.
+    // The second stream cannot be read, so the first one is dealt with in a transaction of its own.
     let store = ScriptedStore::new(world.store.clone()).before(|call| match call {
         Call::ReadStreamBack(stream) if stream.as_str() == "note-2" => Err(call.fails("unreachable")),
         _ => Ok(()),

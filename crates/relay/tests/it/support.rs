@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 /// No condition in these tests takes this long on a slow, busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
-/// One Kafka and one registry for all tests of the binary that don't break them.
+/// One Kafka and one registry for all tests of the binary that do not break them.
 pub(crate) async fn shared_stack() -> &'static DevStack {
     static STACK: OnceCell<DevStack> = OnceCell::const_new();
     STACK.get_or_init(own_stack).await

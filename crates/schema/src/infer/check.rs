@@ -130,7 +130,7 @@ impl fmt::Display for CheckReport {
             writeln!(f, "  {event_type}: {reason}, in {} ({})", events(*count), references.join(", "))?;
         }
         if self.unread > 0 {
-            writeln!(f, "{} can't be read through the mappings", events(self.unread))?;
+            writeln!(f, "{} cannot be read through the mappings", events(self.unread))?;
         }
         if self.followers > 0 {
             let at_least = if self.has_more_followers { "at least " } else { "" };

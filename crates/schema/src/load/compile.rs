@@ -1,4 +1,4 @@
-//! From a parsed Avro schema to a [`Layout`]; what the product can't carry is refused here, with the place.
+//! From a parsed Avro schema to a [`Layout`]; what the product cannot carry is refused here, with the place.
 
 use std::collections::HashMap;
 use std::sync::Arc;

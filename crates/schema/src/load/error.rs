@@ -1,15 +1,15 @@
-//! Why schema files can't be used.
+//! Why schema files cannot be used.
 
 use std::path::{Path, PathBuf};
 
-/// Why the schemas can't be used. Names the file.
+/// Why the schemas cannot be used. Names the file.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
 pub struct LoadError {
     /// File or folder that the problem is in.
     pub path: PathBuf,
     /// What is wrong and where in the file: a schema that does not parse, a gap in the versions, an event
-    /// type that two contexts have, a union that can't be told apart, a type that is not supported, a field
+    /// type that two contexts have, a union that cannot be told apart, a type that is not supported, a field
     /// that older events lack, a bad upcast rule.
     pub problem: String,
     /// The error underneath, where there is one.

@@ -77,7 +77,7 @@ fn version_texts(folder: &Path) -> Result<BTreeMap<u32, String>, LoadError> {
         let number: u32 =
             number.ok_or_else(|| LoadError::new(&path, "expected a file v1.avsc, v2.avsc …"))?;
         let text =
-            fs::read_to_string(&path).map_err(|error| LoadError::caused(&path, "can't be read", error))?;
+            fs::read_to_string(&path).map_err(|error| LoadError::caused(&path, "cannot be read", error))?;
         found.insert(number, text);
     }
     Ok(found)
@@ -91,7 +91,7 @@ fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, LoadError> {
 
 /// What is in a folder, by name; hidden entries are left out.
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, LoadError> {
-    let unreadable = |error| LoadError::caused(folder, "can't be read", error);
+    let unreadable = |error| LoadError::caused(folder, "cannot be read", error);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;

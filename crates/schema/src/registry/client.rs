@@ -42,7 +42,7 @@ impl Registry {
         }
         if let Some(path) = &options.ca_file {
             let unusable = |error: BoxError| {
-                failed(format!("the authority's file {} can't be used", path.display()), Some(error))
+                failed(format!("the authority's file {} cannot be used", path.display()), Some(error))
             };
             let pem = std::fs::read(path).map_err(|error| unusable(error.into()))?;
             let authorities = reqwest::Certificate::from_pem_bundle(&pem);
@@ -121,7 +121,7 @@ impl Registry {
                 (ErrorKind::Retry, format!("the registry returned error {code}"))
             }
             None if error.retriable => {
-                (ErrorKind::Retry, "can't be reached; check that it runs and the URL is right".to_owned())
+                (ErrorKind::Retry, "cannot be reached; check that it runs and the URL is right".to_owned())
             }
             _ => (ErrorKind::Stop, "the registry refused".to_owned()),
         };

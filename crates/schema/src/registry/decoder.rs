@@ -48,7 +48,7 @@ impl<'a> RecordValue<'a> {
     }
 
     /// Reads the value into what `seed` makes of the event's plain JSON: the same answer as from the text of
-    /// [`to_json`](Self::to_json), but straight from the bytes. Only [`serde_json::value::RawValue`] can't be
+    /// [`to_json`](Self::to_json), but straight from the bytes. Only [`serde_json::value::RawValue`] cannot be
     /// had, because there is no text.
     pub fn read<S: DeserializeSeed<'a>>(&self, seed: S) -> Result<S::Value, DecodeError> {
         let read = decode::read(&self.layout, self.avro, Names::Avro, seed);
@@ -108,13 +108,13 @@ impl RecordDecoder {
     }
 }
 
-/// A record that can't be read.
+/// A record that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The value does not begin with the magic byte and an id.
     #[error("the value is not in wire format (a zero byte and a schema id before the data)")]
     NotWireFormat,
-    /// The schema of that id does not parse, or uses what the product can't carry.
+    /// The schema of that id does not parse, or uses what the product cannot carry.
     #[error("schema id {id}: {problem}")]
     Schema {
         /// The id in the record.

@@ -135,7 +135,7 @@ impl Planner<'_> {
             Some(plan) => Ok(plan),
             None => Err(InvalidSchema::new(
                 place,
-                format!("{} can't be read as {} without an upcast rule", old.describe(), new.describe()),
+                format!("{} cannot be read as {} without an upcast rule", old.describe(), new.describe()),
             )),
         }
     }

@@ -104,7 +104,7 @@ impl Survey {
             Expr::Comprehension(comprehension) => {
                 if !bound.is_empty() {
                     return Err(
-                        "has a macro over a list within another, whose cost can't be bounded".to_owned()
+                        "has a macro over a list within another, whose cost cannot be bounded".to_owned()
                     );
                 }
                 self.growth = self.growth.max(1);

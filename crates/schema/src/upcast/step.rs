@@ -131,7 +131,7 @@ impl<'r> Run<'r> {
             (Plan::ToNumber { takes_text }, Value::String(text)) => match text.parse::<i64>() {
                 Ok(number) => Ok(number.into()),
                 Err(_) if *takes_text => {
-                    Err(Mismatch::new(format!("{text} can't be told apart from text in the newer union")))
+                    Err(Mismatch::new(format!("{text} cannot be told apart from text in the newer union")))
                 }
                 Err(_) => Ok(old.clone()),
             },

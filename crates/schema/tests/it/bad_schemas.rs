@@ -142,7 +142,7 @@ fn incompatible_versions() {
     let to = |field: Value| refused(versions(&[old.clone(), json!([field])]));
     assert_eq!(
         to(json!({"name": "x", "type": "int"})),
-        format!("{file}string can't be read as int without an upcast rule")
+        format!("{file}string cannot be read as int without an upcast rule")
     );
     assert_eq!(
         refused(versions(&[
@@ -164,7 +164,7 @@ fn incompatible_versions() {
     };
     assert_eq!(
         refused(versions(&[decimal(2), decimal(3)])),
-        format!("{file}decimal(9, 2) can't be read as decimal(9, 3) without an upcast rule")
+        format!("{file}decimal(9, 2) cannot be read as decimal(9, 3) without an upcast rule")
     );
     let part = |name: &str| json!([{"name": "x", "type": {"type": "record", "name": name, "fields": []}}]);
     assert_eq!(
@@ -176,13 +176,13 @@ fn incompatible_versions() {
         refused(versions(&[two, json!([{"name": "x", "type": "string", "aliases": ["a", "b"]}])])),
         format!("{file}its aliases name both a and b of the older version")
     );
-    // A branch of the older union that the newer type can't take, though others could.
+    // A branch of the older union that the newer type cannot take, though others could.
     assert_eq!(
         refused(versions(&[
             json!([{"name": "x", "type": ["null", "int"]}]),
             json!([{"name": "x", "type": "int"}])
         ])),
-        format!("{file}null can't be read as int without an upcast rule")
+        format!("{file}null cannot be read as int without an upcast rule")
     );
 }
 
@@ -201,7 +201,7 @@ fn rules_that_are_wrong() {
     assert_eq!(rule(json!("now()")), "calls now, which is not a function of rules");
     assert_eq!(
         rule(json!("old.x.map(a, old.x.map(b, a + b))")),
-        "has a macro over a list within another, whose cost can't be bounded"
+        "has a macro over a list within another, whose cost cannot be bounded"
     );
     assert_eq!(rule(json!(format!("'{}'", "x".repeat(1024)))), "is longer than 1024 bytes");
     // Each of these once ended the process, on a thread of the usual stack: twelve brackets while they were parsed,

@@ -243,7 +243,7 @@ fn a_number_that_was_text_moves_into_a_union_with_text_as_a_number() {
     assert!(
         upcast(double, "\"NaN\"")
             .unwrap_err()
-            .contains("NaN can't be told apart from text in the newer union")
+            .contains("NaN cannot be told apart from text in the newer union")
     );
 }
 

@@ -1,6 +1,6 @@
 //! The crate's tests from outside, in one binary.
 
-#![expect(clippy::unwrap_used, reason = "a test that can not go on fails there")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 mod bad_schemas;
 #[expect(unreachable_pub, reason = "generated for crates that export it")]

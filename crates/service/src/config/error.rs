@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
 
-/// The configuration can't be used.
+/// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file does not exist, or is not readable.
     #[error(
-        "configuration file {path} can't be read: write one with the command `init`, or name another with --config"
+        "configuration file {path} cannot be read: write one with the command `init`, or name another with --config"
     )]
     File {
         /// Path of the configuration file.
@@ -18,7 +18,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// A secret's file does not exist, or is not readable.
-    #[error("{variable} names {path}, which can't be read")]
+    #[error("{variable} names {path}, which cannot be read")]
     Secret {
         /// Name of the environment variable, `AQUEDUCT_…_FILE`.
         variable: String,

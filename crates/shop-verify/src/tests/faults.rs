@@ -233,7 +233,7 @@ fn the_metadata_of_an_event_is_looked_at() {
     let mut world = world();
     let at = place(&world, "0@order-1");
     world.happenings[at].event.metadata = "{}".into();
-    says(&world, Stage::Store, &["mismatch", "0@order-1", "metadata can't be read"]);
+    says(&world, Stage::Store, &["mismatch", "0@order-1", "metadata cannot be read"]);
 
     let mut world = self::world();
     world.happenings[at].metadata.aggregate_id = "2".to_owned();

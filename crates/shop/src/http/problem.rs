@@ -55,7 +55,7 @@ impl Problem {
     /// A part of the system that is temporarily unavailable.
     pub(crate) fn unavailable(part: &str, error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::warn!(error, part, "request failed: a part of the system is unavailable");
-        let detail = format!("{part} can't be reached: retry with the same idempotency key");
+        let detail = format!("{part} cannot be reached: retry with the same idempotency key");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 }

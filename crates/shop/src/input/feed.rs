@@ -177,7 +177,7 @@ impl Feeder {
     }
 }
 
-/// The status of the first item that can't be cured by waiting, else of the first that failed.
+/// The status of the first item that cannot be cured by waiting, else of the first that failed.
 fn worst(batch: &str) -> Option<StatusCode> {
     let answers: Vec<BatchResponse> = serde_json::from_str(batch).ok()?;
     let failed = answers.iter().filter_map(|item| StatusCode::from_u16(item.status).ok());

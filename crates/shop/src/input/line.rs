@@ -67,14 +67,14 @@ pub struct Malformed {
     pub problem: String,
 }
 
-/// The file can't be read at all.
+/// The file cannot be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The first line is not the expected header.
     #[error("the first line is not the header {}", COLUMNS.join(","))]
     Header,
     /// The file is truncated, not valid gzip, or the disk failed.
-    #[error("line {number} can't be read")]
+    #[error("line {number} cannot be read")]
     Read {
         /// Place in the file.
         number: u64,

@@ -194,7 +194,7 @@ impl Builder {
                 .map(|(sku, quantity)| Delivery {
                     id: format!("{name}/{sku}"),
                     sku,
-                    // A month of one product beyond 32 bits of pieces is no shop's; what doesn't fit on the
+                    // A month of one product beyond 32 bits of pieces is no shop's; what does not fit on the
                     // lorry meets an empty shelf.
                     quantity: i32::try_from(quantity).unwrap_or(i32::MAX),
                 })

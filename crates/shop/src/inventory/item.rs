@@ -38,7 +38,7 @@ pub enum Reservation {
 /// Why a shelf refuses a command. That it holds too little is no refusal but an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InventoryError {
-    /// A field can't be accepted.
+    /// A field cannot be accepted.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
 }

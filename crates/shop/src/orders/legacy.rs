@@ -43,7 +43,7 @@ impl Codec for LegacyOrders {
         let event: OrderCreated = serde_json::from_slice(&latest)
             .map_err(|error| json("is not an OrderCreated of the latest version", error))?;
         let old = serde_json::to_vec(&OldOrder::from(event))
-            .map_err(|error| json("can't be written as JSON", error))?;
+            .map_err(|error| json("cannot be written as JSON", error))?;
         Ok((VERSION, self.schemas.check(event_type, VERSION, old)?))
     }
 

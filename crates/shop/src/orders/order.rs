@@ -57,7 +57,7 @@ struct Product {
 /// Why an order refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OrderError {
-    /// A field can't be accepted.
+    /// A field cannot be accepted.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
     /// Created before, by another command.
@@ -186,7 +186,7 @@ impl Order {
 }
 
 impl Placed {
-    /// Sums can't overflow: `CreateOrder` has checked the order's total, and no price is negative.
+    /// Sums cannot overflow: `CreateOrder` has checked the order's total, and no price is negative.
     fn of(event: &OrderCreated) -> Self {
         let mut products = BTreeMap::<_, Product>::new();
         for line in &event.lines {

@@ -50,7 +50,7 @@ impl Command for RegisterReturn {
 /// Why a return refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReturnError {
-    /// A field can't be accepted.
+    /// A field cannot be accepted.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
     /// Received before, by another command.

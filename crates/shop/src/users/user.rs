@@ -39,7 +39,7 @@ impl Command for RegisterUser {
 /// Why a user refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UserError {
-    /// A field can't be accepted.
+    /// A field cannot be accepted.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
     /// Registered before, by another command.

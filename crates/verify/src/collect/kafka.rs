@@ -22,11 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one poll of a partition waits.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A topic can't be read.
+/// A topic cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {
     /// The client's own error.
-    #[error("kafka: topic {topic} can't be read; are the brokers reachable?")]
+    #[error("kafka: topic {topic} cannot be read; are the brokers reachable?")]
     Client {
         /// The topic.
         topic: String,

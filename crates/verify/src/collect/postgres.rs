@@ -9,9 +9,9 @@ use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use crate::inbox::{Inbox, InboxOffset, InboxStream, ParkedEvent};
 use crate::table::{Cells, Table};
 
-/// Postgres can't be read.
+/// Postgres cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("postgres: {what} can't be read; is it running, reachable and migrated?")]
+#[error("postgres: {what} cannot be read; is it running, reachable and migrated?")]
 pub struct DatabaseError {
     what: String,
     source: sqlx::Error,
@@ -167,6 +167,6 @@ mod tests {
     #[tokio::test]
     async fn a_database_that_is_not_there_is_reported() {
         let error = Database::connect("postgres://127.0.0.1:9/x").await.err().expect("nothing is there");
-        assert!(error.to_string().starts_with("postgres: the database can't be read"), "{error}");
+        assert!(error.to_string().starts_with("postgres: the database cannot be read"), "{error}");
     }
 }

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use crate::options::Options;
 use crate::payload::Schema;
 
-/// The registry can't be asked.
+/// The registry cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// It didn't answer, or with an error.
-    #[error("schema registry: {url} can't be read; is it running and reachable?")]
+    /// It did not answer, or with an error.
+    #[error("schema registry: {url} cannot be read; is it running and reachable?")]
     Read {
         /// What was asked for.
         url: String,
@@ -20,8 +20,8 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
-    /// The file of the authority that signed its certificate can't be read.
-    #[error("schema registry: the authority {path} can't be read as PEM")]
+    /// The file of the authority that signed its certificate cannot be read.
+    #[error("schema registry: the authority {path} cannot be read as PEM")]
     Authority {
         /// The file.
         path: PathBuf,
@@ -68,8 +68,8 @@ impl Registry {
         Ok(Self { client, url, user })
     }
 
-    /// Fetches a schema. The inner error says why there is none: the registry doesn't know the id, or what it
-    /// has can't be read.
+    /// Fetches a schema. The inner error says why there is none: the registry does not know the id, or what it
+    /// has cannot be read.
     pub(crate) async fn schema(&self, id: u32) -> Result<Result<Schema, String>, RegistryError> {
         let url = format!("{}/schemas/ids/{id}", self.url);
         let failed = |source| RegistryError::Read { url: url.clone(), source };
@@ -145,7 +145,7 @@ mod tests {
         let error = registry.schema(4).await.unwrap_err().to_string();
         assert_eq!(
             error,
-            format!("schema registry: {url}schemas/ids/4 can't be read; is it running and reachable?")
+            format!("schema registry: {url}schemas/ids/4 cannot be read; is it running and reachable?")
         );
     }
 }

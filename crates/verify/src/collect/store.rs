@@ -31,13 +31,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Schemes of connection strings that mean the same as `esdb`, which is the one that the client knows.
 const SCHEMES: [&str; 3] = ["kurrentdb", "kurrent", "kdb"];
 
-/// The event store can't be read.
+/// The event store cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreReadError {
-    /// The connection string can't be parsed.
+    /// The connection string cannot be parsed.
     #[error("event store: {0:?} is not a connection string; write it like esdb://127.0.0.1:2113?tls=false")]
     ConnectionString(String),
-    /// It didn't answer, or broke off.
+    /// It did not answer, or broke off.
     #[error("event store: reading {what} failed; is it running and reachable?")]
     Read {
         /// `$all`, or a stream.
@@ -52,8 +52,8 @@ pub enum StoreReadError {
         /// `$all`, or a stream.
         what: String,
     },
-    /// An event carries a time that can't be represented.
-    #[error("event store: the time of event {0} can't be read")]
+    /// An event carries a time that cannot be represented.
+    #[error("event store: the time of event {0} cannot be read")]
     Time(String),
 }
 
@@ -151,7 +151,7 @@ impl Store {
         if let Some(first) = first.or_else(|error| if is_gone(&error) { Ok(None) } else { Err(error) })? {
             return Ok(Beginning::At(first));
         }
-        // A stream that was truncated or deleted has metadata; one that was tombstoned can't even be asked for it.
+        // A stream that was truncated or deleted has metadata; one that was tombstoned cannot even be asked for it.
         let metadata = ReadStreamOptions::default().position(StreamPosition::End).backwards();
         match self.first_or_last(&format!("$${stream}"), metadata).await {
             Ok(Some(_)) => Ok(Beginning::Gone),

@@ -225,11 +225,11 @@ fn written_as(
         .then(|| format!("its schema id does not belong to version {} of {}", expected.version, stored.name))
 }
 
-/// A payload that can't be compared must be readable at least.
+/// A payload that cannot be compared must be readable at least.
 fn payload(record: &Record, schema: &Schema, expected: Option<&Datum>) -> Option<String> {
     let bytes = record.value.as_deref().and_then(|value| value.get(5..)).unwrap_or_default();
     match schema.decode(bytes) {
         Ok(datum) => difference(expected?, &datum).map(|text| format!("payload{text}")),
-        Err(text) => Some(format!("payload can't be decoded: {text}")),
+        Err(text) => Some(format!("payload cannot be decoded: {text}")),
     }
 }

@@ -145,7 +145,7 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         Ok(())
     }
 
-    /// Whether the event follows what was read of its stream; what doesn't is a finding. A stream may begin at
+    /// Whether the event follows what was read of its stream; what does not is a finding. A stream may begin at
     /// any revision, because the store may have truncated it.
     fn is_next(&mut self, event: &RecordedEvent) -> Result<bool, CheckError> {
         if let Some(last) = self.last_position.filter(|last| *last >= event.position) {

@@ -77,7 +77,7 @@ impl Exceptions {
             return Ok(());
         };
         let exception: Exception = serde_json::from_slice(value)
-            .map_err(|error| format!("the exception of {revision}@{stream} can't be read: {error}"))?;
+            .map_err(|error| format!("the exception of {revision}@{stream} cannot be read: {error}"))?;
         if exception.version != 1 {
             return Err(format!("the exception of {revision}@{stream} has version {}", exception.version));
         }

@@ -74,7 +74,7 @@ fn too_large(of: &Circumstances<'_>) -> Verdict {
     let event = of.event;
     let size = 4 * event.data.len() + event.metadata.len() + event.stream.as_str().len() + MOST_AROUND;
     match of.max_record_bytes {
-        Some(most) if size < most => Verdict::Wrong("its record can't be as large as that".into()),
+        Some(most) if size < most => Verdict::Wrong("its record cannot be as large as that".into()),
         _ => Verdict::Holds,
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Stored<'a> {
     pub(super) expected: Option<(u32, Datum)>,
 }
 
-/// Why an event can't have a record.
+/// Why an event cannot have a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     /// Codes that the relay may give it.
@@ -48,7 +48,7 @@ impl Problem {
 }
 
 impl<'a> Stored<'a> {
-    /// `Err` says why the event can't have a record: all that is wrong with it.
+    /// `Err` says why the event cannot have a record: all that is wrong with it.
     pub(super) fn read(
         event: &RecordedEvent,
         parsed: &'a Parsed,

@@ -87,7 +87,7 @@ impl MetadataMapping {
         if self.built_in { self.then(&built_in) } else { self.clone() }
     }
 
-    /// Reads an event by a mapping that is [complete](Self::complete). `Err` says why it can't have a record.
+    /// Reads an event by a mapping that is [complete](Self::complete). `Err` says why it cannot have a record.
     pub(crate) fn read(&self, documents: Documents<'_>) -> Result<Metadata, String> {
         // What a repository of the product appended has a command's id, and keeps its version.
         let is_own =

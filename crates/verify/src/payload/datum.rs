@@ -48,7 +48,7 @@ impl fmt::Display for Datum {
     }
 }
 
-/// Where and how what was found differs from what is expected, `None` if it doesn't.
+/// Where and how what was found differs from what is expected, `None` if it does not.
 pub(crate) fn difference(expected: &Datum, found: &Datum) -> Option<String> {
     let differs = || Some(format!(": {found} instead of {expected}"));
     match (expected, found) {

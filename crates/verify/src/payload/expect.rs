@@ -83,7 +83,7 @@ impl Schema {
             (_, Type::Null) => false,
             (json, branch) => !has_several || branch.kind() == kind(json),
         };
-        // A text that says what numbers can't is a number, unless the union has text.
+        // A text that says what numbers cannot is a number, unless the union has text.
         let is_special = |branch: &Type| {
             let is_special = json.as_text().is_some_and(number::is_special);
             is_special && matches!(branch, Type::Float | Type::Double)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::schema::Schema;
 
-/// The schema files can't be used.
+/// The schema files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
 pub struct FilesError {

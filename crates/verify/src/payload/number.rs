@@ -29,7 +29,7 @@ pub(super) fn decimal(json: &Json, scale: u32) -> Option<i128> {
     }
 }
 
-/// The nearest double; a text may also say what JSON's numbers can't.
+/// The nearest double; a text may also say what JSON's numbers cannot.
 pub(super) fn double(json: &Json) -> Option<f64> {
     match json.as_text() {
         Some("NaN") => Some(f64::NAN),
@@ -47,7 +47,7 @@ pub(super) fn float(json: &Json) -> Option<f64> {
     (float.is_finite() || !double.is_finite()).then(|| float.into())
 }
 
-/// Whether the text says what JSON's numbers can't.
+/// Whether the text says what JSON's numbers cannot.
 pub(super) fn is_special(text: &str) -> bool {
     matches!(text, "NaN" | "Infinity" | "-Infinity")
 }

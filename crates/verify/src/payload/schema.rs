@@ -91,7 +91,7 @@ pub(super) enum Unknown {
     Keep,
 }
 
-/// A schema can't be used.
+/// A schema cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("schema is not understood: {0}")]
 pub(crate) struct SchemaError(String);

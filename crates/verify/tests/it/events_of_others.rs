@@ -36,7 +36,7 @@ fn what_a_rule_made_is_counted_and_not_compared() {
 
     // It must be readable all the same, and never of an older version than the store has.
     records(&mut run)[0].value.as_mut().unwrap().push(0);
-    assert!(findings(&run)[0].ends_with("payload can't be decoded: 1 bytes are left over"));
+    assert!(findings(&run)[0].ends_with("payload cannot be decoded: 1 bytes are left over"));
     records(&mut run)[0] = record(&event, None, 0);
     assert!(findings(&run)[0].contains("should have no record: its data does not fit its schema"));
 }

@@ -145,7 +145,7 @@ fn an_exception_of_no_event_of_the_topic_is_found() {
         value: Some(b"{}".to_vec()),
         ..Record::default()
     });
-    assert!(findings(&run)[0].contains("the exception of 2@account-2 can't be read"));
+    assert!(findings(&run)[0].contains("the exception of 2@account-2 cannot be read"));
 }
 
 #[test]

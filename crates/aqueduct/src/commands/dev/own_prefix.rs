@@ -22,7 +22,7 @@ pub(super) fn own_prefix(configured: &str, data: &Path) -> Result<String, Failur
         _ => {
             let random = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
             fs::write(&path, &random)
-                .map_err(|error| format!("{}: can't be written: {error}", path.display()))?;
+                .map_err(|error| format!("{}: cannot be written: {error}", path.display()))?;
             random
         }
     };
@@ -67,7 +67,7 @@ pub(super) async fn database(url: &str, name: &str) -> Result<String, Failure> {
         connection.close().await
     };
     create.await.map_err(|error: sqlx::Error| {
-        format!("the database \"{name}\" can't be created on the server of `postgres.url`: {error}")
+        format!("the database \"{name}\" cannot be created on the server of `postgres.url`: {error}")
     })?;
     Ok(options.database(name).to_url_lossy().into())
 }

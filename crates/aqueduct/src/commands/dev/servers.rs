@@ -128,7 +128,7 @@ fn part(configuration: &Configuration, arguments: &Arguments, server: Server) ->
 /// Without user and password.
 fn hosts(endpoints: &[Endpoint]) -> String {
     if endpoints.is_empty() {
-        return "its host can't be told".to_owned();
+        return "its host cannot be told".to_owned();
     }
     endpoints.iter().map(|endpoint| endpoint.host.as_str()).collect::<Vec<_>>().join(", ")
 }

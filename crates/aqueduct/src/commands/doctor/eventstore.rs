@@ -30,7 +30,7 @@ pub(super) async fn check(connections: &Connections) -> Findings {
         Ok(Ok(None)) => findings.ok(AREA, "reachable; it has no events"),
         Ok(Err(error)) => findings.error(
             AREA,
-            format!("can't be read: {}", with_causes(&error)),
+            format!("cannot be read: {}", with_causes(&error)),
             "check that it runs, the host and the port in `eventstore.url`, its user and password, and `tls`",
         ),
         Err(_) => findings.error(

@@ -33,7 +33,7 @@ pub(super) async fn check(connections: &Connections) -> (Findings, Option<Arc<Pe
         Ok(Err(error)) => {
             findings.error(
                 AREA,
-                format!("can't be reached at {brokers}: {error}"),
+                format!("cannot be reached at {brokers}: {error}"),
                 "check that it runs, `kafka.brokers`, its advertised listeners, and in [kafka.properties] \
                  \"security.protocol\", the certificates and the credentials",
             );

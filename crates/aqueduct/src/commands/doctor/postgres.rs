@@ -29,7 +29,7 @@ pub(super) async fn check(app: &App, connections: &Connections) -> Findings {
         if let Err(error) = reached {
             findings.error(
                 AREA,
-                format!("can't be used: {}", with_causes(&error)),
+                format!("cannot be used: {}", with_causes(&error)),
                 "check that it runs, and host, port, user, password and database in `postgres.url`",
             );
             return;

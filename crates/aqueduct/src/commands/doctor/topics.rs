@@ -20,7 +20,7 @@ struct Expected {
     compacted: bool,
     /// Bytes that a message may have, at least.
     message_bytes: usize,
-    /// The relay can't begin without it.
+    /// The relay cannot begin without it.
     required: bool,
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn check(connections: &Connections, peek: Arc<Peek>) -> Finding
         Ok(Err(error)) => {
             findings.error(
                 AREA,
-                format!("can't be described: {error}"),
+                format!("cannot be described: {error}"),
                 "check the rights of the Kafka user",
             );
             return findings;

@@ -216,5 +216,7 @@ pub(super) async fn resolve(
 
 async fn request(events: ParkedEvents, action: Action, selection: Selection) -> Result<ExitCode, Failure> {
     let sent = blocking(move || events.request(action, selection)).await?;
+    // Whatever happens from here on, the request is executed.
+    eprintln!("{} {} is stored", action.as_str(), sent.id());
     follow(action, sent).await
 }

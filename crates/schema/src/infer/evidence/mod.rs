@@ -144,7 +144,7 @@ impl TypeEvidence {
     }
 }
 
-/// Why the data can't be a record of any schema, if it can't.
+/// Why the data cannot be a record of any schema, if it cannot.
 pub(super) fn no_record(data: &[u8]) -> Option<String> {
     match parse_event(data) {
         Ok(Json::Object(_)) => None,
