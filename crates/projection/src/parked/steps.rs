@@ -13,7 +13,7 @@ use crate::inbox::verdict::ParkingVerdict;
 const MAX_EVENTS: i32 = 500;
 /// Maximum number of events that a step discards.
 const MAX_DISCARDED: i32 = 1000;
-/// Maximum payload bytes per step. A single larger event is still read.
+/// Maximum bytes of keys, payloads and headers per step. A single larger event is still read.
 const MAX_BYTES: i64 = 4 << 20;
 
 /// A stream of a request that waits to be executed.
@@ -180,10 +180,11 @@ pub(crate) async fn rows_without_revision(
     inbox: i32,
     stream: &str,
 ) -> Result<Vec<RowWithoutRevision>, sqlx::Error> {
-    sqlx::query_as("select id, key, headers from aqueduct.parked_without_revision($1, $2, $3)")
+    sqlx::query_as("select id, key, headers from aqueduct.parked_without_revision($1, $2, $3, $4)")
         .bind(inbox)
         .bind(stream)
         .bind(MAX_EVENTS)
+        .bind(MAX_BYTES)
         .fetch_all(executor)
         .await
 }

@@ -112,6 +112,30 @@ async fn a_step_of_a_long_stream_reads_only_its_own_rows() {
     }
 }
 
+/// A step is bounded in memory also where another producer wrote large headers.
+#[tokio::test]
+async fn headers_count_towards_the_bytes_of_a_step() {
+    let database = Database::create().await;
+    let accounts = accounts(&database).await;
+    apply(&accounts, 0, &[event("account-1", 0, &deposited(TOO_MUCH))]).await;
+    let large = "insert into aqueduct.parked (projection, generation, source, topic, stream, revision, verdict, \
+                                              code, reason, partition, \"offset\", headers, state) \
+                 select projection, generation, source, topic, stream, nullif(n, n / 10 * 10), 'blocked', 'blocked', \
+                        '', partition, n, jsonb_build_array(jsonb_build_object('name', 'x', 'value', \
+                        repeat('0123456789', 100000))), 'parked' \
+                   from aqueduct.parked, generate_series(1, 100) n";
+    sqlx::raw_sql(large).execute(&database.pool).await.unwrap();
+    let next =
+        "select count(*) from aqueduct.inboxes i, aqueduct.parked_next(i.inbox, 'account-1', 500, 4100000)";
+    assert_eq!(database.number(next).await, 5, "the first event is small");
+    let without_revision = "select count(*) from aqueduct.inboxes i, \
+                                                 aqueduct.parked_without_revision(i.inbox, 'account-1', 500, 4100000)";
+    assert_eq!(database.number(without_revision).await, 4);
+    let alone = "select count(*) from aqueduct.inboxes i, \
+                                      aqueduct.parked_without_revision(i.inbox, 'account-1', 500, 1)";
+    assert_eq!(database.number(alone).await, 1, "the first event may be larger");
+}
+
 #[tokio::test]
 async fn a_request_that_fails_temporarily_does_not_delay_the_next() {
     let database = Database::create().await;
