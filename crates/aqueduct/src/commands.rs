@@ -95,17 +95,18 @@ impl App {
             .env("AQUEDUCT_CONFIG")
             .global(true)
             .value_parser(clap::value_parser!(PathBuf));
-        let command = BinaryCommand::augment_subcommands(self.subcommands());
+        let command = self.subcommands(BinaryCommand::augment_subcommands);
         with_examples(command.version(env!("CARGO_PKG_VERSION")).arg(config), self.name)
     }
 
-    fn subcommands(&self) -> clap::Command {
+    /// The commands of the App. `augment` adds further ones of the product, whose names are taken too.
+    fn subcommands(&self, augment: fn(clap::Command) -> clap::Command) -> clap::Command {
         let mut command =
             clap::Command::new(self.name).subcommand_required(true).arg_required_else_help(true);
         if !self.about.is_empty() {
             command = command.about(self.about);
         }
-        command = AppCommand::augment_subcommands(command);
+        command = augment(AppCommand::augment_subcommands(command));
         for own in &self.commands {
             let arguments = (own.arguments)(clap::Command::new(own.name));
             command = if command.find_subcommand(own.name).is_some() {
@@ -115,7 +116,7 @@ impl App {
             };
         }
         for app in &self.apps {
-            command = command.subcommand(app.subcommands());
+            command = command.subcommand(app.subcommands(std::convert::identity));
         }
         if !self.services.is_empty() {
             let about = "Run a service of the App";
@@ -134,7 +135,8 @@ impl App {
     }
 
     async fn dispatch(&self, matches: &ArgMatches) -> Result<ExitCode, Failure> {
-        if let Ok(command) = BinaryCommand::from_arg_matches(matches) {
+        let replaced = self.commands.iter().any(|own| Some(own.name) == matches.subcommand_name());
+        if !replaced && let Ok(command) = BinaryCommand::from_arg_matches(matches) {
             match command {
                 BinaryCommand::Init(arguments) => init::run(&arguments, self.name)?,
                 BinaryCommand::Completions(arguments) => completions::run(&arguments, self.arguments()),
@@ -263,6 +265,26 @@ mod tests {
         assert_eq!(service(&["test", "bank", "teller"]), Some("teller"));
         assert_eq!(service(&["test", "bank", "service", "setup"]), Some("setup"));
         assert_eq!(service(&["test", "bank", "setup"]), None);
+    }
+
+    #[test]
+    fn a_command_of_a_binary_keeps_its_name_unless_an_own_one_replaces_it() {
+        let app = || App::new("test").about("A test").service("init", nothing);
+        let command = app().arguments();
+        command.clone().debug_assert();
+        assert!(
+            command.find_subcommand("init").unwrap().get_arguments().any(|it| it.get_id() == "directory")
+        );
+
+        #[derive(clap::Args)]
+        struct Own {
+            #[arg(long)]
+            quickly: bool,
+        }
+        let replaced =
+            app().command("init", async |Own { quickly }, _| Ok(ExitCode::from(if quickly { 7 } else { 8 })));
+        replaced.arguments().debug_assert();
+        assert_eq!(replaced.main_from(["test", "init", "--quickly"]), ExitCode::from(7));
     }
 
     #[test]

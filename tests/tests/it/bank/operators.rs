@@ -224,6 +224,29 @@ async fn doctor_says_what_postgres_refuses_and_which_migration_is_missing() {
     assert_found(&errors, "(run `setup` as a user that may)");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_which_server_does_not_speak_tls() {
+    let mut bank = Bank::start("").await;
+    let store = bank.stack.event_store_url().unwrap().replace("tls=false", "tls=true");
+    let errors = errors_with(&mut bank, "AQUEDUCT_EVENTSTORE__URL", store);
+    assert_found(&errors, "eventstore: cannot be read: ");
+    assert_found(&errors, "and `tls`)");
+    assert_eq!(in_area(&errors, "kafka: ") + in_area(&errors, "postgres: "), 0, "{errors:#?}");
+
+    let errors = errors_with(&mut bank, "AQUEDUCT_KAFKA__PROPERTIES__SECURITY_PROTOCOL", "ssl".to_owned());
+    assert_found(&errors, "kafka: cannot be reached at ");
+    assert_found(&errors, "\"security.protocol\", the certificates and the credentials)");
+
+    let postgres = format!("{}?sslmode=require", bank.stack.postgres_url().unwrap());
+    let errors = errors_with(&mut bank, "AQUEDUCT_POSTGRES__URL", postgres);
+    assert_found(&errors, "TLS");
+    assert_eq!(in_area(&errors, "postgres: "), 1, "{errors:#?}");
+}
+
+fn in_area(findings: &[String], area: &str) -> usize {
+    findings.iter().filter(|it| it.starts_with(area)).count()
+}
+
 /// Starts a server that tells its version and the time of an hour ago, and is not an event store otherwise.
 async fn start_slow_clock() -> u16 {
     let info = get(|| async {

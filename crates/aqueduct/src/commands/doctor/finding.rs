@@ -81,6 +81,10 @@ impl Findings {
         self.0.push(Finding { area, level, finding, action });
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn into_vec(self) -> Vec<Finding> {
         self.0
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aqueduct_kafka::{Peek, TopicFacts};
+use aqueduct_relay::LaneTopics;
 
 use super::finding::Findings;
 use crate::connections::Connections;
@@ -91,11 +92,12 @@ fn expected(connections: &Connections) -> Vec<Expected> {
         let (name, partitions) = (route.topic.clone(), route.partitions.get());
         expected.push(Expected { name, partitions, compacted: false, message_bytes, required: true });
         // Parked events are as large as records.
+        let LaneTopics { checkpoint, exceptions, parked, requests } = route.lane_topics(prefix);
         for (name, message_bytes, required) in [
-            (route.checkpoint_topic(prefix), 0, true),
-            (route.exceptions_topic(prefix), 0, false),
-            (route.parked_topic(prefix), message_bytes, false),
-            (route.requests_topic(prefix), 0, false),
+            (checkpoint, 0, true),
+            (exceptions, 0, false),
+            (parked, message_bytes, false),
+            (requests, 0, false),
         ] {
             expected.push(Expected { name, partitions: lanes, compacted: true, message_bytes, required });
         }
@@ -110,65 +112,85 @@ fn judge(
     brokers: usize,
     findings: &mut Findings,
 ) {
-    let Expected { name, partitions, compacted, message_bytes, .. } = topic;
-    let found = facts.partitions;
-    let mut good = true;
-    if found != *partitions as usize {
-        good = false;
+    let (name, before) = (&topic.name, findings.len());
+    judge_layout(topic, facts, brokers, findings);
+    let Some(settings) = settings else {
+        return findings.unknown(AREA, format!("settings of topic {name} unknown"));
+    };
+    let setting = |key: &str| settings.get(key).map_or("", String::as_str);
+    judge_cleanup(topic, setting, findings);
+    judge_message_size(topic, setting, findings);
+    if findings.len() == before {
+        findings
+            .ok(AREA, format!("topic {name}: {} partitions, {} replicas", facts.partitions, facts.replicas));
+    }
+}
+
+fn judge_layout(
+    Expected { name, partitions, .. }: &Expected,
+    facts: &TopicFacts,
+    brokers: usize,
+    findings: &mut Findings,
+) {
+    if facts.partitions != *partitions as usize {
         findings.error(
             AREA,
-            format!("topic {name} has {found} partitions, {partitions} are configured"),
+            format!("topic {name} has {} partitions, {partitions} are configured", facts.partitions),
             "correct the configuration, or use a new route with a topic of its own: a change would move streams",
         );
     }
     if brokers >= BROKERS_TO_REPLICATE && facts.replicas < 2 {
-        good = false;
         findings.warning(
             AREA,
             format!("topic {name} has one replica on {brokers} brokers"),
             "add replicas (kafka-reassign-partitions), and set `kafka.replication` for new topics",
         );
     }
-    let Some(settings) = settings else {
-        return findings.unknown(AREA, format!("settings of topic {name} unknown"));
-    };
-    let setting = |key: &str| settings.get(key).map_or("", String::as_str);
+}
+
+/// What removes records.
+fn judge_cleanup<'a>(
+    Expected { name, compacted, .. }: &Expected,
+    setting: impl Fn(&str) -> &'a str,
+    findings: &mut Findings,
+) {
     let policy = setting("cleanup.policy");
-    if *compacted && policy != "compact" {
-        good = false;
-        findings.error(
-            AREA,
-            format!(
-                "topic {name} has cleanup.policy={policy}: what it holds would expire or never be removed"
-            ),
-            format!("kafka-configs --alter --topic {name} --add-config cleanup.policy=compact"),
-        );
+    if *compacted {
+        if policy != "compact" {
+            findings.error(
+                AREA,
+                format!(
+                    "topic {name} has cleanup.policy={policy}: what it holds would expire or never be removed"
+                ),
+                format!("kafka-configs --alter --topic {name} --add-config cleanup.policy=compact"),
+            );
+        }
+        return;
     }
-    if !*compacted && policy.contains("compact") {
-        good = false;
+    let (time, bytes) = (setting("retention.ms"), setting("retention.bytes"));
+    if policy.contains("compact") {
         findings.error(
             AREA,
             format!("topic {name} has cleanup.policy={policy}: all but the last event of each stream would be removed"),
             format!("kafka-configs --alter --topic {name} --add-config cleanup.policy=delete"),
         );
-    } else if !*compacted
-        && [setting("retention.ms"), setting("retention.bytes")].iter().any(|it| *it != "-1")
-    {
-        good = false;
+    } else if time != "-1" || bytes != "-1" {
         findings.warning(
             AREA,
-            format!(
-                "topic {name} removes old records (retention.ms={}, retention.bytes={})",
-                setting("retention.ms"),
-                setting("retention.bytes")
-            ),
+            format!("topic {name} removes old records (retention.ms={time}, retention.bytes={bytes})"),
             "set both to -1 unless every consumer, also a future one, can do without them",
         );
     }
+}
+
+fn judge_message_size<'a>(
+    Expected { name, message_bytes, .. }: &Expected,
+    setting: impl Fn(&str) -> &'a str,
+    findings: &mut Findings,
+) {
     if let Ok(largest) = setting("max.message.bytes").parse::<usize>()
         && largest < *message_bytes
     {
-        good = false;
         findings.error(
             AREA,
             format!("topic {name} accepts messages of {largest} bytes, the relay may write {message_bytes}"),
@@ -177,9 +199,6 @@ fn judge(
                  `relay.max_record_bytes`"
             ),
         );
-    }
-    if good {
-        findings.ok(AREA, format!("topic {name}: {found} partitions, {} replicas", facts.replicas));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::app::Failure;
 
 /// Events are selected that match all of these.
 #[derive(clap::Args)]
-pub(super) struct EventFilter {
+pub(in crate::commands) struct EventFilter {
     /// Events that this route of the relay did not relay
     #[arg(long, value_name = "NAME", conflicts_with_all = ["projection", "topic"])]
     pub(super) route: Option<String>,
