@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 
-use crate::commands::setup::{self, SetUp};
+use crate::commands::setup::{self, SetupReport};
 use crate::configuration::{Configuration, OwnSection};
 use crate::connections::{ConnectionError, Connections};
 use crate::migrations::Migrations;
@@ -50,7 +50,7 @@ pub struct App {
     pub(crate) commands: Vec<OwnCommand>,
     pub(crate) apps: Vec<App>,
     sections: Vec<OwnSection>,
-    moved: Vec<(&'static str, &'static str)>,
+    renamed_keys: Vec<(&'static str, &'static str)>,
     fallback: Option<&'static str>,
 }
 
@@ -85,7 +85,7 @@ impl App {
             commands: Vec::new(),
             apps: Vec::new(),
             sections: Vec::new(),
-            moved: Vec::new(),
+            renamed_keys: Vec::new(),
             fallback: None,
         }
     }
@@ -154,8 +154,8 @@ impl App {
 
     /// Renames a key of the configuration: the old one is still read, with a warning.
     #[must_use]
-    pub fn moved(mut self, old: &'static str, new: &'static str) -> Self {
-        self.moved.push((old, new));
+    pub fn rename_key(mut self, old: &'static str, new: &'static str) -> Self {
+        self.renamed_keys.push((old, new));
         self
     }
 
@@ -187,14 +187,14 @@ impl App {
     #[must_use]
     pub fn app(mut self, app: App) -> Self {
         self.sections.extend(&app.sections);
-        self.moved.extend(&app.moved);
+        self.renamed_keys.extend(&app.renamed_keys);
         self.apps.push(app);
         self
     }
 
     /// Reads a configuration file as the commands do.
     pub fn configuration(&self, path: &Path) -> Result<Configuration, ConfigError> {
-        Configuration::load_with(path, &self.sections, &self.moved)
+        Configuration::load_with(path, &self.sections, &self.renamed_keys)
     }
 
     /// The file that is read where `--config` does not name one.
@@ -207,7 +207,7 @@ impl App {
     }
 
     /// Creates what the configuration and this App need, as the command `setup` does. It is idempotent.
-    pub async fn set_up(&self, configuration: &Configuration) -> Result<SetUp, Failure> {
+    pub async fn set_up(&self, configuration: &Configuration) -> Result<SetupReport, Failure> {
         setup::set_up(self, &Connections::new(configuration.clone())).await
     }
 

@@ -31,7 +31,7 @@ use crate::service::Service;
 const CONFIG: &str = "config";
 const SERVICE: &str = "service";
 
-/// Commands of each App.
+// Commands of each App. Not a doc comment: clap would make it the description of the App.
 #[derive(clap::Subcommand)]
 enum AppCommand {
     /// Publish schemas and create topics and tables (idempotent)
@@ -55,7 +55,7 @@ enum AppCommand {
     Schemas(schemas::SchemasCommand),
 }
 
-/// Commands of a binary.
+// Commands of a binary. Not a doc comment, as above.
 #[derive(clap::Subcommand)]
 enum BinaryCommand {
     Init(init::Arguments),
@@ -240,6 +240,9 @@ mod tests {
         let command = app().arguments();
         command.clone().debug_assert();
         assert_helpful(&command, "test");
+        let about = |command: &clap::Command| command.get_about().unwrap().to_string();
+        assert_eq!(about(&command), "A test");
+        assert_eq!(about(command.find_subcommand("bank").unwrap()), "A bank");
     }
 
     #[test]

@@ -14,8 +14,9 @@
 //! | `service` | what the service asks of its [`Connections`] |
 //! | `verify` | event store, Kafka, registry; Postgres for the inboxes |
 //! | `parked` | Kafka for the events of routes, Postgres for those of projections |
-//! | `status`, `doctor` | nothing: they check what is configured |
-//! | `setup` | what it creates: Kafka and the registry with routes, Postgres with projections or migrations |
+//! | `doctor` | nothing: it checks what is configured |
+//! | `status` | Kafka with routes, or Postgres |
+//! | `setup` | Kafka with routes, the registry with contexts, Postgres with projections, reactors or migrations |
 //! | `dev` | nothing: it starts the servers itself |
 //!
 //! The parts can be used without an App: they are re-exported here by name.
@@ -33,7 +34,7 @@ pub mod sections;
 mod service;
 
 pub use app::{App, Failure};
-pub use commands::setup::SetUp;
+pub use commands::setup::SetupReport;
 pub use configuration::{Configuration, SectionError};
 pub use connections::{ConnectionError, Connections};
 pub use execute::{Command, Commands, Committed};

@@ -29,7 +29,7 @@ use self::relayed::Surroundings;
 use self::report::{Comparison, Report};
 use crate::Failure;
 
-/// Measure the product against the least that does the same work, on servers of its own
+/// Compare each hot path with a minimal implementation of the same work, on servers that it starts
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Example:\n    aqueduct bench relay --rounds 9")]
 pub(crate) struct Arguments {

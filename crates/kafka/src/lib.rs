@@ -8,23 +8,23 @@
 //! - [`LogContext`], [`log`] and [`log_error`] forward librdkafka's log to `tracing`, target `librdkafka`.
 //! - [`FirstFailure`] is the context of a producer that keeps the first failed delivery, or the loss of all brokers.
 //! - [`BrokerWatch`] reports when a client has found no broker for so long that it must be replaced.
-//! - [`Peek`] reads single facts about topics and the ends of partitions, for operators' commands.
+//! - [`ClusterProbe`] reads single facts about topics and the ends of partitions, for operators' commands.
 //! - [`raw_headers`] reads the headers of a record even if a name is not UTF-8.
 
 mod client;
 mod cluster;
+mod cluster_probe;
 mod first_failure;
 mod headers;
 mod log;
-mod peek;
 mod reserved;
 mod watch;
 
 pub use client::create_client;
 pub use cluster::Cluster;
+pub use cluster_probe::{ClusterProbe, TopicDescription};
 pub use first_failure::FirstFailure;
 pub use headers::{RawHeader, raw_headers};
 pub use log::{LogContext, log, log_error};
-pub use peek::{Peek, TopicFacts};
 pub use reserved::ReservedProperty;
 pub use watch::BrokerWatch;

@@ -1,4 +1,4 @@
-//! A lane, for as long as it is this instance's.
+//! Runs the sessions of a lane while this instance owns it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

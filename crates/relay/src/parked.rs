@@ -40,7 +40,7 @@ pub struct ParkedEvents {
 
 /// An event that the route selects and that is not in its topic.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
+pub struct ExceptionEntry {
     /// The event.
     pub event: EventReference,
     /// What became of it, and why.
@@ -79,7 +79,7 @@ impl ParkedEvents {
     ///
     /// # Errors
     /// Kafka cannot be asked. A route whose topics were not created yet has no events here.
-    pub fn list(&self, selection: &Selection) -> Result<Vec<Listed>, LaneError> {
+    pub fn list(&self, selection: &Selection) -> Result<Vec<ExceptionEntry>, LaneError> {
         if self.partitions(&self.route.exceptions_topic(&self.cluster.prefix))? == 0 {
             return Ok(Vec::new());
         }
@@ -87,7 +87,7 @@ impl ParkedEvents {
         for lane in self.lanes(selection) {
             let mut exceptions = self.exceptions(lane)?;
             let is_selected =
-                |it: &Listed, parked_at| selection.matches(&it.event, it.exception.code, parked_at);
+                |it: &ExceptionEntry, parked_at| selection.matches(&it.event, it.exception.code, parked_at);
             if selection.older_than.is_some() {
                 self.read(&self.route.parked_topic(&self.cluster.prefix), lane, |record| {
                     let Ok(Some((event, ParkedEvent { parked_at, .. }))) = ParkedEvent::parse(&record) else {
@@ -102,7 +102,7 @@ impl ParkedEvents {
             }
         }
         listed.sort_by(|a, b| {
-            let key = |it: &Listed| (it.exception.position, it.event.revision);
+            let key = |it: &ExceptionEntry| (it.exception.position, it.event.revision);
             key(a).cmp(&key(b))
         });
         Ok(listed)
@@ -112,7 +112,10 @@ impl ParkedEvents {
     ///
     /// # Errors
     /// Kafka cannot be asked.
-    pub fn show(&self, event: &EventReference) -> Result<Option<(Listed, Option<ParkedEvent>)>, LaneError> {
+    pub fn show(
+        &self,
+        event: &EventReference,
+    ) -> Result<Option<(ExceptionEntry, Option<ParkedEvent>)>, LaneError> {
         let selection = Selection {
             stream: Some(event.stream.to_string()),
             revision: Some(event.revision),
@@ -177,7 +180,7 @@ impl ParkedEvents {
         Ok(scan.with_transaction_timeout(self.transaction_timeout))
     }
 
-    fn exceptions(&self, lane: u32) -> Result<BTreeMap<EventReference, Listed>, LaneError> {
+    fn exceptions(&self, lane: u32) -> Result<BTreeMap<EventReference, ExceptionEntry>, LaneError> {
         let topic = self.route.exceptions_topic(&self.cluster.prefix);
         let mut exceptions = BTreeMap::new();
         let mut unreadable = UnreadableRecords::default();
@@ -201,7 +204,7 @@ fn read_to_end(
 
 /// Adds what a record of the exceptions topic says.
 fn add(
-    exceptions: &mut BTreeMap<EventReference, Listed>,
+    exceptions: &mut BTreeMap<EventReference, ExceptionEntry>,
     record: &OwnedMessage,
 ) -> Result<(), ExceptionError> {
     let event = EventReference::of_key(record.key()).ok_or_else(ExceptionError::key)?;
@@ -211,7 +214,7 @@ fn add(
     };
     let exception = Exception::parse(json)?;
     let decided_at = record.timestamp().to_millis().and_then(|it| Timestamp::from_millisecond(it).ok());
-    exceptions.insert(event.clone(), Listed { event, exception, decided_at });
+    exceptions.insert(event.clone(), ExceptionEntry { event, exception, decided_at });
     Ok(())
 }
 

@@ -20,8 +20,8 @@ pub fn app() -> App {
         .service("legacy-orders", orders::run_legacy)
         .service("inventory", inventory::run)
         .section::<Settings>("shop")
-        .moved("http.users", "shop.users")
-        .moved("http.orders", "shop.orders")
-        .moved("http.legacy_orders", "shop.legacy_orders")
-        .moved("http.inventory", "shop.inventory")
+        .rename_key("http.users", "shop.users")
+        .rename_key("http.orders", "shop.orders")
+        .rename_key("http.legacy_orders", "shop.legacy_orders")
+        .rename_key("http.inventory", "shop.inventory")
 }

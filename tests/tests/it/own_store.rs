@@ -176,8 +176,10 @@ impl Relay {
 /// The lines of a section that a command prints for the user to paste.
 #[track_caller]
 pub(crate) fn printed_section<'o>(output: &'o str, heading: &str) -> &'o str {
+    // `init` wrote the heading.
+    let below = output.split_once(&format!("add below {heading} in aqueduct.toml, "));
     let (_, rest) =
-        output.split_once(&format!("{heading}\n")).unwrap_or_else(|| panic!("{heading}: {output}"));
+        below.and_then(|(_, rest)| rest.split_once(":\n\n")).unwrap_or_else(|| panic!("{heading}: {output}"));
     rest.split_inclusive("\n\n").next().map_or(rest, |section| section.strip_suffix('\n').unwrap_or(section))
 }
 

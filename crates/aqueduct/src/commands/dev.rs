@@ -1,7 +1,7 @@
 //! `dev`: the servers on this machine, with the relay and the projections.
 
 mod arguments;
-mod own_prefix;
+mod dev_prefix;
 mod servers;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,7 +16,7 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::arguments::Arguments;
-use self::own_prefix::own_prefix;
+use self::dev_prefix::dev_prefix;
 use self::servers::{SERVERS, Server};
 use super::relay;
 use crate::app::{App, Failure};
@@ -32,7 +32,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// `dev` ends before the disk is full: Kafka and Postgres stop at that point, and not in order.
 const FREE_SPACE: u64 = 64 << 20;
 
-/// Needs no address. `path` is what is typed before the command, `name` the process's.
+/// Needs no address. `name` is the name of the process in traces.
 pub(super) async fn run(
     app: &App,
     name: &str,
@@ -75,7 +75,7 @@ async fn on_stack(
     let prefix = if arguments.remote.is_empty() {
         None
     } else {
-        Some(own_prefix(&given.kafka.prefix, stack.data_dir())?)
+        Some(dev_prefix(&given.kafka.prefix, stack.data_dir())?)
     };
     let configuration = configure(&given, arguments, stack, prefix.as_deref()).await?;
     if arguments.servers_only {
@@ -115,7 +115,8 @@ async fn on_stack(
         .await
 }
 
-/// Until the process is asked to end, or a server has ended or the disk is full.
+/// Checks the servers and the free space until the process is asked to end. Fails if a server has ended or the disk is
+/// full.
 async fn watch(stack: &DevStack, shutdown: &CancellationToken) -> Result<(), Failure> {
     let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -153,14 +154,14 @@ async fn configure(
     }
     configuration.postgres.url = Some(match prefix {
         Some(prefix) if !is_started(Server::Postgres) => {
-            own_prefix::database(stack.postgres_url()?, prefix).await?
+            dev_prefix::database(stack.postgres_url()?, prefix).await?
         }
         _ => stack.postgres_url()?.to_owned(),
     });
     if let Some(prefix) = prefix
         && topics_are_prefixed(arguments)
     {
-        own_prefix::apply(prefix, &mut configuration);
+        dev_prefix::apply(prefix, &mut configuration);
     }
     Ok(configuration)
 }

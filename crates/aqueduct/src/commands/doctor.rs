@@ -44,10 +44,10 @@ pub(super) async fn run(
         postgres::check(app, connections),
     );
     // One after the other: what cannot be reached is said once.
-    let (kafka, peek) = kafka::check(connections).await;
+    let (kafka, probe) = kafka::check(connections).await;
     let (mut topics, mut routes) = (Findings::default(), Findings::default());
-    if let Some(peek) = peek {
-        topics = topics::check(connections, peek).await;
+    if let Some(probe) = probe {
+        topics = topics::check(connections, probe).await;
         routes = routes::check(connections).await;
     }
     let all = [configuration, eventstore, kafka, topics, registry, postgres, routes];

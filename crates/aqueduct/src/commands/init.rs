@@ -31,28 +31,28 @@ pub(super) fn run(arguments: &Arguments, app: &str) -> Result<(), Failure> {
         let written = write_new(&path, &text)
             .map_err(|error| format!("{}: cannot be written: {error}", path.display()))?;
         match written {
-            Written::New => println!("wrote {}", path.display()),
-            Written::Kept => println!("kept {}, which exists", path.display()),
+            FileOutcome::New => println!("wrote {}", path.display()),
+            FileOutcome::Kept => println!("kept {}, which exists", path.display()),
         }
     }
     Ok(())
 }
 
 /// What became of a file.
-enum Written {
+enum FileOutcome {
     New,
     /// It exists, and its content was not changed.
     Kept,
 }
 
 /// Writes a file, and its folder, if it does not exist.
-fn write_new(path: &Path, text: &str) -> std::io::Result<Written> {
+fn write_new(path: &Path, text: &str) -> std::io::Result<FileOutcome> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     match fs::File::create_new(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()).map(|()| Written::New),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Written::Kept),
+        Ok(mut file) => file.write_all(text.as_bytes()).map(|()| FileOutcome::New),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(FileOutcome::Kept),
         Err(error) => Err(error),
     }
 }

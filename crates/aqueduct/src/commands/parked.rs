@@ -20,9 +20,10 @@ const OWNER_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(clap::Subcommand)]
 pub(super) enum ParkedCommand {
-    /// List parked, skipped and discarded events, oldest first
+    /// List parked, skipped and discarded events
     ///
-    /// Events of the relay's routes, then those of the projections, each as far as it is configured.
+    /// Events of the relay's routes in the order of the store, then those of the projections in the order in which they
+    /// were parked, each as far as it is configured.
     List {
         #[command(flatten)]
         filter: EventFilter,
@@ -137,7 +138,8 @@ async fn list(
     };
     if let Some(selection) = of_routes {
         for events in routes {
-            relay::list(events, selection.clone(), relay::Shown::First { limit: limit.get(), json }).await?;
+            relay::list(events, selection.clone(), relay::ListMode::First { limit: limit.get(), json })
+                .await?;
         }
     }
     let has_postgres = connections.configuration().postgres.configured().is_some();

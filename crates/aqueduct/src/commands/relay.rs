@@ -19,7 +19,7 @@ pub(super) async fn run(name: &str, connections: Connections) -> Result<(), Fail
 /// The relay of the configuration.
 pub(super) fn make(connections: &Connections) -> Result<Relay, Failure> {
     let configuration = connections.configuration();
-    // Its own status says when the store is out of reach, so the connection is not one that is watched.
+    // A connection of its own, which the health check does not watch: the relay's status reports an unreachable store.
     let store = Connections::new(configuration.clone()).event_store()?;
     let (cluster, options) = (configuration.cluster()?, configuration.relay_options());
     Ok(Relay::new(cluster, options, store, connections.schemas()?, connections.registry()?)?)

@@ -10,7 +10,7 @@ use crate::connections::Connections;
 
 /// What exists after a `setup`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SetUp {
+pub struct SetupReport {
     /// Topics of the routes. Their topics of checkpoints, exceptions, parked events and requests are created too and
     /// not listed.
     pub topics: Vec<String>,
@@ -27,7 +27,7 @@ pub struct SetUp {
 /// - with projections, reactors or migrations, or a Postgres address: the tables of the inbox, then the App's.
 ///
 /// Only the addresses of the servers on which it creates something must be configured.
-pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetUp, Failure> {
+pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetupReport, Failure> {
     let configuration = connections.configuration();
     let routes = !configuration.relay.routes.is_empty();
     let contexts = !configuration.schemas.contexts.is_empty();
@@ -58,14 +58,14 @@ pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetUp
         Ok(["aqueduct"].into_iter().chain(own).map(str::to_owned).collect())
     };
     let (topics, subjects, schemas) = tokio::try_join!(topics, subjects, schemas)?;
-    Ok(SetUp { topics, subjects, schemas })
+    Ok(SetupReport { topics, subjects, schemas })
 }
 
 /// `setup`
 #[expect(clippy::print_stdout, reason = "what was set up is the command's output")]
 pub(super) async fn run(app: &App, connections: &Connections) -> Result<(), Failure> {
     let done = set_up(app, connections).await?;
-    if done == SetUp::default() {
+    if done == SetupReport::default() {
         let path = connections.configuration().path.display();
         println!(
             "nothing to set up: {path} has no [[relay.routes]], and no address of a registry or of Postgres"
@@ -76,7 +76,7 @@ pub(super) async fn run(app: &App, connections: &Connections) -> Result<(), Fail
     Ok(())
 }
 
-impl fmt::Display for SetUp {
+impl fmt::Display for SetupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { topics, subjects, schemas } = self;
         for (label, names) in [("topics", topics), ("subjects", subjects), ("tables in schema", schemas)] {

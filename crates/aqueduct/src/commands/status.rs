@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     interval: u64,
 }
 
-/// Reports come every ten seconds: after three missing ones nobody works there.
+/// An owner reports every ten seconds. After three missing reports its state is shown as `silent`.
 const SILENT_AFTER: Duration = Duration::from_secs(30);
 
 /// Everything at one time.
@@ -98,7 +98,7 @@ impl Report {
         for partition in &mut self.projections {
             let earlier = before.projections.iter().find(|it| it.is_same(partition));
             partition.rate = earlier.and_then(|earlier| {
-                let (from, to) = (earlier.position? as u64, partition.position? as u64);
+                let (from, to) = (earlier.next_offset? as u64, partition.next_offset? as u64);
                 rate(from, to, earlier.sampled_at, partition.sampled_at)
             });
         }

@@ -67,7 +67,7 @@ fn options(configuration: &Configuration) -> Result<Options, Failure> {
     options.registry_authority.clone_from(&registry.authority);
     options.source.clone_from(&eventstore.source);
     options.postgres.clone_from(&postgres.url);
-    // How stored JSON looks is said only by the files; a system without any has written canonical JSON.
+    // Only schema files describe other forms of JSON. Without any, the stored JSON is canonical.
     options.schemas = schemas.directory.is_dir().then(|| schemas.directory.clone());
     options.all_projections = true;
     options.max_record_bytes = Some(relay.max_record_bytes.get());

@@ -13,7 +13,7 @@ use crate::configuration::{Addresses, Demo};
 
 /// Compare the input with the event store, the topics and the tables, and name what differs
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n    aqueduct verify --orders 300")]
+#[command(after_help = "Example:\n    aqueduct shop verify --orders 300")]
 pub(crate) struct Arguments {
     /// The file of orders that was fed [default: as the demo]
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@ use crate::kafka::reader::Reader;
 use crate::lane_topics::LaneTopics;
 use crate::route::{OnBadEvent, Route};
 
-/// Their names.
+/// Names of the topics of exceptions, parked events and requests.
 #[derive(Debug, Clone)]
 pub(crate) struct ParkedTopics {
     pub(crate) exceptions: Arc<str>,

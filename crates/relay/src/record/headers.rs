@@ -1,4 +1,4 @@
-//! Events as Kafka records.
+//! The headers of a record.
 
 use std::fmt::{Display, Write as _};
 

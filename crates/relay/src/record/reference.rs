@@ -1,4 +1,4 @@
-//! Which event.
+//! References to events, such as `7@order-42`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The relay on a real Kafka. Each test of a fault says which promise it attacks.
+//! The relay on a real Kafka. Each test of a fault says which guarantee it attacks.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails the test")]
 

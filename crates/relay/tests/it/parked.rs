@@ -8,8 +8,8 @@ use std::time::Instant;
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{ErrorKind, StoreError, StreamDeleted};
 use aqueduct_relay::parked::{
-    Action, Answer, Code, EventReference, ExceptionState, LastRelayed, Listed, ParkedEvents, RequestState,
-    Selection, SentRequest,
+    Action, Answer, Code, EventReference, ExceptionEntry, ExceptionState, LastRelayed, ParkedEvents,
+    RequestState, Selection, SentRequest,
 };
 use aqueduct_relay::{OnBadEvent, header};
 use aqueduct_schema::SchemaSet;
@@ -39,7 +39,7 @@ pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send 
 }
 
 /// The exceptions, once there are as many as expected.
-pub(crate) async fn listed(world: &World, count: usize) -> Vec<Listed> {
+pub(crate) async fn listed(world: &World, count: usize) -> Vec<ExceptionEntry> {
     let events = events(world);
     blocking(move || {
         let deadline = Instant::now() + DEADLINE;
@@ -58,9 +58,9 @@ pub(crate) async fn listed(world: &World, count: usize) -> Vec<Listed> {
     .await
 }
 
-fn shown(listed: &[Listed]) -> Vec<(String, ExceptionState, Code, LastRelayed)> {
-    let shown = |it: &Listed| {
-        let Listed { event, exception, .. } = it;
+fn shown(listed: &[ExceptionEntry]) -> Vec<(String, ExceptionState, Code, LastRelayed)> {
+    let shown = |it: &ExceptionEntry| {
+        let ExceptionEntry { event, exception, .. } = it;
         (event.to_string(), exception.state, exception.code, exception.last)
     };
     listed.iter().map(shown).collect()

@@ -61,7 +61,11 @@ async fn status_shows_how_far_everything_is() {
             && all(&status, "projections", |it| {
                 it["state"] == "running" && it["lag"] == 0 && it["lag_seconds"] == 0.0 && it["parked"] == 0
             })
-            && status["projections"].as_array().unwrap().iter().any(|it| it["position"].as_i64() > Some(0));
+            && status["projections"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|it| it["next_offset"].as_i64() > Some(0));
         done.then_some(status)
     })
     .await;

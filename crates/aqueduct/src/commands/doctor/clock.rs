@@ -8,7 +8,7 @@ use super::finding::Findings;
 const TOLERATED_SECONDS: f64 = 5.0;
 
 /// Judges a server's time, which was read just now.
-pub(super) fn judge(area: &'static str, server: Option<Timestamp>, findings: &mut Findings) {
+pub(super) fn check(area: &'static str, server: Option<Timestamp>, findings: &mut Findings) {
     let Some(server) = server else { return findings.unknown(area, "clock difference unknown") };
     let difference = (server.as_millisecond() - Timestamp::now().as_millisecond()) as f64 / 1000.0;
     if difference.abs() <= TOLERATED_SECONDS {
@@ -36,16 +36,16 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_is_a_warning_with_its_direction() {
-        let judged = |seconds: i64| {
+        let finding_for = |seconds: i64| {
             let server =
                 Timestamp::from_millisecond(Timestamp::now().as_millisecond() + seconds * 1000).unwrap();
             let mut findings = Findings::default();
-            judge("postgres", Some(server), &mut findings);
+            check("postgres", Some(server), &mut findings);
             findings.into_vec().remove(0).finding
         };
-        assert_eq!(judged(1), "its clock agrees with this machine's");
-        assert!(judged(100).ends_with("s ahead of this machine's"), "{}", judged(100));
-        assert!(judged(-100).ends_with("s behind this machine's"), "{}", judged(-100));
+        assert_eq!(finding_for(1), "its clock agrees with this machine's");
+        assert!(finding_for(100).ends_with("s ahead of this machine's"), "{}", finding_for(100));
+        assert!(finding_for(-100).ends_with("s behind this machine's"), "{}", finding_for(-100));
     }
 
     #[test]

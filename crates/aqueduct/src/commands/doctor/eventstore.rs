@@ -59,7 +59,7 @@ pub(super) async fn check(connections: &Connections) -> Findings {
         None => findings.unknown(AREA, "version unknown"),
     }
     match answer.as_deref().and_then(|answer| header(answer, "date")) {
-        Some(date) => clock::judge(AREA, clock::from_http(date), &mut findings),
+        Some(date) => clock::check(AREA, clock::from_http(date), &mut findings),
         None => findings.unknown(AREA, "clock difference unknown"),
     }
     findings

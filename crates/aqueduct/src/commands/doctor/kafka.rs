@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aqueduct_kafka::Peek;
+use aqueduct_kafka::ClusterProbe;
 
 use super::finding::Findings;
 use crate::address::{all_loopback, of_brokers};
@@ -10,20 +10,20 @@ use crate::connections::Connections;
 
 const AREA: &str = "kafka";
 
-/// Also what asks further, if Kafka can be reached.
-pub(super) async fn check(connections: &Connections) -> (Findings, Option<Arc<Peek>>) {
+/// Checks the connection. Also returns the client for further checks, if Kafka can be reached.
+pub(super) async fn check(connections: &Connections) -> (Findings, Option<Arc<ClusterProbe>>) {
     let mut findings = Findings::default();
     let configuration = connections.configuration();
     let Some(brokers) = configuration.kafka.configured() else { return (findings, None) };
     let Ok(cluster) = configuration.cluster() else { return (findings, None) };
-    let peek = match Peek::new(&cluster) {
-        Ok(peek) => Arc::new(peek),
+    let probe = match ClusterProbe::new(&cluster) {
+        Ok(probe) => Arc::new(probe),
         Err(error) => {
             findings.error(AREA, error.to_string(), "correct [kafka.properties]");
             return (findings, None);
         }
     };
-    let asked = Arc::clone(&peek);
+    let asked = Arc::clone(&probe);
     let counted = tokio::task::spawn_blocking(move || asked.brokers()).await;
     let reached = match counted.map(|counted| counted.map_err(|error| error.to_string())) {
         Ok(Ok(count)) => {
@@ -55,5 +55,5 @@ pub(super) async fn check(connections: &Connections) -> (Findings, Option<Arc<Pe
             "set \"security.protocol\" = \"ssl\" or \"sasl_ssl\" in [kafka.properties]",
         );
     }
-    (findings, reached.then_some(peek))
+    (findings, reached.then_some(probe))
 }

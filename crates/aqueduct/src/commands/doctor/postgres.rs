@@ -66,7 +66,7 @@ async fn server(pool: &PgPool, url: &str, findings: &mut Findings) -> Result<(),
     } else {
         findings.error(AREA, format!("version {version} is too old"), "use PostgreSQL 15 or later");
     }
-    clock::judge(AREA, Timestamp::from_millisecond((now * 1000.0) as i64).ok(), findings);
+    clock::check(AREA, Timestamp::from_millisecond((now * 1000.0) as i64).ok(), findings);
     if !encrypted && !all_loopback(&of_postgres(url)) && !url.contains("host=/") {
         findings.warning(
             AREA,

@@ -1,4 +1,4 @@
-//! What the relay's lanes have met.
+//! The state of the relay's lanes.
 
 use aqueduct_core::with_causes;
 use aqueduct_relay::read_lanes;
@@ -8,7 +8,7 @@ use crate::connections::Connections;
 
 const AREA: &str = "routes";
 
-/// Kafka can be reached.
+/// Checks the reports of the lanes. Kafka must be reachable.
 pub(super) async fn check(connections: &Connections) -> Findings {
     let mut findings = Findings::default();
     let configuration = connections.configuration();
@@ -40,12 +40,15 @@ pub(super) async fn check(connections: &Connections) -> Findings {
         } else if types == 0 {
             findings.warning(
                 AREA,
-                format!("route \"{name}\" has met no event yet"),
-                "compare its categories, prefixes and event types with the names in the store: a category is what \
-                 is before the first dash of a stream's name",
+                format!("route \"{name}\" has relayed no event yet"),
+                format!(
+                    "run `parked list --route {name}`; if it lists nothing, compare the route's categories, prefixes \
+                     and event types with the names in the store: a category is the part of a stream's name before \
+                     the first dash"
+                ),
             );
         } else {
-            findings.ok(AREA, format!("event types met by route \"{name}\": {types}"));
+            findings.ok(AREA, format!("route \"{name}\" has relayed {types} event types"));
         }
         for lane in lanes {
             if let Some(reported) = lane.reported

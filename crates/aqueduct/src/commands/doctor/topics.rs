@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aqueduct_kafka::{Peek, TopicFacts};
+use aqueduct_kafka::{ClusterProbe, TopicDescription};
 use aqueduct_relay::LaneTopics;
 
 use super::finding::Findings;
 use crate::connections::Connections;
 
 const AREA: &str = "topics";
-/// From this many brokers on a single replica is not meant.
+/// Number of brokers from which a single replica is a warning.
 const BROKERS_TO_REPLICATE: usize = 3;
 
 /// A topic, and how it should be.
@@ -25,14 +25,14 @@ struct Expected {
     required: bool,
 }
 
-pub(super) async fn check(connections: &Connections, peek: Arc<Peek>) -> Findings {
+pub(super) async fn check(connections: &Connections, probe: Arc<ClusterProbe>) -> Findings {
     let mut findings = Findings::default();
     let expected = expected(connections);
     if expected.is_empty() {
         return findings;
     }
     let names: Vec<String> = expected.iter().map(|topic| topic.name.clone()).collect();
-    let asked = Arc::clone(&peek);
+    let asked = Arc::clone(&probe);
     let described = tokio::task::spawn_blocking(move || {
         let brokers = asked.brokers().map_err(|error| error.to_string())?;
         let facts = names.iter().map(|name| asked.topic(name)).collect::<Result<Vec<_>, _>>();
@@ -59,7 +59,7 @@ pub(super) async fn check(connections: &Connections, peek: Arc<Peek>) -> Finding
         .filter(|(_, facts)| facts.is_some())
         .map(|(topic, _)| topic.name.as_str())
         .collect();
-    let settings = if existing.is_empty() { Ok(BTreeMap::new()) } else { peek.settings(&existing).await };
+    let settings = if existing.is_empty() { Ok(BTreeMap::new()) } else { probe.settings(&existing).await };
     let settings = settings.unwrap_or_else(|error| {
         findings.unknown(AREA, format!("settings unknown: {error}"));
         BTreeMap::new()
@@ -76,7 +76,7 @@ pub(super) async fn check(connections: &Connections, peek: Arc<Peek>) -> Finding
                     "run `setup` before events are parked",
                 );
             }
-            Some(facts) => judge(topic, &facts, settings.get(&topic.name), brokers, &mut findings),
+            Some(facts) => check_topic(topic, &facts, settings.get(&topic.name), brokers, &mut findings),
         }
     }
     findings
@@ -105,30 +105,30 @@ fn expected(connections: &Connections) -> Vec<Expected> {
     expected
 }
 
-fn judge(
+fn check_topic(
     topic: &Expected,
-    facts: &TopicFacts,
+    facts: &TopicDescription,
     settings: Option<&BTreeMap<String, String>>,
     brokers: usize,
     findings: &mut Findings,
 ) {
     let (name, before) = (&topic.name, findings.len());
-    judge_layout(topic, facts, brokers, findings);
+    check_layout(topic, facts, brokers, findings);
     let Some(settings) = settings else {
         return findings.unknown(AREA, format!("settings of topic {name} unknown"));
     };
     let setting = |key: &str| settings.get(key).map_or("", String::as_str);
-    judge_cleanup(topic, setting, findings);
-    judge_message_size(topic, setting, findings);
+    check_cleanup_policy(topic, setting, findings);
+    check_message_size(topic, setting, findings);
     if findings.len() == before {
         findings
             .ok(AREA, format!("topic {name}: {} partitions, {} replicas", facts.partitions, facts.replicas));
     }
 }
 
-fn judge_layout(
+fn check_layout(
     Expected { name, partitions, .. }: &Expected,
-    facts: &TopicFacts,
+    facts: &TopicDescription,
     brokers: usize,
     findings: &mut Findings,
 ) {
@@ -149,7 +149,7 @@ fn judge_layout(
 }
 
 /// What removes records.
-fn judge_cleanup<'a>(
+fn check_cleanup_policy<'a>(
     Expected { name, compacted, .. }: &Expected,
     setting: impl Fn(&str) -> &'a str,
     findings: &mut Findings,
@@ -183,7 +183,7 @@ fn judge_cleanup<'a>(
     }
 }
 
-fn judge_message_size<'a>(
+fn check_message_size<'a>(
     Expected { name, message_bytes, .. }: &Expected,
     setting: impl Fn(&str) -> &'a str,
     findings: &mut Findings,
@@ -207,10 +207,10 @@ mod tests {
     use super::super::finding::Level;
     use super::*;
 
-    fn judged(topic: &Expected, partitions: usize, settings: &[(&str, &str)]) -> Vec<(Level, String)> {
+    fn findings_of(topic: &Expected, partitions: usize, settings: &[(&str, &str)]) -> Vec<(Level, String)> {
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let mut findings = Findings::default();
-        judge(topic, &TopicFacts { partitions, replicas: 1 }, Some(&settings), 1, &mut findings);
+        check_topic(topic, &TopicDescription { partitions, replicas: 1 }, Some(&settings), 1, &mut findings);
         findings.into_vec().into_iter().map(|finding| (finding.level, finding.finding)).collect()
     }
 
@@ -229,7 +229,7 @@ mod tests {
             ("retention.bytes", "-1"),
             ("max.message.bytes", "1000"),
         ];
-        assert_eq!(judged(&records, 4, &good)[0].0, Level::Ok);
+        assert_eq!(findings_of(&records, 4, &good)[0].0, Level::Ok);
         for (partitions, key, value, level, says) in [
             (3, "cleanup.policy", "delete", Level::Error, "3 partitions"),
             (4, "cleanup.policy", "compact", Level::Error, "last event of each stream"),
@@ -238,12 +238,13 @@ mod tests {
         ] {
             let mut settings = good;
             settings.iter_mut().filter(|it| it.0 == key).for_each(|it| it.1 = value);
-            let found = judged(&records, partitions, &settings);
+            let found = findings_of(&records, partitions, &settings);
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].0 == level && found[0].1.contains(says), "{found:?}");
         }
         let checkpoints = Expected { compacted: true, ..records };
-        let found = judged(&checkpoints, 4, &[("cleanup.policy", "delete"), ("max.message.bytes", "1000")]);
+        let found =
+            findings_of(&checkpoints, 4, &[("cleanup.policy", "delete"), ("max.message.bytes", "1000")]);
         assert_eq!(found[0].0, Level::Error, "{found:?}");
     }
 }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aqueduct_relay::parked::{
-    Action, Code, EventReference, ExceptionState, LastRelayed, Listed, ParkedEvent, ParkedEvents, Selection,
+    Action, Code, EventReference, ExceptionEntry, ExceptionState, LastRelayed, ParkedEvent, ParkedEvents,
+    Selection,
 };
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// What to print of the selected events.
-pub(super) enum Shown {
+pub(super) enum ListMode {
     /// The first ones.
     First { limit: u32, json: bool },
     /// Those that are parked.
@@ -67,14 +68,14 @@ pub(super) enum Shown {
 }
 
 /// Prints selected events of a route.
-pub(super) async fn list(events: ParkedEvents, selection: Selection, shown: Shown) -> Result<(), Failure> {
+pub(super) async fn list(events: ParkedEvents, selection: Selection, shown: ListMode) -> Result<(), Failure> {
     let route = events.route().to_owned();
     let listed = blocking(move || events.list(&selection)).await?;
     match shown {
-        Shown::First { limit, json } => {
+        ListMode::First { limit, json } => {
             listed.iter().take(limit as usize).for_each(|it| print(&route, it, json));
         }
-        Shown::Parked => {
+        ListMode::Parked => {
             let parked = listed.iter().filter(|it| it.exception.state == ExceptionState::Parked);
             parked.for_each(|it| print(&route, it, false));
         }
@@ -83,19 +84,19 @@ pub(super) async fn list(events: ParkedEvents, selection: Selection, shown: Show
 }
 
 #[expect(clippy::print_stdout, reason = "the list is the command's output")]
-fn print(route: &str, listed: &Listed, json: bool) {
+fn print(route: &str, listed: &ExceptionEntry, json: bool) {
     if json {
         println!("{}", to_json(route, listed));
         return;
     }
-    let Listed { event, exception, decided_at } = listed;
+    let ExceptionEntry { event, exception, decided_at } = listed;
     let decided_at = decided_at.map_or_else(|| "-".to_owned(), |it| it.to_string());
     let (state, code, reason) = (exception.state.as_str(), exception.code, &exception.reason);
     println!("{decided_at}  route {route}  {event}  {state}  {code}: {reason}");
 }
 
-fn to_json(route: &str, listed: &Listed) -> Value {
-    let Listed { event, exception, decided_at } = listed;
+fn to_json(route: &str, listed: &ExceptionEntry) -> Value {
+    let ExceptionEntry { event, exception, decided_at } = listed;
     json!({
         "route": route, "event": event.to_string(), "stream": event.stream.as_str(), "revision": event.revision,
         "state": exception.state.as_str(), "code": exception.code.as_str(), "reason": exception.reason,
@@ -106,7 +107,7 @@ fn to_json(route: &str, listed: &Listed) -> Value {
 /// An event that a route did not relay.
 struct Found {
     route: String,
-    listed: Listed,
+    listed: ExceptionEntry,
     /// The event itself, unless its parked copy is gone or it was not parked.
     parked: Option<ParkedEvent>,
 }
@@ -141,7 +142,7 @@ async fn find(events: ParkedEvents, event: EventReference) -> Result<Option<Foun
 
 #[expect(clippy::print_stdout, reason = "the event is the command's output")]
 fn print_found(found: &Found, with_payload: bool) {
-    let Found { route, listed: Listed { event, exception, decided_at }, parked } = found;
+    let Found { route, listed: ExceptionEntry { event, exception, decided_at }, parked } = found;
     println!("{event}  route {route}  {}", exception.state.as_str());
     println!("{}: {}", exception.code, exception.reason);
     if let Some(decided_at) = decided_at {
@@ -196,7 +197,7 @@ pub(super) async fn discard(
     if confirmed {
         return request(events, Action::Discard, selection).await;
     }
-    list(events, selection, Shown::Parked).await?;
+    list(events, selection, ListMode::Parked).await?;
     Ok(nothing_discarded())
 }
 

@@ -1,6 +1,7 @@
 //! What `schemas infer` prints.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use aqueduct_relay::Route;
 use aqueduct_schema::infer::Report;
@@ -24,36 +25,43 @@ pub(super) fn text(report: &Report, written: &[PathBuf], configuration: &Configu
             check.parked_events() - check.followers,
         );
     }
-    let (folder, file) = (configuration.schemas.directory.display(), configuration.path.display());
+    let folder = configuration.schemas.directory.display();
     match written.len() {
         0 => println!("\nno file was written"),
         1 => println!("\nwrote 1 file to {folder}"),
         count => println!("\nwrote {count} files to {folder}"),
     }
-    if !report.map_lines.is_empty() {
-        println!("\nadd to {file}, as the files assume:\n\n[events.types]");
-        for line in &report.map_lines {
-            println!("{line}");
-        }
-    }
-    let missing = missing_contexts(report, configuration, routes);
-    if !missing.is_empty() {
-        println!("\nadd to {file}, so that `setup` publishes the schemas:\n\n[schemas.contexts]");
-        for (topic, contexts) in missing {
-            println!("{topic:?} = {contexts:?}");
+    let text = fs::read_to_string(&configuration.path).unwrap_or_default();
+    for (heading, reason, lines) in [
+        ("[events.types]", "as the files assume", report.map_lines.iter().map(ToString::to_string).collect()),
+        (
+            "[schemas.contexts]",
+            "so that `setup` publishes the schemas",
+            missing_contexts(report, configuration, routes),
+        ),
+    ] {
+        if !lines.is_empty() {
+            println!("\n{}", missing_lines(&configuration.path, &text, heading, reason, &lines));
         }
     }
 }
 
-/// The topics whose contexts lack one that has files of the report, with what they should have.
-fn missing_contexts(
-    report: &Report,
-    configuration: &Configuration,
-    routes: &[Route],
-) -> Vec<(String, Vec<String>)> {
+/// Lines that a section of the configuration lacks, ready to be pasted: a file must not have a section twice.
+fn missing_lines(file: &Path, text: &str, heading: &str, reason: &str, lines: &[String]) -> String {
+    let (file, lines) = (file.display(), lines.join("\n"));
+    if text.lines().any(|line| line.trim() == heading) {
+        format!("add below {heading} in {file}, {reason}:\n\n{lines}")
+    } else {
+        format!("add to {file}, {reason}:\n\n{heading}\n{lines}")
+    }
+}
+
+/// Lines of the topics whose contexts lack one that has files of the report.
+fn missing_contexts(report: &Report, configuration: &Configuration, routes: &[Route]) -> Vec<String> {
     let mut missing = Vec::new();
     for route in routes {
-        let mut contexts = configuration.schemas.contexts.get(&route.topic).cloned().unwrap_or_default();
+        let configured = configuration.schemas.contexts.get(&route.topic);
+        let mut contexts = configured.cloned().unwrap_or_default();
         let known = contexts.len();
         for file in &report.files {
             if !contexts.contains(&file.context) {
@@ -61,8 +69,26 @@ fn missing_contexts(
             }
         }
         if contexts.len() > known {
-            missing.push((route.topic.clone(), contexts));
+            let comment = if configured.is_some() { " # replaces the line of this topic" } else { "" };
+            missing.push(format!("{:?} = {contexts:?}{comment}", route.topic));
         }
     }
     missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_that_the_file_has_is_not_printed_again() {
+        let lines = ["\"a\" = \"A\"".to_owned()];
+        let printed = |text: &str| {
+            let file = Path::new("aqueduct.toml");
+            format!("{text}\n{}", missing_lines(file, text, "[events.types]", "as the files assume", &lines))
+        };
+        assert!(printed("[relay]").ends_with(":\n\n[events.types]\n\"a\" = \"A\""));
+        let below = "add below [events.types] in aqueduct.toml, as the files assume:\n\n\"a\" = \"A\"";
+        assert_eq!(printed("[events.types]"), format!("[events.types]\n{below}"));
+    }
 }

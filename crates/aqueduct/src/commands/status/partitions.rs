@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aqueduct_kafka::{Cluster, Peek};
+use aqueduct_kafka::{Cluster, ClusterProbe};
 use aqueduct_projection::{
     MigrationState, PartitionReport, PartitionState, migration_state, read_partitions,
 };
@@ -24,7 +24,7 @@ pub(super) struct PartitionSample {
     pub(super) problem: Option<String>,
     pub(super) reported_at: Option<Timestamp>,
     /// The offset after the last applied record.
-    pub(super) position: Option<i64>,
+    pub(super) next_offset: Option<i64>,
     /// Records to the partition's end, including transaction markers between them; not known without Kafka.
     pub(super) lag: Option<u64>,
     /// Age of the first record that is not applied.
@@ -80,8 +80,8 @@ fn reached(report: &PartitionReport) -> Option<i64> {
 
 /// Measures each partition once; several projections are often at the same offset.
 fn lags(cluster: &Cluster, reports: &[PartitionReport]) -> (Lags, Vec<String>) {
-    let peek = match Peek::new(cluster) {
-        Ok(peek) => peek,
+    let probe = match ClusterProbe::new(cluster) {
+        Ok(probe) => probe,
         Err(error) => return (Lags::new(), vec![format!("kafka: {error}")]),
     };
     let (mut lags, mut problems) = (Lags::new(), Vec::new());
@@ -90,14 +90,14 @@ fn lags(cluster: &Cluster, reports: &[PartitionReport]) -> (Lags, Vec<String>) {
         if lags.contains_key(&key) {
             continue;
         }
-        match lag(&peek, &report.topic, report.partition, reached(report)) {
+        match lag(&probe, &report.topic, report.partition, reached(report)) {
             Ok(lag) => {
                 lags.insert(key, lag);
             }
             Err(error) => {
                 problems.push(format!("topic {}, partition {}: {error}", report.topic, report.partition));
                 // An unreachable cluster would cost a timeout for each partition.
-                if !peek.is_reachable() {
+                if !probe.is_reachable() {
                     break;
                 }
             }
@@ -107,17 +107,17 @@ fn lags(cluster: &Cluster, reports: &[PartitionReport]) -> (Lags, Vec<String>) {
 }
 
 fn lag(
-    peek: &Peek,
+    probe: &ClusterProbe,
     topic: &str,
     partition: i32,
     reached: Option<i64>,
 ) -> Result<(u64, Option<i64>), Failure> {
-    let behind = peek.end(topic, partition)?.saturating_sub(reached.unwrap_or_default()).max(0) as u64;
+    let behind = probe.end(topic, partition)?.saturating_sub(reached.unwrap_or_default()).max(0) as u64;
     if behind == 0 {
         return Ok((0, None));
     }
     // Only transaction markers may be left: they are no records.
-    let first = peek.timestamp_from(topic, partition, reached)?;
+    let first = probe.timestamp_from(topic, partition, reached)?;
     Ok(first.map_or((0, None), |timestamp| (behind, Some(timestamp))))
 }
 
@@ -137,7 +137,7 @@ fn partition(report: PartitionReport, lags: &Lags) -> PartitionSample {
         state: "unknown".to_owned(),
         problem: None,
         reported_at: None,
-        position: next_offset,
+        next_offset,
         lag: lag.map(|(behind, _)| *behind),
         lag_seconds,
         rate: None,

@@ -80,7 +80,7 @@ fn partition(partition: &PartitionSample) -> [String; 7] {
     [
         place(partition),
         partition.state.clone(),
-        known(partition.position),
+        known(partition.next_offset),
         known(partition.lag),
         partition.lag_seconds.map_or_else(unknown, time),
         partition.rate.map_or_else(unknown, |rate| format!("{rate:.1}/s")),
@@ -161,7 +161,7 @@ mod tests {
             state: "running".to_owned(),
             problem: None,
             reported_at: None,
-            position: None,
+            next_offset: None,
             lag: Some(0),
             lag_seconds: Some(0.0),
             rate: None,

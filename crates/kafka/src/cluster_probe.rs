@@ -16,24 +16,24 @@ use crate::log::LogContext;
 /// Timeout of each request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Consumer group that the configuration names. It is never joined, and nothing is committed.
-const GROUP: &str = "aqueduct-peek";
+const GROUP: &str = "aqueduct-probe";
 
 /// Reads facts about a cluster. All calls except [`settings`](Self::settings) block, for at most ten seconds.
-pub struct Peek {
+pub struct ClusterProbe {
     cluster: Cluster,
     consumer: BaseConsumer<LogContext>,
 }
 
 /// A topic as the cluster describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicFacts {
+pub struct TopicDescription {
     /// Number of its partitions.
     pub partitions: usize,
     /// The lowest number of replicas of a partition.
     pub replicas: usize,
 }
 
-impl Peek {
+impl ClusterProbe {
     /// Creates the client, which connects on the first call.
     pub fn new(cluster: &Cluster) -> KafkaResult<Self> {
         let mut config = cluster.consumer_config(GROUP, &[]);
@@ -52,7 +52,7 @@ impl Peek {
     }
 
     /// Describes a topic; `None` if it does not exist.
-    pub fn topic(&self, topic: &str) -> KafkaResult<Option<TopicFacts>> {
+    pub fn topic(&self, topic: &str) -> KafkaResult<Option<TopicDescription>> {
         let metadata = self.consumer.fetch_metadata(Some(topic), TIMEOUT)?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
             return Ok(None);
@@ -64,7 +64,10 @@ impl Peek {
             };
         }
         let replicas = found.partitions().iter().map(|partition| partition.replicas().len()).min();
-        Ok(Some(TopicFacts { partitions: found.partitions().len(), replicas: replicas.unwrap_or_default() }))
+        Ok(Some(TopicDescription {
+            partitions: found.partitions().len(),
+            replicas: replicas.unwrap_or_default(),
+        }))
     }
 
     /// Returns the offset after the last committed record or transaction marker of a partition.

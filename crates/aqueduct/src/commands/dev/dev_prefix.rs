@@ -15,7 +15,7 @@ const FILE: &str = "prefix";
 const LONGEST: usize = 63;
 
 /// `<prefix>-dev-<random>`: the same for each start on this data directory, and no other's.
-pub(super) fn own_prefix(configured: &str, data: &Path) -> Result<String, Failure> {
+pub(super) fn dev_prefix(configured: &str, data: &Path) -> Result<String, Failure> {
     let path = data.join(FILE);
     let random = match fs::read_to_string(&path) {
         Ok(random) if !random.is_empty() => random,
