@@ -3,9 +3,8 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use aqueduct_projection::{Decoder, Deltas, Options, Projection, Reactor, View};
+use aqueduct_projection::{Deltas, Projection, Reactor, View};
 use aqueduct_service::ConfigError;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
@@ -13,14 +12,11 @@ use serde::de::DeserializeOwned;
 use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 
-use crate::commands::setup::{self, SetupReport};
 use crate::configuration::{Configuration, OwnSection};
 use crate::connections::{ConnectionError, Connections};
+use crate::failure::Failure;
 use crate::migrations::Migrations;
-use crate::service::Service;
-
-/// Any error that is reported to the user.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::service::{MakeProjection, Service};
 
 /// A system built on the product: [`main`](Self::main) makes it a binary with commands.
 ///
@@ -54,7 +50,6 @@ pub struct App {
     fallback: Option<&'static str>,
 }
 
-pub(crate) type MakeProjection = Box<dyn Fn(Options, Arc<dyn Decoder>) -> Projection + Send + Sync>;
 pub(crate) type MakeReactor = Box<dyn Fn(&Connections) -> Result<Projection, Failure> + Send + Sync>;
 pub(crate) type RunService =
     Box<dyn Fn(Service) -> LocalBoxFuture<'static, Result<(), Failure>> + Send + Sync>;
@@ -204,11 +199,6 @@ impl App {
             Some(fallback) if !here.exists() && fallback.exists() => fallback,
             _ => here,
         }
-    }
-
-    /// Creates what the configuration and this App need, as the command `setup` does. It is idempotent.
-    pub async fn set_up(&self, configuration: &Configuration) -> Result<SetupReport, Failure> {
-        setup::set_up(self, &Connections::new(configuration.clone())).await
     }
 
     /// Creates the tables of the inbox, then those of the App, or brings them up to date.

@@ -23,9 +23,10 @@ use std::process::ExitCode;
 use clap::{ArgMatches, FromArgMatches as _, Subcommand as _};
 
 use self::examples::with_examples;
-use crate::app::{App, Failure, RunService};
+use crate::app::{App, RunService};
 use crate::configuration::Configuration;
 use crate::connections::Connections;
+use crate::failure::Failure;
 use crate::service::Service;
 
 const CONFIG: &str = "config";

@@ -27,17 +27,19 @@ mod commands;
 mod configuration;
 mod connections;
 mod execute;
+mod failure;
 pub mod metrics;
 mod migrations;
 pub mod prelude;
 pub mod sections;
 mod service;
 
-pub use app::{App, Failure};
+pub use app::App;
 pub use commands::setup::SetupReport;
 pub use configuration::{Configuration, SectionError};
 pub use connections::{ConnectionError, Connections};
 pub use execute::{Command, Commands, Committed};
+pub use failure::Failure;
 pub use migrations::Migrations;
 pub use service::Service;
 

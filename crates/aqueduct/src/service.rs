@@ -4,16 +4,19 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use aqueduct_projection::{Options, Projection, Reactor};
+use aqueduct_projection::{Decoder, Options, Projection, Reactor};
 use aqueduct_service::{Health, Process};
 use axum::Router;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Failure};
 use crate::configuration::SectionError;
 use crate::connections::{ConnectionError, Connections};
+use crate::failure::Failure;
 use crate::metrics;
+
+/// Creates a projection of an App, once its options are known.
+pub(crate) type MakeProjection = Box<dyn Fn(Options, Arc<dyn Decoder>) -> Projection + Send + Sync>;
 
 /// A service of an [`App`](crate::App) that is about to run: logs, traces and metrics are set up, nothing is
 /// connected. It runs until the process is asked to end.
@@ -68,17 +71,20 @@ impl Service {
         self.projections.push(projection);
     }
 
-    /// Adds the projections of an App. If it has any, Kafka, the registry and Postgres must be configured.
+    /// Adds the projections of an App. If there are any, Kafka, the registry and Postgres must be configured.
     /// `topic_prefix` comes before the names of their topics, with a dot in between.
-    pub(crate) fn add_projections(&mut self, app: &App, topic_prefix: Option<String>) -> Result<(), Failure> {
-        if app.projections.is_empty() {
+    pub(crate) fn add_projections(
+        &mut self,
+        projections: &[MakeProjection],
+        topic_prefix: Option<String>,
+    ) -> Result<(), Failure> {
+        if projections.is_empty() {
             return Ok(());
         }
         let configuration = self.connections.configuration();
         let options = Options { topic_prefix, ..configuration.projection_options()? };
         let decoder = self.connections.decoder()?;
-        self.projections
-            .extend(app.projections.iter().map(|make| make(options.clone(), Arc::clone(&decoder))));
+        self.projections.extend(projections.iter().map(|make| make(options.clone(), Arc::clone(&decoder))));
         Ok(())
     }
 

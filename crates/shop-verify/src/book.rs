@@ -1,11 +1,13 @@
 //! What the shop must have booked, from the input alone.
 
+mod deliveries;
+mod returns;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::lines::{Entry, InputError, Line, read_file};
 use crate::rules::{Rule, cut, is_return, order_invoices, rules};
-use crate::{deliveries, returns};
 
 /// An amount in 10^-5 pounds, which is a thousandth of a penny: prices have up to five places, and nothing is
 /// rounded.

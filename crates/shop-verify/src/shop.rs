@@ -12,7 +12,8 @@ use crate::book::Book;
 use crate::lines;
 use crate::lines::InputError;
 use crate::log::Log;
-use crate::{inventory, sales, upcast, views};
+use crate::upcast::latest;
+use crate::{inventory, sales, views};
 
 /// The shop, as its input says it must be.
 #[derive(Debug)]
@@ -104,15 +105,5 @@ impl System for Shop {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
-    }
-}
-
-/// OrderCreated is at version 2, everything else at version 1.
-pub(crate) fn latest(event_type: &str, version: u32, data: Value) -> Result<(u32, Value), String> {
-    match (event_type, version) {
-        ("OrderCreated", 1) => Ok((2, upcast::order_created(&data)?)),
-        ("OrderCreated", 2) => Ok((2, data)),
-        ("OrderCreated", _) | (_, 0 | 2..) => Err(format!("there is no version {version} of {event_type}")),
-        (_, 1) => Ok((1, data)),
     }
 }

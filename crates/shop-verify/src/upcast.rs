@@ -8,9 +8,19 @@ use crate::expect::minor;
 use crate::lines::PRICE_PLACES;
 use aqueduct_verify::scaled;
 
+/// OrderCreated is at version 2, everything else at version 1.
+pub(crate) fn latest(event_type: &str, version: u32, data: Value) -> Result<(u32, Value), String> {
+    match (event_type, version) {
+        ("OrderCreated", 1) => Ok((2, order_created(&data)?)),
+        ("OrderCreated", 2) => Ok((2, data)),
+        ("OrderCreated", _) | (_, 0 | 2..) => Err(format!("there is no version {version} of {event_type}")),
+        (_, 1) => Ok((1, data)),
+    }
+}
+
 /// Version 2 of the event: amounts in minor units with a currency, the total, and times as timestamps. The
 /// old service knew pounds only.
-pub(crate) fn order_created(old: &Value) -> Result<Value, String> {
+fn order_created(old: &Value) -> Result<Value, String> {
     let text = |name: &str| field(old, name).and_then(|value| value.as_str().ok_or(name_of(name)));
     let (lines, cost) = items(field(old, "lines")?)?;
     let (charges, more) = items(field(old, "charges")?)?;

@@ -11,7 +11,7 @@ use crate::book::{Book, Money};
 use crate::expect::minor;
 use crate::inventory::StockEvent;
 use crate::log::{Entry, Log};
-use crate::shop::latest;
+use crate::upcast::latest;
 use aqueduct_verify::scaled;
 use aqueduct_verify::{Cells, Table};
 

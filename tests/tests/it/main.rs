@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod docs;
 mod histories;
+mod imports;
 mod input;
 mod kills;
 mod live;

@@ -31,14 +31,19 @@ pub(crate) fn say(text: &str) {
 
 /// The source files of a crate, with their paths in its `src`.
 pub(crate) fn sources(of: &str) -> Vec<(PathBuf, String)> {
-    let root = Path::new(ROOT).join("crates").join(of).join("src");
+    rust_files(&Path::new("crates").join(of).join("src"))
+}
+
+/// All Rust files below a folder of the repository, with their paths in it.
+pub(crate) fn rust_files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let root = Path::new(ROOT).join(folder);
     let (mut sources, mut folders) = (Vec::new(), vec![root.clone()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 sources.push((path.strip_prefix(&root).unwrap().to_owned(), text));
             }

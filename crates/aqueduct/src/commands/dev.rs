@@ -2,6 +2,7 @@
 
 mod arguments;
 mod dev_prefix;
+mod server;
 mod servers;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::arguments::Arguments;
 use self::dev_prefix::dev_prefix;
-use self::servers::{SERVERS, Server};
+use self::server::{SERVERS, Server};
 use super::relay;
-use crate::app::{App, Failure};
+use crate::app::App;
 use crate::configuration::Configuration;
 use crate::connections::Connections;
+use crate::failure::Failure;
 use crate::sections::Registry;
 use crate::service::Service;
 
@@ -92,7 +94,7 @@ async fn on_stack(
     let connections = Connections::new(configuration);
     let relay = if has_routes { Some(relay::make(&connections)?) } else { None };
     let mut service = Service::with_process(process, connections);
-    service.add_projections(app, topic_prefix)?;
+    service.add_projections(&app.projections, topic_prefix)?;
     if let Some(relay) = &relay {
         relay::watch(relay, &service);
     }

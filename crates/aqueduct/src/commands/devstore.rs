@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use aqueduct_devstore::Options;
 use aqueduct_service::{TelemetryOptions, http, shutdown, telemetry};
 
-use crate::app::Failure;
+use crate::failure::Failure;
 
 /// Run a single-node event store for development and tests, which EventStoreDB's clients connect to
 #[derive(clap::Args)]

@@ -14,8 +14,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use self::finding::{Finding, Findings, Level};
-use crate::app::{App, Failure};
+use crate::app::App;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// Check the configuration against the servers, and say what to do
 ///

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::app::Failure;
+use crate::failure::Failure;
 
 /// Write a commented aqueduct.toml, an example schema and a .gitignore; existing files are kept
 #[derive(clap::Args)]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use aqueduct_relay::parked::{Action, EventReference};
 
 use self::filter::EventFilter;
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// For how long no owner may have seen a request before it is reported that none is running: longer than a rebalance
 /// takes.

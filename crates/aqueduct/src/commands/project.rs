@@ -2,8 +2,9 @@
 
 use axum::Router;
 
-use crate::app::{App, Failure};
+use crate::app::App;
 use crate::connections::Connections;
+use crate::failure::Failure;
 use crate::service::Service;
 
 /// Needs Kafka, the registry and Postgres.
@@ -22,7 +23,7 @@ pub(super) async fn project(
     }
     let listen = connections.configuration().http.project;
     let mut service = Service::new(name, connections)?;
-    service.add_projections(app, None)?;
+    service.add_projections(&app.projections, None)?;
     service.serve(listen, Router::new()).await
 }
 

@@ -3,8 +3,8 @@
 use aqueduct_relay::Relay;
 use axum::Router;
 
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 use crate::service::Service;
 
 /// Needs the event store, Kafka and the registry.

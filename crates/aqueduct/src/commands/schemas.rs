@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use aqueduct_schema::{Published, TopicEvents, generate, publish};
 
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 #[derive(clap::Subcommand)]
 pub(super) enum SchemasCommand {

@@ -5,8 +5,10 @@ use std::fmt;
 use aqueduct_relay::create_topics;
 
 use super::schemas::publish_all;
-use crate::app::{App, Failure};
+use crate::app::App;
+use crate::configuration::Configuration;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// What exists after a `setup`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +20,13 @@ pub struct SetupReport {
     pub subjects: Vec<String>,
     /// Schemas of Postgres with tables: the product's `aqueduct`, and the App's own if it has migrations.
     pub schemas: Vec<String>,
+}
+
+impl App {
+    /// Creates what the configuration and this App need, as the command `setup` does. It is idempotent.
+    pub async fn set_up(&self, configuration: &Configuration) -> Result<SetupReport, Failure> {
+        set_up(self, &Connections::new(configuration.clone())).await
+    }
 }
 
 /// Creates, each only where it is needed:

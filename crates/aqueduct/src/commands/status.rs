@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use self::lanes::LaneSample;
 use self::partitions::PartitionSample;
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// Show how far the relay and the projections are, and what keeps them from working
 ///

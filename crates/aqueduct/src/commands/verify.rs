@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::app::Failure;
 use crate::configuration::Configuration;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// Compare the event store with the topics and the inboxes, and show what differs
 ///

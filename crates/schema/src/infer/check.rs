@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::counts::{events, grouped};
 use super::evidence::{Sightings, no_record};
-use super::report::{events, grouped};
 use super::values::without_values;
 use crate::set::SchemaSet;
 

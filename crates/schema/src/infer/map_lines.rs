@@ -6,7 +6,7 @@ use std::fmt;
 use aqueduct_core::mapping::TypeNames;
 use serde::Serialize;
 
-use super::decide::{is_avro_name, pascal_case};
+use super::names::{is_avro_name, pascal_case};
 
 /// A line for the type map. Its `Display` is the line as it is written in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -20,11 +20,13 @@
 
 mod blocked;
 mod check;
+mod counts;
 mod decide;
 mod draft;
 mod evidence;
 mod history;
 mod map_lines;
+mod names;
 mod report;
 mod values;
 
@@ -35,8 +37,9 @@ pub use history::{History, HistoryRoute, Pass};
 pub use map_lines::{MapLine, missing_map_lines};
 pub use report::{Dirt, Fact, Finding, NoRecord, Problem, Report, TypeReport, Unread, VersionReport};
 
-use self::decide::{TypeNames, decide};
+use self::decide::decide;
 use self::draft::{compare, namespace_of, schema_text};
+use self::names::TypeNames;
 use crate::load::SchemaFiles;
 
 /// Drafts the schemas of all event types that were observed, as files of the context `context` (a folder) in the

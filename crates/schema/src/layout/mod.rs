@@ -3,4 +3,5 @@
 pub(crate) mod invalid;
 pub(crate) mod json_kind;
 pub(crate) mod shape;
+pub(crate) mod type_name;
 pub(crate) mod types;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::layout::json_kind::JsonKind;
-use crate::layout::types::TypeName;
+use crate::layout::type_name::TypeName;
 
 /// One type.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::layout::shape::Shape;
+use crate::layout::type_name::TypeName;
 
 /// A schema file's records; the first one is the event.
 #[derive(Debug)]
@@ -91,23 +92,4 @@ impl Field {
 pub(crate) struct DefaultValue {
     pub(crate) json: Value,
     pub(crate) avro: Vec<u8>,
-}
-
-/// Full name and the full names it was known by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TypeName {
-    pub(crate) full: String,
-    pub(crate) aliases: Vec<String>,
-}
-
-impl TypeName {
-    /// The name without its namespace.
-    pub(crate) fn simple(&self) -> &str {
-        self.full.rsplit('.').next().unwrap_or(&self.full)
-    }
-
-    /// Whether an older version's type of that name is this type.
-    pub(crate) fn matches(&self, older: &Self) -> bool {
-        self.full == older.full || self.aliases.contains(&older.full)
-    }
 }

@@ -11,7 +11,8 @@ use apache_avro::schema::{
 use crate::layout::invalid::InvalidSchema;
 use crate::layout::json_kind::JsonKind;
 use crate::layout::shape::{DecimalType, Enum, Fixed, Shape, TimeUnit, Union, UuidForm};
-use crate::layout::types::{Field, Layout, Record, TypeName, UnknownFields};
+use crate::layout::type_name::TypeName;
+use crate::layout::types::{Field, Layout, Record, UnknownFields};
 use crate::limits::MAX_EVENT_BYTES;
 use crate::load::attributes;
 use crate::load::defaults::{self, RawDefault};

@@ -4,7 +4,7 @@ use crate::layout::shape::{DecimalType, Enum, Fixed, Shape, TimeUnit, Union, Uui
 use crate::layout::types::{Layout, Names, UnknownFields};
 use crate::mapping::decimal::Decimal;
 use crate::mapping::json::Json;
-use crate::mapping::mismatch::Mismatch;
+use crate::mapping::mismatch::{Mismatch, shortened};
 use crate::mapping::{number, text, time};
 
 /// An event's Avro encoding.
@@ -129,7 +129,7 @@ impl<'l> Encoder<'l> {
         };
         let index = schema.symbols.iter().position(|known| known == symbol);
         let index = index.ok_or_else(|| {
-            let (shown, known) = (text::shortened(symbol), schema.symbols.join(", "));
+            let (shown, known) = (shortened(symbol), schema.symbols.join(", "));
             Mismatch::new(format!("{shown:?} is not a symbol of {} ({known})", schema.name.full))
         })?;
         self.length(index);

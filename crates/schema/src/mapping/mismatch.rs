@@ -88,3 +88,8 @@ impl fmt::Display for Mismatch {
         write!(f, "{separator}{}", self.problem)
     }
 }
+
+/// Enough of a text to recognise it in an error.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}

@@ -8,8 +8,7 @@ use crate::layout::shape::DecimalType;
 use crate::mapping::decimal::{Decimal, DecimalError};
 use crate::mapping::json::Json;
 use crate::mapping::json::number::{Number, is_number};
-use crate::mapping::mismatch::Mismatch;
-use crate::mapping::text::shortened;
+use crate::mapping::mismatch::{Mismatch, shortened};
 
 /// The largest whole number up to which every one is exact in a 64-bit float, and so in any JSON parser.
 const MAX_SAFE: i64 = (1 << 53) - 1;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::mapping::json::Json;
-use crate::mapping::mismatch::Mismatch;
+use crate::mapping::mismatch::{Mismatch, shortened};
 use crate::mapping::number;
 
 pub(crate) fn text<'j>(json: &'j Json<'_>, what: &str) -> Result<&'j str, Mismatch> {
@@ -47,9 +47,4 @@ pub(crate) fn bytes_text(bytes: &[u8]) -> String {
 pub(crate) fn uuid(text: &str) -> Result<uuid::Uuid, Mismatch> {
     let parsed = uuid::Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
     parsed.ok_or_else(|| Mismatch::new(format!("{:?} is not a UUID in hyphenated form", shortened(text))))
-}
-
-/// Enough of a text to recognise it in an error.
-pub(crate) fn shortened(text: &str) -> String {
-    text.chars().take(64).collect()
 }

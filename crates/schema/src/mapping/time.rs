@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::layout::shape::TimeUnit;
 use crate::mapping::json::Json;
-use crate::mapping::mismatch::Mismatch;
+use crate::mapping::mismatch::{Mismatch, shortened};
 use crate::mapping::number;
-use crate::mapping::text::{shortened, text};
+use crate::mapping::text::text;
 
 /// 0000-01-01T00:00:00Z in seconds since 1970.
 const YEAR_0: i64 = -62_167_219_200;

@@ -1,27 +1,10 @@
 //! The tests that the page of the guarantees names.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::support::ROOT;
+use crate::support::{ROOT, rust_files};
 
 const PAGE: &str = "crates/aqueduct/docs/guarantees.md";
-
-/// All source files of the repository, one after the other.
-fn sources() -> String {
-    let mut folders: Vec<PathBuf> = ["crates", "tests"].iter().map(|it| Path::new(ROOT).join(it)).collect();
-    let mut sources = String::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") {
-                sources.push_str(&std::fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    sources
-}
 
 #[test]
 fn each_test_that_covers_a_guarantee_exists() {
@@ -31,7 +14,8 @@ fn each_test_that_covers_a_guarantee_exists() {
     let rows = section.lines().filter(|line| line.starts_with("| "));
     let names: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
     assert!(names.len() > 20, "only {names:?} were found");
-    let sources = sources();
-    let missing: Vec<_> = names.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    let files: Vec<_> = ["crates", "tests"].iter().flat_map(|folder| rust_files(Path::new(folder))).collect();
+    let is_defined = |name: &str| files.iter().any(|(_, text)| text.contains(&format!("fn {name}(")));
+    let missing: Vec<_> = names.iter().filter(|name| !is_defined(name)).collect();
     assert!(missing.is_empty(), "{PAGE} names tests that do not exist: {missing:?}");
 }

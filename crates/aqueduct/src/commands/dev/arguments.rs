@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::servers::Server;
+use super::server::Server;
 
 /// Run Kafka, Postgres, registry and event store on this machine, with the relay and the projections
 ///

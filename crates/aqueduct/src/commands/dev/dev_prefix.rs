@@ -6,8 +6,8 @@ use std::path::Path;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
-use crate::app::Failure;
 use crate::configuration::Configuration;
+use crate::failure::Failure;
 
 /// The file in the data directory that keeps the random part, so that each start uses the same prefix.
 const FILE: &str = "prefix";

@@ -6,7 +6,7 @@ use aqueduct_projection::parked::Selection;
 use aqueduct_relay::parked::Selection as RouteSelection;
 use jiff::Timestamp;
 
-use crate::app::Failure;
+use crate::failure::Failure;
 
 /// Events are selected that match all of these.
 #[derive(clap::Args)]

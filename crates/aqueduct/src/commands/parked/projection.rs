@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use self::follow::follow;
 use super::{hexadecimal, nothing_discarded};
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// Rows read from Postgres at a time.
 const PAGE: u32 = 500;

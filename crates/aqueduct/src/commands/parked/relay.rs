@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use self::follow::follow;
 use super::{HaltedEvent, hexadecimal, nothing_discarded};
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// One of the routes.
 pub(super) fn route(connections: &Connections, name: &str) -> Result<ParkedEvents, Failure> {

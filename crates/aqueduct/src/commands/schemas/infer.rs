@@ -10,8 +10,8 @@ use aqueduct_schema::{SchemaFiles, SchemaSet};
 use super::log::Log;
 use super::output;
 use super::source::{Selected, Source};
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// Draft schemas from the stored events and write those that are missing
 ///

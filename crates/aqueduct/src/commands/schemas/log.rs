@@ -7,7 +7,7 @@ use aqueduct_core::{AllItem, EventStore, Position, RecordedEvent};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::app::Failure;
+use crate::failure::Failure;
 
 /// Categories that are kept for an error message.
 const SHOWN_CATEGORIES: usize = 20;

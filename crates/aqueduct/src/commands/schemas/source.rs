@@ -7,8 +7,8 @@ use aqueduct_core::mapping::{Selection, Selector, TypeMap};
 use aqueduct_relay::{Options, Route};
 use aqueduct_schema::infer::{HistoryRoute, MapLine};
 
-use crate::app::Failure;
 use crate::configuration::Configuration;
+use crate::failure::Failure;
 
 /// What the command line selects.
 #[derive(clap::Args)]

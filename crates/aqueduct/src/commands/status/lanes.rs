@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{seconds_between, state_at};
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// Time-out of a question to the event store.
 const TIMEOUT: Duration = Duration::from_secs(10);

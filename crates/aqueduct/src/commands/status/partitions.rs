@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{seconds_between, state_at};
-use crate::app::Failure;
 use crate::connections::Connections;
+use crate::failure::Failure;
 
 /// A partition of a projection at one time.
 #[derive(Debug, Clone, Serialize)]

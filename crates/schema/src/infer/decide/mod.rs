@@ -1,7 +1,6 @@
 //! From evidence to types: pure, with the evidence of each decision.
 
 mod kinds;
-mod names;
 mod numbers;
 mod objects;
 mod project;
@@ -11,12 +10,11 @@ mod walk;
 
 use std::collections::BTreeMap;
 
-pub(super) use names::{TypeNames, is_avro_name, pascal_case};
-
 use self::thresholds::{MAX_VERSION, dirt_limit};
 use self::walk::Walk;
 use super::draft::DraftRecord;
 use super::evidence::{Node, TypeEvidence};
+use super::names::{TypeNames, is_avro_name};
 use super::report::{Problem, TypeReport, VersionReport};
 
 /// What is decided for one event type: its versions, or the reason why there are none.

@@ -3,9 +3,11 @@
 use super::thresholds::{
     MAX_PRECISION, PRECISIONS, SPARE_DIGITS, TIMESTAMP_MIN_NUMBERS, TIMESTAMP_RANGE, UNSIGNED_LONG_DIGITS,
 };
+use crate::infer::counts::grouped;
 use crate::infer::draft::{DraftType, Unit};
 use crate::infer::evidence::{DOUBLE_DIGITS, Numbers, Sightings};
-use crate::infer::report::{Fact, grouped};
+use crate::infer::names;
+use crate::infer::report::Fact;
 
 /// A type with the facts that led to it.
 pub(super) struct Decision {
@@ -127,7 +129,7 @@ fn timestamp_unit(numbers: &Numbers, suggests_time: bool) -> Option<Unit> {
 
 /// Whether a field's name says that it holds a time: `openedAt`, `created_on`, `timestamp`, `ts`.
 pub(super) fn suggests_time(key: &str) -> bool {
-    let last = super::names::words(key).pop().unwrap_or_default();
+    let last = names::words(key).pop().unwrap_or_default();
     matches!(
         &*last,
         "at" | "on"

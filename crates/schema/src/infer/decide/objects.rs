@@ -1,8 +1,8 @@
 //! Objects: a record or a map, and the fields of a record.
 
-use super::names::is_avro_name;
 use super::thresholds::{MAP_MIN_KEYS, MAP_SPARSENESS};
 use crate::infer::evidence::{Key, Kind, MAX_KEYS, Node, Objects, folded};
+use crate::infer::names::is_avro_name;
 
 /// Why objects are a map, for the report; `None` for a record.
 pub(super) fn map_reason(objects: &Objects) -> Option<String> {

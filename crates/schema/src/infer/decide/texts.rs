@@ -1,11 +1,12 @@
 //! The type of texts.
 
-use super::names::is_avro_name;
 use super::numbers::Decision;
 use super::thresholds::{ENUM_MIN_PER_SYMBOL, ENUM_MIN_TEXTS, ENUM_TEXTS_PER_SYMBOL};
+use crate::infer::counts::grouped;
 use crate::infer::draft::{DraftType, Unit};
 use crate::infer::evidence::Texts;
-use crate::infer::report::{Fact, grouped};
+use crate::infer::names::is_avro_name;
+use crate::infer::report::Fact;
 
 /// The type of texts that are the only kind at their path. `enum_name` is the name that an enum would have.
 pub(super) fn text_type(texts: &Texts, enum_name: &str) -> Decision {

@@ -1,13 +1,14 @@
 //! The walk over the evidence of one event type.
 
 use super::kinds::{Conflict, Kinds, weigh};
-use super::names::{TypeNames, field_names};
 use super::numbers::{Decision, number_type, number_type_in_union, suggests_time};
 use super::objects::{fields, map_reason};
 use super::texts::text_type;
+use crate::infer::counts::{events, grouped};
 use crate::infer::draft::{DraftField, DraftRecord, DraftType, Slot};
 use crate::infer::evidence::{Kind, MAX_KEYS, Node, Objects};
-use crate::infer::report::{Dirt, Fact, Finding, Problem, TypeReport, events, grouped};
+use crate::infer::names::{TypeNames, field_names};
+use crate::infer::report::{Dirt, Fact, Finding, Problem, TypeReport};
 
 pub(super) struct Walk<'w> {
     pub(super) event_type: &'w str,

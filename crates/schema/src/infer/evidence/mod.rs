@@ -2,17 +2,16 @@
 
 mod node;
 mod numbers;
-mod objects;
 mod references;
 mod texts;
 
 use std::collections::BTreeMap;
 
+pub(super) use node::objects::{Key, MAX_KEYS, Objects, folded};
 pub(super) use node::{EventRef, Kind, Node};
 #[cfg(test)]
 pub(super) use numbers::NumberForm;
 pub(super) use numbers::{DOUBLE_DIGITS, Numbers};
-pub(super) use objects::{Key, MAX_KEYS, Objects, folded};
 pub(super) use references::Sightings;
 pub(super) use texts::Texts;
 

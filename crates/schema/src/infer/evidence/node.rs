@@ -1,7 +1,9 @@
 //! The evidence at one path: how often each kind of JSON value was met there, and what the values look like.
 
+pub(in crate::infer) mod objects;
+
+use self::objects::Objects;
 use super::numbers::{NumberForm, Numbers};
-use super::objects::Objects;
 use super::references::Sightings;
 use super::texts::Texts;
 use crate::mapping::json::Json;

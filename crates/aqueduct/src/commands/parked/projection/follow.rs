@@ -7,7 +7,7 @@ use aqueduct_projection::parked::{self, Progress, Request};
 use sqlx::PgPool;
 
 use super::super::OWNER_TIMEOUT;
-use crate::app::Failure;
+use crate::failure::Failure;
 
 const POLL_EVERY: Duration = Duration::from_millis(500);
 

@@ -8,7 +8,7 @@ use aqueduct_relay::parked::{Action, Answer, POLL_INTERVAL, RequestState, SentRe
 
 use super::super::OWNER_TIMEOUT;
 use super::blocking;
-use crate::app::Failure;
+use crate::failure::Failure;
 
 /// Decides when to print a hint because a request makes no progress.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::node::{EventRef, Node};
-use super::references::Sightings;
+use super::{EventRef, Node};
+use crate::infer::evidence::references::Sightings;
 use crate::mapping::json::Member;
 
 /// Keys of one object type that are told apart; the values of further ones are gathered as those of a map.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::infer::evidence::folded;
 
 /// Whether it is a name in Avro: ASCII letters, digits and underscores, no digit first.
-pub(in crate::infer) fn is_avro_name(name: &str) -> bool {
+pub(super) fn is_avro_name(name: &str) -> bool {
     let first = name.bytes().next();
     first.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -44,7 +44,7 @@ fn capitalized(word: &str) -> String {
 }
 
 /// `orderLines`, `order_lines` and `order-lines` as a part of a type's name: `OrderLines`.
-pub(in crate::infer) fn pascal_case(name: &str) -> String {
+pub(super) fn pascal_case(name: &str) -> String {
     words(name).iter().map(|word| capitalized(word)).collect()
 }
 
@@ -87,13 +87,13 @@ fn unique(base: &str, mut take: impl FnMut(&str) -> bool) -> String {
 
 /// Names of records and enums, of which no two event types of a context may share one.
 #[derive(Debug, Default)]
-pub(in crate::infer) struct TypeNames {
+pub(super) struct TypeNames {
     taken: BTreeSet<Box<str>>,
 }
 
 impl TypeNames {
     /// Keeps the names of the event types for themselves.
-    pub(in crate::infer) fn reserving<'a>(event_types: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn reserving<'a>(event_types: impl Iterator<Item = &'a str>) -> Self {
         Self { taken: event_types.map(folded).collect() }
     }
 

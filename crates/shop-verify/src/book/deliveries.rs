@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::book::{Correction, Order};
+use super::{Correction, Order};
 
 /// The supplier forgets every so many-th pair of order and product.
 const FORGOTTEN: u64 = 150;
 
 /// By month and product: what the month's orders want, without the pairs that were forgotten, and what the
 /// month's corrections take.
-pub(crate) fn of(
+pub(super) fn of(
     orders: &[Order],
     corrections: &[Correction],
 ) -> BTreeMap<Box<str>, BTreeMap<Box<str>, i64>> {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::book::{Order, Return};
+use super::{Order, Return};
 
 /// Links each returned line to the customer's latest earlier order that holds at least that quantity of the
 /// product, sums up what goes back to the shelves, and notes which order a return undoes wholly.
-pub(crate) fn link(returns: &mut [Return], orders: &mut [Order]) {
+pub(super) fn link(returns: &mut [Return], orders: &mut [Order]) {
     let mut of_customer: HashMap<Box<str>, Vec<usize>> = HashMap::new();
     for (index, order) in orders.iter().enumerate() {
         if let Some(customer) = &order.customer {
