@@ -1,4 +1,4 @@
-//! Errors that end a projection.
+//! Errors of a projection.
 
 use std::fmt;
 
@@ -31,7 +31,8 @@ impl fmt::Display for MissingOffset {
     }
 }
 
-/// An error that ends a projection. Temporary errors are retried instead.
+/// An error of a projection. Each but [`RequestStep`](Self::RequestStep) ends it; temporary errors are retried
+/// instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProjectionError {
@@ -56,12 +57,22 @@ pub enum ProjectionError {
         /// Error of the migration that failed.
         source: MigrateError,
     },
-    /// A partition could not be claimed, or the URL is not valid.
+    /// The URL of Postgres is not valid.
     #[error(
-        "projection {projection}: claiming a partition in postgres failed; check the URL, the permissions and the \
-         migrations"
+        "projection {projection}: the URL of postgres is not valid: write postgres://user:password@host/database"
     )]
-    Postgres {
+    Url {
+        /// Name of the projection.
+        projection: &'static str,
+        /// What is wrong with it.
+        source: sqlx::Error,
+    },
+    /// A partition could not be claimed.
+    #[error(
+        "projection {projection}: a partition could not be claimed in postgres: check the permissions of the user and \
+         run the migrations"
+    )]
+    Claim {
         /// Name of the projection.
         projection: &'static str,
         /// Postgres's error.
@@ -98,11 +109,19 @@ pub enum ProjectionError {
         source: tokio::task::JoinError,
     },
     /// A batch could not be applied.
-    #[error("projection {projection} stopped")]
+    #[error("projection {projection} halted")]
     Batch {
         /// Name of the projection.
         projection: &'static str,
         /// Error that no retry can solve.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A step of a request for parked events failed and can be repeated. It never ends a projection.
+    #[error("projection {projection}: a step of a request for parked events failed")]
+    RequestStep {
+        /// Name of the projection.
+        projection: &'static str,
+        /// Why it failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -4,7 +4,7 @@
 //! streams) or a [`Reactor`] (events in, commands out). A [`Projection`] runs it on a consumer group. Each batch
 //! is one transaction in Postgres:
 //!
-//! 1. the partitions' offsets are moved, which is refused if they have another owner now (the epoch);
+//! 1. the partitions' offsets are moved, which is rejected if they have another owner now (the epoch);
 //! 2. the *inbox* checks each record by its revision and the previous one: next, duplicate, or after a gap;
 //! 3. what is next is folded into its rows;
 //! 4. what cannot be read or applied, what follows a gap, and all later events of the same stream are *parked*.
@@ -66,13 +66,13 @@ pub mod metrics;
 mod model;
 mod options;
 pub mod parked;
+mod partition_report;
 mod postgres;
-mod progress;
 mod projection;
 mod record;
-mod report;
 mod row;
 mod status;
+mod status_record;
 
 pub use batch::outcome::Outcome;
 pub use batch::processor::{BatchProcessor, Claim};
@@ -84,13 +84,18 @@ pub use model::key::Key;
 pub use model::reactor::Reactor;
 pub use model::view::View;
 pub use options::Options;
+pub use partition_report::{PartitionReport, PartitionState, read_partitions};
 pub use postgres::migrate::{MigrationState, migrate, migration_pool, migration_state, migrator};
 pub use postgres::options::PostgresOptions;
 pub use postgres::query::run_query;
-pub use progress::{PartitionReport, PartitionState, read_partitions};
 pub use projection::Projection;
 pub use record::Record;
 pub use record::decode::{DecodeError, Decoder, Payload, registry_decoder};
 pub use record::envelope::{Envelope, Previous};
 pub use record::headers::Headers;
 pub use status::{ProjectionEnded, Status};
+
+/// The example of the README, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

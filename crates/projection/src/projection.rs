@@ -31,8 +31,8 @@ use crate::options::Options;
 use crate::postgres::migrate::migrate;
 use crate::record::Record;
 use crate::record::decode::Decoder;
-use crate::report::StateReport;
 use crate::status::{Component, JOINING, Status, StatusReporter};
+use crate::status_record::StatusWriter;
 use crate::{backoff, metrics};
 
 /// Pause between two sessions with Kafka, so that a persistent error does not cause a busy loop.
@@ -48,7 +48,7 @@ const PINGS_PER_COUNT: u64 = 4;
 ///
 /// *Delivery:* each event is applied once, across crashes and redeliveries; a reactor's effects happen at least
 /// once. *Order:* as in the stream. *Concurrency:* any number of instances share the
-/// partitions of the topics; Postgres refuses what an instance still does with a partition that it has lost.
+/// partitions of the topics; Postgres rejects what an instance still does with a partition that it has lost.
 pub struct Projection {
     name: &'static str,
     topics: &'static [&'static str],
@@ -156,7 +156,7 @@ impl Projection {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ProjectionError> {
         let result = self.run_sessions(&shutdown).await;
         if let Err(error) = &result {
-            self.status.report(Component::Stopped, format!("stopped: {}", with_causes(error)));
+            self.status.report(Component::Halted, format!("halted: {}", with_causes(error)));
         }
         result
     }
@@ -164,7 +164,7 @@ impl Projection {
     async fn run_sessions(&self, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
         let Some(processor) = self.start(shutdown).await? else { return Ok(()) };
         let ownership = Arc::clone(&processor.ownership);
-        let report = StateReport::new(self.name, ownership, processor.pool.clone());
+        let report = StatusWriter::new(self.name, ownership, processor.pool.clone());
         let sessions = async {
             while !shutdown.is_cancelled() {
                 self.session(&processor, shutdown).await?;
@@ -231,7 +231,7 @@ impl Projection {
                 Err(error) if error.kind_at_start() == ErrorKind::Retry => error,
                 Err(error) => {
                     let ownership = Arc::new(Ownership::new(self.name));
-                    StateReport::new(self.name, ownership, pool).end(Some(with_causes(&error))).await;
+                    StatusWriter::new(self.name, ownership, pool).end(Some(with_causes(&error))).await;
                     return Err(error);
                 }
             };
@@ -247,7 +247,7 @@ impl Projection {
 
     fn pool(&self) -> Result<PgPool, ProjectionError> {
         let pool = self.options.postgres.projection_pool(self.name, self.options.session_timeout());
-        pool.map_err(|source| ProjectionError::Postgres { projection: self.name, source })
+        pool.map_err(|source| ProjectionError::Url { projection: self.name, source })
     }
 
     fn check_options(&self) -> Result<(), ProjectionError> {

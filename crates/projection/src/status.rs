@@ -8,7 +8,7 @@ use tokio::sync::watch;
 /// The state of a projection. Clones share it.
 ///
 /// It is ready once its table was checked and it is a member of its consumer group, until a server is
-/// unreachable, something is being retried, or it has stopped. A rebalance of the group does not make it unready.
+/// unreachable, something is being retried, or it has halted. A rebalance of the group does not make it unready.
 /// An instance without partitions is ready: it can take over.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -23,8 +23,8 @@ pub struct ProjectionEnded;
 /// What can have a problem, independently of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Component {
-    /// An error that a retry does not solve has stopped it.
-    Stopped,
+    /// An error that a retry does not solve has ended the projection.
+    Halted,
     /// The migrations and the table of the view.
     Table,
     /// Whether Postgres answers at all.

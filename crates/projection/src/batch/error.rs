@@ -8,10 +8,10 @@ use crate::batch::read::ReadError;
 use crate::model::error::{ApplyError, ReactError};
 use crate::postgres::error::{error_kind, is_stale_plan};
 
-/// A reactor returned an error that stops it.
+/// A reactor returned an error that halts it.
 #[derive(Debug, thiserror::Error)]
-#[error("reactor {reactor} stopped at record {record} (event {event})")]
-pub(crate) struct ReactorStopped {
+#[error("reactor {reactor} halted at record {record} (event {event})")]
+pub(crate) struct ReactorHalted {
     pub(super) reactor: &'static str,
     pub(super) record: String,
     pub(super) event: String,
@@ -23,7 +23,7 @@ pub(crate) struct ReactorStopped {
 pub(crate) enum BatchError {
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("the inbox statement failed")]
+    #[error("postgres failed")]
     Postgres(#[from] sqlx::Error),
     #[error("postgres did not answer within {0:?}")]
     Timeout(Duration),
@@ -40,7 +40,7 @@ pub(crate) enum BatchError {
     )]
     ExistingRow { source: ApplyError },
     #[error(transparent)]
-    React(#[from] ReactorStopped),
+    React(#[from] ReactorHalted),
     #[error("the reaction to a parked event failed")]
     Reaction(#[source] ReactError),
 }

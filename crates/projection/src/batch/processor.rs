@@ -43,10 +43,10 @@ impl BatchProcessor {
     /// Claims a partition. Its former owner cannot commit to it from now on.
     ///
     /// # Errors
-    /// [`ProjectionError::Postgres`]: the statement failed.
+    /// [`ProjectionError::Claim`]: the statement failed.
     pub async fn claim(&self, topic: &str, partition: i32) -> Result<Claim, ProjectionError> {
         let claimed = self.ownership.claim(&self.pool, &topic.into(), partition).await;
-        claimed.map_err(|source| ProjectionError::Postgres { projection: self.projection, source })
+        claimed.map_err(|source| ProjectionError::Claim { projection: self.projection, source })
     }
 
     /// Processes a batch, whose records must be in the order of their offsets within each partition. Retries
@@ -73,10 +73,13 @@ impl BatchProcessor {
     /// claimed partitions. [`Projection::run`](crate::Projection::run) calls it between batches.
     ///
     /// # Errors
-    /// [`ProjectionError::Batch`]: the step failed and can be called again.
+    /// [`ProjectionError::RequestStep`]: the step failed and can be repeated.
     pub async fn execute_step(&self) -> Result<RequestStep, ProjectionError> {
         let step = self.runner.execute_step().await;
-        step.map_err(|error| ProjectionError::Batch { projection: self.projection, source: Box::new(error) })
+        step.map_err(|error| ProjectionError::RequestStep {
+            projection: self.projection,
+            source: Box::new(error),
+        })
     }
 
     /// Whether Postgres answers.

@@ -8,7 +8,7 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tracing::Instrument as _;
 
 use crate::batch::context::{BatchContext, Wait};
-use crate::batch::error::ReactorStopped;
+use crate::batch::error::ReactorHalted;
 use crate::batch::trace;
 use crate::inbox::entry::{Content, Entry, Fault};
 use crate::inbox::reason_code::ReasonCode;
@@ -44,7 +44,7 @@ pub(crate) async fn react<H: Handler>(
     context: &BatchContext,
     entries: &mut [Entry<H::Event>],
     verdicts: &[Verdict],
-) -> Result<BatchReaction, ReactorStopped> {
+) -> Result<BatchReaction, ReactorHalted> {
     let mut streams: BTreeMap<(i32, &str), Vec<usize>> = BTreeMap::new();
     for (index, (entry, verdict)) in entries.iter().zip(verdicts).enumerate() {
         if verdict.applies() && entry.event().is_some() {
@@ -75,7 +75,7 @@ async fn react_in_order<H: Handler>(
     context: &BatchContext,
     entries: &[Entry<H::Event>],
     indices: Vec<usize>,
-) -> Result<StreamReaction, ReactorStopped> {
+) -> Result<StreamReaction, ReactorHalted> {
     for index in indices {
         let entry = &entries[index];
         let Some((event, envelope)) = entry.event() else { continue };
@@ -106,7 +106,7 @@ async fn react_in_order<H: Handler>(
                     }
                 }
                 ErrorKind::Stop => {
-                    return Err(ReactorStopped {
+                    return Err(ReactorHalted {
                         reactor: H::NAME,
                         record: entry.record.to_string(),
                         event: envelope.id.clone(),

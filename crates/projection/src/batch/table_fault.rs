@@ -11,7 +11,7 @@ use crate::model::error::ApplyError;
 /// else is known.
 const STREAMS: usize = 3;
 
-/// The same for a table that accepts the rows that it contains. Three bad events of one kind must not stop a projection
+/// The same for a table that accepts the rows that it contains. Three bad events of one kind must not halt a projection
 /// that has little to do. But a table can also accept its old rows and reject all new ones: it lacks the partition of
 /// the current month, or has a constraint on the time.
 const STREAMS_OF_SOUND_TABLE: usize = 100;

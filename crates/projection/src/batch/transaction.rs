@@ -10,7 +10,7 @@ use crate::batch::outcome::Outcome;
 use crate::batch::table_fault::{FailureReason, TableFaultDetector, TableState};
 use crate::inbox::entry::{Content, Entry, Fault};
 use crate::inbox::ownership::{OwnedPartition, Ownership, next_offsets};
-use crate::inbox::park::{self, Parked};
+use crate::inbox::park::{self, ParkOutcome};
 use crate::inbox::verdict::{self, ParkingVerdict};
 use crate::metrics;
 use crate::model::handler::{Handler, Probe};
@@ -115,7 +115,7 @@ impl<H: Handler> Transactions<H> {
         outcome: &mut Outcome,
     ) -> Result<(), BatchError> {
         match park::park(connection, entry, verdict).await? {
-            Parked::New => {
+            ParkOutcome::New => {
                 outcome.parked += 1;
                 outcome.gaps += u64::from(verdict == ParkingVerdict::Gap);
                 tracing::error!(
@@ -125,7 +125,7 @@ impl<H: Handler> Transactions<H> {
                     "event parked"
                 );
             }
-            Parked::Duplicate => outcome.duplicates += 1,
+            ParkOutcome::Duplicate => outcome.duplicates += 1,
         }
         Ok(())
     }
@@ -141,8 +141,8 @@ impl<H: Handler> Transactions<H> {
         // Start and end (exclusive) of the ranges; the last one is next.
         let mut ranges = vec![(0, entries.len())];
         let mut accepted = false;
-        let mut refused = Vec::new();
-        let mut last_refusal = None;
+        let mut rejected = Vec::new();
+        let mut last_rejection = None;
         while let Some((start, end)) = ranges.pop() {
             let mut savepoint = connection.begin().await?;
             let mut part = Outcome::default();
@@ -163,12 +163,12 @@ impl<H: Handler> Transactions<H> {
                     entries[start].content =
                         Content::Invalid(Fault { code: error.code(), reason: with_causes(&error) });
                     match FailureReason::of(&error) {
-                        Some(reason) => refused.push((reason, entries[start].stream.clone())),
+                        Some(reason) => rejected.push((reason, entries[start].stream.clone())),
                         // The code failed before Postgres was asked: that says nothing about the table.
                         None => accepted = true,
                     }
-                    last_refusal = Some(error);
-                    // Again, to be parked.
+                    last_rejection = Some(error);
+                    // Process the entry again: now it is invalid and will be parked.
                     ranges.push((start, end));
                 }
                 Err(error) => return Err(error),
@@ -176,9 +176,9 @@ impl<H: Handler> Transactions<H> {
         }
         if accepted {
             self.table_faults.record_success();
-        } else if let Some(source) = last_refusal {
-            let table = self.probe(connection, &refused).await?;
-            if let Some(streams) = self.table_faults.record_failure(refused, table) {
+        } else if let Some(source) = last_rejection {
+            let table = self.probe(connection, &rejected).await?;
+            if let Some(streams) = self.table_faults.record_failure(rejected, table) {
                 return Err(BatchError::EveryRow { streams, source });
             }
         }
@@ -190,7 +190,7 @@ impl<H: Handler> Transactions<H> {
     async fn probe(
         &self,
         connection: &mut PgConnection,
-        refused: &[(FailureReason, String)],
+        rejected: &[(FailureReason, String)],
     ) -> Result<TableState, BatchError> {
         let mut savepoint = connection.begin().await?;
         let probe = self.handler.probe(&mut savepoint).await;
@@ -201,7 +201,7 @@ impl<H: Handler> Transactions<H> {
             Err(source) if source.kind() != ErrorKind::Park => Err(source.into()),
             Err(source) => {
                 let reason = FailureReason::of(&source);
-                if refused.iter().any(|(refusal, _)| Some(refusal) == reason.as_ref()) {
+                if rejected.iter().any(|(rejection, _)| Some(rejection) == reason.as_ref()) {
                     Err(BatchError::ExistingRow { source })
                 } else {
                     Ok(TableState::Unknown)

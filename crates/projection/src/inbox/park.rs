@@ -10,7 +10,7 @@ use crate::record::envelope::Previous;
 
 /// Whether an entry was parked before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parked {
+pub(crate) enum ParkOutcome {
     New,
     /// It was parked already, and nothing was changed.
     Duplicate,
@@ -21,7 +21,7 @@ pub(crate) async fn park<E>(
     executor: impl Executor<'_, Database = Postgres>,
     entry: &Entry<E>,
     verdict: ParkingVerdict,
-) -> Result<Parked, sqlx::Error> {
+) -> Result<ParkOutcome, sqlx::Error> {
     let record = &entry.record;
     let is_new: bool =
         sqlx::query_scalar("select aqueduct.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
@@ -40,7 +40,7 @@ pub(crate) async fn park<E>(
             .bind(Json(record.headers.to_json()))
             .fetch_one(executor)
             .await?;
-    Ok(if is_new { Parked::New } else { Parked::Duplicate })
+    Ok(if is_new { ParkOutcome::New } else { ParkOutcome::Duplicate })
 }
 
 fn code<E>(entry: &Entry<E>, verdict: ParkingVerdict) -> ReasonCode {

@@ -8,7 +8,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::batch::processor::Claim;
 use crate::error::ProjectionError;
-use crate::kafka::client::{Claiming, ConsumerState};
+use crate::kafka::client::{ClaimOutcome, ConsumerState};
 use crate::postgres::error::error_kind;
 use crate::status::Component;
 use crate::{backoff, metrics};
@@ -18,22 +18,22 @@ const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 impl ConsumerState {
     /// Claims the partitions and sets their offsets.
-    pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> Claiming {
+    pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> ClaimOutcome {
         let wanted: Vec<(Arc<str>, i32)> =
             partitions.elements().iter().map(|wanted| (wanted.topic().into(), wanted.partition())).collect();
         for (topic, partition) in wanted {
             let started = Instant::now();
             let claimed = self.claim_one(&topic, partition, started);
             metrics::claim_wait(self.projection, &topic, partition, Duration::ZERO);
-            let Some(claim) = claimed else { return Claiming::Abandoned };
+            let Some(claim) = claimed else { return ClaimOutcome::Abandoned };
             let offset = claim.resume_at.map_or(Offset::Beginning, Offset::Offset);
             // In place: the list belongs to the event.
             if let Err(source) = partitions.set_partition_offset(&topic, partition, offset) {
                 self.fail(ProjectionError::Kafka { projection: self.projection, source });
-                return Claiming::Abandoned;
+                return ClaimOutcome::Abandoned;
             }
         }
-        Claiming::Done
+        ClaimOutcome::Done
     }
 
     /// Retries until Postgres answers. A thread of librdkafka sends heartbeats meanwhile. Returns `None` if the thread
@@ -67,7 +67,7 @@ impl ConsumerState {
                     self.runtime.block_on(self.stop.run_until_cancelled(delay))?;
                 }
                 Err(source) => {
-                    self.fail(ProjectionError::Postgres { projection: self.projection, source });
+                    self.fail(ProjectionError::Claim { projection: self.projection, source });
                     return None;
                 }
             }

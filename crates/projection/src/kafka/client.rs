@@ -49,7 +49,7 @@ pub(crate) struct ConsumerState {
 
 /// Result of claiming the partitions that Kafka assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Claiming {
+pub(super) enum ClaimOutcome {
     /// All are claimed and their offsets are set.
     Done,
     /// The thread was stopped or must end: not all are claimed.
@@ -127,11 +127,11 @@ impl ConsumerContext for ConsumerState {
     ) {
         let done = if event == RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             match self.claim(partitions) {
-                Claiming::Done => {
+                ClaimOutcome::Done => {
                     self.status.clear(Component::Group);
                     consumer.assign(partitions)
                 }
-                Claiming::Abandoned => consumer.unassign(),
+                ClaimOutcome::Abandoned => consumer.unassign(),
             }
         } else {
             if consumer.assignment_lost() {

@@ -111,17 +111,17 @@ impl ReactError {
 
     /// [`Retry`](ErrorKind::Retry): the event is retried in place, with backoff, for as long as it takes;
     /// [`Park`](ErrorKind::Park): it is parked with the later events of its stream;
-    /// [`Stop`](ErrorKind::Stop): the projection stops with this error, and the event is delivered again after a
+    /// [`Stop`](ErrorKind::Stop): the projection halts with this error, and the event is delivered again after a
     /// restart.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 }
 
-/// The rows of a batch could not be written.
+/// The rows of a batch could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
-    #[error("writing the rows failed")]
+    #[error("reading or writing the rows failed")]
     Postgres(#[from] sqlx::Error),
     #[error(transparent)]
     Table(#[from] TableError),

@@ -26,9 +26,9 @@ use crate::record::envelope::Envelope;
 /// and the events of a stream in order. Events of different streams are applied in any order: if several streams
 /// feed one row, use [`Deltas`](crate::Deltas), or instances lose updates.
 ///
-/// A panic, or a row that the table refuses (a constraint, a number out of range), parks the event with the
+/// A panic, or a row that the table rejects (a constraint, a number out of range), parks the event with the
 /// later events of its stream; other streams continue. What fails for every row, such as a required column that
-/// the rows do not have, stops the projection with an error.
+/// the rows do not have, halts the projection.
 pub trait View: Send + Sync + 'static {
     /// Name of the projection, used by the inbox, the consumer group and the metrics. A projection with another
     /// name starts from the first event.

@@ -35,16 +35,24 @@ impl<H: Handler> BatchRunner<H> {
         match self.step(&pending, partition).await {
             Ok(()) if self.context.shutdown.is_cancelled() => Ok(RequestStep::NothingToDo),
             Ok(()) => Ok(RequestStep::Executed),
-            // A request never stops the projection: the error belongs to the request.
+            // A request never halts the projection: the error belongs to the request.
             Err(error) if error.kind() != ErrorKind::Retry => {
                 let error = with_causes(&error);
-                tracing::error!(projection = H::NAME, stream = pending.stream, error, "replay failed");
+                let PendingStream { request, action, stream, .. } = &pending;
+                tracing::error!(
+                    projection = H::NAME,
+                    request,
+                    action,
+                    stream,
+                    error,
+                    "request for parked events failed"
+                );
                 let attempt = self.record_attempt(&pending, partition, StepOutcome::Failed(&error));
                 self.bounded(attempt).await?;
                 Ok(RequestStep::Executed)
             }
             Err(error) => {
-                // Other streams come first then.
+                // This sets `touched_at`, so the next step takes another stream.
                 let attempt = self.record_attempt(&pending, partition, StepOutcome::Waiting);
                 if let Err(record_error) = self.bounded(attempt).await {
                     let error = with_causes(&record_error);

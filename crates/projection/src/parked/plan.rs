@@ -39,7 +39,7 @@ pub(crate) struct Planned<E> {
 
 /// The record of a row, read again.
 #[expect(clippy::large_enum_variant, reason = "it is moved into the plan at once, or ends the step")]
-enum Reread<E> {
+enum RecordRead<E> {
     Readable(Entry<E>),
     /// Its headers, which are needed to apply it, cannot be read.
     Unreadable(Fault),
@@ -83,8 +83,8 @@ impl<H: Handler> BatchRunner<H> {
                     let (id, offset) = (row.id, row.offset);
                     match self.bounded(self.reread(partition, inbox, row)).await? {
                         None => return Ok(None),
-                        Some(Reread::Readable(entry)) => plan.add(id, offset, entry),
-                        Some(Reread::Unreadable(fault)) => plan.fail(id, fault),
+                        Some(RecordRead::Readable(entry)) => plan.add(id, offset, entry),
+                        Some(RecordRead::Unreadable(fault)) => plan.fail(id, fault),
                     }
                 }
             }
@@ -101,10 +101,10 @@ impl<H: Handler> BatchRunner<H> {
         partition: &OwnedPartition,
         inbox: i32,
         row: Row,
-    ) -> Result<Reread<H::Event>, BatchError> {
+    ) -> Result<RecordRead<H::Event>, BatchError> {
         let Some(headers) = Headers::from_json(&row.headers) else {
             let reason = "its stored headers cannot be read".to_owned();
-            return Ok(Reread::Unreadable(Fault { code: ReasonCode::Headers, reason }));
+            return Ok(RecordRead::Unreadable(Fault { code: ReasonCode::Headers, reason }));
         };
         let record = Record {
             topic: Arc::clone(&partition.topic),
@@ -119,9 +119,9 @@ impl<H: Handler> BatchRunner<H> {
         Ok(match (&envelope, &content) {
             (None, Content::Invalid(fault)) => {
                 let reason = format!("{record}: {}", fault.reason);
-                Reread::Unreadable(Fault { code: fault.code, reason })
+                RecordRead::Unreadable(Fault { code: fault.code, reason })
             }
-            _ => Reread::Readable(Entry::new(record, inbox, envelope, content)),
+            _ => RecordRead::Readable(Entry::new(record, inbox, envelope, content)),
         })
     }
 

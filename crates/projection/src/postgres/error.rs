@@ -40,7 +40,7 @@ fn state_kind(code: &str) -> ErrorKind {
         // serialisation), resources, object in use (lock timeout), operator intervention (statement timeout),
         // system, internal.
         Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "XX") => ErrorKind::Retry,
-        // Missing tables, refused logins and rights: a retry does not solve them.
+        // Missing tables, rejected logins and rights: a retry does not solve them.
         _ => ErrorKind::Stop,
     }
 }

@@ -35,7 +35,7 @@ const TIMEOUTS: [(&str, &str); 4] = [
 /// The history is in `aqueduct.projection_migrations`, apart from the application's own migrations.
 ///
 /// # Errors
-/// Postgres cannot be reached, or refuses a migration.
+/// Postgres cannot be reached, or rejects a migration.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut migrator = migrator(MIGRATIONS);
     migrator.dangerous_set_table_name("aqueduct.projection_migrations");

@@ -12,7 +12,7 @@ const MAX_ATTEMPTS: usize = 5;
 /// was changed (SQLSTATE 0A000, "cached plan must not change result type"). Without this, each such query fails
 /// until the sessions end.
 ///
-/// The query must be a single statement outside of a transaction; Postgres refuses a stale plan before it
+/// The query must be a single statement outside of a transaction; Postgres rejects a stale plan before it
 /// executes anything, so that nothing happens twice. Values that it binds are owned.
 ///
 /// ```

@@ -125,8 +125,8 @@ pub(crate) enum HeaderError {
     Missing(&'static str),
     #[error("header {name} is {value:?}, expected {expected}")]
     Invalid { name: &'static str, value: String, expected: &'static str },
-    #[error("the record's key {key:?} is not the stream {stream:?} that header ce_subject names")]
-    Key { key: Option<String>, stream: String },
+    #[error("the record's key is {key}, but header ce_subject names the stream {stream:?}")]
+    Key { key: String, stream: String },
 }
 
 macro_rules! headers {
@@ -180,7 +180,7 @@ impl Found<'_> {
         }
         let stream = required("ce_subject", self.subject)?;
         if key != Some(stream.as_bytes()) {
-            let key = key.map(lossy_text);
+            let key = key.map_or_else(|| "null".to_owned(), |key| format!("{:?}", lossy_text(key)));
             return Err(HeaderError::Key { key, stream: stream.to_owned() });
         }
         let previous = match self.previous_revision {
@@ -292,11 +292,19 @@ mod tests {
             (("ce_eventid", Some(b"1")), "expected a UUID"),
             (("ce_specversion", Some(b"0.3")), "expected 1.0"),
             (("ce_type", Some(b"a\0b")), "expected text in UTF-8 of at most"),
-            (("ce_subject", Some(b"order-43")), "key Some(\"order-42\") is not the stream \"order-43\""),
+            (
+                ("ce_subject", Some(b"order-43")),
+                "key is \"order-42\", but header ce_subject names the stream \"order-43\"",
+            ),
         ] {
             let error = read(&[change]).unwrap_err();
             assert!(error.contains(expected), "{change:?}: {error}");
         }
+        let without_key = headers(&[]).envelope(None).unwrap_err().to_string();
+        assert_eq!(
+            without_key,
+            "the record's key is null, but header ce_subject names the stream \"order-42\""
+        );
     }
 
     #[test]

@@ -135,10 +135,10 @@ async fn bad_records_are_parked_with_their_followers() {
     for (reason, expected) in reasons.iter().zip([
         "account-bare: bank.0/0@4: header ce_revision is missing",
         "account-bytes: bank.0/0@3: the payload is not an event of type Opened: expected value at line 1",
-        "account-check: bank.0/0@9: writing the rows failed: error returned from database: new row for",
+        "account-check: bank.0/0@9: reading or writing the rows failed: error returned from database: new row for",
         "account-far: bank.0/0@5: the record comes from source \"elsewhere\", this projection reads \"aqueduct/eventstore\"",
         "account-misfit: bank.0/0@2: the payload is not an event of type Opened: invalid type: integer `7`, expected a string",
-        "account-nul: bank.0/0@7: writing the rows failed: error returned from database: unsupported Unicode",
+        "account-nul: bank.0/0@7: reading or writing the rows failed: error returned from database: unsupported Unicode",
         "account-panic: bank.0/0@6: the projection's code panicked: assertion `left != right` failed: on purpose",
         "account-unknown: bank.0/0@0: event type Renamed is unknown to projection accounts",
     ]) {
@@ -251,22 +251,22 @@ async fn a_delta_that_does_not_fit_its_columns_is_parked() {
 }
 
 #[tokio::test]
-async fn a_definition_that_does_not_match_its_table_is_refused() {
+async fn a_definition_that_does_not_match_its_table_is_rejected() {
     let database = Database::create().await;
     let start = async || Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await;
     sqlx::raw_sql("alter table bank.accounts rename branch to office").execute(&database.pool).await.unwrap();
     let batches = start().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
-    let refused =
+    let rejected =
         batches.apply(records(epoch, 0, &[event("account-1", 0, &opened("Paris"))])).await.unwrap_err();
-    let reason = std::error::Error::source(&refused).unwrap().to_string();
+    let reason = std::error::Error::source(&rejected).unwrap().to_string();
     assert_eq!(
         reason,
         "projection accounts: table bank.accounts has no column \"branch\" that the projection can write; \
          add it, or remove it from the row"
     );
     sqlx::raw_sql("drop table bank.accounts").execute(&database.pool).await.unwrap();
-    let refused = start().await.err().unwrap();
-    assert!(matches!(refused, ProjectionError::Table(_)), "{refused}");
-    assert!(refused.to_string().contains("table bank.accounts does not exist"), "{refused}");
+    let rejected = start().await.err().unwrap();
+    assert!(matches!(rejected, ProjectionError::Table(_)), "{rejected}");
+    assert!(rejected.to_string().contains("table bank.accounts does not exist"), "{rejected}");
 }

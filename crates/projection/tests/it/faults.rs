@@ -1,6 +1,7 @@
 //! Faults of the environment, on a real Kafka.
 
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
+use aqueduct_kafka::Cluster;
 use aqueduct_projection::{MissingOffset, Options, PostgresOptions, Projection, ProjectionError, Status};
 use tokio_util::sync::CancellationToken;
 
@@ -216,23 +217,28 @@ async fn a_header_name_that_is_not_utf8_parks_its_stream() {
     view.stop().await;
 }
 
-/// A property that the client refuses may be a password.
+/// A property that the client rejects may be a password.
 #[tokio::test]
-async fn a_refused_property_is_named_without_its_value() {
+async fn a_rejected_property_is_named_without_its_value() {
     let database = Database::create().await;
-    let mut options = options(&database, "localhost:1", "refused");
+    let mut options = options(&database, "localhost:1", "rejected");
     options.cluster.properties.insert("ssl.key.passwrod".to_owned(), "hunter2".to_owned());
     let view = Projection::view::<Accounts<0>>(options, plain());
     let status = view.status();
     let error = view.run(CancellationToken::new()).await.unwrap_err();
-    for text in [format!("{error:?}"), status.not_ready().unwrap()] {
+    let problem = status.not_ready().unwrap();
+    assert!(
+        problem.contains("halted: projection accounts: the kafka client could not be created"),
+        "{problem}"
+    );
+    for text in [format!("{error:?}"), problem] {
         assert!(text.contains("ssl.key.passwrod") && !text.contains("hunter2"), "{text}");
     }
 }
 
 /// A property on which delivery rests cannot be configured.
 #[tokio::test]
-async fn a_reserved_property_is_refused() {
+async fn a_reserved_property_is_rejected() {
     let database = Database::create().await;
     let mut options = options(&database, "localhost:1", "reserved");
     options.cluster.properties.insert("isolation.level".to_owned(), "read_uncommitted".to_owned());
@@ -242,4 +248,17 @@ async fn a_reserved_property_is_refused() {
         error.to_string(),
         "projection accounts: option kafka.properties contains \"isolation.level\", which aqueduct sets: remove it"
     );
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_be_parsed_is_rejected_without_its_password() {
+    let postgres = PostgresOptions::new("postgres://me:hunter2@localhost:port/bank");
+    let options = Options::new(postgres, Cluster::new("localhost:1"));
+    let view = Projection::view::<Accounts<0>>(options, plain());
+    let error = view.run(CancellationToken::new()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "projection accounts: the URL of postgres is not valid: write postgres://user:password@host/database"
+    );
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 }

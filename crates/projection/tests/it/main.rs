@@ -1,4 +1,4 @@
-//! Projections on a real Postgres and a real Kafka. Each test of a fault names the promise it attacks: nothing is
+//! Projections on a real Postgres and a real Kafka. Many tests name the guarantee that they test: nothing is
 //! lost (1), nothing is duplicated (2), order holds (3), gaps are detected (4), a bad event does not stop the
 //! others (6), nothing is skipped silently (7).
 

@@ -133,7 +133,7 @@ async fn an_idle_migration_session_is_ended() {
     }
 }
 
-/// A row with a sub-index would lose it: the migration refuses and changes nothing.
+/// A row with a sub-index would lose it: the migration rejects it and changes nothing.
 #[tokio::test]
 async fn a_database_with_a_sub_index_is_not_migrated() {
     let database = Database::create_empty_on(stack()).await;

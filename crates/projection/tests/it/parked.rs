@@ -15,7 +15,7 @@ pub(crate) const PARKED: &str = "select coalesce(revision::text, '?') || '@' || 
                       from aqueduct.parked order by stream, revision, id";
 pub(crate) const INBOX: &str =
     "select stream || ' ' || revision || ' ' || blocked from aqueduct.inbox order by 1";
-/// The table refuses a balance of a million: with that, an event fails until the table is changed.
+/// The table rejects a balance of a million: with that, an event fails until the table is changed.
 pub(crate) const TOO_MUCH: i64 = 1_000_000;
 const FIX: &str = "alter table bank.accounts drop constraint accounts_balance_check";
 
@@ -93,7 +93,7 @@ async fn a_replay_applies_a_stream_in_order_while_new_events_arrive() {
 }
 
 /// Guarantees 1 to 3: the owner is killed during a replay of many followers, and another one continues; what
-/// the first one still does is refused.
+/// the first one still does is rejected.
 #[tokio::test]
 async fn a_replay_continues_after_its_owner_was_killed() {
     const FOLLOWERS: i64 = 1200;

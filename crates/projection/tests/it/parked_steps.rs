@@ -143,7 +143,8 @@ async fn a_request_that_fails_temporarily_does_not_delay_the_next() {
     let reactor = reactor(&database, &clerk).await;
     apply(&reactor, 0, &repaired("account-1", FAIL_TWICE)).await;
     apply(&reactor, 4, &repaired("account-2", 1)).await;
-    reactor.0.execute_step().await.unwrap_err();
+    let error = reactor.0.execute_step().await.unwrap_err();
+    assert_eq!(error.to_string(), "projection clerk: a step of a request for parked events failed");
     assert_eq!(database.texts(WORK).await, ["replay waiting", "replay waiting untouched"]);
     assert_eq!(reactor.0.execute_step().await.unwrap(), RequestStep::Executed);
     assert_eq!(database.texts(WORK).await, ["replay waiting", "replay done"]);

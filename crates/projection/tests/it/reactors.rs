@@ -125,7 +125,7 @@ async fn different_streams_are_handled_concurrently() {
     assert_eq!(outcome.applied, 3);
 }
 
-/// Guarantee 1: the reactor stops at an event; after a restart it is delivered again, with those after it.
+/// Guarantee 1: the reactor halts at an event; after a restart it is delivered again, with those after it.
 #[tokio::test]
 async fn an_unhandled_event_is_delivered_again() {
     let database = Database::create().await;
@@ -134,9 +134,9 @@ async fn an_unhandled_event_is_delivered_again() {
     let projection = Projection::reactor(database.options(), plain(), ClerkReactor(Arc::clone(&clerk)));
     let batches = projection.batch_processor().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
-    let stopped = batches.apply(records(epoch, 0, &events)).await.unwrap_err();
-    let reason = std::error::Error::source(&stopped).unwrap().to_string();
-    assert_eq!(reason, "reactor clerk stopped at record bank.0/0@1 (event 1@account-1)");
+    let halted = batches.apply(records(epoch, 0, &events)).await.unwrap_err();
+    let reason = std::error::Error::source(&halted).unwrap().to_string();
+    assert_eq!(reason, "reactor clerk halted at record bank.0/0@1 (event 1@account-1)");
     let Claim { epoch, resume_at } = batches.claim("bank.0", 0).await.unwrap();
     assert_eq!(resume_at, None);
     let fixed = [events[0].clone(), event("account-1", 1, &deposited(2))];

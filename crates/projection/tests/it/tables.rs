@@ -173,11 +173,11 @@ async fn a_query_is_prepared_again_after_its_table_was_changed() {
     alter(&database, "insert into bank.accounts values ('1', 'Paris', 0, '')").await;
     let before: Vec<String> = branches().await.unwrap();
     alter(&database, "alter table bank.accounts alter column branch type varchar(200)").await;
-    // Without run_query the statement that the session has prepared is refused.
-    let refused = sqlx::query_scalar::<_, String>("select branch from bank.accounts order by id")
+    // Without run_query the statement that the session has prepared is rejected.
+    let rejected = sqlx::query_scalar::<_, String>("select branch from bank.accounts order by id")
         .fetch_all(&pool)
         .await;
-    assert!(refused.unwrap_err().to_string().contains("cached plan"));
+    assert!(rejected.unwrap_err().to_string().contains("cached plan"));
     assert_eq!(branches().await.unwrap(), before);
 }
 

@@ -31,7 +31,7 @@ enum State {
 
 /// Reports the state of an instance. A failure has no other effect than an old report in `aqueduct status`.
 #[derive(Debug)]
-pub(crate) struct StateReport {
+pub(crate) struct StatusWriter {
     projection: &'static str,
     ownership: Arc<Ownership>,
     pool: PgPool,
@@ -39,7 +39,7 @@ pub(crate) struct StateReport {
     partitions: Mutex<Vec<OwnedPartition>>,
 }
 
-impl StateReport {
+impl StatusWriter {
     pub(crate) fn new(projection: &'static str, ownership: Arc<Ownership>, pool: PgPool) -> Self {
         Self { projection, ownership, pool, partitions: Mutex::default() }
     }
