@@ -6,11 +6,20 @@ use rdkafka::ClientConfig;
 use rdkafka::message::{Message as _, OwnedMessage};
 
 use crate::error::LaneError;
+use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::scan::{ReadEnd, Scan};
 use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::record::exception::{Exception, ExceptionError};
 use crate::record::reference::EventReference;
 use crate::record::unreadable::UnreadableRecords;
+
+/// What was found when the lane was taken over.
+pub(crate) struct Loaded {
+    pub(crate) topics: ParkedTopics,
+    pub(crate) exceptions: Exceptions,
+    /// Configuration of the clients that read its topics.
+    pub(crate) reader_config: ClientConfig,
+}
 
 /// Reads the lane's partition of the exceptions topic. To be called after the lane's producer was opened and what
 /// it left open was aborted: from then on no other instance can add to it. Calls `proceed` at least every 1,000 records

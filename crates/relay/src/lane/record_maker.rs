@@ -1,12 +1,14 @@
 //! An event into a record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aqueduct_core::mapping::{EventMappingError, LeftOut, TypeCache};
-use aqueduct_core::{EventStore, RecordedEvent, Revision, StoreError, StreamName};
+use aqueduct_core::{EventStore, Position, RecordedEvent, Revision, StoreError, StreamName};
 use aqueduct_schema::RecordEncoder;
 use bytes::Bytes;
 
+use crate::lane::context::LaneContext;
 use crate::lane::known_streams::{EarlierEvent, KnownStreams};
 use crate::lane::problem::EventProblem;
 use crate::lane::route_selector::RouteSelector;
@@ -52,26 +54,19 @@ pub(crate) struct EventRecord {
 }
 
 impl<'a> RecordMaker<'a> {
-    pub(crate) fn new(
-        source: &'a str,
-        options: &'a Options,
-        definition: &'a LaneDefinition,
-        store: &'a dyn EventStore,
-        encoder: &'a RecordEncoder,
-        selector: RouteSelector,
-    ) -> Self {
-        let known = KnownStreams::new(options.known_streams);
-        let topic = definition.route.topic.as_str().into();
+    /// `since` are the event types that were added to the route, each with the position from which on it counts.
+    pub(crate) fn new(context: &'a LaneContext, since: &BTreeMap<String, Position>) -> Self {
+        let LaneContext { cluster, options, definition, store, encoder, .. } = context;
         Self {
-            source,
-            topic,
+            source: &cluster.source,
+            topic: definition.route.topic.as_str().into(),
             options,
             definition,
-            store,
+            store: store.as_ref(),
             encoder,
-            selector,
+            selector: RouteSelector::new(&definition.route.selection(), since),
             types: TypeCache::default(),
-            known,
+            known: KnownStreams::new(options.known_streams),
         }
     }
 

@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::error::LaneError;
 use crate::kafka::config::STOP_GRACE;
 use crate::lane::batch::SealedBatch;
-use crate::lane::batcher::LaneReader;
+use crate::lane::batcher::Batcher;
 use crate::lane::call_watchdog::CallWatchdog;
 use crate::lane::context::LaneContext;
-use crate::lane::parking::Parking;
+use crate::lane::lane_reader;
+use crate::lane::request_executor::RequestExecutor;
 use crate::lane::writer::{LaneStart, Writer};
 use crate::named_thread;
 
@@ -89,7 +90,7 @@ async fn read_events(
         },
         () = stop.cancelled() => return Ok(()),
     };
-    let LaneContext { cluster, options, definition, store, encoder, reporter } = context;
+    let LaneContext { definition, store, reporter, .. } = context;
     let position = checkpoint.as_ref().map(|it| it.position);
     definition.check_store(position, store.last_position().await?)?;
     reporter.position.send_replace(position);
@@ -99,13 +100,9 @@ async fn read_events(
         position = position.map(tracing::field::display),
         "resuming lane"
     );
-    let max_bytes = options.max_record_bytes.get();
     reporter.set_parked(loaded.as_ref().map_or(0, |it| it.exceptions.counts().parked));
-    let parking = loaded.map(|loaded| Parking::start(loaded, definition.lane, max_bytes)).transpose()?;
-    let store = store.as_ref();
-    LaneReader { source: &cluster.source, options, definition, store, encoder, reporter }
-        .run(checkpoint, parking, seal, stop)
-        .await
+    let executor = loaded.map(|loaded| RequestExecutor::start(context, loaded)).transpose()?;
+    lane_reader::run(context, Batcher::new(context, checkpoint, executor), seal, stop).await
 }
 
 #[cfg(test)]
