@@ -3,7 +3,6 @@
 pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod outcome;
-pub(crate) mod processor;
 pub(crate) mod react;
 pub(crate) mod read;
 pub(crate) mod runner;

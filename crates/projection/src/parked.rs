@@ -5,9 +5,12 @@
 //! or one fails again. Events of the stream that arrive meanwhile are parked after them. [`progress`]
 //! returns the state of the request.
 
+pub(crate) mod apply;
 pub(crate) mod event;
 pub(crate) mod execute;
-pub(crate) mod plan;
+pub(crate) mod react;
+pub(crate) mod read;
+pub(crate) mod replay_batch;
 pub(crate) mod steps;
 
 use std::time::Duration;

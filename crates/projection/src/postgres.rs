@@ -1,6 +1,7 @@
-//! Connections to Postgres, migrations, and what an error means.
+//! Connections to Postgres, migrations, checks of the server, and what an error means.
 
 pub(crate) mod error;
 pub(crate) mod migrate;
+pub(crate) mod monitor;
 pub(crate) mod options;
 pub(crate) mod query;

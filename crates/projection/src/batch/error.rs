@@ -6,7 +6,7 @@ use aqueduct_core::ErrorKind;
 
 use crate::batch::read::ReadError;
 use crate::model::error::{ApplyError, ReactError};
-use crate::postgres::error::{error_kind, is_stale_plan};
+use crate::postgres::error::{error_kind, is_stale_statement};
 
 /// A reactor returned an error that halts it.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +61,9 @@ impl BatchError {
         }
     }
 
-    pub(crate) fn is_stale_plan(&self) -> bool {
+    pub(crate) fn is_stale_statement(&self) -> bool {
         match self {
-            Self::Postgres(error) | Self::Apply(ApplyError::Postgres(error)) => is_stale_plan(error),
+            Self::Postgres(error) | Self::Apply(ApplyError::Postgres(error)) => is_stale_statement(error),
             _ => false,
         }
     }

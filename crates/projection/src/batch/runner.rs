@@ -32,23 +32,11 @@ pub(crate) enum Completion {
     Abandoned,
 }
 
-/// Result of [`BatchProcessor::execute_step`](crate::BatchProcessor::execute_step).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestStep {
-    /// A step was executed, and there may be another one to do.
-    Executed,
-    /// No request concerns the claimed partitions, or the process is shutting down.
-    NothingToDo,
-}
-
 /// Processes batches with a handler whose type is erased.
 #[async_trait]
 pub(crate) trait RunBatch: Send + Sync {
     /// Processes a batch, retrying temporary errors while the batch's partitions are owned.
     async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError>;
-
-    /// Executes one step of a request to replay or discard parked events.
-    async fn execute_step(&self) -> Result<RequestStep, BatchError>;
 }
 
 pub(crate) struct BatchRunner<H> {
@@ -74,10 +62,6 @@ impl<H: Handler> RunBatch for BatchRunner<H> {
             }
         }
         Ok(completion)
-    }
-
-    async fn execute_step(&self) -> Result<RequestStep, BatchError> {
-        self.execute_parked().await
     }
 }
 
@@ -124,6 +108,18 @@ impl<H: Handler> BatchRunner<H> {
             }
         }
         Ok(None)
+    }
+
+    /// Runs a part that waits for Postgres, for as long as the transaction of a batch may take. Returns `None` if the
+    /// process is shutting down.
+    pub(crate) async fn bounded<T>(
+        &self,
+        part: impl Future<Output = Result<T, BatchError>> + Send,
+    ) -> Result<Option<T>, BatchError> {
+        let timeout = self.transactions.timeout;
+        let part = tokio::time::timeout(timeout, part);
+        let Some(done) = self.context.shutdown.run_until_cancelled(part).await else { return Ok(None) };
+        done.unwrap_or(Err(BatchError::Timeout(timeout))).map(Some)
     }
 
     pub(crate) async fn read(

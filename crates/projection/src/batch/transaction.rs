@@ -52,7 +52,7 @@ impl<H: Handler> Transactions<H> {
         let attempt = tokio::time::timeout(self.timeout, attempt).await;
         let attempt = attempt.unwrap_or(Err(BatchError::Timeout(self.timeout)));
         if let Err(error) = &attempt
-            && error.is_stale_plan()
+            && error.is_stale_statement()
         {
             connection.clear_cached_statements().await?;
         }

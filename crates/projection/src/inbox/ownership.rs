@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use sqlx::{Executor, PgPool, Postgres};
 
-use crate::batch::processor::Claim;
 use crate::inbox::GENERATION;
 use crate::record::Record;
 
@@ -35,6 +34,15 @@ struct Owned {
     read_to: Option<i64>,
     /// Records read and not yet committed.
     in_flight: i64,
+}
+
+/// Result of [`BatchProcessor::claim`](crate::BatchProcessor::claim).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Epoch that records read from now on must carry.
+    pub epoch: i64,
+    /// Offset to resume at; `None`: the beginning of the partition.
+    pub resume_at: Option<i64>,
 }
 
 /// A partition and the epoch under which it is owned.

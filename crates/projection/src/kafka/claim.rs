@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use aqueduct_core::{ErrorKind, with_causes};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::batch::processor::Claim;
 use crate::error::ProjectionError;
+use crate::inbox::ownership::Claim;
 use crate::kafka::client::{ClaimOutcome, ConsumerState};
 use crate::postgres::error::error_kind;
 use crate::status::Component;

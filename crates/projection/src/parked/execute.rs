@@ -1,39 +1,66 @@
 //! Executing requests to replay or discard parked events, as the owner of their partitions.
 
-use std::future::Future;
+use std::sync::Arc;
 
 use aqueduct_core::{ErrorKind, with_causes};
+use async_trait::async_trait;
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
 use crate::batch::error::BatchError;
-use crate::batch::runner::{BatchRunner, RequestStep};
-use crate::inbox::entry::{Entry, Fault};
+use crate::batch::runner::BatchRunner;
 use crate::inbox::ownership::OwnedPartition;
 use crate::metrics;
 use crate::model::handler::Handler;
-use crate::parked::plan::Plan;
+use crate::parked::apply::apply_with_bisection;
+use crate::parked::react::react;
+use crate::parked::read::read_batch;
+use crate::parked::replay_batch::ReplayBatch;
 use crate::parked::steps::{
     self, Gap, MissingRevision, NextRows, PartitionLock, PendingStream, StepOutcome, StepProgress,
     StreamState, StreamStep,
 };
 use crate::record::headers::Headers;
 
-impl<H: Handler> BatchRunner<H> {
-    /// Executes one step of a request for the partitions that are owned.
-    pub(crate) async fn execute_parked(&self) -> Result<RequestStep, BatchError> {
-        let partitions = self.context.ownership.partitions();
+/// Result of [`BatchProcessor::execute_step`](crate::BatchProcessor::execute_step).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestStep {
+    /// A step was executed, and there may be another one to do.
+    Executed,
+    /// No request concerns the claimed partitions, or the process is shutting down.
+    NothingToDo,
+}
+
+/// Executes requests with a handler whose type is erased.
+#[async_trait]
+pub(crate) trait ExecuteStep: Send + Sync {
+    /// Executes one step of a request to replay or discard parked events.
+    async fn execute_step(&self) -> Result<RequestStep, BatchError>;
+}
+
+/// Executes requests with the handler and the connections of a batch runner.
+pub(crate) struct RequestExecutor<H> {
+    runner: Arc<BatchRunner<H>>,
+}
+
+#[async_trait]
+impl<H: Handler> ExecuteStep for RequestExecutor<H> {
+    async fn execute_step(&self) -> Result<RequestStep, BatchError> {
+        let partitions = self.runner.context.ownership.partitions();
         if partitions.is_empty() {
             return Ok(RequestStep::NothingToDo);
         }
-        let next = async { Ok(steps::next_pending(&self.transactions.pool, H::NAME, &partitions).await?) };
-        let Some(pending) = self.bounded(next).await?.flatten() else { return Ok(RequestStep::NothingToDo) };
+        let next =
+            async { Ok(steps::next_pending(&self.runner.transactions.pool, H::NAME, &partitions).await?) };
+        let Some(pending) = self.runner.bounded(next).await?.flatten() else {
+            return Ok(RequestStep::NothingToDo);
+        };
         let is_its_partition =
             |owned: &&OwnedPartition| *owned.topic == *pending.topic && owned.partition == pending.partition;
         let Some(partition) = partitions.iter().find(is_its_partition) else {
             return Ok(RequestStep::NothingToDo);
         };
         match self.step(&pending, partition).await {
-            Ok(()) if self.context.shutdown.is_cancelled() => Ok(RequestStep::NothingToDo),
+            Ok(()) if self.runner.context.shutdown.is_cancelled() => Ok(RequestStep::NothingToDo),
             Ok(()) => Ok(RequestStep::Executed),
             // A request never halts the projection: the error belongs to the request.
             Err(error) if error.kind() != ErrorKind::Retry => {
@@ -48,13 +75,13 @@ impl<H: Handler> BatchRunner<H> {
                     "request for parked events failed"
                 );
                 let attempt = self.record_attempt(&pending, partition, StepOutcome::Failed(&error));
-                self.bounded(attempt).await?;
+                self.runner.bounded(attempt).await?;
                 Ok(RequestStep::Executed)
             }
             Err(error) => {
                 // This sets `touched_at`, so the next step takes another stream.
                 let attempt = self.record_attempt(&pending, partition, StepOutcome::Waiting);
-                if let Err(record_error) = self.bounded(attempt).await {
+                if let Err(record_error) = self.runner.bounded(attempt).await {
                     let error = with_causes(&record_error);
                     let stream = pending.stream;
                     tracing::warn!(projection = H::NAME, stream, error, "recording the attempt failed");
@@ -63,41 +90,40 @@ impl<H: Handler> BatchRunner<H> {
             }
         }
     }
+}
 
-    /// Runs a part of a step that waits for Postgres, for as long as the transaction of a batch may take. Returns
-    /// `None` if the process is shutting down.
-    pub(crate) async fn bounded<T>(
-        &self,
-        part: impl Future<Output = Result<T, BatchError>> + Send,
-    ) -> Result<Option<T>, BatchError> {
-        let timeout = self.transactions.timeout;
-        let part = tokio::time::timeout(timeout, part);
-        let Some(done) = self.context.shutdown.run_until_cancelled(part).await else { return Ok(None) };
-        done.unwrap_or(Err(BatchError::Timeout(timeout))).map(Some)
+impl<H: Handler> RequestExecutor<H> {
+    pub(crate) fn new(runner: Arc<BatchRunner<H>>) -> Self {
+        Self { runner }
     }
 
     async fn step(&self, pending: &PendingStream, partition: &OwnedPartition) -> Result<(), BatchError> {
-        let inbox =
-            async { Ok(self.inboxes.id(&self.transactions.pool, &pending.source, &partition.topic).await?) };
-        let Some(inbox) = self.bounded(inbox).await? else { return Ok(()) };
+        let inbox = async {
+            Ok(self
+                .runner
+                .inboxes
+                .id(&self.runner.transactions.pool, &pending.source, &partition.topic)
+                .await?)
+        };
+        let Some(inbox) = self.runner.bounded(inbox).await? else { return Ok(()) };
         let step = StreamStep { pending, partition, inbox };
         if pending.must_discard() {
             // The replay of the stream may have to wait for other discards.
-            return self.bounded(self.discard(step)).await.map(drop);
+            return self.runner.bounded(self.discard(step)).await.map(drop);
         }
-        let Some(next) = self.bounded(self.next_rows(step)).await?.flatten() else { return Ok(()) };
-        let Some(mut plan) = self.plan(step, next).await? else { return Ok(()) };
-        if let Some(missing) = plan.gap
-            && self.bounded(self.explain(step, missing)).await?.flatten() != Some(Gap::Remains)
+        let Some(next) = self.runner.bounded(self.next_rows(step)).await?.flatten() else { return Ok(()) };
+        let Some(mut batch) = read_batch(&self.runner, step, next).await? else { return Ok(()) };
+        if let Some(missing) = batch.gap
+            && self.runner.bounded(self.explain(step, missing)).await?.flatten() != Some(Gap::Remains)
         {
             // The rows must be read again, by whoever owns the partition.
             return Ok(());
         }
         if H::REACTS {
-            let Some(handled) = self.react(step, plan).await? else { return Ok(()) };
-            plan = handled;
+            let Some(handled) = react(&self.runner, step, batch).await? else { return Ok(()) };
+            batch = handled;
         }
-        self.bounded(self.apply_plan(step, plan)).await.map(drop)
+        self.runner.bounded(self.apply_rows(step, batch)).await.map(drop)
     }
 
     /// Begins a transaction that has locked the partition. Returns `None` if the partition has another owner.
@@ -111,7 +137,7 @@ impl<H: Handler> BatchRunner<H> {
             PartitionLock::Acquired => Ok(Some(transaction)),
             PartitionLock::OtherOwner => {
                 transaction.rollback().await?;
-                self.context.ownership.give_up([partition]);
+                self.runner.context.ownership.give_up([partition]);
                 Ok(None)
             }
         }
@@ -124,7 +150,7 @@ impl<H: Handler> BatchRunner<H> {
         partition: &OwnedPartition,
         outcome: StepOutcome<'_>,
     ) -> Result<(), BatchError> {
-        let mut connection = self.transactions.pool.acquire().await?;
+        let mut connection = self.runner.transactions.pool.acquire().await?;
         let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
             return Ok(());
         };
@@ -138,7 +164,7 @@ impl<H: Handler> BatchRunner<H> {
         &self,
         StreamStep { pending, partition, inbox }: StreamStep<'_>,
     ) -> Result<(), BatchError> {
-        let mut connection = self.transactions.pool.acquire().await?;
+        let mut connection = self.runner.transactions.pool.acquire().await?;
         let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
             return Ok(());
         };
@@ -162,7 +188,7 @@ impl<H: Handler> BatchRunner<H> {
         &self,
         StreamStep { pending, partition, inbox }: StreamStep<'_>,
     ) -> Result<Option<NextRows>, BatchError> {
-        let mut connection = self.transactions.pool.acquire().await?;
+        let mut connection = self.runner.transactions.pool.acquire().await?;
         let rows = steps::rows_without_revision(&mut *connection, inbox, &pending.stream).await?;
         let readable = rows.iter().filter_map(|row| {
             let envelope = Headers::from_json(&row.headers)?.envelope(row.key.as_deref()).ok()?;
@@ -186,7 +212,7 @@ impl<H: Handler> BatchRunner<H> {
         step: StreamStep<'_>,
         missing: MissingRevision,
     ) -> Result<Option<Gap>, BatchError> {
-        let mut connection = self.transactions.pool.acquire().await?;
+        let mut connection = self.runner.transactions.pool.acquire().await?;
         let Some(mut transaction) = self.begin_owned(&mut connection, step.partition).await? else {
             return Ok(None);
         };
@@ -196,93 +222,62 @@ impl<H: Handler> BatchRunner<H> {
         Ok(Some(gap))
     }
 
-    /// Applies a plan in one transaction and records the progress, unless the partition has another owner.
-    async fn apply_plan(&self, step: StreamStep<'_>, plan: Plan<H::Event>) -> Result<(), BatchError> {
-        let mut connection = self.transactions.pool.acquire().await?;
-        let applied = self.commit_plan(&mut connection, step, plan).await;
+    /// Applies the rows in one transaction and records the progress, unless the partition has another owner.
+    async fn apply_rows(&self, step: StreamStep<'_>, batch: ReplayBatch<H::Event>) -> Result<(), BatchError> {
+        let mut connection = self.runner.transactions.pool.acquire().await?;
+        let applied = self.commit_rows(&mut connection, step, batch).await;
         if let Err(error) = &applied
-            && error.is_stale_plan()
+            && error.is_stale_statement()
         {
             connection.clear_cached_statements().await?;
         }
         applied
     }
 
-    async fn commit_plan(
+    async fn commit_rows(
         &self,
         connection: &mut PgConnection,
         step: StreamStep<'_>,
-        mut plan: Plan<H::Event>,
+        mut batch: ReplayBatch<H::Event>,
     ) -> Result<(), BatchError> {
         let Some(mut transaction) = self.begin_owned(connection, step.partition).await? else {
             return Ok(());
         };
-        self.apply_with_bisection(&mut transaction, &mut plan).await?;
-        let stream_state = self.finish(&mut transaction, step, &plan).await?;
+        apply_with_bisection(&self.runner.transactions.handler, &mut transaction, &mut batch).await?;
+        let stream_state = self.finish(&mut transaction, step, &batch).await?;
         transaction.commit().await?;
-        metrics::count(metrics::EVENTS_APPLIED, H::NAME, plan.applied() as u64);
+        metrics::count(metrics::EVENTS_APPLIED, H::NAME, batch.applied() as u64);
         let stream = &step.pending.stream;
-        if let Some(failed) = &plan.failed {
+        if let Some(failed) = &batch.failed {
             let error = &failed.fault.reason;
             tracing::error!(projection = H::NAME, stream, error, "parked event failed again");
         } else if stream_state == StreamState::Open {
-            let revision = plan.revision();
+            let revision = batch.revision();
             tracing::info!(projection = H::NAME, stream, revision, "stream is no longer blocked");
         }
         Ok(())
     }
 
-    /// Applies the events of the plan. A plan that Postgres rejects ends earlier: it is halved until it is applied, or
-    /// until one event is left, which is the one at fault.
-    async fn apply_with_bisection(
-        &self,
-        connection: &mut PgConnection,
-        plan: &mut Plan<H::Event>,
-    ) -> Result<(), BatchError> {
-        loop {
-            let events: Vec<_> = plan.entries().filter_map(Entry::event).collect();
-            if events.is_empty() {
-                return Ok(());
-            }
-            let mut savepoint = connection.begin().await?;
-            let error = match self.transactions.handler.apply(&mut savepoint, &events).await {
-                Ok(()) => {
-                    savepoint.commit().await?;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == ErrorKind::Park => error,
-                Err(error) => return Err(error.into()),
-            };
-            savepoint.rollback().await?;
-            if plan.events.len() > 1 {
-                plan.halve();
-            } else {
-                let record = plan.entries().next().map(|entry| entry.record.to_string());
-                let reason = format!("{}: {}", record.unwrap_or_default(), with_causes(&error));
-                plan.end_before(0, Fault { code: error.code(), reason });
-            }
-        }
-    }
-
-    /// Moves the inbox past the events of the plan, parks the one that ended it again, and records the progress.
+    /// Moves the inbox past the events of the batch, parks the one that ended it again, and records the progress.
     async fn finish(
         &self,
         connection: &mut PgConnection,
         StreamStep { pending, inbox, .. }: StreamStep<'_>,
-        plan: &Plan<H::Event>,
+        batch: &ReplayBatch<H::Event>,
     ) -> Result<StreamState, BatchError> {
-        let ids: Vec<_> = plan.events.iter().map(|planned| planned.id).collect();
+        let ids: Vec<_> = batch.rows.iter().map(|row| row.id).collect();
         let stream = &pending.stream;
-        let applied = i64::try_from(plan.applied()).unwrap_or(i64::MAX);
+        let applied = i64::try_from(batch.applied()).unwrap_or(i64::MAX);
         let mut progress = StepProgress { applied, ..StepProgress::default() };
-        if let Some(failed) = &plan.failed {
+        if let Some(failed) = &batch.failed {
             metrics::error(H::NAME, ErrorKind::Park);
             // Before the inbox moves: the event may be a discarded one, which is parked again.
             steps::park_again(&mut *connection, failed.id, &failed.fault).await?;
             progress.discarded = -i64::from(failed.was_discarded);
         }
-        let stream_state = steps::finish_step(&mut *connection, inbox, stream, &ids, plan.revision()).await?;
-        let outcome = match (&plan.failed, stream_state) {
+        let stream_state =
+            steps::finish_step(&mut *connection, inbox, stream, &ids, batch.revision()).await?;
+        let outcome = match (&batch.failed, stream_state) {
             (Some(failed), _) => StepOutcome::Failed(&failed.fault.reason),
             (None, StreamState::Open) => StepOutcome::Done,
             (None, StreamState::Blocked) => StepOutcome::Waiting,

@@ -15,7 +15,7 @@ pub(crate) fn error_kind(error: &sqlx::Error) -> ErrorKind {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => ErrorKind::Retry,
-        _ if is_stale_plan(error) => ErrorKind::Retry,
+        _ if is_stale_statement(error) => ErrorKind::Retry,
         sqlx::Error::Database(error) => error.code().map_or(ErrorKind::Stop, |code| state_kind(&code)),
         _ => ErrorKind::Stop,
     }
@@ -23,7 +23,7 @@ pub(crate) fn error_kind(error: &sqlx::Error) -> ErrorKind {
 
 /// Whether a prepared statement must be prepared again, because a table that it uses was changed. Other errors have
 /// the same SQLSTATE and the message is translated, so the function of Postgres that raised it decides.
-pub(crate) fn is_stale_plan(error: &sqlx::Error) -> bool {
+pub(crate) fn is_stale_statement(error: &sqlx::Error) -> bool {
     let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     error.is_some_and(|error| {
         error.code() == FEATURE_NOT_SUPPORTED && error.routine() == Some("RevalidateCachedQuery")

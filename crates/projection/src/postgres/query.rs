@@ -3,16 +3,16 @@
 use futures::future::BoxFuture;
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use crate::postgres::error::is_stale_plan;
+use crate::postgres::error::is_stale_statement;
 
-/// Plans can become stale again while a query is being repeated, but each time a table must have changed.
+/// The statement can become stale again while it is being repeated, but each time a table must have changed.
 const MAX_ATTEMPTS: usize = 5;
 
 /// Runs a query on a connection of the pool, and again if its prepared statement became invalid because a table
 /// was changed (SQLSTATE 0A000, "cached plan must not change result type"). Without this, each such query fails
 /// until the sessions end.
 ///
-/// The query must be a single statement outside of a transaction; Postgres rejects a stale plan before it
+/// The query must be a single statement outside of a transaction; Postgres rejects a stale statement before it
 /// executes anything, so that nothing happens twice. Values that it binds are owned.
 ///
 /// ```
@@ -33,7 +33,7 @@ pub async fn run_query<T>(
     let mut connection = pool.acquire().await?;
     for _ in 1..MAX_ATTEMPTS {
         match query(&mut connection).await {
-            Err(error) if is_stale_plan(&error) => connection.clear_cached_statements().await?,
+            Err(error) if is_stale_statement(&error) => connection.clear_cached_statements().await?,
             result => return result,
         }
     }

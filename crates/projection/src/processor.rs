@@ -1,15 +1,15 @@
-//! The public handle that processes batches of records without Kafka.
+//! The public handle that processes batches of records, and requests for parked events, without Kafka.
 
 use std::sync::Arc;
 
 use sqlx::PgPool;
 
 use crate::batch::outcome::Outcome;
-use crate::batch::runner::{Completion, RequestStep, RunBatch};
+use crate::batch::runner::{Completion, RunBatch};
 use crate::error::ProjectionError;
-use crate::inbox::GENERATION;
-use crate::inbox::ownership::Ownership;
+use crate::inbox::ownership::{Claim, Ownership};
 use crate::metrics;
+use crate::parked::execute::{ExecuteStep, RequestStep};
 use crate::record::Record;
 
 /// Processes batches of records: inbox, handler and transaction. See
@@ -18,16 +18,8 @@ pub struct BatchProcessor {
     projection: &'static str,
     pub(crate) pool: PgPool,
     pub(crate) ownership: Arc<Ownership>,
-    runner: Arc<dyn RunBatch>,
-}
-
-/// Result of [`BatchProcessor::claim`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// Epoch that records read from now on must carry.
-    pub epoch: i64,
-    /// Offset to resume at; `None`: the beginning of the partition.
-    pub resume_at: Option<i64>,
+    batches: Arc<dyn RunBatch>,
+    requests: Arc<dyn ExecuteStep>,
 }
 
 impl BatchProcessor {
@@ -35,9 +27,10 @@ impl BatchProcessor {
         projection: &'static str,
         pool: PgPool,
         ownership: Arc<Ownership>,
-        runner: Arc<dyn RunBatch>,
+        batches: Arc<dyn RunBatch>,
+        requests: Arc<dyn ExecuteStep>,
     ) -> Self {
-        Self { projection, pool, ownership, runner }
+        Self { projection, pool, ownership, batches, requests }
     }
 
     /// Claims a partition. Its former owner cannot commit to it from now on.
@@ -62,7 +55,7 @@ impl BatchProcessor {
     }
 
     pub(crate) async fn process(&self, records: Vec<Record>) -> Result<Completion, ProjectionError> {
-        let completion = self.runner.process(records).await;
+        let completion = self.batches.process(records).await;
         completion.map_err(|error| {
             metrics::error(self.projection, error.kind());
             ProjectionError::Batch { projection: self.projection, source: Box::new(error) }
@@ -75,25 +68,10 @@ impl BatchProcessor {
     /// # Errors
     /// [`ProjectionError::RequestStep`]: the step failed and can be repeated.
     pub async fn execute_step(&self) -> Result<RequestStep, ProjectionError> {
-        let step = self.runner.execute_step().await;
+        let step = self.requests.execute_step().await;
         step.map_err(|error| ProjectionError::RequestStep {
             projection: self.projection,
             source: Box::new(error),
         })
-    }
-
-    /// Whether Postgres answers.
-    pub(crate) async fn ping(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("select 1").execute(&self.pool).await.map(drop)
-    }
-
-    /// Sets the gauge of parked events.
-    pub(crate) async fn count_parked(&self) -> Result<(), sqlx::Error> {
-        let count = sqlx::query_scalar(
-            "select count(*) from aqueduct.parked where projection = $1 and generation = $2 and state = 'parked'",
-        );
-        let events = count.bind(self.projection).bind(GENERATION).fetch_one(&self.pool).await?;
-        metrics::parked_now(self.projection, events);
-        Ok(())
     }
 }

@@ -1,0 +1,58 @@
+//! Checks at intervals whether Postgres answers, and counts the parked events.
+
+use std::time::Duration;
+
+use aqueduct_core::with_causes;
+use sqlx::PgPool;
+use tokio::time::MissedTickBehavior;
+
+use crate::inbox::GENERATION;
+use crate::metrics;
+use crate::status::{Component, StatusReporter};
+
+/// Interval of the checks, and their timeout.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
+/// The parked events are counted with every n-th ping.
+const PINGS_PER_COUNT: u64 = 4;
+
+/// Reports whether Postgres answers.
+pub(crate) struct PostgresMonitor {
+    pub(crate) projection: &'static str,
+    pub(crate) pool: PgPool,
+    pub(crate) status: StatusReporter,
+}
+
+impl PostgresMonitor {
+    /// Checks Postgres at intervals. Never completes.
+    pub(crate) async fn run(&self) {
+        let mut ticks = tokio::time::interval(PING_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for ping in 0_u64.. {
+            ticks.tick().await;
+            if ping.is_multiple_of(PINGS_PER_COUNT) {
+                self.count_parked().await;
+            }
+            let ping = sqlx::query("select 1").execute(&self.pool);
+            let problem = match tokio::time::timeout(PING_INTERVAL, ping).await {
+                Ok(Ok(_)) => {
+                    self.status.clear(Component::Postgres);
+                    continue;
+                }
+                Ok(Err(error)) => format!("postgres: {}", with_causes(&error)),
+                Err(_) => format!("postgres does not answer within {PING_INTERVAL:?}"),
+            };
+            self.status.report(Component::Postgres, problem);
+        }
+    }
+
+    /// Sets the gauge of parked events. After a failure it keeps its value: the next ping reports what is wrong.
+    pub(crate) async fn count_parked(&self) {
+        let count = sqlx::query_scalar(
+            "select count(*) from aqueduct.parked where projection = $1 and generation = $2 and state = 'parked'",
+        );
+        let count = count.bind(self.projection).bind(GENERATION).fetch_one(&self.pool);
+        if let Ok(Ok(events)) = tokio::time::timeout(PING_INTERVAL, count).await {
+            metrics::parked_now(self.projection, events);
+        }
+    }
+}
