@@ -288,7 +288,11 @@ mod tests {
         let replaced =
             app().command("init", async |Own { quickly }, _| Ok(ExitCode::from(if quickly { 7 } else { 8 })));
         replaced.arguments().debug_assert();
-        assert_eq!(replaced.main_from(["test", "init", "--quickly"]), ExitCode::from(7));
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("aqueduct.toml");
+        std::fs::write(&config, "").unwrap();
+        let arguments = ["test", "init", "--quickly", "--config", config.to_str().unwrap()];
+        assert_eq!(replaced.main_from(arguments), ExitCode::from(7));
     }
 
     #[test]

@@ -231,6 +231,7 @@ async fn doctor_says_what_postgres_refuses_and_which_migration_is_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_says_which_server_does_not_speak_tls() {
     let mut bank = Bank::start("").await;
+    bank.succeed(&["setup"], "");
     let store = bank.stack.event_store_url().unwrap().replace("tls=false", "tls=true");
     let errors = errors_with(&mut bank, "AQUEDUCT_EVENTSTORE__URL", store);
     assert_found(&errors, "eventstore: cannot be read: ");
