@@ -26,7 +26,7 @@ use crate::record::headers::Headers;
 
 /// Which parked events to list, replay or discard: those that match all fields that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
+pub struct ParkedFilter {
     /// Name of the projection.
     pub projection: Option<String>,
     /// Topic of the record.
@@ -44,7 +44,7 @@ pub struct Selection {
 /// A thousand years: what Postgres subtracts from the present must be a time that it has.
 const LONGEST_AGE: Duration = Duration::from_secs(1_000 * 366 * 24 * 3_600);
 
-impl Selection {
+impl ParkedFilter {
     fn revision(&self) -> Option<i64> {
         // No event has a revision above the signed range.
         self.revision.map(|revision| i64::try_from(revision).unwrap_or(i64::MAX))
@@ -64,7 +64,7 @@ impl Selection {
 /// The statement failed, or Postgres is unreachable.
 pub async fn list(
     pool: &PgPool,
-    selection: &Selection,
+    selection: &ParkedFilter,
     after: i64,
     limit: u32,
 ) -> Result<Vec<ParkedEvent>, sqlx::Error> {
@@ -132,7 +132,7 @@ pub struct Request {
 ///
 /// # Errors
 /// The statement failed, or Postgres is unreachable.
-pub async fn replay(pool: &PgPool, selection: &Selection) -> Result<Option<Request>, sqlx::Error> {
+pub async fn replay(pool: &PgPool, selection: &ParkedFilter) -> Result<Option<Request>, sqlx::Error> {
     request(pool, "replay", selection).await
 }
 
@@ -142,11 +142,15 @@ pub async fn replay(pool: &PgPool, selection: &Selection) -> Result<Option<Reque
 ///
 /// # Errors
 /// The statement failed, or Postgres is unreachable.
-pub async fn discard(pool: &PgPool, selection: &Selection) -> Result<Option<Request>, sqlx::Error> {
+pub async fn discard(pool: &PgPool, selection: &ParkedFilter) -> Result<Option<Request>, sqlx::Error> {
     request(pool, "discard", selection).await
 }
 
-async fn request(pool: &PgPool, action: &str, selection: &Selection) -> Result<Option<Request>, sqlx::Error> {
+async fn request(
+    pool: &PgPool,
+    action: &str,
+    selection: &ParkedFilter,
+) -> Result<Option<Request>, sqlx::Error> {
     steps::purge(pool).await?;
     let statement =
         "select request, streams, events from aqueduct.parked_request($1, $2, $3, $4, $5, $6, $7)";

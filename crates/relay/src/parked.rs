@@ -27,7 +27,7 @@ pub use crate::record::code::{Code, UnknownCode};
 pub use crate::record::exception::{Exception, ExceptionCounts, ExceptionError, ExceptionState, LastRelayed};
 pub use crate::record::parked::ParkedEvent;
 pub use crate::record::reference::{EventReference, ReferenceError};
-pub use crate::record::request::{Action, Answer, RequestState, Selection};
+pub use crate::record::request::{Action, Answer, ParkedFilter, RequestState};
 
 /// A route whose parked events an operator deals with.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl ParkedEvents {
     }
 
     /// The lanes that a selection concerns.
-    fn lanes(&self, selection: &Selection) -> Vec<u32> {
+    fn lanes(&self, selection: &ParkedFilter) -> Vec<u32> {
         match &selection.stream {
             Some(stream) => vec![self.lane_of(stream)],
             None => (0..self.lanes).collect(),
@@ -79,7 +79,7 @@ impl ParkedEvents {
     ///
     /// # Errors
     /// Kafka cannot be asked. A route whose topics were not created yet has no events here.
-    pub fn list(&self, selection: &Selection) -> Result<Vec<ExceptionEntry>, LaneError> {
+    pub fn list(&self, selection: &ParkedFilter) -> Result<Vec<ExceptionEntry>, LaneError> {
         if self.partitions(&self.route.exceptions_topic(&self.cluster.prefix))? == 0 {
             return Ok(Vec::new());
         }
@@ -116,10 +116,10 @@ impl ParkedEvents {
         &self,
         event: &EventReference,
     ) -> Result<Option<(ExceptionEntry, Option<ParkedEvent>)>, LaneError> {
-        let selection = Selection {
+        let selection = ParkedFilter {
             stream: Some(event.stream.to_string()),
             revision: Some(event.revision),
-            ..Selection::default()
+            ..ParkedFilter::default()
         };
         let Some(listed) = self.list(&selection)?.pop() else { return Ok(None) };
         let mut parked = None;
@@ -139,7 +139,7 @@ impl ParkedEvents {
     /// # Errors
     /// The request is larger than a lane reads. Kafka cannot be asked, refuses, or lacks the topic of requests:
     /// [`create_topics`](crate::create_topics) makes it.
-    pub fn request(&self, action: Action, selection: Selection) -> Result<SentRequest, LaneError> {
+    pub fn request(&self, action: Action, selection: ParkedFilter) -> Result<SentRequest, LaneError> {
         let topic = self.route.requests_topic(&self.cluster.prefix);
         self.reader()?.expect_partitions(&topic, self.lanes)?;
         let lanes = self.lanes(&selection);

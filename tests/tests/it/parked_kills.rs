@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use aqueduct_devstack::Child;
-use aqueduct_projection::parked::{self, Selection};
+use aqueduct_projection::parked::{self, ParkedFilter};
 use sqlx::PgPool;
 
 use crate::bank::{BREAK, Bank, FIX, PARKED, kill, stop};
@@ -103,7 +103,7 @@ impl Killed {
     /// Kills a projection during a replay. Returns whether some events were replayed and others were not.
     async fn kill_projection(&self, mut projection: Child, aimed: bool, wait: Duration) -> bool {
         let all = self.number(PARKED).await;
-        let by_stream = Selection { stream: Some(PROJECTED.to_owned()), ..Selection::default() };
+        let by_stream = ParkedFilter { stream: Some(PROJECTED.to_owned()), ..ParkedFilter::default() };
         parked::replay(&self.postgres, &by_stream).await.unwrap().unwrap();
         if aimed {
             eventually("the replay has begun", async || (self.number(PARKED).await < all).then_some(()))

@@ -107,12 +107,12 @@ pub(super) async fn run(command: &ParkedCommand, connections: &Connections) -> R
         ParkedCommand::Park { halted } => relay::resolve(connections, Action::Park, halted).await,
         ParkedCommand::Skip { halted } => relay::resolve(connections, Action::Skip, halted).await,
         ParkedCommand::Replay { filter, all } => match &filter.route {
-            Some(route) => relay::replay(connections, route, filter.route_selection(*all)?).await,
-            None => projection::replay(connections, &filter.projection_selection(*all)?).await,
+            Some(route) => relay::replay(connections, route, filter.relay_filter(*all)?).await,
+            None => projection::replay(connections, &filter.projection_filter(*all)?).await,
         },
         ParkedCommand::Discard { filter, all, yes } => match &filter.route {
-            Some(route) => relay::discard(connections, route, filter.route_selection(*all)?, *yes).await,
-            None => projection::discard(connections, &filter.projection_selection(*all)?, *yes).await,
+            Some(route) => relay::discard(connections, route, filter.relay_filter(*all)?, *yes).await,
+            None => projection::discard(connections, &filter.projection_filter(*all)?, *yes).await,
         },
     }
 }
@@ -130,7 +130,7 @@ async fn list(
     };
     let has_routes = !routes.is_empty();
     // A code that only the relay has selects nothing of the projections, and the other way round.
-    let (of_routes, of_projections) = match (filter.for_route(), filter.for_projections()) {
+    let (of_routes, of_projections) = match (filter.for_relay(), filter.for_projections()) {
         (Err(error), _) if filter.route.is_some() => return Err(error),
         (_, Err(error)) if !has_routes => return Err(error),
         (Err(of_routes), Err(of_projections)) => return Err(format!("{of_projections}; {of_routes}").into()),
@@ -166,7 +166,7 @@ fn hexadecimal(bytes: Option<&[u8]>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aqueduct_projection::parked::{ReasonCode, Selection};
+    use aqueduct_projection::parked::{ParkedFilter, ReasonCode};
     use clap::Parser as _;
 
     use super::*;
@@ -181,10 +181,10 @@ mod tests {
         Line::try_parse_from(line.split(' ')).map(|line| line.command)
     }
 
-    fn selected(line: &str) -> Result<Selection, String> {
+    fn selected(line: &str) -> Result<ParkedFilter, String> {
         match parse(line).map_err(|error| error.to_string())? {
             ParkedCommand::Replay { filter, all } | ParkedCommand::Discard { filter, all, .. } => {
-                filter.projection_selection(all).map_err(|error| error.to_string())
+                filter.projection_filter(all).map_err(|error| error.to_string())
             }
             ParkedCommand::List { .. }
             | ParkedCommand::Show { .. }
@@ -198,7 +198,7 @@ mod tests {
         assert!(selected("parked replay").unwrap_err().contains("--all"));
         assert!(selected("parked discard --yes").unwrap_err().contains("--all"));
         assert!(selected("parked replay --all --stream order-1").unwrap_err().contains("exclude"));
-        assert_eq!(selected("parked replay --all").unwrap(), Selection::default());
+        assert_eq!(selected("parked replay --all").unwrap(), ParkedFilter::default());
         let stream = selected("parked replay --stream order-1").unwrap().stream;
         assert_eq!(stream.as_deref(), Some("order-1"));
         assert_eq!(selected("parked replay --code gap").unwrap().code, Some(ReasonCode::Gap));
@@ -209,7 +209,7 @@ mod tests {
     fn a_route_is_the_relays() {
         let of_route = |line: &str| match parse(line) {
             Ok(ParkedCommand::Replay { filter, all }) => {
-                filter.route_selection(all).map_err(|error| error.to_string())
+                filter.relay_filter(all).map_err(|error| error.to_string())
             }
             Ok(_) => panic!("{line}"),
             Err(error) => Err(error.to_string()),

@@ -1,6 +1,6 @@
 //! Parked events are replayed and discarded by the owner of their partition.
 
-use aqueduct_projection::parked::{self, ParkedState, Progress, ReasonCode, Selection};
+use aqueduct_projection::parked::{self, ParkedFilter, ParkedState, Progress, ReasonCode};
 use aqueduct_projection::{BatchProcessor, Projection, RequestStep};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,8 +48,8 @@ pub(crate) async fn fix(database: &Database) {
     sqlx::raw_sql(FIX).execute(&database.pool).await.unwrap();
 }
 
-pub(crate) fn stream(name: &str) -> Selection {
-    Selection { stream: Some(name.to_owned()), ..Selection::default() }
+pub(crate) fn stream(name: &str) -> ParkedFilter {
+    ParkedFilter { stream: Some(name.to_owned()), ..ParkedFilter::default() }
 }
 
 /// Guarantee 3: a replay fails, then succeeds while new events of the stream arrive.
@@ -80,7 +80,7 @@ async fn a_replay_applies_a_stream_in_order_while_new_events_arrive() {
     assert_eq!(database.texts(PARKED).await, parked, "parked again, in order");
 
     fix(&database).await;
-    let code = Selection { code: Some(ReasonCode::Row), ..Selection::default() };
+    let code = ParkedFilter { code: Some(ReasonCode::Row), ..ParkedFilter::default() };
     let request = parked::replay(&database.pool, &code).await.unwrap().unwrap().id;
     apply(&accounts, 4, &[deposit(3, 2)]).await;
     execute_all(&accounts).await;
@@ -105,7 +105,7 @@ async fn a_replay_continues_after_its_owner_was_killed() {
     apply(&first, 0, &events).await;
     assert_eq!(database.number("select count(*) from aqueduct.parked").await, FOLLOWERS + 1);
     fix(&database).await;
-    parked::replay(&database.pool, &Selection::default()).await.unwrap();
+    parked::replay(&database.pool, &ParkedFilter::default()).await.unwrap();
     assert_eq!(first.0.execute_step().await.unwrap(), RequestStep::Executed);
     let left = database.number("select count(*) from aqueduct.parked").await;
     assert!(left > 0 && left < FOLLOWERS, "{left}");
@@ -134,7 +134,7 @@ async fn a_discard_moves_the_inbox_and_replays_the_followers() {
         event("account-1", 2, &deposited(5)),
     ];
     apply(&accounts, 0, &events).await;
-    let one = Selection { revision: Some(1), ..stream("account-1") };
+    let one = ParkedFilter { revision: Some(1), ..stream("account-1") };
     let request = parked::discard(&database.pool, &one).await.unwrap().unwrap();
     assert_eq!((request.streams, request.events), (1, 1));
     execute_all(&accounts).await;
@@ -161,7 +161,7 @@ async fn the_discard_of_an_unreadable_record_explains_the_gap() {
         &[event("account-1", 0, &opened("Paris")), unreadable, event("account-1", 2, &deposited(5))],
     )
     .await;
-    let headers = Selection { code: Some(ReasonCode::Headers), ..Selection::default() };
+    let headers = ParkedFilter { code: Some(ReasonCode::Headers), ..ParkedFilter::default() };
     parked::discard(&database.pool, &headers).await.unwrap();
     execute_all(&accounts).await;
     assert_eq!(database.texts(ROWS).await, ["1: 5 after 0 2 "]);
@@ -229,9 +229,9 @@ async fn parked_events_are_listed_and_shown() {
                    from aqueduct.parked where stream = 'account-1' order by id";
     let parked_at: Vec<_> = listed.iter().map(|event| format!("{:.3}", event.parked_at)).collect();
     assert_eq!(parked_at, database.texts(times).await);
-    let rest = parked::list(pool, &Selection::default(), listed[0].id, 1).await.unwrap();
+    let rest = parked::list(pool, &ParkedFilter::default(), listed[0].id, 1).await.unwrap();
     assert_eq!(rest.len(), 1);
-    let old = Selection { older_than: Some(Duration::from_secs(3600)), ..Selection::default() };
+    let old = ParkedFilter { older_than: Some(Duration::from_secs(3600)), ..ParkedFilter::default() };
     assert_eq!(parked::list(pool, &old, 0, 10).await.unwrap(), []);
     assert_eq!(parked::replay(pool, &old).await.unwrap(), None);
     let shown = parked::show(pool, listed[0].id).await.unwrap().unwrap();
@@ -252,7 +252,7 @@ async fn a_running_projection_executes_requests() {
     let running = Running::start(Projection::view::<Accounts<10>>(options, plain()));
     database.wait_for("select count(*) from aqueduct.parked", 3).await;
     fix(&database).await;
-    parked::replay(&database.pool, &Selection::default()).await.unwrap();
+    parked::replay(&database.pool, &ParkedFilter::default()).await.unwrap();
     database.wait_for("select count(*) from aqueduct.parked", 0).await;
     topic.write(&[deposit(3, 1)]).await;
     database.wait_for("select coalesce(sum(balance), 0)::bigint from bank.accounts", TOO_MUCH + 3).await;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aqueduct_projection::BatchProcessor;
-use aqueduct_projection::parked::{self, Progress, ReasonCode, Selection};
+use aqueduct_projection::parked::{self, ParkedFilter, Progress, ReasonCode};
 use sqlx::PgPool;
 
 use crate::bank::{deposited, opened};
@@ -86,7 +86,7 @@ async fn a_discard_does_not_skip_an_undetected_gap() {
     assert_eq!((failed, discarded), (1, 3));
     assert!(problem.as_ref().unwrap().contains("revision 3 before it is missing"), "{problem:?}");
 
-    let gap = Selection { code: Some(ReasonCode::Gap), ..Selection::default() };
+    let gap = ParkedFilter { code: Some(ReasonCode::Gap), ..ParkedFilter::default() };
     let gap = parked::discard(&database.pool, &gap).await.unwrap().unwrap();
     execute_all(&accounts).await;
     let progress = parked::progress(&database.pool, gap.id).await.unwrap();
@@ -169,7 +169,7 @@ async fn no_event_is_older_than_any_age() {
     let accounts = accounts(&database).await;
     apply(&accounts, 0, &[deposit(0, BAD)]).await;
     for older_than in [Duration::from_secs(3_600), Duration::MAX] {
-        let selection = Selection { older_than: Some(older_than), ..Selection::default() };
+        let selection = ParkedFilter { older_than: Some(older_than), ..ParkedFilter::default() };
         assert_eq!(parked::list(&database.pool, &selection, 0, 10).await.unwrap(), []);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aqueduct_projection::parked::{self, Progress, ReasonCode, Selection};
+use aqueduct_projection::parked::{self, ParkedFilter, Progress, ReasonCode};
 use aqueduct_projection::{BatchProcessor, Projection, RequestStep};
 
 use crate::bank::{Accounts, deposited};
@@ -38,7 +38,7 @@ async fn a_stream_opens_when_the_inbox_has_passed_all_discarded_events() {
     let deposit = |revision, amount| event("account-1", revision, &deposited(amount));
     let events: Vec<_> = (0..DISCARDED).map(|revision| deposit(revision, TOO_MUCH)).collect();
     apply(&accounts, 0, &events).await;
-    let request = parked::discard(&database.pool, &Selection::default()).await.unwrap().unwrap();
+    let request = parked::discard(&database.pool, &ParkedFilter::default()).await.unwrap().unwrap();
     assert_eq!(request.events, DISCARDED);
 
     assert_eq!(accounts.0.execute_step().await.unwrap(), RequestStep::Executed);
@@ -75,7 +75,7 @@ async fn a_stream_whose_events_are_all_discarded_accepts_new_events() {
     let deposit = |revision, amount| event("account-1", revision, &deposited(amount));
     let events: Vec<_> = (0..DISCARDED).map(|revision| deposit(revision, TOO_MUCH)).collect();
     apply(&accounts, 0, &events).await;
-    parked::discard(&database.pool, &Selection::default()).await.unwrap();
+    parked::discard(&database.pool, &ParkedFilter::default()).await.unwrap();
     assert_eq!(execute_all(&accounts).await, 5);
     assert_eq!(database.texts(INBOX).await, ["account-1 1200 false"]);
     apply(&accounts, DISCARDED, &[deposit(700, TOO_MUCH), deposit(DISCARDED, 1)]).await;
@@ -178,12 +178,12 @@ async fn a_stream_is_replayed_after_its_discards() {
     let events: Vec<_> =
         (0..=PARKED).map(|revision| event("account-1", revision, &deposited(TOO_MUCH))).collect();
     apply(&accounts, 0, &events).await;
-    let last = Selection { revision: Some(PARKED.unsigned_abs()), ..stream("account-1") };
-    parked::discard(&database.pool, &Selection { code: Some(ReasonCode::Blocked), ..stream("account-1") })
+    let last = ParkedFilter { revision: Some(PARKED.unsigned_abs()), ..stream("account-1") };
+    parked::discard(&database.pool, &ParkedFilter { code: Some(ReasonCode::Blocked), ..stream("account-1") })
         .await
         .unwrap();
     parked::discard(&database.pool, &last).await.unwrap();
-    parked::discard(&database.pool, &Selection { code: Some(ReasonCode::Row), ..stream("account-1") })
+    parked::discard(&database.pool, &ParkedFilter { code: Some(ReasonCode::Row), ..stream("account-1") })
         .await
         .unwrap();
     parked::replay(&database.pool, &last).await.unwrap();
@@ -199,7 +199,7 @@ async fn only_the_owner_records_that_a_request_failed() {
     let database = Database::create().await;
     let first = accounts(&database).await;
     apply(&first, 0, &[event("account-1", 0, &deposited(TOO_MUCH))]).await;
-    parked::replay(&database.pool, &Selection::default()).await.unwrap();
+    parked::replay(&database.pool, &ParkedFilter::default()).await.unwrap();
     let broken = "alter function aqueduct.parked_next rename to parked_gone";
     sqlx::raw_sql(broken).execute(&database.pool).await.unwrap();
     let second = accounts(&database).await;
@@ -245,7 +245,7 @@ async fn a_step_that_waits_for_postgres_ends_at_shutdown() {
     database.wait_for("select count(*) from aqueduct.parked", 1).await;
     let mut lock = database.pool.begin().await.unwrap();
     sqlx::query("select from aqueduct.offsets for update").execute(&mut *lock).await.unwrap();
-    parked::replay(&database.pool, &Selection::default()).await.unwrap();
+    parked::replay(&database.pool, &ParkedFilter::default()).await.unwrap();
     let waiting = "select count(*) from pg_stat_activity \
                     where datname = current_database() and wait_event_type = 'Lock' and query like '%offsets_hold%'";
     database.wait_for(waiting, 1).await;

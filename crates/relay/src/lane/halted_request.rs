@@ -8,7 +8,7 @@ use crate::lane::blocked_event::BlockedEvent;
 use crate::lane::context::LaneContext;
 use crate::record::partition::partition_of;
 use crate::record::reference::EventReference;
-use crate::record::request::{Request, Selection};
+use crate::record::request::{ParkedFilter, Request};
 
 /// A request to park or skip the event at which the lane is halted, or may halt.
 pub(crate) struct HaltedRequest {
@@ -32,10 +32,10 @@ impl HaltedRequest {
 /// event at which the lane waits.
 pub(crate) async fn find_requested_event(
     context: &LaneContext,
-    selection: &Selection,
+    selection: &ParkedFilter,
     blocked: Option<&BlockedEvent>,
 ) -> Result<Result<(EventReference, Position), String>, LaneError> {
-    let Selection { stream: Some(stream), revision: Some(revision), .. } = selection else {
+    let ParkedFilter { stream: Some(stream), revision: Some(revision), .. } = selection else {
         return Ok(Err("a request to park or skip names one event: stream and revision".to_owned()));
     };
     let event = EventReference { stream: stream.as_str().into(), revision: *revision };

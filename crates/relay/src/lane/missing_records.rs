@@ -52,7 +52,7 @@ mod tests {
     use crate::lane::exceptions::Remembered;
     use crate::record::code::Code;
     use crate::record::exception::{ExceptionState, LastRelayed};
-    use crate::record::request::{Action, Answer, Request, Selection};
+    use crate::record::request::{Action, Answer, ParkedFilter, Request};
 
     fn event(revision: u64) -> EventReference {
         EventReference { stream: "a-1".into(), revision }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     fn request(stream: Option<&str>) -> Request {
-        let selection = Selection { stream: stream.map(str::to_owned), ..Selection::default() };
+        let selection = ParkedFilter { stream: stream.map(str::to_owned), ..ParkedFilter::default() };
         Request::new(Action::Replay, selection, Default::default())
     }
 

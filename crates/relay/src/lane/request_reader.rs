@@ -162,7 +162,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::request::{Action, Answer, RequestState, Selection};
+    use crate::record::request::{Action, Answer, ParkedFilter, RequestState};
 
     fn record(offset: i64, id: &str, value: Option<&[u8]>) -> OwnedMessage {
         let (id, value) = (Some(id.as_bytes().to_vec()), value.map(<[u8]>::to_vec));
@@ -173,7 +173,7 @@ mod tests {
     fn unfinished_requests_come_in_their_order_and_old_finished_ones_are_removed() {
         let now: Timestamp = "2026-01-03T00:00:00Z".parse().unwrap();
         let request = |at: &str, state: Option<RequestState>| {
-            let mut request = Request::new(Action::Replay, Selection::default(), at.parse().unwrap());
+            let mut request = Request::new(Action::Replay, ParkedFilter::default(), at.parse().unwrap());
             request.answer = state.map(|state| Answer { state, ..Answer::running() });
             request.to_json()
         };

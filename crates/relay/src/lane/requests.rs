@@ -196,7 +196,7 @@ mod tests {
     use crate::lane::execution::MAX_ROUNDS;
     use crate::lane::parked_scan::{ParkedScan, ScannedEvent};
     use crate::record::parked::ParkedEvent;
-    use crate::record::request::{Action, Selection};
+    use crate::record::request::{Action, ParkedFilter};
 
     struct Script {
         requests: Requests,
@@ -210,7 +210,7 @@ mod tests {
         let mut requests = Requests::new(RequestReader::scripted(received));
         let (found, scanned) = mpsc::channel(9);
         let (next_round, rounds) = std::sync::mpsc::channel();
-        let request = Request::new(Action::Replay, Selection::default(), Default::default());
+        let request = Request::new(Action::Replay, ParkedFilter::default(), Default::default());
         let scan = ParkedScan::scripted(scanned, next_round);
         requests.execute(Box::new(Execution::new("id".into(), request, scan, 0)));
         Script { requests, found, rounds, _incoming: incoming }

@@ -52,7 +52,7 @@ impl Action {
 /// Parked events that match all fields that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Selection {
+pub struct ParkedFilter {
     /// Events of this stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
@@ -67,7 +67,7 @@ pub struct Selection {
     pub older_than: Option<Timestamp>,
 }
 
-impl Selection {
+impl ParkedFilter {
     /// Whether it selects a parked event.
     pub(crate) fn matches(&self, event: &EventReference, code: Code, parked_at: Timestamp) -> bool {
         self.stream.as_ref().is_none_or(|stream| stream == event.stream.as_str())
@@ -139,7 +139,7 @@ pub(crate) struct Request {
     /// What to do.
     pub action: Action,
     /// With which events.
-    pub selection: Selection,
+    pub selection: ParkedFilter,
     /// When, by the sender's clock.
     pub requested_at: Timestamp,
     /// The answer; `None` until a lane has seen the request.
@@ -154,7 +154,7 @@ pub(crate) struct RequestError(#[source] Option<Box<dyn std::error::Error + Send
 
 impl Request {
     /// A request that nobody has answered.
-    pub(crate) fn new(action: Action, selection: Selection, requested_at: Timestamp) -> Self {
+    pub(crate) fn new(action: Action, selection: ParkedFilter, requested_at: Timestamp) -> Self {
         Self { version: VERSION, action, selection, requested_at, answer: None }
     }
 
@@ -200,10 +200,10 @@ mod tests {
     use super::*;
 
     fn request() -> Request {
-        let selection = Selection {
+        let selection = ParkedFilter {
             stream: Some("order-42".to_owned()),
             code: Some(Code::Payload),
-            ..Selection::default()
+            ..ParkedFilter::default()
         };
         Request::new(Action::Replay, selection, "2026-01-02T03:04:05Z".parse().unwrap())
     }
@@ -234,7 +234,7 @@ mod tests {
         let event: EventReference = "7@order-42".parse().unwrap();
         let parked_at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let matches = |json: serde_json::Value| {
-            let selection: Selection = serde_json::from_value(json).unwrap();
+            let selection: ParkedFilter = serde_json::from_value(json).unwrap();
             selection.matches(&event, Code::Payload, parked_at)
         };
         for json in [

@@ -1,7 +1,7 @@
 //! Very many exceptions.
 
 use aqueduct_core::{EventStore as _, ExpectedRevision, NewEvent};
-use aqueduct_relay::parked::{Action, ExceptionState, RequestState, Selection};
+use aqueduct_relay::parked::{Action, ExceptionState, ParkedFilter, RequestState};
 use aqueduct_relay::{OnBadEvent, header};
 
 use crate::parked::{self, BAD, GOOD};
@@ -61,7 +61,7 @@ async fn replay(count: usize) {
 
     parked::fix(&mut world).await;
     let relay = world.start();
-    let sent = parked::send(&world, Action::Replay, Selection::default()).await;
+    let sent = parked::send(&world, Action::Replay, ParkedFilter::default()).await;
     world.records(count / 100).await;
     relay.abort().await;
     let relay = world.start();

@@ -9,7 +9,7 @@ use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{ErrorKind, StoreError, StreamDeleted};
 use aqueduct_relay::parked::{
     Action, Answer, Code, EventReference, ExceptionEntry, ExceptionState, LastRelayed, ParkedEvents,
-    RequestState, Selection, SentRequest,
+    ParkedFilter, RequestState, SentRequest,
 };
 use aqueduct_relay::{OnBadEvent, header};
 use aqueduct_schema::SchemaSet;
@@ -44,7 +44,7 @@ pub(crate) async fn listed(world: &World, count: usize) -> Vec<ExceptionEntry> {
     blocking(move || {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let listed = events.list(&Selection::default()).unwrap();
+            let listed = events.list(&ParkedFilter::default()).unwrap();
             if listed.len() == count {
                 return listed;
             }
@@ -66,23 +66,23 @@ fn shown(listed: &[ExceptionEntry]) -> Vec<(String, ExceptionState, Code, LastRe
     listed.iter().map(shown).collect()
 }
 
-pub(crate) fn of_stream(stream: &str) -> Selection {
-    Selection { stream: Some(stream.to_owned()), ..Selection::default() }
+pub(crate) fn of_stream(stream: &str) -> ParkedFilter {
+    ParkedFilter { stream: Some(stream.to_owned()), ..ParkedFilter::default() }
 }
 
-pub(crate) fn of_event(event: &str) -> Selection {
+pub(crate) fn of_event(event: &str) -> ParkedFilter {
     let EventReference { stream, revision } = event.parse().unwrap();
-    Selection { revision: Some(revision), ..of_stream(stream.as_str()) }
+    ParkedFilter { revision: Some(revision), ..of_stream(stream.as_str()) }
 }
 
 /// Sends a request.
-pub(crate) async fn send(world: &World, action: Action, selection: Selection) -> SentRequest {
+pub(crate) async fn send(world: &World, action: Action, selection: ParkedFilter) -> SentRequest {
     let events = events(world);
     blocking(move || events.request(action, selection)).await.unwrap()
 }
 
 /// Sends a request and waits until it is finished.
-pub(crate) async fn request(world: &World, action: Action, selection: Selection) -> Answer {
+pub(crate) async fn request(world: &World, action: Action, selection: ParkedFilter) -> Answer {
     let events = events(world);
     blocking(move || {
         let sent = events.request(action, selection).unwrap();
@@ -149,7 +149,7 @@ async fn a_bad_event_is_parked_with_its_followers_and_replayed_after_the_fix() {
     world.append("note-1", "Noted", 2, GOOD).await;
     relay = world.start();
     listed(&world, 3).await;
-    let done = request(&world, Action::Replay, Selection::default()).await;
+    let done = request(&world, Action::Replay, ParkedFilter::default()).await;
     assert_eq!(done, answer(RequestState::Done, 3, 0, 0));
     world.append("note-1", "Noted", 2, GOOD).await;
     let expected = chain(&[(0, "-1"), (1, "0"), (2, "1"), (3, "2"), (4, "3")]);
@@ -210,9 +210,12 @@ async fn a_discard_takes_the_selected_event_and_replays_what_follows() {
     ];
     assert_eq!(shown(&listed(&world, 4).await), expected);
 
-    let done =
-        request(&world, Action::Discard, Selection { code: Some(Code::Payload), ..Selection::default() })
-            .await;
+    let done = request(
+        &world,
+        Action::Discard,
+        ParkedFilter { code: Some(Code::Payload), ..ParkedFilter::default() },
+    )
+    .await;
     assert_eq!(done, answer(RequestState::Done, 1, 1, 0));
     world.append("note-1", "Noted", 2, GOOD).await;
     let expected = chain(&[(0, "-1"), (2, "0"), (5, "2"), (6, "5")]);
@@ -240,7 +243,7 @@ async fn a_discard_that_is_interrupted_discards_nothing_else() {
         _ => Ok(()),
     });
     let mut relay = world.start_on(Arc::new(store), world.options.clone());
-    let selection = Selection { code: Some(Code::Payload), ..Selection::default() };
+    let selection = ParkedFilter { code: Some(Code::Payload), ..ParkedFilter::default() };
     let sent = send(&world, Action::Discard, selection).await;
     let (sent, first) = blocking(move || answered(sent, |it| it.parked_again > 0)).await;
     assert_eq!((first.state, first.discarded), (RequestState::Running, 1));
@@ -481,7 +484,7 @@ async fn a_foreign_record_among_the_exceptions_is_removed_by_a_tombstone() {
     let mut relay = world.start();
     halted(&mut relay, world.route(), &[&topic, "offset 0 that is not an exception", "tombstone"]).await;
     let events = events(&world);
-    let refused = blocking(move || events.list(&Selection::default())).await.unwrap_err();
+    let refused = blocking(move || events.list(&ParkedFilter::default())).await.unwrap_err();
     assert!(refused.to_string().contains("not an exception"), "{refused}");
 
     world.produce(&topic, "note-1", None);
@@ -507,7 +510,7 @@ async fn a_parked_event_without_its_record_is_read_from_the_store() {
     fix(&mut world).await;
 
     let relay = world.start();
-    let incomplete = request(&world, Action::Replay, Selection::default()).await;
+    let incomplete = request(&world, Action::Replay, ParkedFilter::default()).await;
     assert_eq!((incomplete.state, incomplete.replayed), (RequestState::Failed, 0));
     let reason = incomplete.reason.unwrap();
     assert!(reason.contains(&parked) && reason.contains("3 parked events"), "{reason}");
@@ -547,14 +550,14 @@ async fn a_large_event_is_parked_as_a_reference() {
         _ => Ok(()),
     });
     let relay = world.start_on(Arc::new(store), world.options.clone());
-    let replayed = request(&world, Action::Replay, Selection::default()).await;
+    let replayed = request(&world, Action::Replay, ParkedFilter::default()).await;
     assert_eq!((replayed.state, replayed.replayed, replayed.parked_again), (RequestState::Done, 1, 1));
     let reason = replayed.reason.unwrap();
     assert!(reason.starts_with("0@note-1: ") && reason.ends_with("discard it"), "{reason}");
     relay.stop().await;
 
     let relay = world.start();
-    let done = request(&world, Action::Replay, Selection::default()).await;
+    let done = request(&world, Action::Replay, ParkedFilter::default()).await;
     assert_eq!(done, answer(RequestState::Done, 2, 0, 0));
     let records = world.assert_complete(3).await;
     assert!(records.iter().any(|it| it.value.len() > 5_000), "the large event");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aqueduct_projection::parked::Selection;
-use aqueduct_relay::parked::Selection as RouteSelection;
+use aqueduct_projection::parked::ParkedFilter;
+use aqueduct_relay::parked::ParkedFilter as RelayFilter;
 use jiff::Timestamp;
 
 use crate::failure::Failure;
@@ -49,8 +49,8 @@ impl EventFilter {
     }
 
     /// What it selects of the events of projections.
-    pub(super) fn for_projections(&self) -> Result<Selection, Failure> {
-        Ok(Selection {
+    pub(super) fn for_projections(&self) -> Result<ParkedFilter, Failure> {
+        Ok(ParkedFilter {
             projection: self.projection.clone(),
             topic: self.topic.clone(),
             stream: self.stream.clone(),
@@ -61,7 +61,7 @@ impl EventFilter {
     }
 
     /// What it selects of the events of a route.
-    pub(super) fn for_route(&self) -> Result<RouteSelection, Failure> {
+    pub(super) fn for_relay(&self) -> Result<RelayFilter, Failure> {
         if self.names_projections() {
             return Err(
                 "--route selects events of the relay, --projection and --topic those of projections".into()
@@ -69,7 +69,7 @@ impl EventFilter {
         }
         let older_than =
             self.older_than.map(|age| Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN));
-        Ok(RouteSelection {
+        Ok(RelayFilter {
             stream: self.stream.clone(),
             revision: self.revision,
             code: self.code.as_ref().map(|code| code.parse()).transpose()?,
@@ -79,17 +79,17 @@ impl EventFilter {
 
     /// As [`for_projections`](Self::for_projections), for a command that changes something: all events are selected
     /// only with `--all`.
-    pub(super) fn projection_selection(&self, all: bool) -> Result<Selection, Failure> {
+    pub(super) fn projection_filter(&self, all: bool) -> Result<ParkedFilter, Failure> {
         let selection = self.for_projections()?;
-        expect_choice(selection == Selection::default(), all)?;
+        expect_choice(selection == ParkedFilter::default(), all)?;
         Ok(selection)
     }
 
-    /// As [`for_route`](Self::for_route), for a command that changes something: all events are selected only with
+    /// As [`for_relay`](Self::for_relay), for a command that changes something: all events are selected only with
     /// `--all`.
-    pub(super) fn route_selection(&self, all: bool) -> Result<RouteSelection, Failure> {
-        let selection = self.for_route()?;
-        expect_choice(selection == RouteSelection::default(), all)?;
+    pub(super) fn relay_filter(&self, all: bool) -> Result<RelayFilter, Failure> {
+        let selection = self.for_relay()?;
+        expect_choice(selection == RelayFilter::default(), all)?;
         Ok(selection)
     }
 }

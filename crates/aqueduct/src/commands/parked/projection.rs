@@ -4,7 +4,7 @@ mod follow;
 
 use std::process::ExitCode;
 
-use aqueduct_projection::parked::{self, ParkedEvent, ParkedRecord, ParkedState, Selection};
+use aqueduct_projection::parked::{self, ParkedEvent, ParkedFilter, ParkedRecord, ParkedState};
 use serde_json::{Value, json};
 
 use self::follow::follow;
@@ -18,7 +18,7 @@ const PAGE: u32 = 500;
 /// Prints the first selected events.
 pub(super) async fn list(
     connections: &Connections,
-    selection: &Selection,
+    selection: &ParkedFilter,
     limit: u32,
     json: bool,
 ) -> Result<(), Failure> {
@@ -40,7 +40,7 @@ pub(super) async fn show(
 }
 
 /// Sends a request to replay the selected events and follows it.
-pub(super) async fn replay(connections: &Connections, selection: &Selection) -> Result<ExitCode, Failure> {
+pub(super) async fn replay(connections: &Connections, selection: &ParkedFilter) -> Result<ExitCode, Failure> {
     let pool = connections.postgres()?;
     let request = parked::replay(&pool, selection).await?;
     follow(&pool, "replay", request).await
@@ -49,7 +49,7 @@ pub(super) async fn replay(connections: &Connections, selection: &Selection) -> 
 /// Sends a request to discard the selected events and follows it; without `confirmed` prints the events.
 pub(super) async fn discard(
     connections: &Connections,
-    selection: &Selection,
+    selection: &ParkedFilter,
     confirmed: bool,
 ) -> Result<ExitCode, Failure> {
     let pool = connections.postgres()?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aqueduct_relay::parked::{
     Action, Code, EventReference, ExceptionEntry, ExceptionState, LastRelayed, ParkedEvent, ParkedEvents,
-    Selection,
+    ParkedFilter,
 };
 use serde_json::{Value, json};
 
@@ -68,7 +68,11 @@ pub(super) enum ListMode {
 }
 
 /// Prints selected events of a route.
-pub(super) async fn list(events: ParkedEvents, selection: Selection, shown: ListMode) -> Result<(), Failure> {
+pub(super) async fn list(
+    events: ParkedEvents,
+    selection: ParkedFilter,
+    shown: ListMode,
+) -> Result<(), Failure> {
     let route = events.route().to_owned();
     let listed = blocking(move || events.list(&selection)).await?;
     match shown {
@@ -176,7 +180,7 @@ fn print_found(found: &Found, with_payload: bool) {
 pub(super) async fn replay(
     connections: &Connections,
     name: &str,
-    selection: Selection,
+    selection: ParkedFilter,
 ) -> Result<ExitCode, Failure> {
     if selection.code == Some(Code::Blocked) {
         let problem = "an event with the code blocked is replayed after the first parked event of its stream: select by \
@@ -190,7 +194,7 @@ pub(super) async fn replay(
 pub(super) async fn discard(
     connections: &Connections,
     name: &str,
-    selection: Selection,
+    selection: ParkedFilter,
     confirmed: bool,
 ) -> Result<ExitCode, Failure> {
     let events = route(connections, name)?;
@@ -207,15 +211,15 @@ pub(super) async fn resolve(
     action: Action,
     HaltedEvent { event, route: name }: &HaltedEvent,
 ) -> Result<ExitCode, Failure> {
-    let selection = Selection {
+    let selection = ParkedFilter {
         stream: Some(event.stream.to_string()),
         revision: Some(event.revision),
-        ..Selection::default()
+        ..ParkedFilter::default()
     };
     request(route(connections, name)?, action, selection).await
 }
 
-async fn request(events: ParkedEvents, action: Action, selection: Selection) -> Result<ExitCode, Failure> {
+async fn request(events: ParkedEvents, action: Action, selection: ParkedFilter) -> Result<ExitCode, Failure> {
     let sent = blocking(move || events.request(action, selection)).await?;
     // Whatever happens from here on, the request is executed.
     eprintln!("{} {} is stored", action.as_str(), sent.id());
