@@ -229,7 +229,7 @@ async fn doctor_says_what_postgres_refuses_and_which_migration_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_says_which_server_does_not_speak_tls() {
+async fn doctor_says_which_connection_fails_because_of_tls() {
     let mut bank = Bank::start("").await;
     bank.succeed(&["setup"], "");
     let store = bank.stack.event_store_url().unwrap().replace("tls=false", "tls=true");
@@ -239,10 +239,11 @@ async fn doctor_says_which_server_does_not_speak_tls() {
     assert_eq!(in_area(&errors, "kafka: ") + in_area(&errors, "postgres: "), 0, "{errors:#?}");
 
     let errors = errors_with(&mut bank, "AQUEDUCT_KAFKA__PROPERTIES__SECURITY_PROTOCOL", "ssl".to_owned());
-    assert_found(&errors, "kafka: cannot be reached at ");
-    assert_found(&errors, "\"security.protocol\", the certificates and the credentials)");
+    // The tests are built without TLS for Kafka.
+    assert_found(&errors, "kafka: ");
+    assert_found(&errors, "TLS and SASL need a build with `--features tls`)");
 
-    let postgres = format!("{}?sslmode=require", bank.stack.postgres_url().unwrap());
+    let postgres = bank.stack.postgres_url().unwrap().replace("sslmode=prefer", "sslmode=require");
     let errors = errors_with(&mut bank, "AQUEDUCT_POSTGRES__URL", postgres);
     assert_found(&errors, "TLS");
     assert_eq!(in_area(&errors, "postgres: "), 1, "{errors:#?}");

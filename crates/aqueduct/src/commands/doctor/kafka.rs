@@ -19,7 +19,11 @@ pub(super) async fn check(connections: &Connections) -> (Findings, Option<Arc<Cl
     let probe = match ClusterProbe::new(&cluster) {
         Ok(probe) => Arc::new(probe),
         Err(error) => {
-            findings.error(AREA, error.to_string(), "correct [kafka.properties]");
+            findings.error(
+                AREA,
+                error.to_string(),
+                "correct [kafka.properties]; TLS and SASL need a build with `--features tls`",
+            );
             return (findings, None);
         }
     };
