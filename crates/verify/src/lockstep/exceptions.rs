@@ -65,7 +65,7 @@ struct OfStream {
     parked: BTreeSet<Revision>,
 }
 
-/// The exceptions of a topic. Memory: about 100 bytes for each.
+/// The exceptions of a topic. Memory: about 200 bytes for each.
 #[derive(Debug, Default)]
 pub(super) struct Exceptions {
     by_stream: HashMap<StreamName, OfStream>,
