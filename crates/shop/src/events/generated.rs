@@ -180,7 +180,7 @@ pub struct StockCorrected {
     pub invoice: String,
     /// Signed.
     pub requested: i32,
-    /// Signed; a shelf cannot hold less than nothing.
+    /// Signed; a shelf can't hold less than nothing.
     pub applied: i32,
 }
 
