@@ -388,8 +388,12 @@ mod tests {
         stack
     }
 
-    /// In a transaction, so that an end is behind a marker.
+    /// In a transaction, so that an end is behind a marker. The broker writes the marker after it has answered, so this
+    /// waits until the end has moved behind it.
     fn produce(brokers: &str, partition: i32, value: &str) {
+        let reader: BaseConsumer = config(brokers, &BTreeMap::new()).create().unwrap();
+        let end = || reader.fetch_watermarks(TOPIC, partition, PATIENCE).unwrap().1;
+        let (before, deadline) = (end(), Instant::now() + PATIENCE);
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers).set("transactional.id", "verify");
         let producer: BaseProducer = config.create().unwrap();
@@ -397,6 +401,9 @@ mod tests {
         producer.begin_transaction().unwrap();
         producer.send(BaseRecord::<str, str>::to(TOPIC).partition(partition).payload(value)).unwrap();
         producer.commit_transaction(PATIENCE).unwrap();
+        while end() < before + 2 {
+            assert!(Instant::now() < deadline, "the marker of {value} is missing");
+        }
     }
 
     /// An old end that was announced and not yet read must not hide what came behind it.
