@@ -31,25 +31,26 @@ pub(crate) fn say(text: &str) {
 
 /// The source files of a crate, with their paths in its `src`.
 pub(crate) fn sources(of: &str) -> Vec<(PathBuf, String)> {
-    rust_files(&Path::new("crates").join(of).join("src"))
+    files_below(&Path::new("crates").join(of).join("src"), "rs")
 }
 
-/// All Rust files below a folder of the repository, with their paths in it.
-pub(crate) fn rust_files(folder: &Path) -> Vec<(PathBuf, String)> {
+/// All files with this extension below a folder of the repository, with their paths in it. Installed packages are left
+/// out.
+pub(crate) fn files_below(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(ROOT).join(folder);
-    let (mut sources, mut folders) = (Vec::new(), vec![root.clone()]);
+    let (mut files, mut folders) = (Vec::new(), vec![root.clone()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            if path.is_dir() && !path.ends_with("node_modules") {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|it| it == extension) {
                 let text = std::fs::read_to_string(&path).unwrap();
-                sources.push((path.strip_prefix(&root).unwrap().to_owned(), text));
+                files.push((path.strip_prefix(&root).unwrap().to_owned(), text));
             }
         }
     }
-    sources
+    files
 }
 
 /// Looks again and again until there is something to see.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{ROOT, rust_files};
+use crate::support::{ROOT, files_below};
 
 const PAGE: &str = "crates/aqueduct/docs/guarantees.md";
 
@@ -14,7 +14,8 @@ fn each_test_that_covers_a_guarantee_exists() {
     let rows = section.lines().filter(|line| line.starts_with("| "));
     let names: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
     assert!(names.len() > 20, "only {names:?} were found");
-    let files: Vec<_> = ["crates", "tests"].iter().flat_map(|folder| rust_files(Path::new(folder))).collect();
+    let files: Vec<_> =
+        ["crates", "tests"].iter().flat_map(|folder| files_below(Path::new(folder), "rs")).collect();
     let is_defined = |name: &str| files.iter().any(|(_, text)| text.contains(&format!("fn {name}(")));
     let missing: Vec<_> = names.iter().filter(|name| !is_defined(name)).collect();
     assert!(missing.is_empty(), "{PAGE} names tests that do not exist: {missing:?}");

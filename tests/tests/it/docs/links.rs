@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::support::ROOT;
+use crate::support::{ROOT, files_below};
 
 /// Where the pages are.
 const FOLDERS: [&str; 4] = ["crates", "deploy", "schemas", "tests"];
@@ -11,17 +11,10 @@ const FOLDERS: [&str; 4] = ["crates", "deploy", "schemas", "tests"];
 /// The pages of the repository.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(ROOT);
-    let mut folders: Vec<PathBuf> = FOLDERS.iter().map(|folder| root.join(folder)).collect();
     let mut pages = vec![root.join("README.md")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("node_modules") {
-                folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "md") {
-                pages.push(path);
-            }
-        }
+    for folder in FOLDERS {
+        let found = files_below(Path::new(folder), "md");
+        pages.extend(found.into_iter().map(|(path, _)| root.join(folder).join(path)));
     }
     pages
 }

@@ -4,9 +4,8 @@
 //! build of half of the dependencies.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
-use crate::support::ROOT;
+use crate::support::sources;
 
 /// A struct or enum with its doc comment.
 pub(super) struct Definition {
@@ -44,8 +43,7 @@ impl Definitions {
     pub(super) fn read(crates: &[&str]) -> Self {
         let mut definitions = HashMap::new();
         for name in crates {
-            for file in sources(&Path::new(ROOT).join("crates").join(name).join("src")) {
-                let source = std::fs::read_to_string(&file).unwrap();
+            for (_, source) in sources(name) {
                 if source.contains("Deserialize") {
                     let found = Items::new(&source).read();
                     definitions.extend(found.map(|(ident, it)| (((*name).to_owned(), ident), it)));
@@ -59,13 +57,6 @@ impl Definitions {
         let key = (of_crate.to_owned(), name.to_owned());
         self.0.get(&key).unwrap_or_else(|| panic!("no struct or enum {name} in crates/{of_crate}"))
     }
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
-    let rust = files.into_iter().filter(|file| file.extension().is_some_and(|it| it == "rs"));
-    rust.chain(folders.iter().flat_map(|folder| sources(folder))).collect()
 }
 
 /// The lines of a source file. The doc comment and the attributes of the next item are kept until it comes.
