@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, FromArgMatches as _, Subcommand as _};
 
 use self::examples::with_examples;
-use crate::app::{App, RunService};
+use crate::app::{App, OwnCommand, RunService};
 use crate::configuration::Configuration;
 use crate::connections::Connections;
 use crate::failure::Failure;
@@ -136,7 +136,7 @@ impl App {
     }
 
     async fn dispatch(&self, matches: &ArgMatches) -> Result<ExitCode, Failure> {
-        let replaced = self.commands.iter().any(|own| Some(own.name) == matches.subcommand_name());
+        let replaced = matches.subcommand_name().is_some_and(|name| self.own_command(name).is_some());
         if !replaced && let Ok(command) = BinaryCommand::from_arg_matches(matches) {
             match command {
                 BinaryCommand::Init(arguments) => init::run(&arguments, self.name)?,
@@ -162,7 +162,7 @@ impl App {
         path: &str,
     ) -> Result<ExitCode, Failure> {
         let Some((name, submatches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
-        if let Some(own) = self.commands.iter().find(|own| own.name == name) {
+        if let Some(own) = self.own_command(name) {
             return (own.run)(submatches, configuration).await;
         }
         if let Some(app) = self.apps.iter().find(|app| app.name == name) {
@@ -191,6 +191,10 @@ impl App {
             AppCommand::Schemas(command) => return schemas::run(&command, &connections).await,
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn own_command(&self, name: &str) -> Option<&OwnCommand> {
+        self.commands.iter().find(|own| own.name == name)
     }
 
     /// The service that a command runs: `service <name>`, or `<name>` where the product has no command of that name.
