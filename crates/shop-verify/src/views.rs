@@ -39,7 +39,7 @@ struct OrderConfirmed {
     confirmed: String,
 }
 
-/// The latest version of an event, `None` where it cannot be read: the judgement of the store says so.
+/// The latest version of an event, `None` where it cannot be read, which is a finding of the store.
 fn read<T: DeserializeOwned>(entry: &Entry) -> Option<T> {
     let version = entry.metadata.as_ref()?.schema_version;
     let data = serde_json::from_slice::<Value>(&entry.event.data).ok()?;
