@@ -1,9 +1,11 @@
 //! The deduplication tables in Postgres, through their SQL functions (`migrations/`).
 
+pub(crate) mod chain;
 pub(crate) mod entry;
 pub(crate) mod ownership;
 pub(crate) mod park;
 pub(crate) mod reason_code;
+pub(crate) mod statement;
 pub(crate) mod verdict;
 
 use std::collections::HashMap;

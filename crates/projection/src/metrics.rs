@@ -21,6 +21,12 @@ pub const PARKED_NOW: &str = "aqueduct_projection_parked_events";
 pub const UNCHECKED: &str = "aqueduct_projection_unchecked_total";
 /// Histogram `{projection}`: seconds from the start of a batch to its commit.
 pub const BATCH_SECONDS: &str = "aqueduct_projection_batch_seconds";
+/// Counter `{projection, reason}`: batches that were not written by a single statement, and why: `verdict` (a record is not
+/// next of its stream, as far as the batch tells), `row` (a row of the inbox or the table is not as expected), `owner`
+/// (another instance has a partition), `rejected` (Postgres or the projection's code refused an event), `table`, `key`,
+/// `columns`, `type`, `sum` or `delete` (the table, a value or a change of a kind that the statement does not support),
+/// `recent_failure` (batches before this one failed).
+pub const SLOW_BATCHES: &str = "aqueduct_projection_slow_batches_total";
 /// Counter `{projection, kind}`: failed attempts by kind (`retry`, `park`, `stop`), and errors of the Kafka
 /// client (`kafka`).
 pub const ERRORS: &str = "aqueduct_projection_errors_total";
@@ -47,6 +53,7 @@ pub fn describe() {
         metrics::Unit::Seconds,
         "Time from the start of a batch to its commit."
     );
+    describe_counter!(SLOW_BATCHES, "Batches that were not written by a single statement, by reason.");
     describe_counter!(
         ERRORS,
         "Failed attempts by kind (retry, park, stop), and errors of the Kafka client (kafka)."
@@ -65,6 +72,10 @@ pub(crate) fn batch_seconds(projection: &'static str, took: Duration) {
 
 pub(crate) fn count(name: &'static str, projection: &'static str, count: u64) {
     counter!(name, "projection" => projection).increment(count);
+}
+
+pub(crate) fn slow_batch(projection: &'static str, reason: &'static str) {
+    counter!(SLOW_BATCHES, "projection" => projection, "reason" => reason).increment(1);
 }
 
 pub(crate) fn error(projection: &'static str, kind: ErrorKind) {

@@ -1,10 +1,18 @@
 //! What a projection does with its events: views, deltas, reactors.
 
+pub(crate) mod change_statements;
+pub(crate) mod column_type;
 pub(crate) mod deltas;
 pub(crate) mod error;
+pub(crate) mod exact_sum;
 pub(crate) mod handler;
 pub(crate) mod key;
 pub(crate) mod reactor;
+pub(crate) mod row_cache;
+pub(crate) mod row_texts;
 pub(crate) mod statements;
 pub(crate) mod table;
+pub(crate) mod table_change;
+pub(crate) mod table_version;
 pub(crate) mod view;
+pub(crate) mod view_rows;

@@ -5,3 +5,4 @@ pub(crate) mod migrate;
 pub(crate) mod monitor;
 pub(crate) mod options;
 pub(crate) mod query;
+pub(crate) mod text_array;

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 
 use crate::batch::outcome::Outcome;
 use crate::batch::runner::{Completion, RunBatch};
+use crate::batch::turn::{Turn, Turns};
 use crate::error::ProjectionError;
 use crate::inbox::ownership::{Claim, Ownership};
 use crate::metrics;
@@ -48,14 +49,18 @@ impl BatchProcessor {
     /// # Errors
     /// [`ProjectionError::Batch`]: an error that a retry does not solve.
     pub async fn apply(&self, records: Vec<Record>) -> Result<Option<Outcome>, ProjectionError> {
-        match self.process(records).await? {
+        match self.process(records, Turns::default().next()).await? {
             Completion::Committed(outcome) => Ok(Some(outcome)),
             Completion::Abandoned => Ok(None),
         }
     }
 
-    pub(crate) async fn process(&self, records: Vec<Record>) -> Result<Completion, ProjectionError> {
-        let completion = self.batches.process(records).await;
+    pub(crate) async fn process(
+        &self,
+        records: Vec<Record>,
+        turn: Turn,
+    ) -> Result<Completion, ProjectionError> {
+        let completion = self.batches.process(records, turn).await;
         completion.map_err(|error| {
             metrics::error(self.projection, error.kind());
             ProjectionError::Batch { projection: self.projection, source: Box::new(error) }

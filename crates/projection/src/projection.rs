@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::context::BatchContext;
+use crate::batch::retry_gate::RetryGate;
 use crate::batch::runner::BatchRunner;
 use crate::batch::table_fault::TableFaultDetector;
 use crate::batch::transaction::Transactions;
@@ -72,6 +73,7 @@ impl Parts {
                 pool: self.pool.clone(),
                 timeout: self.options.postgres.timeout(),
                 table_faults: TableFaultDetector::default(),
+                single: RetryGate::default(),
             },
             decoder: self.decoder,
             source: self.options.cluster.source,

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use aqueduct_core::{ErrorKind, with_causes};
 use aqueduct_kafka::BrokerWatch;
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::runner::Completion;
+use crate::batch::turn::Turns;
 use crate::error::ProjectionError;
 use crate::kafka::client::{self, ConsumerState};
 use crate::kafka::poll;
@@ -26,6 +29,8 @@ use crate::status::{Component, JOINING, StatusReporter};
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
 /// Interval of the checks for requests to replay or discard parked events.
 const STEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Batches that are read or written at the same time.
+const MOST_IN_FLIGHT: usize = 2;
 
 /// The sessions of a projection, one after the other.
 pub(crate) struct Sessions<'a> {
@@ -107,46 +112,61 @@ impl Sessions<'_> {
         shutdown: &CancellationToken,
     ) -> Result<(), ProjectionError> {
         let mut next_step = Instant::now();
-        loop {
-            let mut records = Vec::new();
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                received = queue.recv_many(&mut records, self.options.batch_size) => if received == 0 {
-                    return Ok(());
-                },
-                () = tokio::time::sleep_until(next_step) => {}
-            }
-            // Between two batches, so that neither waits for the other for long.
-            if Instant::now() >= next_step {
+        let mut turns = Turns::default();
+        let mut in_flight = FuturesOrdered::new();
+        while !self.processor.ownership.take_rejoin_request() {
+            let is_step_due = Instant::now() >= next_step;
+            if is_step_due && in_flight.is_empty() {
                 let pause = match self.execute_step().await {
                     RequestStep::Executed => Duration::ZERO,
                     RequestStep::NothingToDo => STEP_INTERVAL,
                 };
                 next_step = Instant::now() + pause;
+                // A batch comes between two steps, so that neither waits for the other for long.
             }
-            if records.is_empty() {
-                if self.processor.ownership.take_rejoin_request() {
-                    return Ok(());
+            // While a batch is written, the next one is read, but only if it need not wait for more records.
+            let takes_records = in_flight.is_empty()
+                || (!is_step_due
+                    && in_flight.len() < MOST_IN_FLIGHT
+                    && queue.len() >= self.options.batch_size / 2);
+            let mut records = Vec::new();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(completion) = in_flight.next() => self.finish(completion?).await,
+                received = queue.recv_many(&mut records, self.options.batch_size), if takes_records => {
+                    if received == 0 {
+                        break;
+                    }
+                    self.fill(queue, &mut records).await;
+                    in_flight.push_back(self.processor.process(records, turns.next()));
                 }
-                continue;
-            }
-            if self.options.batch_wait_ms > 0 {
-                let fill = fill(queue, &mut records, self.options.batch_size);
-                // The batch is what was received until then.
-                let _ = tokio::time::timeout(self.options.batch_wait(), fill).await;
-            }
-            if let Completion::Committed(outcome) = self.processor.process(records).await?
-                && outcome.parked > 0
-            {
-                self.monitor.count_parked().await;
-            }
-            if self.processor.ownership.take_rejoin_request() {
-                return Ok(());
+                () = tokio::time::sleep_until(next_step), if in_flight.is_empty() => {}
             }
         }
+        while let Some(completion) = in_flight.next().await {
+            self.finish(completion?).await;
+        }
+        Ok(())
     }
-}
 
-async fn fill(queue: &mut mpsc::Receiver<Record>, records: &mut Vec<Record>, size: usize) {
-    while records.len() < size && queue.recv_many(records, size - records.len()).await > 0 {}
+    /// After a batch.
+    async fn finish(&self, completion: Completion) {
+        if let Completion::Committed(outcome) = completion
+            && outcome.parked > 0
+        {
+            self.monitor.count_parked().await;
+        }
+    }
+
+    /// Lets a batch wait for more records, if it is configured to.
+    async fn fill(&self, queue: &mut mpsc::Receiver<Record>, records: &mut Vec<Record>) {
+        let size = self.options.batch_size;
+        let fill = async {
+            while records.len() < size && queue.recv_many(records, size - records.len()).await > 0 {}
+        };
+        if self.options.batch_wait_ms > 0 {
+            // The batch is what was received until then.
+            let _ = tokio::time::timeout(self.options.batch_wait(), fill).await;
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::batch::react::{self, BatchReaction};
 use crate::batch::read::Reader;
 use crate::batch::trace;
 use crate::batch::transaction::{Attempt, Transactions};
+use crate::batch::turn::{PreviousFailed, Turn};
 use crate::inbox::Inboxes;
 use crate::inbox::entry::{Content, Entry};
 use crate::inbox::ownership::next_offsets;
@@ -35,8 +36,9 @@ pub(crate) enum Completion {
 /// Processes batches with a handler whose type is erased.
 #[async_trait]
 pub(crate) trait RunBatch: Send + Sync {
-    /// Processes a batch, retrying temporary errors while the batch's partitions are owned.
-    async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError>;
+    /// Processes a batch, retrying temporary errors while the batch's partitions are owned. Its records are read at once; its
+    /// effects wait for its turn.
+    async fn process(&self, records: Vec<Record>, turn: Turn) -> Result<Completion, BatchError>;
 }
 
 pub(crate) struct BatchRunner<H> {
@@ -49,11 +51,11 @@ pub(crate) struct BatchRunner<H> {
 
 #[async_trait]
 impl<H: Handler> RunBatch for BatchRunner<H> {
-    async fn process(&self, records: Vec<Record>) -> Result<Completion, BatchError> {
+    async fn process(&self, records: Vec<Record>, mut turn: Turn) -> Result<Completion, BatchError> {
         let started = Instant::now();
         let span = tracing::info_span!("project", projection = H::NAME, records = records.len());
         let partitions = next_offsets(records.iter());
-        let completion = self.run(records, &span).instrument(span.clone()).await?;
+        let completion = self.run(records, &mut turn, &span).instrument(span.clone()).await?;
         self.context.status.clear(Component::Batch);
         match &completion {
             Completion::Committed(outcome) => outcome.record_metrics(H::NAME, started.elapsed()),
@@ -61,12 +63,18 @@ impl<H: Handler> RunBatch for BatchRunner<H> {
                 self.context.ownership.give_up(partitions.iter().map(|next| &next.partition));
             }
         }
+        turn.end();
         Ok(completion)
     }
 }
 
 impl<H: Handler> BatchRunner<H> {
-    async fn run(&self, records: Vec<Record>, span: &tracing::Span) -> Result<Completion, BatchError> {
+    async fn run(
+        &self,
+        records: Vec<Record>,
+        turn: &mut Turn,
+        span: &tracing::Span,
+    ) -> Result<Completion, BatchError> {
         let ownership = &self.context.ownership;
         let mut entries = Vec::with_capacity(records.len());
         for record in records {
@@ -76,6 +84,9 @@ impl<H: Handler> BatchRunner<H> {
             }
         }
         trace::link(span, entries.iter().filter_map(|entry| entry.envelope.as_ref()));
+        if turn.begin().await == Err(PreviousFailed) {
+            return Ok(Completion::Abandoned);
+        }
         if H::REACTS {
             let check = || async { Ok(verdict::check(&self.transactions.pool, &entries).await?) };
             let owns = || entries.iter().any(|entry| ownership.owns(&entry.record));
@@ -141,13 +152,19 @@ impl<H: Handler> BatchRunner<H> {
     async fn commit(&self, mut entries: Vec<Entry<H::Event>>) -> Result<Completion, BatchError> {
         let ownership = &self.context.ownership;
         let mut delays = backoff::delays();
-        let mut bisect = false;
+        let (mut is_first, mut bisect) = (true, false);
         loop {
             entries.retain(|entry| ownership.owns(&entry.record));
             if entries.is_empty() || self.context.shutdown.is_cancelled() {
                 return Ok(Completion::Abandoned);
             }
-            match self.transactions.attempt(ownership, &mut entries, bisect).await {
+            let attempt = if std::mem::take(&mut is_first) {
+                self.transactions.attempt_single(ownership, &entries).await
+            } else {
+                self.transactions.attempt(ownership, &mut entries, bisect).await
+            };
+            match attempt {
+                Ok(Attempt::Refused) => {}
                 Ok(Attempt::Committed(outcome)) => return Ok(Completion::Committed(outcome)),
                 Ok(Attempt::Lost(lost)) => {
                     tracing::warn!(projection = H::NAME, partitions = ?lost, "partitions lost to another owner");

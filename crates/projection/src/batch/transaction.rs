@@ -7,6 +7,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
+use crate::batch::retry_gate::RetryGate;
 use crate::batch::table_fault::{FailureReason, TableFaultDetector, TableState};
 use crate::inbox::entry::{Content, Entry, Fault};
 use crate::inbox::ownership::{OwnedPartition, Ownership, next_offsets};
@@ -20,6 +21,8 @@ pub(crate) enum Attempt {
     Committed(Outcome),
     /// These partitions have another owner now: nothing was committed.
     Lost(Vec<OwnedPartition>),
+    /// The single statement cannot write the batch: nothing was committed.
+    Refused,
 }
 
 /// What the table did with the rows of the entries that were applied.
@@ -36,6 +39,7 @@ pub(crate) struct Transactions<H> {
     pub(crate) pool: PgPool,
     pub(crate) timeout: Duration,
     pub(crate) table_faults: TableFaultDetector,
+    pub(crate) single: RetryGate,
 }
 
 impl<H: Handler> Transactions<H> {
@@ -80,6 +84,7 @@ impl<H: Handler> Transactions<H> {
             self.table_faults.record_success();
         }
         transaction.commit().await?;
+        self.handler.forget();
         ownership.record_commit(&offsets, entries.iter().map(|entry| &entry.record));
         Ok(Attempt::Committed(outcome))
     }

@@ -1,18 +1,22 @@
 //! Read models that are sums over many streams.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use aqueduct_core::DomainEvent;
 use async_trait::async_trait;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::model::error::{ApplyError, TableError};
+use crate::model::exact_sum::ExactSum;
 use crate::model::handler::{Handler, Probe, guarded};
 use crate::model::table::Table;
+use crate::model::table_change::{NoChange, TableChange};
+use crate::postgres::text_array::TextArray;
 use crate::record::envelope::Envelope;
 
 /// A read model whose rows are fed by many streams: each event adds to some rows, `x = x + delta`.
@@ -48,15 +52,32 @@ pub trait Deltas: Send + Sync + 'static {
 pub(crate) struct DeltasHandler<D> {
     table: Table,
     add: Arc<str>,
+    add_sums: Arc<str>,
     deltas: PhantomData<fn() -> D>,
 }
 
 impl<D: Deltas> DeltasHandler<D> {
     pub(crate) async fn new(pool: &PgPool) -> Result<Self, TableError> {
         let table = Table::load(pool, D::NAME, D::TABLE, D::KEY, D::SUMS).await?;
-        let add = table.add(D::SUMS);
-        Ok(Self { table, add, deltas: PhantomData })
+        let (add, add_sums) = (table.add(D::SUMS), table.add_sums(D::SUMS));
+        Ok(Self { table, add, add_sums, deltas: PhantomData })
     }
+
+    /// What an event adds, as rows of columns.
+    fn rows(&self, event: &D::Event, envelope: &Envelope) -> Result<Vec<Map<String, Value>>, ApplyError> {
+        let row = |delta: D::Row| {
+            let row = serde_json::to_value(delta);
+            let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
+            Ok(self.table.row_with_columns(row, |column| columns::<D>().any(|name| name == column))?)
+        };
+        guarded(|| D::deltas(event, envelope))?.into_iter().map(row).collect()
+    }
+}
+
+/// What a batch adds to one row.
+struct SummedRow {
+    key: Map<String, Value>,
+    sums: Vec<ExactSum>,
 }
 
 fn columns<D: Deltas>() -> impl Iterator<Item = &'static str> {
@@ -77,11 +98,7 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
     ) -> Result<(), ApplyError> {
         let mut arrays: Vec<Vec<Option<String>>> = columns::<D>().map(|_| Vec::new()).collect();
         for (event, envelope) in events {
-            for delta in guarded(|| D::deltas(event, envelope))? {
-                let row = serde_json::to_value(delta);
-                let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
-                let mut row =
-                    self.table.row_with_columns(row, |column| columns::<D>().any(|name| name == column))?;
+            for mut row in self.rows(event, envelope)? {
                 for (column, array) in columns::<D>().zip(&mut arrays) {
                     array.push(row.remove(column).and_then(text));
                 }
@@ -96,6 +113,39 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
             self.table.write_error(error, |column| columns::<D>().any(|name| name == column))
         })?;
         Ok(())
+    }
+
+    async fn change(
+        &self,
+        _connection: &mut PgConnection,
+        events: &[(&D::Event, &Envelope)],
+    ) -> Result<TableChange, NoChange> {
+        let mut summed: BTreeMap<String, SummedRow> = BTreeMap::new();
+        for (event, envelope) in events {
+            for row in self.rows(event, envelope)? {
+                let key: Vec<_> = D::KEY.iter().map(|column| row.get(*column)).collect();
+                let key = serde_json::to_string(&key);
+                let key = key.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
+                let entry = summed.entry(key);
+                let summed = entry.or_insert_with(|| SummedRow {
+                    key: row.clone(),
+                    sums: vec![ExactSum::default(); D::SUMS.len()],
+                });
+                for (column, sum) in D::SUMS.iter().zip(&mut summed.sums) {
+                    let value = row.get(*column).unwrap_or(&Value::Null);
+                    let added = sum.add(self.table.column_type(column), value);
+                    *sum = added.ok_or(NoChange::Unsupported("sum"))?;
+                }
+            }
+        }
+        let mut arrays = vec![TextArray::default(); D::KEY.len() + D::SUMS.len()];
+        for SummedRow { key, sums } in summed.into_values() {
+            self.table.push_key(&key, &mut arrays)?;
+            for (sum, array) in sums.iter().zip(&mut arrays[D::KEY.len()..]) {
+                array.push(Some(&sum.to_string()));
+            }
+        }
+        Ok(TableChange { statement: Arc::clone(&self.add_sums), arrays, rows: Vec::new() })
     }
 
     async fn probe(&self, connection: &mut PgConnection) -> Result<Probe, ApplyError> {

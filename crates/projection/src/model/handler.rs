@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use crate::model::error::{ApplyError, ReactError};
+use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::record::envelope::Envelope;
 
 /// What a projection does with the events of a batch.
@@ -27,6 +28,19 @@ pub(crate) trait Handler: Send + Sync + 'static {
         connection: &mut PgConnection,
         events: &[(&Self::Event, &Envelope)],
     ) -> Result<(), ApplyError>;
+
+    /// What the events change, for the single statement of a batch. May read rows; writes nothing.
+    async fn change(
+        &self,
+        connection: &mut PgConnection,
+        events: &[(&Self::Event, &Envelope)],
+    ) -> Result<TableChange, NoChange>;
+
+    /// The transaction with this id has written these rows of a change.
+    fn remember(&self, _rows: WrittenRows, _xmin: u32) {}
+
+    /// The rows that are known may be stale, and the table may have been changed.
+    fn forget(&self) {}
 
     /// Writes a row that the table contains to the table again, unchanged. The caller rolls it back: it only wants to
     /// know whether the table still accepts rows.

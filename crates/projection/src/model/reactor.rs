@@ -6,8 +6,10 @@ use aqueduct_core::DomainEvent;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
+use crate::inbox::statement::statement;
 use crate::model::error::{ApplyError, ReactError};
 use crate::model::handler::Handler;
+use crate::model::table_change::{NoChange, TableChange};
 use crate::record::envelope::Envelope;
 
 /// Reacts to events with effects outside of Postgres, most often commands to other aggregates.
@@ -53,5 +55,13 @@ impl<R: Reactor> Handler for ReactorHandler<R> {
         _events: &[(&R::Event, &Envelope)],
     ) -> Result<(), ApplyError> {
         Ok(())
+    }
+
+    async fn change(
+        &self,
+        _connection: &mut PgConnection,
+        _events: &[(&R::Event, &Envelope)],
+    ) -> Result<TableChange, NoChange> {
+        Ok(TableChange { statement: statement("", "true"), arrays: Vec::new(), rows: Vec::new() })
     }
 }

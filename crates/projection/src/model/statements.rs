@@ -45,7 +45,7 @@ impl Table {
         format!("select exists (select from {table})", table = self.quoted()).into()
     }
 
-    fn json_columns(&self) -> String {
+    pub(super) fn json_columns(&self) -> String {
         let columns = self.columns.values().map(|Column { name, is_numeric, .. }| {
             if *is_numeric { format!("t.\"{name}\"::text as \"{name}\"") } else { format!("t.\"{name}\"") }
         });
@@ -112,14 +112,17 @@ impl Table {
         equal.collect::<Vec<_>>().join(" and ")
     }
 
-    fn quoted(&self) -> String {
+    pub(super) fn quoted(&self) -> String {
         let (schema, table) = split(self.name);
         format!("\"{schema}\".\"{table}\"")
     }
 }
 
 /// Quoted names (a column may be called `order`), each formatted, separated by commas.
-fn list<N: AsRef<str>>(names: impl IntoIterator<Item = N>, format: impl Fn(String) -> String) -> String {
+pub(super) fn list<N: AsRef<str>>(
+    names: impl IntoIterator<Item = N>,
+    format: impl Fn(String) -> String,
+) -> String {
     let quoted = names.into_iter().map(|name| format(format!("\"{}\"", name.as_ref())));
     quoted.collect::<Vec<_>>().join(", ")
 }

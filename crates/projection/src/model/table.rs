@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::PgPool;
 use sqlx::postgres::PgDatabaseError;
 
+use crate::model::column_type::ColumnType;
 use crate::model::error::{ApplyError, TableError};
 use crate::model::key::Key;
 
@@ -28,8 +29,24 @@ pub(super) struct Column {
     pub(super) is_numeric: bool,
     /// Type that text is cast to; text columns are not cast, since an explicit cast truncates what is too long.
     pub(super) cast: Option<String>,
+    pub(super) column_type: ColumnType,
 }
-crate::from_row!(Column { name, is_numeric, cast });
+
+/// A column as Postgres describes it.
+struct CatalogColumn {
+    name: String,
+    is_numeric: bool,
+    format: String,
+    category: String,
+}
+crate::from_row!(CatalogColumn { name, is_numeric, format, category });
+
+impl From<CatalogColumn> for Column {
+    fn from(CatalogColumn { name, is_numeric, format, category }: CatalogColumn) -> Self {
+        let column_type = ColumnType::parse(&format, &category);
+        Self { name, is_numeric, cast: (category != "S").then_some(format), column_type }
+    }
+}
 
 impl Table {
     /// Reads the table's columns and checks the definition against them. All names are static text of the code
@@ -47,9 +64,9 @@ impl Table {
                 return Err(TableError::Name { projection, name });
             }
         }
-        let columns: Vec<Column> = sqlx::query_as(
+        let columns: Vec<CatalogColumn> = sqlx::query_as(
             "select c.column_name::text as name, c.data_type = 'numeric' as is_numeric, \
-                    case when t.typcategory <> 'S' then format_type(a.atttypid, a.atttypmod) end as cast \
+                    format_type(a.atttypid, a.atttypmod) as format, t.typcategory::text as category \
                from information_schema.columns c \
                join pg_namespace n on n.nspname = c.table_schema \
                join pg_class r on r.relnamespace = n.oid and r.relname = c.table_name \
@@ -63,7 +80,7 @@ impl Table {
         .await
         .map_err(|source| TableError::Postgres { projection, table: name, source })?;
         let columns: BTreeMap<_, _> =
-            columns.into_iter().map(|column| (column.name.clone(), column)).collect();
+            columns.into_iter().map(|column| (column.name.clone(), Column::from(column))).collect();
         if columns.is_empty() {
             return Err(TableError::Missing { projection, table: name });
         }

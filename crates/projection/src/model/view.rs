@@ -16,7 +16,11 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use crate::model::error::{ApplyError, TableError};
 use crate::model::handler::{Handler, Probe, guarded};
 use crate::model::key::Key;
+use crate::model::row_cache::CachedRow;
 use crate::model::table::Table;
+use crate::model::table_change::{NoChange, TableChange, WrittenRows};
+use crate::model::table_version::TableVersion;
+use crate::model::view_rows::{ViewRows, WrittenRow, read_rows};
 use crate::record::envelope::Envelope;
 
 /// A read model in which each row is determined by the events of one stream: `(row, event) → row`.
@@ -64,14 +68,18 @@ pub(crate) struct ViewHandler<V> {
     delete: Arc<str>,
     /// By the columns that they write: nearly always one.
     upserts: Mutex<HashMap<Vec<String>, Arc<str>>>,
+    select_versions: Arc<str>,
+    /// For the single statement of a batch.
+    rows: Mutex<ViewRows>,
     view: PhantomData<fn() -> V>,
 }
 
 impl<V: View> ViewHandler<V> {
     pub(crate) async fn new(pool: &PgPool) -> Result<Self, TableError> {
         let table = Table::load(pool, V::NAME, V::TABLE, V::KEY, &[]).await?;
-        let (select, delete) = (table.select(), table.delete());
-        Ok(Self { table, select, delete, upserts: Mutex::default(), view: PhantomData })
+        let (select, delete, select_versions) = (table.select(), table.delete(), table.select_versions());
+        let (upserts, rows) = (Mutex::default(), Mutex::default());
+        Ok(Self { table, select, delete, upserts, select_versions, rows, view: PhantomData })
     }
 }
 
@@ -84,9 +92,35 @@ struct BatchRows<R> {
 
 /// A row before and after the batch's events.
 struct BatchRow<R> {
+    /// JSON of the key's values.
+    text: String,
     key: Map<String, Value>,
     row: Option<R>,
     existed: bool,
+    /// The version that was read, if it was read outside of a transaction.
+    xmin: Option<u32>,
+}
+
+impl<R: DeserializeOwned> BatchRow<R> {
+    fn fill(&mut self, stored: &CachedRow) -> Result<(), NoChange> {
+        let row = serde_json::from_str(&stored.json);
+        // The transaction reports it, with the name of the table.
+        self.row = Some(row.map_err(|_| NoChange::Unsupported("row"))?);
+        (self.existed, self.xmin) = (true, Some(stored.xmin));
+        Ok(())
+    }
+}
+
+impl<R> BatchRows<R> {
+    /// Applies the events to their rows.
+    fn fold<V: View<Row = R>>(&mut self, events: &[(&V::Event, &Envelope)]) -> Result<(), ApplyError> {
+        for ((event, envelope), index) in events.iter().zip(&self.row_index) {
+            let BatchRow { row, .. } = &mut self.rows[*index];
+            let before = row.take();
+            *row = guarded(|| V::fold(before, event, envelope))?;
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -101,25 +135,50 @@ impl<V: View> Handler for ViewHandler<V> {
         connection: &mut PgConnection,
         events: &[(&V::Event, &Envelope)],
     ) -> Result<(), ApplyError> {
-        let BatchRows { mut rows, row_index } = self.batch_rows(events)?;
-        let keys: Vec<_> = rows.iter().map(|row| &row.key).collect();
+        let mut batch = self.batch_rows(events)?;
+        let keys: Vec<_> = batch.rows.iter().map(|row| &row.key).collect();
         let stored: Vec<(i64, String)> = sqlx::query_as(AssertSqlSafe(Arc::clone(&self.select)))
             .bind(Json(keys))
             .fetch_all(&mut *connection)
             .await?;
         for (ordinal, json) in stored {
-            let row = usize::try_from(ordinal - 1).ok().and_then(|index| rows.get_mut(index));
+            let row = usize::try_from(ordinal - 1).ok().and_then(|index| batch.rows.get_mut(index));
             if let Some(row) = row {
                 let value = serde_json::from_str(&json);
                 row.row = Some(value.map_err(|source| ApplyError::Row { table: V::TABLE, source })?);
                 row.existed = true;
             }
         }
-        for ((event, envelope), index) in events.iter().zip(row_index) {
-            let row = rows[index].row.take();
-            rows[index].row = guarded(|| V::fold(row, event, envelope))?;
+        batch.fold::<V>(events)?;
+        self.write(connection, batch.rows).await
+    }
+
+    async fn change(
+        &self,
+        connection: &mut PgConnection,
+        events: &[(&V::Event, &Envelope)],
+    ) -> Result<TableChange, NoChange> {
+        self.look_at_table(connection).await?;
+        let mut batch = self.batch_rows(events)?;
+        self.read_known(connection, &mut batch.rows).await?;
+        batch.fold::<V>(events)?;
+        let mut written = Vec::with_capacity(batch.rows.len());
+        for BatchRow { text, key, row, existed, xmin } in batch.rows {
+            match row {
+                Some(row) => written.push(WrittenRow { key: text, xmin, columns: self.columns(row, key)? }),
+                None if existed => return Err(NoChange::Unsupported("delete")),
+                None => {}
+            }
         }
-        self.write(connection, rows).await
+        self.rows.lock().change(&self.table, written)
+    }
+
+    fn remember(&self, rows: WrittenRows, xmin: u32) {
+        self.rows.lock().remember(rows, xmin);
+    }
+
+    fn forget(&self) {
+        self.rows.lock().forget();
     }
 
     async fn probe(&self, connection: &mut PgConnection) -> Result<Probe, ApplyError> {
@@ -131,7 +190,8 @@ impl<V: View> Handler for ViewHandler<V> {
         let mut key: Map<String, Value> = serde_json::from_str(&json).map_err(error)?;
         key.retain(|column, _| V::KEY.contains(&column.as_str()));
         let row = Some(serde_json::from_str(&json).map_err(error)?);
-        self.write(connection, vec![BatchRow { key, row, existed: true }]).await?;
+        self.write(connection, vec![BatchRow { text: String::new(), key, row, existed: true, xmin: None }])
+            .await?;
         Ok(Probe::Accepted)
     }
 }
@@ -145,13 +205,68 @@ impl<V: View> ViewHandler<V> {
             let key = guarded(|| V::key(event, envelope))?;
             let text = serde_json::to_string(key.values())
                 .map_err(|source| ApplyError::Row { table: V::TABLE, source })?;
-            let index = *by_key.entry(text).or_insert(rows.len());
-            if index == rows.len() {
-                rows.push(BatchRow { key: self.table.key_row(&key)?, row: None, existed: false });
-            }
+            let index = match by_key.get(&text) {
+                Some(index) => *index,
+                None => {
+                    by_key.insert(text.clone(), rows.len());
+                    let key = self.table.key_row(&key)?;
+                    rows.push(BatchRow { text, key, row: None, existed: false, xmin: None });
+                    rows.len() - 1
+                }
+            };
             row_index.push(index);
         }
         Ok(BatchRows { rows, row_index })
+    }
+
+    /// Looks at the table, where that was not done since the rows were forgotten.
+    async fn look_at_table(&self, connection: &mut PgConnection) -> Result<(), NoChange> {
+        let is_plain = self.rows.lock().version().map(|version| version.is_plain);
+        let is_plain = match is_plain {
+            Some(is_plain) => is_plain,
+            None => {
+                let version = TableVersion::read(connection, V::TABLE).await?;
+                let version = version.ok_or(NoChange::Unsupported("table"))?;
+                let is_plain = version.is_plain;
+                self.rows.lock().set_version(version);
+                is_plain
+            }
+        };
+        if is_plain { Ok(()) } else { Err(NoChange::Unsupported("table")) }
+    }
+
+    /// Fills in the rows that exist: those that are known, and then those that must be read.
+    async fn read_known(
+        &self,
+        connection: &mut PgConnection,
+        rows: &mut [BatchRow<V::Row>],
+    ) -> Result<(), NoChange> {
+        let mut unknown = Vec::new();
+        for (index, row) in rows.iter_mut().enumerate() {
+            match self.rows.lock().get(&row.text) {
+                Some(cached) => row.fill(&cached)?,
+                None => unknown.push(index),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<_> = unknown.iter().map(|index| &rows[*index].key).collect();
+        for (index, stored) in read_rows(connection, &self.table, &self.select_versions, &keys).await? {
+            if let Some(row) = unknown.get(index).and_then(|index| rows.get_mut(*index)) {
+                row.fill(&stored)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of a row, with those of its key.
+    fn columns(&self, row: V::Row, key: Map<String, Value>) -> Result<Map<String, Value>, ApplyError> {
+        let row = serde_json::to_value(row);
+        let mut columns =
+            self.table.row(row.map_err(|source| ApplyError::Row { table: V::TABLE, source })?)?;
+        columns.extend(key);
+        Ok(columns)
     }
 
     async fn write(
@@ -162,13 +277,10 @@ impl<V: View> ViewHandler<V> {
         // Rows with different columns need different statements.
         let mut written: BTreeMap<Vec<String>, Vec<Map<String, Value>>> = BTreeMap::new();
         let mut deleted = Vec::new();
-        for BatchRow { key, row, existed } in rows {
+        for BatchRow { key, row, existed, .. } in rows {
             match row {
                 Some(row) => {
-                    let row = serde_json::to_value(row);
-                    let row = row.map_err(|source| ApplyError::Row { table: V::TABLE, source })?;
-                    let mut row = self.table.row(row)?;
-                    row.extend(key);
+                    let row = self.columns(row, key)?;
                     let mut columns: Vec<_> = row.keys().cloned().collect();
                     columns.sort_unstable();
                     written.entry(columns).or_default().push(row);

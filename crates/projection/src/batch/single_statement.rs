@@ -1,0 +1,135 @@
+//! Writes a batch by one statement, where no record needs a verdict.
+
+use aqueduct_core::{ErrorKind, with_causes};
+use sqlx::PgConnection;
+
+use crate::batch::error::BatchError;
+use crate::batch::outcome::Outcome;
+use crate::batch::transaction::{Attempt, Transactions};
+use crate::inbox::chain::Chain;
+use crate::inbox::entry::Entry;
+use crate::inbox::ownership::{Ownership, next_offsets};
+use crate::inbox::statement;
+use crate::metrics;
+use crate::model::handler::Handler;
+use crate::model::table_change::{NoChange, TableChange};
+use crate::postgres::error::{error_kind, is_stale_statement};
+
+/// SQLSTATEs that the statement raises, see `0009_single_statement.sql`.
+const OTHER_OWNER: &str = "AQ001";
+const NOT_AS_EXPECTED: &str = "AQ002";
+
+/// Why nothing was written.
+enum Refusal {
+    /// A transaction must write the batch, for this reason: the label of a metric.
+    Reason(&'static str),
+    /// The outcome is unknown, or Postgres cannot be reached.
+    Error(BatchError),
+}
+
+impl<H: Handler> Transactions<H> {
+    /// Writes entries by one statement, if each of them is next of its stream. [`Attempt::Refused`]: nothing was written, and
+    /// a transaction must do it. Whatever the statement expects of a row it compares, so that it is safe after an attempt
+    /// whose outcome is unknown.
+    pub(crate) async fn attempt_single(
+        &self,
+        ownership: &Ownership,
+        entries: &[Entry<H::Event>],
+    ) -> Result<Attempt, BatchError> {
+        let refusal = match Chain::of(entries) {
+            None => Refusal::Reason("verdict"),
+            Some(_) if !self.single.may_try() => Refusal::Reason("recent_failure"),
+            Some(chain) => {
+                let written =
+                    tokio::time::timeout(self.timeout, self.write_single(ownership, entries, &chain)).await;
+                match written.unwrap_or(Err(Refusal::Error(BatchError::Timeout(self.timeout)))) {
+                    Ok(outcome) => {
+                        self.single.record_success();
+                        return Ok(Attempt::Committed(outcome));
+                    }
+                    Err(refusal) => {
+                        self.single.record_failure();
+                        refusal
+                    }
+                }
+            }
+        };
+        self.handler.forget();
+        match refusal {
+            Refusal::Reason(reason) => {
+                metrics::slow_batch(H::NAME, reason);
+                Ok(Attempt::Refused)
+            }
+            Refusal::Error(error) => Err(error),
+        }
+    }
+
+    async fn write_single(
+        &self,
+        ownership: &Ownership,
+        entries: &[Entry<H::Event>],
+        chain: &Chain<'_>,
+    ) -> Result<Outcome, Refusal> {
+        let mut connection = self.pool.acquire().await.map_err(|error| Refusal::Error(error.into()))?;
+        let events: Vec<_> = entries.iter().filter_map(Entry::event).collect();
+        let change = self.handler.change(&mut connection, &events).await?;
+        let offsets = next_offsets(entries.iter().map(|entry| &entry.record));
+        let TableChange { statement, arrays, rows } = change;
+        let statement = statement::bind(statement, H::NAME, &offsets, chain);
+        let statement = arrays.into_iter().fold(statement, |statement, array| statement.bind(array));
+        let xmin = match statement.fetch_one(&mut *connection).await {
+            Ok(xmin) => xmin,
+            Err(error) => return Err(refusal(&mut connection, error).await),
+        };
+        ownership.record_commit(&offsets, entries.iter().map(|entry| &entry.record));
+        match xmin.parse() {
+            Ok(xmin) => self.handler.remember(rows, xmin),
+            Err(_) => self.handler.forget(),
+        }
+        if !events.is_empty() {
+            self.table_faults.record_success();
+        }
+        Ok(Outcome { applied: entries.len() as u64, ..Outcome::default() })
+    }
+}
+
+/// What an error of the statement means. An error that a row caused is found again by the transaction, with its row.
+async fn refusal(connection: &mut PgConnection, error: sqlx::Error) -> Refusal {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    match code.as_deref() {
+        Some(OTHER_OWNER) => return Refusal::Reason("owner"),
+        Some(NOT_AS_EXPECTED) => return Refusal::Reason("row"),
+        _ => {}
+    }
+    if is_stale_statement(&error) {
+        use sqlx::Connection as _;
+        return match connection.clear_cached_statements().await {
+            Ok(()) => Refusal::Reason("table"),
+            Err(error) => Refusal::Error(error.into()),
+        };
+    }
+    if error_kind(&error) == ErrorKind::Retry {
+        return Refusal::Error(error.into());
+    }
+    tracing::debug!(
+        error = with_causes(&error),
+        "the statement of a batch failed, a transaction finds the cause"
+    );
+    Refusal::Reason("rejected")
+}
+
+impl From<NoChange> for Refusal {
+    fn from(reason: NoChange) -> Self {
+        match reason {
+            NoChange::Unsupported(reason) => Self::Reason(reason),
+            NoChange::Failed(error) if error.kind() == ErrorKind::Retry => Self::Error(error.into()),
+            NoChange::Failed(error) => {
+                tracing::debug!(
+                    error = with_causes(&error),
+                    "a batch could not be prepared, a transaction finds the cause"
+                );
+                Self::Reason("rejected")
+            }
+        }
+    }
+}

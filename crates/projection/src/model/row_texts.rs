@@ -1,0 +1,60 @@
+//! Rows as the texts from which Postgres makes their values.
+
+use serde_json::{Map, Value};
+
+use crate::model::column_type::ColumnType;
+use crate::model::table::Table;
+use crate::model::table_change::NoChange;
+use crate::postgres::text_array::TextArray;
+
+impl Table {
+    /// Appends the values of a row to the arrays of its columns.
+    pub(crate) fn push_texts(
+        &self,
+        row: &Map<String, Value>,
+        arrays: &mut [TextArray],
+    ) -> Result<(), NoChange> {
+        for ((column, value), array) in row.iter().zip(arrays) {
+            let text = self.column_type(column).text(value).ok_or(NoChange::Unsupported("type"))?;
+            array.push(text.as_deref());
+        }
+        Ok(())
+    }
+
+    /// Appends the values of a key to the arrays of the key's columns.
+    pub(crate) fn push_key(
+        &self,
+        row: &Map<String, Value>,
+        arrays: &mut [TextArray],
+    ) -> Result<(), NoChange> {
+        for (column, array) in self.key.iter().zip(arrays) {
+            let column_type = self.column_type(column);
+            let text = row.get(*column).and_then(|value| column_type.text(value)).flatten();
+            // A null equals no other.
+            let text = text.filter(|_| column_type.is_key()).ok_or(NoChange::Unsupported("key"))?;
+            array.push(Some(&text));
+        }
+        Ok(())
+    }
+
+    /// The row as Postgres will return it; `None` if only Postgres knows that: it has columns which the row leaves out, or a
+    /// type that changes values.
+    pub(crate) fn stored_json(&self, row: &Map<String, Value>) -> Option<Box<str>> {
+        if row.len() != self.columns.len() {
+            return None;
+        }
+        let mut json = String::with_capacity(128);
+        for (column, value) in row {
+            json.push(if json.is_empty() { '{' } else { ',' });
+            let stored = self.column_type(column).stored(value)?;
+            // The names are plain: they need no escapes.
+            json.extend(["\"", column, "\":", &stored.to_string()]);
+        }
+        json.push('}');
+        Some(json.into())
+    }
+
+    pub(crate) fn column_type(&self, column: &str) -> ColumnType {
+        self.columns.get(column).map_or(ColumnType::Compound, |column| column.column_type)
+    }
+}

@@ -1,0 +1,34 @@
+//! What a batch changes in a table, for the single statement that writes the batch.
+
+use std::sync::Arc;
+
+use crate::model::error::ApplyError;
+use crate::postgres::text_array::TextArray;
+
+/// What a batch changes in a table.
+#[derive(Debug)]
+pub(crate) struct TableChange {
+    /// See [`statement`](crate::inbox::statement::statement).
+    pub(crate) statement: Arc<str>,
+    /// The parameters after those of the inbox.
+    pub(crate) arrays: Vec<TextArray>,
+    pub(crate) rows: WrittenRows,
+}
+
+/// JSON of the keys of the rows that are written, with the rows as they are stored; `None` where that is not known.
+pub(crate) type WrittenRows = Vec<(String, Option<Box<str>>)>;
+
+/// Why a batch cannot be written by one statement, before it was tried.
+#[derive(Debug)]
+pub(crate) enum NoChange {
+    /// The table or a value is of a kind for which there is no such statement. The label of a metric.
+    Unsupported(&'static str),
+    /// The rows could not be read, or the projection's code failed.
+    Failed(ApplyError),
+}
+
+impl<E: Into<ApplyError>> From<E> for NoChange {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}

@@ -1,0 +1,119 @@
+//! The rows of a view that need not be read again, and the statements that write them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::model::row_cache::{CachedRow, RowCache};
+use crate::model::table::Table;
+use crate::model::table_change::{NoChange, TableChange, WrittenRows};
+use crate::model::table_version::TableVersion;
+use crate::postgres::text_array::TextArray;
+
+/// The rows that a view has read or written, and the statements that write them.
+#[derive(Debug, Default)]
+pub(crate) struct ViewRows {
+    cache: RowCache,
+    /// The table for which the statements are made.
+    version: Option<TableVersion>,
+    /// By the columns that they write: nearly always one.
+    statements: HashMap<Vec<String>, Arc<str>>,
+}
+
+/// A row that a batch writes.
+pub(crate) struct WrittenRow {
+    /// JSON of the key's values, by which the cache knows the row.
+    pub(crate) key: String,
+    /// The version that it replaces; `None`: it is new.
+    pub(crate) xmin: Option<u32>,
+    /// With those of the key.
+    pub(crate) columns: Map<String, Value>,
+}
+
+impl ViewRows {
+    /// The table as it was when it was last looked at, if it was since the rows were forgotten.
+    pub(crate) fn version(&self) -> Option<&TableVersion> {
+        self.version.as_ref()
+    }
+
+    pub(crate) fn set_version(&mut self, version: TableVersion) {
+        self.version = Some(version);
+    }
+
+    pub(crate) fn get(&mut self, key: &str) -> Option<CachedRow> {
+        self.cache.get(key).cloned()
+    }
+
+    /// Remembers rows that the transaction has written.
+    pub(crate) fn remember(&mut self, rows: WrittenRows, xmin: u32) {
+        for (key, json) in rows {
+            match json {
+                Some(json) => self.cache.put(&key, CachedRow { json, xmin }),
+                None => self.cache.remove(&key),
+            }
+        }
+    }
+
+    /// Forgets everything, the table included.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The change that writes these rows.
+    pub(crate) fn change(
+        &mut self,
+        table: &Table,
+        mut rows: Vec<WrittenRow>,
+    ) -> Result<TableChange, NoChange> {
+        // In one order, so that batches that write the same rows wait for each other in one direction.
+        rows.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        let columns: Vec<String> =
+            rows.first().map(|row| row.columns.keys().cloned().collect()).unwrap_or_default();
+        let mut changed = vec![TextArray::default(); columns.len() + 1];
+        let mut added = vec![TextArray::default(); columns.len()];
+        let mut written = Vec::with_capacity(rows.len());
+        for row in rows {
+            if !row.columns.keys().eq(&columns) {
+                return Err(NoChange::Unsupported("columns"));
+            }
+            let arrays = if row.xmin.is_some() { &mut changed } else { &mut added };
+            table.push_texts(&row.columns, arrays)?;
+            if let Some(xmin) = row.xmin {
+                changed[columns.len()].push(Some(&xmin.to_string()));
+            }
+            let stored = table.stored_json(&row.columns);
+            written.push((row.key, stored));
+        }
+        changed.append(&mut added);
+        Ok(TableChange { statement: self.statement(table, columns)?, arrays: changed, rows: written })
+    }
+
+    fn statement(&mut self, table: &Table, columns: Vec<String>) -> Result<Arc<str>, NoChange> {
+        let Some(version) = &self.version else { return Err(NoChange::Unsupported("table")) };
+        let statement = self.statements.entry(columns);
+        Ok(Arc::clone(statement.or_insert_with_key(|columns| table.change(columns, version))))
+    }
+}
+
+/// Reads the rows of keys that are not known: by the index of the key, those that exist.
+pub(crate) async fn read_rows(
+    connection: &mut PgConnection,
+    table: &Table,
+    select: &Arc<str>,
+    keys: &[&Map<String, Value>],
+) -> Result<Vec<(usize, CachedRow)>, NoChange> {
+    let mut arrays = vec![TextArray::default(); table.key.len()];
+    for key in keys {
+        table.push_key(key, &mut arrays)?;
+    }
+    let select = sqlx::query_as(AssertSqlSafe(Arc::clone(select)));
+    let rows: Vec<(i64, String, String)> =
+        arrays.into_iter().fold(select, |select, array| select.bind(array)).fetch_all(connection).await?;
+    let row = |(ordinal, json, xmin): (i64, String, String)| {
+        let xmin = xmin.parse().map_err(|_| NoChange::Unsupported("table"))?;
+        Ok((usize::try_from(ordinal - 1).unwrap_or(usize::MAX), CachedRow { json: json.into(), xmin }))
+    };
+    rows.into_iter().map(row).collect()
+}
