@@ -21,18 +21,21 @@ pub struct Options {
     /// does: with a client that leaves it off too, each request then waits for a delayed acknowledgement,
     /// about 40 ms. Measurements of a client's own cure need it off.
     pub nodelay: bool,
+    /// Whether a subscription whose client does not take its live events is ended with status ABORTED, as the real
+    /// server does. On by default. It is ended when more than 32 events wait that the transport did not accept.
+    pub cut_off_slow_consumers: bool,
 }
 
 impl Options {
-    /// In memory, with TCP_NODELAY.
+    /// In memory, with the defaults.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { data: Storage::InMemory, nodelay: true }
+        Self { data: Storage::InMemory, nodelay: true, cut_off_slow_consumers: true }
     }
 
-    /// On disk in `folder`, with TCP_NODELAY.
+    /// On disk in `folder`, with the defaults.
     #[must_use]
     pub fn durable(folder: impl Into<PathBuf>) -> Self {
-        Self { data: Storage::Durable(folder.into()), nodelay: true }
+        Self { data: Storage::Durable(folder.into()), ..Self::in_memory() }
     }
 }

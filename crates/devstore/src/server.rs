@@ -103,7 +103,8 @@ pub async fn start(
         .map_err(|error| StartError::Io(error.into()))??;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let streams = StreamsService::new(store, writer, tasks.clone(), stop.clone());
+    let streams =
+        StreamsService::new(store, writer, tasks.clone(), stop.clone(), options.cut_off_slow_consumers);
     let server = Server { nodelay: options.nodelay, router: router(streams, address), stop, tasks, thread };
     tracing::info!(%address, "event store for development and tests, events are kept {kept}");
     let (ended, outcome) = watch::channel(None);

@@ -65,6 +65,13 @@ pub(super) fn shutting_down() -> Status {
     Status::unavailable("the server is shutting down")
 }
 
+/// The end of a subscription whose client does not take its live events. In the words of EventStoreDB 23.10: clients
+/// compare them.
+pub(super) fn consumer_too_slow(is_live: bool) -> Status {
+    let state = if is_live { "while live" } else { "while transitioning to live" };
+    Status::aborted(format!("Consumer too slow to handle event {state}"))
+}
+
 /// A refusal that has no response message of its own.
 pub(super) fn refused(stream: &str, expected: Expected, refused: Refused) -> Status {
     match refused {

@@ -18,6 +18,8 @@ pub(crate) struct Shared {
     /// Tasks that use the store outside of connections: they end before the store is closed.
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// Whether a consumer that is too slow for live events is cut off.
+    pub(super) cuts_off: bool,
 }
 
 impl Shared {

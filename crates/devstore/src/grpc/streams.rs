@@ -32,8 +32,9 @@ impl StreamsService {
         writer: Writer,
         tasks: TaskTracker,
         stop: CancellationToken,
+        cuts_off: bool,
     ) -> Self {
-        Self(Shared { store, writer, tasks, stop })
+        Self(Shared { store, writer, tasks, stop, cuts_off })
     }
 }
 
@@ -44,7 +45,7 @@ impl Streams for StreamsService {
 
     async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
         let (query, view) = query::parse(request.into_inner())?;
-        let (output, answers) = output::channel();
+        let (output, answers) = output::channel(self.0.cuts_off);
         self.0.tasks.spawn(answer(self.0.clone(), query, view, output));
         answers.into_response().await.map(Response::new)
     }
@@ -86,7 +87,7 @@ async fn answer(shared: Shared, query: Query, view: View, output: Output) {
         }
     };
     if let Err(Stop::Failed(status)) = result {
-        output.fail(status).await;
+        output.fail(status);
     }
 }
 

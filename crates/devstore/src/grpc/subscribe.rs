@@ -1,8 +1,8 @@
 //! Subscriptions: stored events, then live ones.
 //!
-//! A subscription reads the log at its client's pace, also when it is live. So a slow client is never disconnected,
-//! unlike on the real server, and needs no memory. A subscription never ends with status OK:
-//! the `eventstore` crate would spin.
+//! Stored events are read at the client's pace. A client that does not take live events fast enough is cut off, as on
+//! the real server, and what it received is without a gap: it subscribes again after its last event. A subscription never
+//! ends with status OK: the `eventstore` crate would spin.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -85,13 +85,14 @@ async fn live(
     output: &Output,
 ) -> Result<Infallible, Stop> {
     let mut end = shared.end();
+    let stored = output.sent();
     loop {
         end.borrow_and_update();
         let name = stream.clone();
         let records =
             shared.read(move |store| store.stream(&name, next, u64::MAX, Direction::Forwards, PAGE)).await?;
         let responses = records.iter().map(|record| event(record, view)).collect::<Result<Vec<_>, _>>()?;
-        output.send(responses).await?;
+        output.send_live(responses, stored).await?;
         match records.last() {
             Some(last) if last.is_tombstone() => return Err(stream_deleted(&stream).into()),
             Some(last) => next = last.revision + 1,
@@ -115,7 +116,8 @@ pub(super) async fn all(
         Start::At(position) => position + 1,
         Start::End => shared.read(|store| Ok(store.end())).await?,
     };
-    let mut caught_up_said = false;
+    // Responses before the first live event.
+    let mut stored = None;
     let mut considered = 0_u64;
     loop {
         end.borrow_and_update();
@@ -138,11 +140,16 @@ pub(super) async fn all(
             from = last.position + 1;
         }
         let at_end = page.len() < PAGE;
-        if at_end && !caught_up_said {
-            responses.push(caught_up());
-            caught_up_said = true;
+        let responses = std::mem::take(&mut responses);
+        if let Some(stored) = stored {
+            output.send_live(responses, stored).await?;
+        } else {
+            output.send(responses).await?;
+            if at_end {
+                output.send(vec![caught_up()]).await?;
+                stored = Some(output.sent());
+            }
         }
-        output.send(std::mem::take(&mut responses)).await?;
         if at_end {
             changed(&mut end, output).await?;
         }
