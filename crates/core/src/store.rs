@@ -44,6 +44,9 @@ pub enum AllItem {
     Event(RecordedEvent),
     /// All stored events have been delivered; the following ones are live. May come again after a reconnect.
     CaughtUp,
+    /// The subscription was interrupted and continues after the last event. Stored events follow until
+    /// [`CaughtUp`](Self::CaughtUp). The store may be another one than before: compare its end with what was received.
+    Resubscribed,
 }
 
 /// The event store. Implementations are called concurrently.

@@ -45,7 +45,7 @@
 //!             assert_eq!(event.reference(), "0@user-7");
 //!             break;
 //!         }
-//!         AllItem::Event(_) | AllItem::CaughtUp => {}
+//!         AllItem::Event(_) | AllItem::CaughtUp | AllItem::Resubscribed => {}
 //!     }
 //! }
 //! # Ok(()) }

@@ -47,6 +47,8 @@ struct Progress {
     position: Mutex<Option<Position>>,
     /// Messages of any kind.
     messages: AtomicU64,
+    /// The server has confirmed a subscription before.
+    confirmed: AtomicBool,
     /// The task waits for the server; otherwise for the consumer.
     waiting_for_server: AtomicBool,
 }
@@ -189,13 +191,16 @@ impl Task {
                 SubscriptionEvent::CaughtUp => AllItem::CaughtUp,
                 SubscriptionEvent::Confirmed(_) => {
                     connection.socket_may_be_new();
-                    continue;
+                    if !self.progress.confirmed.swap(true, Ordering::Relaxed) {
+                        continue;
+                    }
+                    AllItem::Resubscribed
                 }
                 _ => continue,
             };
             let position = match &item {
                 AllItem::Event(event) => Some(event.position),
-                AllItem::CaughtUp => None,
+                AllItem::CaughtUp | AllItem::Resubscribed => None,
             };
             if self.items.send(Ok(item)).await.is_err() {
                 return Ok(());
@@ -250,6 +255,7 @@ impl Progress {
         Self {
             position: Mutex::new(position),
             messages: AtomicU64::new(0),
+            confirmed: AtomicBool::new(false),
             waiting_for_server: AtomicBool::new(false),
         }
     }

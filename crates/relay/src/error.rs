@@ -1,5 +1,7 @@
 //! Errors that end a session of a lane.
 
+use std::sync::Arc;
+
 use aqueduct_core::{ErrorKind, Position, StoreError};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -104,6 +106,24 @@ pub enum LaneError {
         /// The event.
         reference: String,
     },
+    /// The reader that the lane shared could not read the store.
+    #[error(transparent)]
+    Reader(Arc<StoreError>),
+    /// The store is not the one that was read before.
+    #[error(
+        "the store ends at {}, before position {received} that was already read: it was restored from a backup, or the \
+         connection string points to another store",
+        end.map_or("no event".to_owned(), |end| format!("position {end}"))
+    )]
+    StoreBehind {
+        /// Highest position that a lane of the reader has received.
+        received: Position,
+        /// The last event of the store.
+        end: Option<Position>,
+    },
+    /// The reader that the lane shared panicked.
+    #[error("the reader of the store panicked: see the message on the process's standard error")]
+    ReaderPanicked,
     /// The store's subscription ended without an error.
     #[error("the store's subscription ended")]
     SubscriptionEnded,
@@ -170,6 +190,8 @@ impl LaneError {
             | Self::Unreachable { .. }
             | Self::Spawn { .. }
             | Self::ThreadEnded { .. }
+            | Self::StoreBehind { .. }
+            | Self::ReaderPanicked
             | Self::Panicked => ErrorKind::Retry,
             Self::TopicMissing { .. }
             | Self::PartitionCount { .. }
@@ -180,6 +202,7 @@ impl LaneError {
             | Self::RequestTooLarge { .. }
             | Self::Disorder { .. } => ErrorKind::Stop,
             Self::Store(error) => error.kind(),
+            Self::Reader(error) => error.kind(),
         }
     }
 
@@ -199,8 +222,16 @@ impl LaneError {
             | Self::HangingTransaction { .. }
             | Self::Exception { .. } => "topic",
             Self::TornExceptions { .. } | Self::Checkpoint(_) => "checkpoint",
-            Self::Store(_) | Self::Disorder { .. } | Self::SubscriptionEnded => "store",
-            Self::Hung { .. } | Self::Spawn { .. } | Self::ThreadEnded { .. } | Self::Panicked => "hung",
+            Self::Store(_)
+            | Self::Reader(_)
+            | Self::StoreBehind { .. }
+            | Self::Disorder { .. }
+            | Self::SubscriptionEnded => "store",
+            Self::Hung { .. }
+            | Self::Spawn { .. }
+            | Self::ThreadEnded { .. }
+            | Self::ReaderPanicked
+            | Self::Panicked => "hung",
         }
     }
 }

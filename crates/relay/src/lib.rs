@@ -1,9 +1,10 @@
 //! The relay: events from the store to Kafka, in order, in Avro, in Kafka transactions.
 //!
 //! A [`Route`] says which events go to which topic, and how they are read if others wrote them. Its work is divided into
-//! lanes: a stream belongs to one lane, a lane writes to its own partitions only. Each lane reads `$all` from its
-//! checkpoint on, makes one record of each event of its streams (key = stream, headers: see [`header`]),
-//! and writes batch after batch, each with the checkpoint that follows from it in one Kafka transaction.
+//! lanes: a stream belongs to one lane, a lane writes to its own partitions only. Each lane receives its events from
+//! its checkpoint on (lanes at the same place share one subscription to `$all`), makes one record of each event (key =
+//! stream, headers: see [`header`]), and writes batch after batch, each with the checkpoint that follows from it in one
+//! Kafka transaction.
 //! Instances share the lanes through a consumer group.
 //!
 //! - **Delivery.** Each event is in its topic once for readers under `read_committed`, whatever is killed
@@ -48,6 +49,7 @@ mod named_thread;
 mod options;
 mod options_error;
 pub mod parked;
+mod reader;
 mod record;
 mod relay;
 mod relay_context;
@@ -56,6 +58,7 @@ mod route_mapping;
 mod route_runner;
 mod running_lanes;
 mod status;
+mod store_end;
 mod validation;
 
 pub use error::LaneError;

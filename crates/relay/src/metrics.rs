@@ -38,6 +38,13 @@ pub const FOREIGN_RECORDS: &str = "aqueduct_relay_foreign_records";
 pub const EXCEPTIONS: &str = "aqueduct_relay_exceptions_total";
 /// Events of a lane that are parked. Labels `route`, `lane`.
 pub const PARKED_EVENTS: &str = "aqueduct_relay_parked_events";
+/// Events that the readers of `$all` have read, those of no route included. More than `$all` has grown by were read more
+/// than once: by lanes that were not at the same place.
+pub const EVENTS_READ: &str = "aqueduct_relay_events_read_total";
+/// Subscriptions to `$all` that readers began. Those that the store's client replaces after an interruption are not counted.
+pub const READER_SUBSCRIPTIONS: &str = "aqueduct_relay_reader_subscriptions_total";
+/// Lanes that left a shared reader because they were too slow for it. Label `reader` (`behind`, `live`).
+pub const LANES_LET_GO: &str = "aqueduct_relay_lanes_let_go_total";
 /// 1 for a lane of this instance that does its work, 0 for one that starts, retries or is halted. Labels
 /// `route`, `lane`.
 pub const LANE_READY: &str = "aqueduct_relay_lane_ready";
@@ -69,7 +76,22 @@ pub fn describe() {
         "Events passed without a record, by state (parked, skipped, discarded) and code."
     );
     describe_gauge!(PARKED_EVENTS, "Events that are parked now, with the later events of their streams.");
+    describe_counter!(EVENTS_READ, "Events of $all that were read, those of no route included.");
+    describe_counter!(READER_SUBSCRIPTIONS, "Subscriptions to $all that readers began.");
+    describe_counter!(LANES_LET_GO, "Lanes that left a shared reader because they were too slow for it.");
     describe_gauge!(LANE_READY, "1 if the lane relays, 0 if it starts, retries or is halted.");
+}
+
+pub(crate) fn events_read(count: u64) {
+    counter!(EVENTS_READ).increment(count);
+}
+
+pub(crate) fn reader_subscribed() {
+    counter!(READER_SUBSCRIPTIONS).increment(1);
+}
+
+pub(crate) fn lane_let_go(behind: bool) {
+    counter!(LANES_LET_GO, "reader" => if behind { "behind" } else { "live" }).increment(1);
 }
 
 /// Counts for one lane.

@@ -1,5 +1,6 @@
 //! The relay as a component.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use aqueduct_core::EventStore;
@@ -12,10 +13,13 @@ use crate::lane::status_record::StatusWriter;
 use crate::membership::JOINING;
 use crate::options::Options;
 use crate::options_error::OptionsError;
+use crate::reader::limits::Limits;
+use crate::reader::shared::SharedReaders;
 use crate::relay_context::RelayContext;
 use crate::route_mapping::RouteMapping;
 use crate::route_runner::RouteRunner;
 use crate::status::{Status, StatusReporter};
+use crate::store_end::StoreEnd;
 use crate::validation::validate;
 
 /// Forwards the store's events to Kafka. See the [crate's documentation](crate) for its guarantees.
@@ -48,6 +52,8 @@ impl Relay {
         let context = Arc::new(RelayContext {
             status_writer: Arc::new(StatusWriter::new(Arc::clone(&cluster))),
             cluster,
+            readers: SharedReaders::new(Arc::clone(&store), Limits::default(), options.lanes.get()),
+            store_end: StoreEnd::new(),
             options: Arc::new(options),
             store,
             schemas,
@@ -81,7 +87,14 @@ impl Relay {
             running.spawn(async move { route.run(&shutdown).await });
         }
         let mut result = Ok(());
-        while let Some(ended) = running.join_next().await {
+        let RelayContext { store, store_end, .. } = &*self.context;
+        let mut end = pin!(store_end.follow(Arc::clone(store)));
+        loop {
+            let ended = tokio::select! {
+                ended = running.join_next() => ended,
+                () = &mut end => None,
+            };
+            let Some(ended) = ended else { break };
             if let Err(error) = ended {
                 // The task of a route panicked: the others are stopped.
                 shutdown.cancel();

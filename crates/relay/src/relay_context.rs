@@ -8,13 +8,17 @@ use aqueduct_schema::{Registry, SchemaSet};
 
 use crate::lane::status_record::StatusWriter;
 use crate::options::Options;
+use crate::reader::shared::SharedReaders;
 use crate::status::StatusReporter;
+use crate::store_end::StoreEnd;
 
 /// What the routes and lanes of a relay share.
 pub(crate) struct RelayContext {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) options: Arc<Options>,
     pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) readers: SharedReaders,
+    pub(crate) store_end: StoreEnd,
     pub(crate) schemas: Arc<SchemaSet>,
     pub(crate) registry: Registry,
     pub(crate) reporter: StatusReporter,

@@ -1,13 +1,10 @@
 //! The lanes that run in this instance.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aqueduct_core::{EventStore, Position};
+use aqueduct_core::Position;
 use aqueduct_schema::RecordEncoder;
-use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +17,6 @@ use crate::metrics::LaneMetrics;
 use crate::relay_context::RelayContext;
 use crate::route::Route;
 use crate::route_mapping::RouteMapping;
-
-/// How often the lag is measured.
-const LAG_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The lanes of a route that this instance owns, each in a task of its own.
 pub(crate) struct RunningLanes<'a> {
@@ -53,14 +47,16 @@ impl<'a> RunningLanes<'a> {
             position: context.reporter.position.subscribe(),
             parked: context.reporter.parked.subscribe(),
         };
-        let store = Arc::clone(&self.relay.store);
+        let announced = self.relay.readers.announce(id.clone());
+        let end = self.relay.store_end.subscribe();
         let (stop, leave) = (self.leave.child_token(), self.leave.clone());
         let run = {
             let stop = stop.clone();
             async move {
+                let _announced = announced;
                 tokio::select! {
                     () = lane::run(Arc::new(context), stop, leave) => {}
-                    () = measure_lag(store, progress.position.clone(), &metrics) => {}
+                    () = measure_lag(end, progress.position.clone(), &metrics) => {}
                     () = writer.follow(&topic, &id, status, &progress) => {}
                 }
                 writer.stopped(&topic, &id, &progress).await;
@@ -74,13 +70,14 @@ impl<'a> RunningLanes<'a> {
     }
 
     fn context(&self, lane: u32) -> LaneContext {
-        let RelayContext { cluster, options, store, schemas, registry, reporter, .. } = self.relay;
+        let RelayContext { cluster, options, store, readers, schemas, registry, reporter, .. } = self.relay;
         let (route, mapping) = (self.route.clone(), Arc::clone(self.mapping));
         LaneContext {
             cluster: Arc::clone(cluster),
             options: Arc::clone(options),
             definition: LaneDefinition::new(cluster, route, mapping, lane, options.lanes.get()),
             store: Arc::clone(store),
+            readers: readers.clone(),
             encoder: RecordEncoder::new(Arc::clone(schemas), registry.clone(), &self.route.topic),
             reporter: reporter.lane(&self.route.name, lane),
         }
@@ -104,19 +101,19 @@ impl<'a> RunningLanes<'a> {
     }
 }
 
-/// Sets the gauge of the lane's lag at intervals. Never completes.
+/// Sets the gauge of the lane's lag whenever the end of the store was read. Never completes.
 async fn measure_lag(
-    store: Arc<dyn EventStore>,
+    mut end: watch::Receiver<Option<Position>>,
     position: watch::Receiver<Option<Position>>,
     metrics: &LaneMetrics,
 ) {
     loop {
-        // An unreachable store is reported elsewhere.
-        let last = AssertUnwindSafe(store.last_position()).catch_unwind().await;
-        if let Ok(Ok(Some(last))) = last {
+        if let Some(end) = *end.borrow_and_update() {
             let position = position.borrow().map_or(0, |position| position.commit);
-            metrics.lag(last.commit.saturating_sub(position));
+            metrics.lag(end.commit.saturating_sub(position));
         }
-        tokio::time::sleep(LAG_INTERVAL).await;
+        if end.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

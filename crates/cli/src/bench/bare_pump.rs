@@ -133,7 +133,7 @@ async fn next(all: &mut BoxStream<'static, Result<AllItem, StoreError>>) -> Resu
         match item? {
             AllItem::Event(event) if event.stream.is_system() => {}
             AllItem::Event(event) => return Ok(event),
-            AllItem::CaughtUp => {}
+            AllItem::CaughtUp | AllItem::Resubscribed => {}
         }
     }
     Err("the subscription to $all ended".into())

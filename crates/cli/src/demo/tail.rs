@@ -67,7 +67,7 @@ impl Tail {
                             registered.insert(event.stream.clone(), event.created);
                         }
                     }),
-                    Ok(AllItem::CaughtUp) => {}
+                    Ok(AllItem::CaughtUp | AllItem::Resubscribed) => {}
                     Err(error) => sender.send_modify(|seen| seen.failed = Some(Arc::new(error))),
                 }
             }

@@ -106,7 +106,7 @@ pub(crate) async fn next_event(subscription: &mut Subscription) -> RecordedEvent
     loop {
         match soon(subscription.next()).await.expect("without end").expect("no final error") {
             AllItem::Event(event) if !event.stream.is_system() => return event,
-            AllItem::Event(_) | AllItem::CaughtUp => {}
+            AllItem::Event(_) | AllItem::CaughtUp | AllItem::Resubscribed => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use aqueduct_schema::RecordEncoder;
 
 use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
+use crate::reader::shared::SharedReaders;
 use crate::status::LaneReporter;
 
 /// What a lane needs to do its work.
@@ -16,6 +17,7 @@ pub(crate) struct LaneContext {
     pub(crate) options: Arc<Options>,
     pub(crate) definition: LaneDefinition,
     pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) readers: SharedReaders,
     pub(crate) encoder: RecordEncoder,
     pub(crate) reporter: LaneReporter,
 }

@@ -142,7 +142,7 @@ mod tests {
         let all = store.subscribe_all(None).take(appends.len());
         let events = all.map(|item| match item.unwrap() {
             aqueduct_core::AllItem::Event(event) => event,
-            aqueduct_core::AllItem::CaughtUp => panic!("more events were appended"),
+            _ => panic!("more events were appended"),
         });
         let events = events.collect().await;
         (store, events)

@@ -3,9 +3,6 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use aqueduct_core::{AllItem, RecordedEvent, StoreError};
-use futures::StreamExt as _;
-use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,21 +11,29 @@ use crate::error::LaneError;
 use crate::lane::batch::SealedBatch;
 use crate::lane::batcher::Batcher;
 use crate::lane::context::LaneContext;
+use crate::reader::feed::{LaneFeed, Received};
 use crate::status::LaneState;
 
-/// Reads `$all` after the last event that the batcher has received and hands on batches, until `stop` is cancelled or
-/// nobody takes them. While one batch is in its transaction the next one fills.
+/// Reads the lane's events and hands on batches, until `stop` is cancelled or nobody takes them. While one batch is in its
+/// transaction the next one fills.
 pub(crate) async fn run(
     context: &LaneContext,
     mut batcher: Batcher<'_>,
+    mut feed: LaneFeed,
     batches: mpsc::Sender<SealedBatch>,
     stop: &CancellationToken,
 ) -> Result<(), LaneError> {
     let turns = Arc::new(Semaphore::new(1));
-    let mut events = context.store.subscribe_all(batcher.received());
     context.reporter.set(LaneState::Running);
     loop {
         batcher.resolve_halted_requests().await;
+        if batcher.is_halted() {
+            // It may take days: others must not keep events for it.
+            feed.pause();
+        } else {
+            feed.resume(batcher.received());
+        }
+        batcher.set_behind(feed.is_behind());
         let (due_at, now) = (batcher.due_at(), Instant::now());
         let due = due_at.is_some_and(|at| at <= now);
         let overdue = is_overdue(due_at, now, context.options.idle_checkpoint());
@@ -41,7 +46,11 @@ pub(crate) async fn run(
             biased;
             () = stop.cancelled() => return Ok(()),
             () = until(retry_at), if retry_at.is_some() => batcher.retry().await,
-            event = next(&mut events), if takes_events => batcher.handle_event(event?).await?,
+            received = feed.next(), if takes_events => match received? {
+                Received::Event(event) => batcher.handle_event(event).await?,
+                Received::Place(place) => batcher.pass(place),
+                Received::Progress => {}
+            },
             input = batcher.input(!urgent) => batcher.handle_input(input).await?,
             turn = Arc::clone(&turns).acquire_owned(), if urgent || due => {
                 let Ok(turn) = turn else { return Ok(()) };
@@ -56,19 +65,6 @@ pub(crate) async fn run(
                 }
             }
             () = until(due_at), if !due && due_at.is_some() => {}
-        }
-    }
-}
-
-async fn next(
-    events: &mut BoxStream<'static, Result<AllItem, StoreError>>,
-) -> Result<RecordedEvent, LaneError> {
-    loop {
-        match events.next().await {
-            Some(Ok(AllItem::Event(event))) => return Ok(event),
-            Some(Ok(AllItem::CaughtUp)) => {}
-            Some(Err(error)) => return Err(error.into()),
-            None => return Err(LaneError::SubscriptionEnded),
         }
     }
 }

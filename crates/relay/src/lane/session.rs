@@ -15,8 +15,10 @@ use crate::lane::call_watchdog::CallWatchdog;
 use crate::lane::context::LaneContext;
 use crate::lane::lane_reader;
 use crate::lane::request_executor::RequestExecutor;
+use crate::lane::route_selector::RouteSelector;
 use crate::lane::writer::{LaneStart, Writer};
 use crate::named_thread;
+use crate::reader::filter::LaneFilter;
 
 /// Takes the lane over, resumes at its checkpoint and relays until `stop` is cancelled (`Ok`) or something
 /// fails. When it returns, the session no longer writes.
@@ -90,7 +92,7 @@ async fn read_events(
         },
         () = stop.cancelled() => return Ok(()),
     };
-    let LaneContext { definition, store, reporter, .. } = context;
+    let LaneContext { definition, store, readers, reporter, .. } = context;
     let position = checkpoint.as_ref().map(|it| it.position);
     definition.check_store(position, store.last_position().await?)?;
     reporter.position.send_replace(position);
@@ -102,7 +104,11 @@ async fn read_events(
     );
     reporter.set_parked(loaded.as_ref().map_or(0, |it| it.exceptions.counts().parked));
     let executor = loaded.map(|loaded| RequestExecutor::start(context, loaded)).transpose()?;
-    lane_reader::run(context, Batcher::new(context, checkpoint, executor), seal, stop).await
+    let since = checkpoint.as_ref().map(|it| definition.added_types(it)).unwrap_or_default();
+    let selector = RouteSelector::new(&definition.route.selection(), &since);
+    let filter = LaneFilter { selector, lane: definition.lane };
+    let feed = readers.feed(&definition.id(), filter, position);
+    lane_reader::run(context, Batcher::new(context, checkpoint, executor), feed, seal, stop).await
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ async fn next_event(store: &dyn EventStore, position: Option<Position>) -> Optio
         loop {
             match events.next().await? {
                 Ok(AllItem::Event(event)) => return Some(event.created),
-                Ok(AllItem::CaughtUp) => {}
+                Ok(AllItem::CaughtUp | AllItem::Resubscribed) => {}
                 Err(_) => return None,
             }
         }

@@ -1,0 +1,105 @@
+//! The events of a lane.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use aqueduct_core::{Position, RecordedEvent};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::reader::reader_error::ReaderError;
+use crate::reader::readers::{LaneKey, Taken};
+use crate::reader::shared::SharedReaders;
+
+/// What a lane receives, in the order of `$all`.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// Its next event.
+    Event(RecordedEvent),
+    /// It has received all of its events up to this position, which is that of an event.
+    Place(Position),
+    /// Whether stored events are still to be read has changed.
+    Progress,
+}
+
+/// The events of one session of a lane. When it is dropped, the lane has left its reader, and nothing of it remains.
+pub(crate) struct LaneFeed {
+    readers: SharedReaders,
+    key: LaneKey,
+    wake: Arc<Notify>,
+    events: VecDeque<RecordedEvent>,
+    /// Comes after the events.
+    place: Option<Position>,
+    /// What was last returned.
+    returned: Option<Position>,
+    behind: bool,
+    paused: bool,
+}
+
+impl LaneFeed {
+    pub(crate) fn new(
+        readers: SharedReaders,
+        key: LaneKey,
+        wake: Arc<Notify>,
+        place: Option<Position>,
+    ) -> Self {
+        let events = VecDeque::new();
+        Self { readers, key, wake, events, place, returned: place, behind: true, paused: false }
+    }
+
+    /// Whether stored events are still to be read.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// What comes next. Can be cancelled without losing anything.
+    ///
+    /// # Errors
+    /// The reader has ended, and everything before was returned. The lane must get a new feed.
+    pub(crate) async fn next(&mut self) -> Result<Received, ReaderError> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                self.returned = Some(event.position);
+                return Ok(Received::Event(event));
+            }
+            if let Some(place) = self.place.take().filter(|it| Some(*it) > self.returned) {
+                self.returned = Some(place);
+                return Ok(Received::Place(place));
+            }
+            let Taken { events, place, behind, starts } =
+                self.readers.lock().take(self.key, Instant::now())?;
+            self.readers.start(starts);
+            (self.events, self.place) = (events, place);
+            if std::mem::replace(&mut self.behind, behind) != behind {
+                return Ok(Received::Progress);
+            }
+            if self.events.is_empty() && self.place <= self.returned {
+                self.wake.notified().await;
+            }
+        }
+    }
+
+    /// Leaves the reader and drops what waits, until [`resume`](Self::resume).
+    pub(crate) fn pause(&mut self) {
+        if !self.paused {
+            self.paused = true;
+            (self.events, self.place) = (VecDeque::new(), None);
+            self.readers.lock().pause(self.key, Instant::now());
+        }
+    }
+
+    /// Reads on after `place`, if the feed was paused.
+    pub(crate) fn resume(&mut self, place: Option<Position>) {
+        if self.paused {
+            (self.paused, self.returned, self.behind) = (false, place, true);
+            let starts = self.readers.lock().resume(self.key, place, Instant::now());
+            self.readers.start(starts);
+        }
+    }
+}
+
+impl Drop for LaneFeed {
+    fn drop(&mut self) {
+        self.readers.lock().remove(self.key);
+    }
+}
