@@ -6,6 +6,7 @@
 
 mod bank;
 mod batches;
+mod both_paths;
 mod faults;
 mod inbox;
 mod migration;
@@ -15,6 +16,7 @@ mod parked_steps;
 mod random;
 mod reactors;
 mod sessions;
+mod single_statement;
 mod support;
 mod tables;
 mod telemetry;

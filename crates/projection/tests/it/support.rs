@@ -164,6 +164,17 @@ impl Database {
     }
 }
 
+/// From now on each batch is written by a transaction.
+pub(crate) async fn forbid_single_statements(database: &Database) {
+    sqlx::raw_sql(
+        "create or replace function aqueduct.batch_check(in_is_complete boolean) returns boolean
+         language plpgsql as $$ begin raise exception using errcode = 'AQ002', message = 'forbidden'; end $$",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+}
+
 /// Events as plain JSON: these tests do not depend on Avro.
 pub(crate) struct PlainJson;
 
