@@ -17,6 +17,9 @@ use crate::record::Record;
 
 /// Timeout of a poll, and so the maximum delay until the thread notices that it must end.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+/// Records that are taken from the client before they are handed on, so that what is done in between, such as reading the
+/// clock, is not done for each of them.
+const AT_ONCE: usize = 64;
 /// How long the thread waits for room in the queue before it pauses the partitions. A pause discards what
 /// librdkafka has fetched ahead, so it is for an outage of Postgres, not for each time the queue is full.
 const PAUSE_AFTER: Duration = Duration::from_secs(5);
@@ -56,23 +59,34 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
             change_assignment(consumer, Consumer::pause);
             is_paused = true;
         }
-        match consumer.poll(POLL_TIMEOUT) {
-            None => {}
-            Some(Ok(message)) => {
-                let owned = context.ownership.count_in_flight(message.topic(), message.partition());
-                if let Some((topic, epoch)) = owned {
-                    waiting.push_back(Record::copy(&message, &topic, epoch));
-                }
-            }
-            Some(Err(error)) => match handle_error(consumer, &error) {
-                ClientState::Usable => {}
-                ClientState::Unusable => break,
-            },
+        match receive(consumer, &mut waiting) {
+            ClientState::Usable => {}
+            ClientState::Unusable => break,
         }
     }
     commit_offsets(consumer, &context.ownership, CommitMode::Sync);
     context.ownership.clear();
     consumer.unsubscribe();
+}
+
+/// Waits for a record and takes what has arrived with it.
+fn receive(consumer: &Consumer, waiting: &mut VecDeque<Record>) -> ClientState {
+    let ownership = &consumer.context().ownership;
+    let mut timeout = POLL_TIMEOUT;
+    while waiting.len() < AT_ONCE {
+        match consumer.poll(timeout) {
+            None => break,
+            Some(Ok(message)) => {
+                let owned = ownership.count_in_flight(message.topic(), message.partition());
+                if let Some((topic, epoch)) = owned {
+                    waiting.push_back(Record::copy(&message, &topic, epoch));
+                }
+            }
+            Some(Err(error)) => return handle_error(consumer, &error),
+        }
+        timeout = Duration::ZERO;
+    }
+    ClientState::Usable
 }
 
 fn forward(queue: &Sender<Record>, waiting: &mut VecDeque<Record>) {

@@ -1,12 +1,16 @@
 //! A record's raw headers and how the envelope is read from them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 
-use rdkafka::message::{BorrowedHeaders, Headers as _};
+use aqueduct_kafka::{RawHeader, raw_headers};
+use rdkafka::message::BorrowedHeaders;
 use serde_json::{Value, json};
 
 use crate::record::envelope::{Envelope, Previous};
+
+/// The headers that the relay writes fit into this, so that a record needs two allocations for them.
+const USUAL_BYTES: usize = 640;
+const USUAL_COUNT: usize = 15;
 
 /// The headers of a record as they were received: names may repeat, values may be binary. They share one buffer,
 /// because a record has fifteen headers and a batch a thousand records.
@@ -21,12 +25,15 @@ pub struct Headers {
 
 impl Headers {
     pub(crate) fn copy(borrowed: Option<&BorrowedHeaders>) -> Self {
-        let mut headers = Self::default();
-        let Some(borrowed) = borrowed else { return headers };
-        for index in 0..borrowed.count() {
-            // rdkafka panics at a name that is not UTF-8.
-            match catch_unwind(AssertUnwindSafe(|| borrowed.get(index))) {
-                Ok(header) => headers.push(header.key, header.value),
+        let Some(borrowed) = borrowed else { return Self::default() };
+        let mut headers = Self {
+            bytes: Vec::with_capacity(USUAL_BYTES),
+            lengths: Vec::with_capacity(USUAL_COUNT),
+            unreadable: 0,
+        };
+        for RawHeader { name, value } in raw_headers(borrowed) {
+            match std::str::from_utf8(name) {
+                Ok(name) => headers.push(name, value),
                 Err(_) => headers.unreadable += 1,
             }
         }
@@ -42,13 +49,17 @@ impl Headers {
 
     /// Names and values in the order of the record.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        // Written from a `&str`.
+        self.raw().map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), value))
+    }
+
+    fn raw(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let mut rest = self.bytes.as_slice();
         self.lengths.iter().map(move |(name, value)| {
             let (name, after) = rest.split_at(*name);
             let (bytes, after) = after.split_at(value.unwrap_or_default());
             rest = after;
-            // Written from a `&str`.
-            (std::str::from_utf8(name).unwrap_or_default(), value.map(|_| bytes))
+            (name, value.map(|_| bytes))
         })
     }
 
@@ -90,7 +101,7 @@ impl Headers {
             return Err(HeaderError::UnreadableNames(self.unreadable));
         }
         let mut found = Found::default();
-        for (name, value) in self.iter() {
+        for (name, value) in self.raw() {
             found.put(name, value)?;
         }
         found.envelope(key)
@@ -136,9 +147,9 @@ macro_rules! headers {
         struct Found<'a> { $($field: Option<&'a str>),+ }
 
         impl<'a> Found<'a> {
-            fn put(&mut self, name: &str, value: Option<&'a [u8]>) -> Result<(), HeaderError> {
+            fn put(&mut self, name: &[u8], value: Option<&'a [u8]>) -> Result<(), HeaderError> {
                 let (slot, name) = match name {
-                    $($name => (&mut self.$field, $name),)+
+                    $(it if it == $name.as_bytes() => (&mut self.$field, $name),)+
                     _ => return Ok(()),
                 };
                 let Some(value) = value else { return Err(HeaderError::Missing(name)) };
