@@ -21,7 +21,8 @@ pub(crate) const GENERATION: i32 = 1;
 #[derive(Debug)]
 pub(crate) struct Inboxes {
     projection: &'static str,
-    known: Mutex<HashMap<(String, Arc<str>), i32>>,
+    /// By topic and source.
+    known: Mutex<HashMap<Arc<str>, HashMap<String, i32>>>,
 }
 
 impl Inboxes {
@@ -30,9 +31,9 @@ impl Inboxes {
     }
 
     pub(crate) async fn id(&self, pool: &PgPool, source: &str, topic: &Arc<str>) -> Result<i32, sqlx::Error> {
-        let key = (source.to_owned(), Arc::clone(topic));
-        if let Some(id) = self.known.lock().get(&key) {
-            return Ok(*id);
+        let known = self.known.lock().get(topic).and_then(|sources| sources.get(source)).copied();
+        if let Some(id) = known {
+            return Ok(id);
         }
         let id: i32 = sqlx::query_scalar("select aqueduct.inbox_of($1, $2, $3, $4)")
             .bind(self.projection)
@@ -41,7 +42,7 @@ impl Inboxes {
             .bind(&**topic)
             .fetch_one(pool)
             .await?;
-        self.known.lock().insert(key, id);
+        self.known.lock().entry(Arc::clone(topic)).or_default().insert(source.to_owned(), id);
         Ok(id)
     }
 }

@@ -154,7 +154,8 @@ impl<H: Handler> BatchRunner<H> {
         let mut delays = backoff::delays();
         let (mut is_first, mut bisect) = (true, false);
         loop {
-            entries.retain(|entry| ownership.owns(&entry.record));
+            let owned = ownership.partitions();
+            entries.retain(|entry| owned.iter().any(|owned| owned.owns(&entry.record)));
             if entries.is_empty() || self.context.shutdown.is_cancelled() {
                 return Ok(Completion::Abandoned);
             }

@@ -81,7 +81,7 @@ impl<H: Handler> Transactions<H> {
             Ok(xmin) => xmin,
             Err(error) => return Err(refusal(&mut connection, error).await),
         };
-        ownership.record_commit(&offsets, entries.iter().map(|entry| &entry.record));
+        ownership.record_commit(&offsets);
         match xmin.parse() {
             Ok(xmin) => self.handler.remember(rows, xmin),
             Err(_) => self.handler.forget(),

@@ -85,7 +85,7 @@ impl<H: Handler> Transactions<H> {
         }
         transaction.commit().await?;
         self.handler.forget();
-        ownership.record_commit(&offsets, entries.iter().map(|entry| &entry.record));
+        ownership.record_commit(&offsets);
         Ok(Attempt::Committed(outcome))
     }
 

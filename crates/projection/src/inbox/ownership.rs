@@ -58,6 +58,19 @@ pub(crate) struct OwnedPartition {
 pub(crate) struct NextOffset {
     pub(crate) partition: OwnedPartition,
     pub(crate) next_offset: i64,
+    /// Records of the batch in this partition.
+    pub(crate) records: i64,
+}
+
+impl OwnedPartition {
+    fn is_of(&self, record: &Record) -> bool {
+        self.partition == record.partition && self.topic == record.topic
+    }
+
+    /// Whether the record was read from the partition under this epoch.
+    pub(crate) fn owns(&self, record: &Record) -> bool {
+        self.epoch == record.epoch && self.is_of(record)
+    }
 }
 
 impl Ownership {
@@ -191,21 +204,14 @@ impl Ownership {
     }
 
     /// Records that a batch was committed.
-    pub(crate) fn record_commit<'a>(
-        &self,
-        offsets: &[NextOffset],
-        records: impl IntoIterator<Item = &'a Record>,
-    ) {
+    pub(crate) fn record_commit(&self, offsets: &[NextOffset]) {
         let mut owned = self.owned.lock();
-        for Record { topic, partition, epoch, .. } in records {
+        for NextOffset { partition: OwnedPartition { topic, partition, epoch }, next_offset, records } in
+            offsets
+        {
             let owned = owned.get_mut(&(Arc::clone(topic), *partition));
             if let Some(owned) = owned.filter(|owned| owned.epoch == *epoch) {
-                owned.in_flight -= 1;
-            }
-        }
-        for NextOffset { partition: OwnedPartition { topic, partition, epoch }, next_offset } in offsets {
-            let owned = owned.get_mut(&(Arc::clone(topic), *partition));
-            if let Some(owned) = owned.filter(|owned| owned.epoch == *epoch) {
+                owned.in_flight -= records;
                 owned.next_offset = Some(*next_offset);
             }
         }
@@ -248,13 +254,22 @@ impl Ownership {
 
 /// The next offset of each partition after these records, which are in the order in which they were read.
 pub(crate) fn next_offsets<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<NextOffset> {
-    let mut next = BTreeMap::new();
+    let mut offsets: Vec<NextOffset> = Vec::new();
+    // Most records have the partition of the one before.
+    let mut index = 0;
     for record in records {
-        next.insert((Arc::clone(&record.topic), record.partition), (record.epoch, record.offset + 1));
+        let is_same = |next: &NextOffset| next.partition.is_of(record);
+        if !offsets.get(index).is_some_and(is_same) {
+            index = offsets.iter().position(is_same).unwrap_or(offsets.len());
+        }
+        if index == offsets.len() {
+            let (topic, partition, epoch) = (Arc::clone(&record.topic), record.partition, record.epoch);
+            let partition = OwnedPartition { topic, partition, epoch };
+            offsets.push(NextOffset { partition, next_offset: 0, records: 0 });
+        }
+        let next = &mut offsets[index];
+        (next.partition.epoch, next.next_offset) = (record.epoch, record.offset + 1);
+        next.records += 1;
     }
-    let next_offset = |((topic, partition), (epoch, next_offset))| NextOffset {
-        partition: OwnedPartition { topic, partition, epoch },
-        next_offset,
-    };
-    next.into_iter().map(next_offset).collect()
+    offsets
 }

@@ -7,6 +7,9 @@ use crate::model::table::Table;
 use crate::model::table_change::NoChange;
 use crate::postgres::text_array::TextArray;
 
+/// Most rows fit into this.
+const USUAL_BYTES: usize = 256;
+
 impl Table {
     /// Appends the values of a row to the arrays of its columns.
     pub(crate) fn push_texts(
@@ -43,15 +46,17 @@ impl Table {
         if row.len() != self.columns.len() {
             return None;
         }
-        let mut json = String::with_capacity(128);
+        let mut json = Vec::with_capacity(USUAL_BYTES);
         for (column, value) in row {
-            json.push(if json.is_empty() { '{' } else { ',' });
-            let stored = self.column_type(column).stored(value)?;
+            json.push(if json.is_empty() { b'{' } else { b',' });
             // The names are plain: they need no escapes.
-            json.extend(["\"", column, "\":", &stored.to_string()]);
+            json.push(b'"');
+            json.extend_from_slice(column.as_bytes());
+            json.extend_from_slice(b"\":");
+            serde_json::to_writer(&mut json, &*self.column_type(column).stored(value)?).ok()?;
         }
-        json.push('}');
-        Some(json.into())
+        json.push(b'}');
+        String::from_utf8(json).ok().map(Into::into)
     }
 
     pub(crate) fn column_type(&self, column: &str) -> ColumnType {
