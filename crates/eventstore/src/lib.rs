@@ -62,6 +62,7 @@ mod nodelay;
 mod options;
 mod peers;
 mod pool;
+mod read_ahead;
 mod shared;
 mod store;
 mod subscription;

@@ -25,8 +25,8 @@ pub struct Options {
     /// still silent after the same time again, it is replaced. In milliseconds.
     #[serde(default = "default_silence_check_ms")]
     pub silence_check_ms: u64,
-    /// Number of events that a subscription reads ahead of its consumer. They are kept in memory: with the largest
-    /// events (1 MiB up to EventStoreDB 24.10) that is as many MiB.
+    /// Number of events that a subscription reads ahead of its consumer. They are kept in memory, at most 16 MiB of them or
+    /// one event.
     #[serde(default = "default_read_ahead")]
     pub read_ahead: usize,
 }

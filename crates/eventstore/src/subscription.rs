@@ -9,7 +9,6 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use eventstore::{StreamPosition, SubscribeToAllOptions, Subscription, SubscriptionEvent};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::connection::Connection;
@@ -17,6 +16,7 @@ use crate::error::{Operation, is_consumer_too_slow};
 use crate::event;
 use crate::metrics;
 use crate::pool::Lease;
+use crate::read_ahead;
 use crate::shared::Shared;
 use crate::unending::{Guarded, Unwound};
 
@@ -26,7 +26,7 @@ pub(crate) fn stream(
     after: Option<Position>,
 ) -> BoxStream<'static, Result<AllItem, StoreError>> {
     stream::once(async move {
-        let (items, mut received) = mpsc::channel(store.options.read_ahead);
+        let (items, mut received) = read_ahead::channel(store.options.read_ahead);
         tokio::spawn(Task { store, items, progress: Progress::after(after) }.run());
         stream::poll_fn(move |cx| received.poll_recv(cx))
     })
@@ -36,7 +36,7 @@ pub(crate) fn stream(
 
 struct Task {
     store: Arc<Shared>,
-    items: mpsc::Sender<Result<AllItem, StoreError>>,
+    items: read_ahead::Sender,
     progress: Progress,
 }
 
