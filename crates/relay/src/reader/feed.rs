@@ -34,6 +34,8 @@ pub(crate) struct LaneFeed {
     returned: Option<Position>,
     behind: bool,
     paused: bool,
+    /// Events were returned since the last pause of the task.
+    busy: bool,
 }
 
 impl LaneFeed {
@@ -44,7 +46,8 @@ impl LaneFeed {
         place: Option<Position>,
     ) -> Self {
         let events = VecDeque::new();
-        Self { readers, key, wake, events, place, returned: place, behind: true, paused: false }
+        let (behind, paused, busy) = (true, false, false);
+        Self { readers, key, wake, events, place, returned: place, behind, paused, busy }
     }
 
     /// Whether stored events are still to be read.
@@ -59,12 +62,16 @@ impl LaneFeed {
     pub(crate) async fn next(&mut self) -> Result<Received, ReaderError> {
         loop {
             if let Some(event) = self.events.pop_front() {
-                self.returned = Some(event.position);
+                (self.returned, self.busy) = (Some(event.position), true);
                 return Ok(Received::Event(event));
             }
             if let Some(place) = self.place.take().filter(|it| Some(*it) > self.returned) {
                 self.returned = Some(place);
                 return Ok(Received::Place(place));
+            }
+            if std::mem::take(&mut self.busy) {
+                // A queue that is never empty would keep other lanes from running.
+                tokio::task::yield_now().await;
             }
             let Taken { events, place, behind, starts } =
                 self.readers.lock().take(self.key, Instant::now())?;

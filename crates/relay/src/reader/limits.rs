@@ -16,8 +16,8 @@ pub(crate) struct Limits {
     pub(crate) patience: Duration,
     /// How long a new reader waits for further lanes that were assigned with the first one.
     pub(crate) gather: Duration,
-    /// Distance in the store's log within which a lane does not need a reader of its own: reading that much takes about as
-    /// long as subscribing.
+    /// Distance in the store's log within which a lane does not need a reader of its own: reading that much takes about a
+    /// second.
     pub(crate) near: u64,
     /// How often a lane that gets no events is told how far its reader is.
     pub(crate) show_place: Duration,
@@ -31,7 +31,7 @@ impl Default for Limits {
             taken: 256,
             patience: Duration::from_secs(1),
             gather: Duration::from_millis(50),
-            near: 8 << 20,
+            near: 32 << 20,
             show_place: Duration::from_millis(200),
         }
     }
