@@ -8,6 +8,7 @@ mod foreign_records;
 mod halted_lanes;
 mod hanging_transactions;
 mod idle;
+mod lanes;
 mod lost_records;
 mod mapped_events;
 mod parked;
