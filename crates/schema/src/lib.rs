@@ -64,7 +64,8 @@ pub use limits::{
 };
 pub use load::{LoadError, SchemaFiles};
 pub use registry::{
-    DecodeError, DecodedRecord, EncodedRecord, PublishError, Published, RecordDecoder, RecordEncoder,
-    RecordValue, Registry, RegistryError, RegistryOptions, TopicEvents, publish, unpublished,
+    DecodeError, DecodedRecord, EncodedRecord, EncodedValue, PublishError, Published, RecordDecoder,
+    RecordEncoder, RecordValue, RegisteredType, Registry, RegistryError, RegistryOptions, TopicEvents,
+    publish, unpublished,
 };
 pub use set::{EventSchemas, SchemaSet};

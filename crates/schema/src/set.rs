@@ -16,6 +16,7 @@ use crate::mapping::encode::{Encoded, encode};
 use crate::mapping::json::Json;
 use crate::mapping::json::parse::{BYTE_ORDER_MARK, parse};
 use crate::mapping::mismatch::Mismatch;
+use crate::mapping::straight;
 use crate::upcast::UpcastStep;
 
 /// All event types of a folder of schema files. Immutable, cheap to share behind an [`Arc`].
@@ -136,7 +137,7 @@ impl SchemaSet {
     /// store: the JSON in canonical form, defaults filled in.
     pub fn check(&self, event_type: &str, version: u32, json: Vec<u8>) -> Result<Bytes, CodecError> {
         let event = self.known(event_type, version)?;
-        let known = self.known_version(event, version)?;
+        let known = event.known_version(version)?;
         let value = parse_event(event_type, version, &json)?;
         let encoded = encode(&known.layout, &value, Names::Stored)
             .map_err(|error| mismatch(event_type, version, CodecProblem::Payload, &error))?;
@@ -150,7 +151,9 @@ impl SchemaSet {
 
     /// An event of any version as Avro of the latest one, without a header.
     pub fn to_avro(&self, event_type: &str, version: u32, json: &[u8]) -> Result<Vec<u8>, CodecError> {
-        Ok(self.latest(event_type, version, json)?.encoded.avro)
+        let mut avro = Vec::with_capacity(256);
+        self.known(event_type, version)?.append_avro(version, json, &mut avro)?;
+        Ok(avro)
     }
 
     /// What [`to_avro`](Self::to_avro) made, or anybody else by the schema of that version, as a type that
@@ -161,20 +164,44 @@ impl SchemaSet {
         version: u32,
         avro: &'de [u8],
     ) -> Result<T, CodecError> {
-        let known = self.known_version(self.known(event_type, version)?, version)?;
+        let known = self.known(event_type, version)?.known_version(version)?;
         let read = decode::read(&known.layout, avro, Names::Stored, PhantomData);
         read.map_err(|error| mismatch(event_type, version, CodecProblem::Payload, &error))
     }
 
-    /// Brings an event of any version to the latest one.
-    pub(crate) fn latest<'j>(
+    pub(crate) fn known(&self, event_type: &str, version: u32) -> Result<&EventSchemas, CodecError> {
+        self.event(event_type).ok_or_else(|| unknown_type(event_type, version))
+    }
+}
+
+impl EventSchemas {
+    /// Appends an event of any version as Avro of the latest one. Returns how many of its fields were left out, which
+    /// no schema has. After an error `avro` is as it was.
+    pub(crate) fn append_avro(
         &self,
-        event_type: &str,
+        version: u32,
+        json: &[u8],
+        avro: &mut Vec<u8>,
+    ) -> Result<usize, CodecError> {
+        if version == self.latest() && json.len() <= MAX_EVENT_BYTES {
+            let dropped_fields = straight::encode(&self.last().layout, json, avro);
+            if let Some(dropped_fields) = dropped_fields {
+                return Ok(dropped_fields);
+            }
+        }
+        let latest = self.bring_to_latest(version, json)?;
+        avro.extend_from_slice(&latest.encoded.avro);
+        Ok(latest.dropped_fields)
+    }
+
+    /// Brings an event of any version to the latest one.
+    pub(crate) fn bring_to_latest<'j>(
+        &self,
         version: u32,
         json: &'j [u8],
     ) -> Result<Latest<'_, 'j>, CodecError> {
-        let event = self.known(event_type, version)?;
-        let known = self.known_version(event, version)?;
+        let event_type = &self.event_type;
+        let known = self.known_version(version)?;
         let parsed = parse_event(event_type, version, json)?;
         let encoded = encode(&known.layout, &parsed, Names::Stored)
             .map_err(|error| mismatch(event_type, version, CodecProblem::Payload, &error))?;
@@ -182,7 +209,7 @@ impl SchemaSet {
         let mut latest =
             Latest { json: Source::Stored(parsed), encoded, dropped_fields, layout: &known.layout };
         let mut size = json.len();
-        for (next, newer) in (version + 1..).zip(&event.versions[version as usize..]) {
+        for (next, newer) in (version + 1..).zip(&self.versions[version as usize..]) {
             let fail = |problem: String| {
                 let problem = format!("upcasting to version {next}: {problem}");
                 codec_error(event_type, version, CodecProblem::Upcast, problem)
@@ -204,19 +231,11 @@ impl SchemaSet {
         Ok(latest)
     }
 
-    pub(crate) fn known(&self, event_type: &str, version: u32) -> Result<&EventSchemas, CodecError> {
-        self.event(event_type).ok_or_else(|| {
+    fn known_version(&self, version: u32) -> Result<&Version, CodecError> {
+        self.version(version).ok_or_else(|| {
             let problem =
-                "there is no schema for this event type; event types are the names of the schema folders";
-            codec_error(event_type, version, CodecProblem::UnknownType, problem.to_owned())
-        })
-    }
-
-    fn known_version<'s>(&self, event: &'s EventSchemas, version: u32) -> Result<&'s Version, CodecError> {
-        event.version(version).ok_or_else(|| {
-            let problem =
-                format!("there is no schema of this version, only of versions 1 to {}", event.latest());
-            codec_error(&event.event_type, version, CodecProblem::UnknownVersion, problem)
+                format!("there is no schema of this version, only of versions 1 to {}", self.latest());
+            codec_error(&self.event_type, version, CodecProblem::UnknownVersion, problem)
         })
     }
 }
@@ -228,6 +247,12 @@ pub(crate) fn codec_error(
     problem: String,
 ) -> CodecError {
     CodecError { event_type: event_type.to_owned(), version, category, place: None, problem, source: None }
+}
+
+/// The error of an event whose type has no schema.
+pub(crate) fn unknown_type(event_type: &str, version: u32) -> CodecError {
+    let problem = "there is no schema for this event type; event types are the names of the schema folders";
+    codec_error(event_type, version, CodecProblem::UnknownType, problem.to_owned())
 }
 
 fn mismatch(event_type: &str, version: u32, category: CodecProblem, error: &Mismatch) -> CodecError {
@@ -262,7 +287,7 @@ impl aqueduct_core::Codec for SchemaSet {
 
     fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
         // Whoever wrote the event may not have checked it against the schema, so it is checked here.
-        let latest = self.latest(event_type, version, stored)?;
+        let latest = self.known(event_type, version)?.bring_to_latest(version, stored)?;
         if latest.is_stored_form(stored) {
             return Ok(stored.clone());
         }

@@ -45,7 +45,7 @@ pub(crate) struct Encoder<'l> {
 }
 
 impl<'l> Encoder<'l> {
-    fn new(layout: &'l Layout, names: Names, avro: Vec<u8>) -> Self {
+    pub(crate) fn new(layout: &'l Layout, names: Names, avro: Vec<u8>) -> Self {
         let unknown_fields = UnknownFields::Error;
         Self { layout, names, avro, canonical: true, dropped_fields: 0, unknown_fields }
     }

@@ -10,7 +10,7 @@ use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::subject::subject;
 use crate::registry::wire::{HEADER, MAGIC};
-use crate::set::{SchemaSet, codec_error};
+use crate::set::{EventSchemas, SchemaSet, codec_error, unknown_type};
 
 /// A record's value, ready for Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +34,58 @@ pub struct RecordEncoder {
     set: Arc<SchemaSet>,
     registry: Registry,
     topic: String,
-    ids: RwLock<HashMap<String, Registered>>,
+    ids: RwLock<HashMap<String, u32>>,
 }
 
+/// An event type whose schema id is known. Encodes without a look-up.
 #[derive(Debug, Clone)]
-struct Registered {
-    id: u32,
-    full_name: Arc<str>,
+pub struct RegisteredType<'e> {
+    event: &'e EventSchemas,
+    header: [u8; HEADER],
+}
+
+/// What was done to an event to make a record's value of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncodedValue {
+    /// Whether the event was stored in an older version.
+    pub upcasted: bool,
+    /// See [`EncodedRecord::dropped_fields`].
+    pub dropped_fields: usize,
+}
+
+impl RegisteredType<'_> {
+    /// The Avro full name, `shop.orders.OrderCreated`.
+    pub fn full_name(&self) -> &str {
+        self.event.full_name()
+    }
+
+    /// The version of the values that are made: the latest.
+    pub fn schema_version(&self) -> u32 {
+        self.event.latest()
+    }
+
+    /// Upcasts a stored event to the latest version and appends it to `value` in wire format; an event without a version
+    /// is of the latest. After an error the end of `value` is undefined.
+    pub fn encode(
+        &self,
+        stored_version: Option<u32>,
+        json: &[u8],
+        value: &mut Vec<u8>,
+    ) -> Result<EncodedValue, CodecError> {
+        value.extend_from_slice(&self.header);
+        encode(self.event, stored_version, json, value)
+    }
+}
+
+fn encode(
+    event: &EventSchemas,
+    stored_version: Option<u32>,
+    json: &[u8],
+    value: &mut Vec<u8>,
+) -> Result<EncodedValue, CodecError> {
+    let stored_version = stored_version.unwrap_or(event.latest());
+    let dropped_fields = event.append_avro(stored_version, json, value)?;
+    Ok(EncodedValue { upcasted: stored_version != event.latest(), dropped_fields })
 }
 
 impl RecordEncoder {
@@ -58,30 +103,49 @@ impl RecordEncoder {
         event_types: impl IntoIterator<Item = &'e str>,
     ) -> Result<(), RegistryError> {
         for event_type in event_types {
-            let Some(event) = self.set.event(event_type) else { continue };
-            if self.registered(event_type).is_some() {
-                continue;
-            }
-            let subject = subject(&self.topic, event.full_name());
-            let found = self.registry.look_up(&subject, &event.last().schema).await;
-            let found = found.map_err(|error| {
-                if error.is_unknown() {
-                    RegistryError {
-                        problem: format!(
-                            "version {} of {event_type} is not registered; run `aqueduct schemas publish`",
-                            event.latest()
-                        ),
-                        ..error
-                    }
-                } else {
-                    error
-                }
-            })?;
-            let known = Registered { id: found.id, full_name: Arc::clone(&event.last().layout.full_name) };
-            let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
-            ids.insert(event_type.to_owned(), known);
+            self.registered_type(event_type).await?;
         }
         Ok(())
+    }
+
+    /// [Prepares](Self::prepare) an event type and returns it; `None` where it has no schema.
+    pub async fn registered_type(
+        &self,
+        event_type: &str,
+    ) -> Result<Option<RegisteredType<'_>>, RegistryError> {
+        let Some(event) = self.set.event(event_type) else { return Ok(None) };
+        let id = match self.id(event_type) {
+            Some(id) => id,
+            None => self.look_up(event).await?,
+        };
+        Ok(Some(RegisteredType { event, header: header(id) }))
+    }
+
+    async fn look_up(&self, event: &EventSchemas) -> Result<u32, RegistryError> {
+        let event_type = event.event_type();
+        let subject = subject(&self.topic, event.full_name());
+        let found = self.registry.look_up(&subject, &event.last().schema).await;
+        let found = found.map_err(|error| {
+            if error.is_unknown() {
+                RegistryError {
+                    problem: format!(
+                        "version {} of {event_type} is not registered; run `aqueduct schemas publish`",
+                        event.latest()
+                    ),
+                    ..error
+                }
+            } else {
+                error
+            }
+        })?;
+        let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
+        ids.insert(event_type.to_owned(), found.id);
+        Ok(found.id)
+    }
+
+    /// The error of an event whose type has no schema.
+    pub fn unknown_type(&self, event_type: &str, stored_version: Option<u32>) -> CodecError {
+        unknown_type(event_type, stored_version.unwrap_or(0))
     }
 
     /// Upcasts a stored event to the latest version and encodes it; an event without a version is of the latest.
@@ -92,32 +156,34 @@ impl RecordEncoder {
         stored_version: impl Into<Option<u32>>,
         json: &[u8],
     ) -> Result<EncodedRecord, CodecError> {
-        let stored_version = match stored_version.into() {
-            Some(version) => version,
-            None => self.set.known(event_type, 0)?.latest(),
-        };
-        let latest = self.set.latest(event_type, stored_version, json)?;
-        let Some(Registered { id, full_name }) = self.registered(event_type) else {
+        let stored_version = stored_version.into();
+        let event = self.set.known(event_type, stored_version.unwrap_or(0))?;
+        let mut value = Vec::with_capacity(256);
+        value.resize(HEADER, 0);
+        let EncodedValue { upcasted, dropped_fields } = encode(event, stored_version, json, &mut value)?;
+        let Some(id) = self.id(event_type) else {
             let problem = "its schema id is not known; call prepare first";
+            let version = stored_version.unwrap_or(event.latest());
             let category = CodecProblem::UnknownType;
-            return Err(codec_error(event_type, stored_version, category, problem.to_owned()));
+            return Err(codec_error(event_type, version, category, problem.to_owned()));
         };
-        let schema_version = self.set.known(event_type, stored_version)?.latest();
-        let avro = &latest.encoded.avro;
-        let mut bytes = Vec::with_capacity(HEADER + avro.len());
-        bytes.push(MAGIC);
-        bytes.extend_from_slice(&id.to_be_bytes());
-        bytes.extend_from_slice(avro);
+        value[..HEADER].copy_from_slice(&header(id));
         Ok(EncodedRecord {
-            bytes: bytes.into(),
-            full_name,
-            schema_version,
-            upcasted: stored_version != schema_version,
-            dropped_fields: latest.dropped_fields,
+            bytes: value.into(),
+            full_name: Arc::clone(&event.last().layout.full_name),
+            schema_version: event.latest(),
+            upcasted,
+            dropped_fields,
         })
     }
 
-    fn registered(&self, event_type: &str) -> Option<Registered> {
-        self.ids.read().unwrap_or_else(PoisonError::into_inner).get(event_type).cloned()
+    fn id(&self, event_type: &str) -> Option<u32> {
+        self.ids.read().unwrap_or_else(PoisonError::into_inner).get(event_type).copied()
     }
+}
+
+/// What is before the Avro in Confluent's wire format.
+fn header(id: u32) -> [u8; HEADER] {
+    let [a, b, c, d] = id.to_be_bytes();
+    [MAGIC, a, b, c, d]
 }

@@ -11,7 +11,7 @@ mod wire;
 
 pub use client::Registry;
 pub use decoder::{DecodeError, DecodedRecord, RecordDecoder, RecordValue};
-pub use encoder::{EncodedRecord, RecordEncoder};
+pub use encoder::{EncodedRecord, EncodedValue, RecordEncoder, RegisteredType};
 pub use error::RegistryError;
 pub use options::RegistryOptions;
 pub use publish::{PublishError, Published, TopicEvents, publish, unpublished};

@@ -29,27 +29,44 @@ impl fmt::Display for JsonError {
 
 /// Parses one JSON value, with a byte order mark before it or not.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
-    let start = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    let text = std::str::from_utf8(bytes).map_err(|error| JsonError {
-        problem: "the text is not UTF-8".into(),
-        offset: error.valid_up_to(),
-    })?;
-    let mut parser = Parser { text, at: start, depth: 0 };
+    let mut parser = Parser::new(bytes)?;
     let value = parser.value()?;
-    parser.skip_whitespace();
-    if parser.at < text.len() {
-        return Err(parser.error("more text after the end of the value"));
-    }
+    parser.end()?;
     Ok(value)
 }
 
-struct Parser<'a> {
+/// Reads a text from its beginning to its end: whole values, or objects and arrays member by member.
+pub(crate) struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
 }
 
 impl<'a> Parser<'a> {
+    /// Before the first value, with a byte order mark before it or not.
+    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, JsonError> {
+        let at = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let text = std::str::from_utf8(bytes).map_err(|error| JsonError {
+            problem: "the text is not UTF-8".into(),
+            offset: error.valid_up_to(),
+        })?;
+        Ok(Self { text, at, depth: 0 })
+    }
+
+    /// Refuses text after the value.
+    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
+        match self.next_byte() {
+            Some(_) => Err(self.error("more text after the end of the value")),
+            None => Ok(()),
+        }
+    }
+
+    /// The first byte after white space.
+    pub(crate) fn next_byte(&mut self) -> Option<u8> {
+        self.skip_whitespace();
+        self.peek()
+    }
+
     fn error(&self, problem: impl Into<Cow<'static, str>>) -> JsonError {
         JsonError { problem: problem.into(), offset: self.at }
     }
@@ -72,11 +89,10 @@ impl<'a> Parser<'a> {
     }
 
     // The depth of the recursion is bounded by MAX_DEPTH.
-    fn value(&mut self) -> Result<Json<'a>, JsonError> {
-        self.skip_whitespace();
-        match self.peek() {
-            Some(b'{') => self.nested(Self::object),
-            Some(b'[') => self.nested(Self::array),
+    pub(crate) fn value(&mut self) -> Result<Json<'a>, JsonError> {
+        match self.next_byte() {
+            Some(b'{') => self.object(),
+            Some(b'[') => self.array(),
             Some(b'"') => Ok(Json::String(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal("true", Json::Bool(true)),
@@ -86,15 +102,58 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn nested(&mut self, parse: fn(&mut Self) -> Result<Json<'a>, JsonError>) -> Result<Json<'a>, JsonError> {
+    /// Enters the object or array that begins here.
+    pub(crate) fn enter(&mut self) -> Result<(), JsonError> {
         self.depth += 1;
         if self.depth == MAX_DEPTH {
             return Err(self.error(format!("nested {MAX_DEPTH} levels deep or deeper")));
         }
         self.at += 1;
-        let value = parse(self)?;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
         self.depth -= 1;
-        Ok(value)
+        self.at += 1;
+    }
+
+    /// Goes to the next item of the array that was entered; `false` at its end, which leaves the array.
+    pub(crate) fn next_item(&mut self, is_first: bool) -> Result<bool, JsonError> {
+        match self.next_byte() {
+            Some(b']') => {
+                self.leave();
+                Ok(false)
+            }
+            Some(b',') if !is_first => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ if is_first => Ok(true),
+            _ => Err(self.unexpected("a comma or the end of the array")),
+        }
+    }
+
+    /// The key of the next member of the object that was entered, whose value follows; `None` at its end, which leaves
+    /// the object.
+    pub(crate) fn next_key(&mut self, is_first: bool) -> Result<Option<Cow<'a, str>>, JsonError> {
+        match self.next_byte() {
+            Some(b'}') => {
+                self.leave();
+                return Ok(None);
+            }
+            Some(b',') if !is_first => self.at += 1,
+            _ if is_first => {}
+            _ => return Err(self.unexpected("a comma or the end of the object")),
+        }
+        if self.next_byte() != Some(b'"') {
+            return Err(self.unexpected("a key"));
+        }
+        let key = self.string()?;
+        if self.next_byte() != Some(b':') {
+            return Err(self.unexpected("a colon"));
+        }
+        self.at += 1;
+        Ok(Some(key))
     }
 
     fn literal(&mut self, literal: &str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
@@ -118,66 +177,29 @@ impl<'a> Parser<'a> {
     }
 
     fn array(&mut self) -> Result<Json<'a>, JsonError> {
+        self.enter()?;
         let mut items = Vec::new();
-        self.skip_whitespace();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Json::Array(items));
-        }
-        loop {
+        while self.next_item(items.is_empty())? {
             items.push(self.value()?);
-            self.skip_whitespace();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(Json::Array(items));
-                }
-                _ => return Err(self.unexpected("a comma or the end of the array")),
-            }
         }
+        Ok(Json::Array(items))
     }
 
     fn object(&mut self) -> Result<Json<'a>, JsonError> {
-        let start = self.at;
-        let mut members = Vec::new();
-        self.skip_whitespace();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(Json::Object(members));
+        let offset = self.at;
+        self.enter()?;
+        let mut members: Vec<Member<'a>> = Vec::new();
+        while let Some(key) = self.next_key(members.is_empty())? {
+            members.push((key, self.value()?));
         }
-        loop {
-            members.push(self.member()?);
-            self.skip_whitespace();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    break;
-                }
-                _ => return Err(self.unexpected("a comma or the end of the object")),
+        match repeated_key(&members) {
+            Some(key) => {
+                let shown: String = key.chars().take(64).collect();
+                let problem = format!("the key {shown:?} occurs twice in the object").into();
+                Err(JsonError { problem, offset })
             }
+            None => Ok(Json::Object(members)),
         }
-        if let Some(key) = repeated_key(&members) {
-            let shown: String = key.chars().take(64).collect();
-            let problem = format!("the key {shown:?} occurs twice in the object").into();
-            return Err(JsonError { problem, offset: start - 1 });
-        }
-        Ok(Json::Object(members))
-    }
-
-    fn member(&mut self) -> Result<Member<'a>, JsonError> {
-        self.skip_whitespace();
-        if self.peek() != Some(b'"') {
-            return Err(self.unexpected("a key"));
-        }
-        let key = self.string()?;
-        self.skip_whitespace();
-        if self.peek() != Some(b':') {
-            return Err(self.unexpected("a colon"));
-        }
-        self.at += 1;
-        Ok((key, self.value()?))
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {

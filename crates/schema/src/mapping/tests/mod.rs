@@ -1,2 +1,3 @@
 mod reading;
 mod round_trip;
+mod straight;
