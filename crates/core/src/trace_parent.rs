@@ -17,27 +17,34 @@ impl TraceParent {
     /// Reads `00-<trace id>-<span id>-<flags>`. Returns `None` for anything else: a trace context that cannot be read
     /// must not stop an event.
     pub fn parse(traceparent: &str) -> Option<Self> {
-        let mut parts = traceparent.split('-');
-        let (version, trace_id) = (parts.next()?, id(parts.next()?, 32)?);
-        let (span_id, flags) = (u64::try_from(id(parts.next()?, 16)?).ok()?, hexadecimal(parts.next()?, 2)?);
-        let is_last = parts.next().is_none();
+        let (version, rest) = part(traceparent, 2)?;
+        let (trace_id, rest) = part(rest?, 32)?;
+        let (span_id, rest) = part(rest?, 16)?;
+        let (flags, rest) = part(rest?, 2)?;
         // A later version may add parts; version 00 has none.
-        let is_version = hexadecimal(version, 2).is_some() && version != "ff" && (is_last || version != "00");
-        is_version.then(|| Self {
+        let is_version = version != 0xff && (rest.is_none() || version != 0);
+        (is_version && trace_id != 0 && span_id != 0).then(|| Self {
             trace_id: trace_id.to_be_bytes(),
-            span_id: span_id.to_be_bytes(),
+            span_id: (span_id as u64).to_be_bytes(),
             is_sampled: flags & 1 == 1,
         })
     }
 }
 
-fn id(digits: &str, length: usize) -> Option<u128> {
-    hexadecimal(digits, length).filter(|id| *id != 0)
-}
-
-fn hexadecimal(digits: &str, length: usize) -> Option<u128> {
-    let is_lower_case = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-    (digits.len() == length && is_lower_case).then(|| u128::from_str_radix(digits, 16).ok()).flatten()
+/// The number at the beginning of the text, in so many hexadecimal digits of lower case, and what follows after a dash;
+/// `None` at the end of the text.
+fn part(text: &str, digits: usize) -> Option<(u128, Option<&str>)> {
+    let (number, rest) = text.split_at_checked(digits)?;
+    let rest = if rest.is_empty() { None } else { Some(rest.strip_prefix('-')?) };
+    let number = number.bytes().try_fold(0, |number, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(digit))
+    })?;
+    Some((number, rest))
 }
 
 /// The spans to which the span of a batch is linked: those that caused its events.

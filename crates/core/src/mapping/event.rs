@@ -42,21 +42,31 @@ impl EventMapping {
         self.with_type(self.types.resolve(stored_type)?, metadata, data)
     }
 
-    /// [`read`](Self::read) for a caller that keeps the mapped types, see [`TypeCache`](super::TypeCache).
-    pub fn with_type<'a>(
+    fn with_type<'a>(
         &'a self,
         mapped: MappedType<'a>,
         metadata: &'a [u8],
         data: &'a [u8],
     ) -> Result<MappedEvent<'a>, EventMappingError> {
-        let metadata = self.metadata.read(metadata, data)?;
-        let version = match (mapped.version, metadata.schema_version) {
-            (Some(mapped), Some(stored)) if mapped != stored => {
-                return Err(EventMappingError::VersionsDiffer { mapped, stored });
-            }
-            (mapped, stored) => mapped.or(stored),
-        };
+        let (version, metadata) = self.read_metadata(mapped.version, metadata, data)?;
         Ok(MappedEvent { event_type: mapped.event, version, metadata })
+    }
+
+    /// The version and the metadata of an event for a caller that keeps the mapped types, see
+    /// [`TypeCache`](super::TypeCache): `mapped` is the version that the stored type has.
+    pub fn read_metadata<'a>(
+        &self,
+        mapped: Option<u32>,
+        metadata: &'a [u8],
+        data: &'a [u8],
+    ) -> Result<(Option<u32>, EventMetadata<'a>), EventMappingError> {
+        let metadata = self.metadata.read(metadata, data)?;
+        match (mapped, metadata.schema_version) {
+            (Some(mapped), Some(stored)) if mapped != stored => {
+                Err(EventMappingError::VersionsDiffer { mapped, stored })
+            }
+            (mapped, stored) => Ok((mapped.or(stored), metadata)),
+        }
     }
 
     /// The type map's part.
