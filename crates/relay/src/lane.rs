@@ -18,6 +18,7 @@ pub(crate) mod batcher;
 pub(crate) mod blocked_event;
 pub(crate) mod call_watchdog;
 pub(crate) mod context;
+pub(crate) mod event_types;
 pub(crate) mod exception_log;
 pub(crate) mod exceptions;
 pub(crate) mod execute_step;
@@ -29,6 +30,9 @@ pub(crate) mod load;
 pub(crate) mod missing_records;
 pub(crate) mod parked_scan;
 pub(crate) mod problem;
+#[cfg(feature = "testing")]
+pub(crate) mod record_bench;
+pub(crate) mod record_buffer;
 pub(crate) mod record_maker;
 pub(crate) mod request_executor;
 pub(crate) mod request_reader;

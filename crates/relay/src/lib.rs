@@ -78,5 +78,6 @@ pub use status::{LaneState, RelayEnded, Status};
 #[cfg(feature = "testing")]
 pub use {
     kafka::producer::TransactionalProducer,
-    record::{Record, checkpoint::Checkpoint, partition::partition_of},
+    lane::record_bench::{RecordBench, RecordLane},
+    record::{Record, checkpoint::Checkpoint, header_block::HeaderBlock, partition::partition_of},
 };

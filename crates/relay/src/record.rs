@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rdkafka::message::OwnedHeaders;
+
+use crate::record::header_block::HeaderBlock;
 
 pub(crate) mod adoption;
 pub(crate) mod batch_number;
@@ -11,7 +12,9 @@ pub(crate) mod checkpoint;
 pub(crate) mod checkpoint_check;
 pub(crate) mod checkpoint_error;
 pub(crate) mod code;
+pub(crate) mod decimal;
 pub(crate) mod exception;
+pub(crate) mod header_block;
 pub(crate) mod headers;
 pub(crate) mod parked;
 pub(crate) mod partition;
@@ -31,12 +34,18 @@ pub struct Record {
     /// The value; `None` is a tombstone, which removes what a compacted topic has under the key.
     pub value: Option<Bytes>,
     /// The headers.
-    pub headers: Option<OwnedHeaders>,
+    pub headers: HeaderBlock,
 }
 
 impl Record {
     /// Removes what a compacted topic has under the key.
     pub(crate) fn tombstone(topic: &Arc<str>, lane: u32, key: Bytes) -> Self {
-        Self { topic: Arc::clone(topic), partition: lane as i32, key, value: None, headers: None }
+        Self {
+            topic: Arc::clone(topic),
+            partition: lane as i32,
+            key,
+            value: None,
+            headers: HeaderBlock::default(),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aqueduct_core::{AllItem, EventStore as _, Position, RecordedEvent, StoreError};
 use aqueduct_kafka::Cluster;
-use aqueduct_relay::{Options, Record, Route, TransactionError, TransactionalProducer};
+use aqueduct_relay::{HeaderBlock, Options, Record, Route, TransactionError, TransactionalProducer};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::sync::{mpsc, oneshot};
@@ -37,16 +37,7 @@ pub(super) fn transactions(
         rest = later;
         let record = |record: &Written| {
             let Written { position, partition, key, value, headers } = record.clone();
-            (
-                position,
-                Record {
-                    topic: Arc::clone(&topic),
-                    partition,
-                    key,
-                    value: Some(value),
-                    headers: Some(headers),
-                },
-            )
+            (position, Record { topic: Arc::clone(&topic), partition, key, value: Some(value), headers })
         };
         Transaction {
             records: now.iter().map(record).collect(),
@@ -55,7 +46,7 @@ pub(super) fn transactions(
                 partition: 0,
                 key: "checkpoint".into(),
                 value: Some(checkpoint.clone()),
-                headers: None,
+                headers: HeaderBlock::default(),
             },
         }
     };

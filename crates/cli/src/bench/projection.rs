@@ -8,7 +8,6 @@ use aqueduct::Configuration;
 use aqueduct_core::{EventStore, MemoryStore, RecordedEvent};
 use aqueduct_devstack::DevStack;
 use aqueduct_projection::{Decoder, Headers, Options, PostgresOptions, Record, registry_decoder};
-use rdkafka::message::Headers as _;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -212,8 +211,8 @@ fn records(written: Vec<Written>, topic: &str) -> Vec<Record> {
         let offset = *next;
         *next += 1;
         let mut headers = Headers::default();
-        for header in raw.iter() {
-            headers.push(header.key, header.value);
+        for (name, value) in raw.iter() {
+            headers.push(name, Some(value));
         }
         Record {
             topic: Arc::clone(&topic),

@@ -8,10 +8,10 @@ use aqueduct::Configuration;
 use aqueduct_core::Position;
 use aqueduct_devstack::DevStack;
 use aqueduct_kafka::Cluster;
-use aqueduct_relay::{Checkpoint, Options, Relay, Route, create_topics, header};
+use aqueduct_relay::{Checkpoint, HeaderBlock, Options, Relay, Route, create_topics, header};
 use aqueduct_schema::{Registry, RegistryOptions, SchemaSet, TopicEvents, publish};
 use bytes::Bytes;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -136,7 +136,7 @@ pub(super) struct Written {
     pub(super) partition: i32,
     pub(super) key: Bytes,
     pub(super) value: Bytes,
-    pub(super) headers: OwnedHeaders,
+    pub(super) headers: HeaderBlock,
 }
 
 impl Written {
@@ -148,7 +148,7 @@ impl Written {
             partition: message.partition(),
             key: Bytes::copy_from_slice(message.key()?),
             value: Bytes::copy_from_slice(message.payload()?),
-            headers: headers.detach(),
+            headers: HeaderBlock::of(headers.iter().map(|it| (it.key, it.value.unwrap_or_default()))),
         })
     }
 }

@@ -12,6 +12,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 use crate::kafka::config;
 use crate::options::Options;
 use crate::record::Record;
+use crate::record::header_block::HeaderBlock;
 
 /// Poll interval for delivery reports. [`BaseProducer::poll`] with a timeout waits to its end,
 /// whatever arrives (and `commit_transaction` does so with 100 ms, if anything is left to deliver).
@@ -115,7 +116,7 @@ impl TransactionalProducer {
             partition: *partition,
             key: Bytes::from_static(b"aborted"),
             value: Some(Bytes::new()),
-            headers: None,
+            headers: HeaderBlock::default(),
         });
         self.begin()?;
         // Only a partition whose record has arrived gets a marker.
@@ -171,7 +172,7 @@ impl TransactionalProducer {
         let mut message: BaseRecord<'_, [u8], [u8]> =
             BaseRecord::to(&record.topic).partition(record.partition).key(&record.key[..]);
         message.payload = record.value.as_deref();
-        message.headers = record.headers;
+        message.headers = record.headers.to_native();
         loop {
             match self.producer.send(message) {
                 Ok(()) => return Ok(()),
@@ -254,7 +255,7 @@ mod tests {
             partition: 0,
             key: bytes.clone(),
             value: Some(bytes),
-            headers: None,
+            headers: HeaderBlock::default(),
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use aqueduct_core::Position;
 use aqueduct_core::mapping::MetadataCounts;
 use bytes::Bytes;
-use rdkafka::message::Headers as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -51,9 +50,8 @@ impl Batch {
 
     /// Adds a record that is not an event's.
     pub(crate) fn push(&mut self, record: Record) {
-        let headers = record.headers.iter().flat_map(|it| it.iter());
-        let headers: usize = headers.map(|it| it.key.len() + it.value.map_or(0, <[u8]>::len)).sum();
-        self.bytes += record.key.len() + record.value.as_ref().map_or(0, Bytes::len) + headers;
+        let value = record.value.as_ref().map_or(0, Bytes::len);
+        self.bytes += record.key.len() + value + record.headers.text_bytes();
         self.records.push(record);
     }
 

@@ -97,12 +97,11 @@ impl<'a> BatchBuilder<'a> {
 
     /// Notes a type of which a record was made.
     fn note_version(&mut self, event_type: &str, version: Option<u32>) {
-        if !self.seen_versions.contains_key(event_type) {
-            self.seen_versions.insert(event_type.to_owned(), BTreeSet::new());
-        }
-        if let (Some(versions), Some(version)) = (self.seen_versions.get_mut(event_type), version) {
-            versions.insert(version);
-        }
+        let versions = match self.seen_versions.get_mut(event_type) {
+            Some(versions) => versions,
+            None => self.seen_versions.entry(event_type.to_owned()).or_default(),
+        };
+        versions.extend(version);
     }
 
     /// The checkpoint after the records of the batch.

@@ -1,22 +1,23 @@
 //! An event into a record.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aqueduct_core::mapping::{EventMappingError, LeftOut, TypeCache};
+use aqueduct_core::mapping::LeftOut;
 use aqueduct_core::{EventStore, Position, RecordedEvent, Revision, StoreError, StreamName};
-use aqueduct_schema::RecordEncoder;
-use bytes::Bytes;
 
 use crate::lane::context::LaneContext;
+use crate::lane::event_types::EventTypes;
 use crate::lane::known_streams::{EarlierEvent, KnownStreams};
 use crate::lane::problem::EventProblem;
+use crate::lane::record_buffer::RecordBuffer;
 use crate::lane::route_selector::RouteSelector;
 use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
 use crate::record::Record;
 use crate::record::exception::LastRelayed;
-use crate::record::headers::{Encoding, Headers};
+use crate::record::header_block::{HeaderBlock, HeaderWriter};
 use crate::record::partition::partition_of;
 
 /// JSON texts may begin with it.
@@ -25,21 +26,19 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Makes the records of a lane's events. A record is a function of the store, the schemas, the route's rule and its
 /// exceptions.
 pub(crate) struct RecordMaker<'a> {
-    /// `ce_source` of every record.
-    source: &'a str,
     topic: Arc<str>,
     options: &'a Options,
     definition: &'a LaneDefinition,
     store: &'a dyn EventStore,
-    encoder: &'a RecordEncoder,
     selector: RouteSelector,
-    types: TypeCache,
+    types: EventTypes<'a>,
     known: KnownStreams,
+    buffer: RecordBuffer,
 }
 
 /// What became of an event.
 #[derive(Debug)]
-pub(crate) struct EventRecord {
+pub(crate) struct EventRecord<'e> {
     pub(crate) record: Record,
     /// Bytes of key, value and headers.
     pub(crate) bytes: usize,
@@ -50,7 +49,7 @@ pub(crate) struct EventRecord {
     /// Fields of the data that no schema has.
     pub(crate) dropped_fields: u64,
     pub(crate) left_out: LeftOut,
-    pub(crate) traceparent: Option<String>,
+    pub(crate) traceparent: Option<Cow<'e, str>>,
 }
 
 impl<'a> RecordMaker<'a> {
@@ -58,69 +57,78 @@ impl<'a> RecordMaker<'a> {
     pub(crate) fn new(context: &'a LaneContext, since: &BTreeMap<String, Position>) -> Self {
         let LaneContext { cluster, options, definition, store, encoder, .. } = context;
         Self {
-            source: &cluster.source,
             topic: definition.route.topic.as_str().into(),
             options,
             definition,
             store: store.as_ref(),
-            encoder,
             selector: RouteSelector::new(&definition.route.selection(), since),
-            types: TypeCache::default(),
+            types: EventTypes::new(&cluster.source, encoder),
             known: KnownStreams::new(options.known_streams),
+            buffer: RecordBuffer::default(),
         }
     }
 
     /// Whether the event is this lane's.
     pub(crate) fn is_ours(&self, event: &RecordedEvent) -> bool {
-        self.selector.selects(event)
-            && partition_of(event.stream.as_str(), self.definition.lanes) == self.definition.lane
+        let LaneDefinition { lane, lanes, .. } = self.definition;
+        let is_in_lane = |stream: &StreamName| *lanes == 1 || partition_of(stream.as_str(), *lanes) == *lane;
+        self.selector.selects(event) && is_in_lane(&event.stream)
     }
 
     /// The event's record. `earlier` tells of earlier events that the route selects whether they are in the topic.
-    pub(crate) async fn make(
+    pub(crate) async fn make<'e>(
         &mut self,
-        event: &RecordedEvent,
+        event: &'e RecordedEvent,
         earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
-    ) -> Result<EventRecord, EventProblem> {
-        let Self { definition, encoder, types, .. } = self;
+    ) -> Result<EventRecord<'e>, EventProblem> {
+        let Self { topic, options, definition, store, selector, types, known, buffer } = self;
         let mapping = &definition.mapping.events;
-        let mapped = types.resolve(mapping.types(), &event.event_type).map_err(EventMappingError::from)?;
-        let mapped = mapping.with_type(mapped, &event.metadata, &event.data)?;
+        let prepared = types.get(&event.event_type);
+        let mapped = match &prepared {
+            Some(event_type) => event_type.version,
+            None => types.resolve(mapping, &event.event_type)?.version,
+        };
+        let (version, metadata) = mapping.read_metadata(mapped, &event.metadata, &event.data)?;
         if !definition.mapping.declares_json(event) {
             return Err(EventProblem::ContentType);
         }
         if !begins_an_object(&event.data) {
             return Err(EventProblem::NotAnObject);
         }
-        encoder.prepare([&*mapped.event_type]).await?;
-        let encoded = encoder.encode(&mapped.event_type, mapped.version, &event.data)?;
-        let (stored_version, left_out) = (mapped.version, mapped.metadata.left_out);
+        let event_type = match prepared {
+            Some(event_type) => event_type,
+            None => types.prepare(mapping, &event.event_type, version).await?,
+        };
 
-        let previous = self.known.before(event, self.store, &self.selector, earlier).await?;
-        let encoding = Encoding { full_name: &encoded.full_name, schema_version: encoded.schema_version };
-        let headers = Headers::of(self.source, event, &mapped.metadata, &encoding, previous);
-        let key = Bytes::copy_from_slice(event.stream.as_str().as_bytes());
-        let bytes = key.len() + encoded.bytes.len() + headers.bytes;
-        let max = self.options.max_record_bytes.get();
+        let record = buffer.begin();
+        record.extend_from_slice(event.stream.as_str().as_bytes());
+        let key = record.len();
+        let encoded = event_type.registered.encode(version, &event.data, record)?;
+        let value = record.len();
+        let previous = known.before(event, *store, selector, earlier).await?;
+        let mut headers = HeaderWriter::new(record);
+        event_type.headers.write(&mut headers, event, &metadata, previous);
+        let bytes = value + headers.text_bytes;
+        let max = options.max_record_bytes.get();
         if bytes > max {
             return Err(EventProblem::TooLarge { bytes, max });
         }
-        let partitions = definition.route.partitions.get();
+        let record = buffer.take();
         Ok(EventRecord {
             record: Record {
-                topic: Arc::clone(&self.topic),
-                partition: partition_of(event.stream.as_str(), partitions) as i32,
-                key,
-                value: Some(encoded.bytes),
-                headers: Some(headers.headers),
+                topic: Arc::clone(topic),
+                partition: partition_of(event.stream.as_str(), definition.route.partitions.get()) as i32,
+                key: record.slice(..key),
+                value: Some(record.slice(key..value)),
+                headers: HeaderBlock::written(record.slice(value..)),
             },
             bytes,
             previous,
-            stored_version,
+            stored_version: version,
             upcasted: encoded.upcasted,
             dropped_fields: encoded.dropped_fields as u64,
-            left_out,
-            traceparent: mapped.metadata.traceparent.map(|it| it.into_owned()),
+            left_out: metadata.left_out,
+            traceparent: metadata.traceparent,
         })
     }
 

@@ -1,7 +1,7 @@
 //! The number of the batch to which a record of an exception or a parked event belongs.
 
 use aqueduct_kafka::raw_headers;
-use rdkafka::message::{Header, Message as _, OwnedMessage};
+use rdkafka::message::{Message as _, OwnedMessage};
 
 use crate::record::Record;
 
@@ -10,8 +10,7 @@ const HEADER: &str = "batch";
 
 pub(crate) fn set(record: &mut Record, number: u64) {
     let number = number.to_string();
-    let headers = record.headers.take().unwrap_or_default();
-    record.headers = Some(headers.insert(Header { key: HEADER, value: Some(&number) }));
+    record.headers = record.headers.with(HEADER, number.as_bytes());
 }
 
 /// The number of the batch; `None` for a record of a relay that did not count them, or of another producer.

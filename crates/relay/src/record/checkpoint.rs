@@ -12,6 +12,7 @@ use crate::lane_definition::LaneDefinition;
 use crate::record::Record;
 use crate::record::checkpoint_error::CheckpointError;
 use crate::record::exception::ExceptionCounts;
+use crate::record::header_block::HeaderBlock;
 
 /// Key of every checkpoint record.
 pub(crate) const KEY: &str = "checkpoint";
@@ -133,7 +134,7 @@ impl LaneDefinition {
             partition: self.lane as i32,
             key: Bytes::from_static(KEY.as_bytes()),
             value: Some(checkpoint.to_json()),
-            headers: None,
+            headers: HeaderBlock::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::record::Record;
 use crate::record::code::Code;
+use crate::record::header_block::HeaderBlock;
 use crate::record::reference::EventReference;
 
 /// Version of the JSON form.
@@ -188,7 +189,7 @@ impl Exception {
             partition: lane as i32,
             key: event.to_string().into(),
             value: Some(self.to_json()),
-            headers: None,
+            headers: HeaderBlock::default(),
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The headers of a record.
 
-use std::fmt::{Display, Write as _};
-
 use aqueduct_core::RecordedEvent;
 use aqueduct_core::mapping::EventMetadata;
 use aqueduct_kafka::raw_headers;
-use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use rdkafka::message::{Message as _, OwnedMessage};
+use uuid::fmt::Hyphenated;
 
+use crate::record::decimal::append_decimal;
 use crate::record::exception::LastRelayed;
+use crate::record::header_block::{ConstantHeaders, HeaderWriter};
 
 /// Names of the headers: CloudEvents 1.0 in Kafka's binary mode, and extensions. All values are text.
 pub mod header {
@@ -64,45 +67,54 @@ fn value<'a>(record: &'a OwnedMessage, name: &str) -> Option<&'a [u8]> {
     raw_headers(headers.as_borrowed()).find(|it| it.name == name.as_bytes())?.value
 }
 
-/// What the encoder made of an event, as far as the headers tell of it.
-pub(crate) struct Encoding<'a> {
-    pub(crate) full_name: &'a str,
-    pub(crate) schema_version: u32,
+/// The headers that all records of an event type have in common.
+pub(crate) struct TypeHeaders {
+    opening: ConstantHeaders,
+    type_and_source: ConstantHeaders,
+    schema_version: ConstantHeaders,
 }
 
-/// Headers under construction.
-pub(crate) struct Headers {
-    pub(crate) headers: OwnedHeaders,
-    /// Bytes of the names and values so far.
-    pub(crate) bytes: usize,
-    scratch: String,
-}
+impl TypeHeaders {
+    pub(crate) fn new(source: &str, full_name: &str, schema_version: u32) -> Self {
+        let version = schema_version.to_string();
+        Self {
+            opening: ConstantHeaders::of(&[
+                (header::CONTENT_TYPE, "application/avro"),
+                (header::SPEC_VERSION, "1.0"),
+            ]),
+            type_and_source: ConstantHeaders::of(&[(header::TYPE, full_name), (header::SOURCE, source)]),
+            schema_version: ConstantHeaders::of(&[(header::SCHEMA_VERSION, &version)]),
+        }
+    }
 
-impl Headers {
-    /// The headers of an event's record.
-    pub(crate) fn of(
-        source: &str,
+    /// Writes the headers of an event's record.
+    pub(crate) fn write(
+        &self,
+        headers: &mut HeaderWriter<'_>,
         event: &RecordedEvent,
         metadata: &EventMetadata<'_>,
-        encoding: &Encoding<'_>,
         previous: LastRelayed,
-    ) -> Self {
-        let headers = OwnedHeaders::new_with_capacity(15);
-        let mut new = Self { headers, bytes: 0, scratch: String::new() }
-            .text(header::CONTENT_TYPE, "application/avro")
-            .text(header::SPEC_VERSION, "1.0")
-            .value(header::ID, format_args!("{}@{}", event.revision, event.stream))
-            .text(header::TYPE, encoding.full_name)
-            .text(header::SOURCE, source)
-            .text(header::SUBJECT, event.stream.as_str())
-            .value(header::TIME, metadata.time.unwrap_or(event.created))
-            .value(header::EVENT_ID, event.id)
-            .value(header::REVISION, event.revision)
-            .value(header::POSITION, event.position)
-            .value(header::SCHEMA_VERSION, encoding.schema_version);
+    ) {
+        let stream = event.stream.as_str().as_bytes();
+        headers.constant(&self.opening);
+        headers.value(header::ID, |text| {
+            append_decimal(text, event.revision);
+            text.push(b'@');
+            text.extend_from_slice(stream);
+        });
+        headers.constant(&self.type_and_source);
+        headers.bytes(header::SUBJECT, stream);
+        headers.value(header::TIME, |text| append_time(text, metadata.time.unwrap_or(event.created)));
+        let mut id = [0; Hyphenated::LENGTH];
+        headers.bytes(header::EVENT_ID, event.id.hyphenated().encode_lower(&mut id).as_bytes());
+        headers.value(header::REVISION, |text| append_decimal(text, event.revision));
+        headers.value(header::POSITION, |text| append_decimal(text, event.position.commit));
+        headers.constant(&self.schema_version);
         match previous {
-            LastRelayed::None => new = new.text(header::PREVIOUS_REVISION, "-1"),
-            LastRelayed::Revision(revision) => new = new.value(header::PREVIOUS_REVISION, revision),
+            LastRelayed::None => headers.bytes(header::PREVIOUS_REVISION, b"-1"),
+            LastRelayed::Revision(revision) => {
+                headers.value(header::PREVIOUS_REVISION, |text| append_decimal(text, revision));
+            }
             LastRelayed::Unknown => {}
         }
         for (name, value) in [
@@ -111,26 +123,16 @@ impl Headers {
             (header::TRACEPARENT, &metadata.traceparent),
         ] {
             if let Some(value) = value {
-                new = new.text(name, value);
+                headers.bytes(name, value.as_bytes());
             }
         }
-        new
     }
+}
 
-    fn text(mut self, key: &str, value: &str) -> Self {
-        self.bytes += key.len() + value.len();
-        self.headers = self.headers.insert(Header { key, value: Some(value) });
-        self
-    }
-
-    fn value(mut self, key: &str, value: impl Display) -> Self {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        let _infallible = write!(scratch, "{value}");
-        let mut new = self.text(key, &scratch);
-        new.scratch = scratch;
-        new
-    }
+/// As [`Timestamp`]'s `Display`, without `fmt`.
+fn append_time(text: &mut Vec<u8>, time: Timestamp) {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new();
+    let _infallible = PRINTER.print_timestamp(&time, text);
 }
 
 #[cfg(test)]
@@ -141,9 +143,10 @@ mod tests {
     use aqueduct_core::Position;
     use aqueduct_core::mapping::EventMapping;
     use rdkafka::bindings::rd_kafka_header_add;
-    use rdkafka::message::{BorrowedHeaders, Headers as _};
+    use rdkafka::message::{BorrowedHeaders, Header, OwnedHeaders};
 
     use super::*;
+    use crate::record::header_block::HeaderBlock;
 
     #[test]
     fn only_a_record_of_the_relay_has_a_position() {
@@ -187,6 +190,20 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_written_as_it_is_displayed() {
+        for time in [
+            "2010-12-01T08:26:00Z",
+            "-009999-01-02T01:59:59Z",
+            "2023-01-01T00:02:14.9552005Z",
+            "9999-12-30T22:00:00.999999999Z",
+        ] {
+            let (time, mut text) = (time.parse::<Timestamp>().unwrap(), Vec::new());
+            append_time(&mut text, time);
+            assert_eq!(String::from_utf8(text).unwrap(), time.to_string());
+        }
+    }
+
+    #[test]
     fn a_record_has_the_headers_of_the_format() {
         let metadata = serde_json::json!({
             "schemaVersion": 1, "aggregateType": "order", "aggregateId": "42",
@@ -209,14 +226,17 @@ mod tests {
         };
         let mapping = EventMapping::default();
         let mapped = mapping.read(&event.event_type, &event.metadata, &event.data).unwrap();
-        let encoding = Encoding { full_name: "shop.orders.OrderCreated", schema_version: 2 };
+        let of_type = TypeHeaders::new("aqueduct/eventstore", "shop.orders.OrderCreated", 2);
         let texts = |metadata: &EventMetadata<'_>, previous| -> BTreeMap<String, String> {
-            let made = Headers::of("aqueduct/eventstore", &event, metadata, &encoding, previous);
-            let text = |it: Header<'_, &[u8]>| {
-                (it.key.to_owned(), String::from_utf8(it.value.unwrap().to_vec()).unwrap())
-            };
-            let texts: BTreeMap<_, _> = made.headers.iter().map(text).collect();
-            assert_eq!(made.bytes, texts.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>());
+            let mut block = Vec::new();
+            let mut headers = HeaderWriter::new(&mut block);
+            of_type.write(&mut headers, &event, metadata, previous);
+            let text_bytes = headers.text_bytes;
+            let block = HeaderBlock::written(block.into());
+            let text =
+                |(name, value): (&str, &[u8])| (name.to_owned(), String::from_utf8(value.to_vec()).unwrap());
+            let texts: BTreeMap<_, _> = block.iter().map(text).collect();
+            assert_eq!(text_bytes, texts.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>());
             texts
         };
 

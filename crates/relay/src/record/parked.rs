@@ -6,9 +6,10 @@ use aqueduct_core::{ContentType, Position, RecordedEvent};
 use aqueduct_kafka::raw_headers;
 use bytes::Bytes;
 use jiff::Timestamp;
-use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Message as _, OwnedMessage};
 
 use crate::record::Record;
+use crate::record::header_block::HeaderBlock;
 use crate::record::reference::EventReference;
 
 /// Names of the headers.
@@ -56,27 +57,24 @@ impl ParkedEvent {
         max_bytes: usize,
     ) -> Record {
         let key = EventReference::of(event).to_string();
-        let (headers, mut bytes) = headers(event, parked_at);
+        let texts = texts(event, parked_at);
+        let mut bytes = texts.iter().map(|(name, value)| name.len() + value.len() + OVERHEAD).sum::<usize>();
         bytes += key.len() + event.data.len() + name::METADATA.len() + event.metadata.len() + OVERHEAD;
-        let (headers, value) = if bytes > max_bytes {
-            (headers.insert(Header { key: name::REFERENCE, value: Some(TRUE) }), Bytes::new())
+        let (more, value) = if bytes > max_bytes {
+            (vec![(name::REFERENCE, TRUE)], Bytes::new())
         } else {
-            let metadata = Header { key: name::METADATA, value: Some(&event.metadata[..]) };
-            let headers = headers.insert(metadata);
             // A value that is null would remove the event.
-            let headers = if event.data.is_empty() {
-                headers.insert(Header { key: name::EMPTY, value: Some(TRUE) })
-            } else {
-                headers
-            };
-            (headers, event.data.clone())
+            let empty = event.data.is_empty().then_some((name::EMPTY, TRUE));
+            let metadata = (name::METADATA, &event.metadata[..]);
+            ([metadata].into_iter().chain(empty).collect(), event.data.clone())
         };
+        let texts = texts.iter().map(|(name, value)| (*name, value.as_bytes()));
         Record {
             topic: Arc::clone(topic),
             partition: lane as i32,
             key: key.into(),
             value: Some(value),
-            headers: Some(headers),
+            headers: HeaderBlock::of(texts.chain(more)),
         }
     }
 
@@ -130,22 +128,17 @@ fn content_type(media_type: &str) -> Option<ContentType> {
     [ContentType::Json, ContentType::Binary].into_iter().find(|it| it.as_str() == media_type)
 }
 
-/// The headers that every parked event has, and their size.
-fn headers(event: &RecordedEvent, parked_at: Timestamp) -> (OwnedHeaders, usize) {
+/// The headers that every parked event has.
+fn texts(event: &RecordedEvent, parked_at: Timestamp) -> [(&'static str, String); 6] {
     let position = format!("{}/{}", event.position.commit, event.position.prepare);
-    let texts = [
+    [
         (name::EVENT_TYPE, event.event_type.clone()),
         (name::EVENT_ID, event.id.to_string()),
         (name::POSITION, position),
         (name::CREATED, event.created.to_string()),
         (name::CONTENT_TYPE, event.content_type.as_str().to_owned()),
         (name::PARKED_AT, parked_at.to_string()),
-    ];
-    let bytes = texts.iter().map(|(key, value)| key.len() + value.len() + OVERHEAD).sum();
-    let insert = |headers: OwnedHeaders, (key, value): &(&str, String)| {
-        headers.insert(Header { key, value: Some(value.as_str()) })
-    };
-    (texts.iter().fold(OwnedHeaders::new(), insert), bytes)
+    ]
 }
 
 /// The headers of a record.
@@ -184,8 +177,9 @@ mod tests {
     /// What a consumer makes of a record.
     fn received(record: Record) -> OwnedMessage {
         let (key, value) = (Some(record.key.to_vec()), record.value.map(|value| value.to_vec()));
+        let headers = record.headers.to_native();
         let time = rdkafka::Timestamp::NotAvailable;
-        OwnedMessage::new(value, key, record.topic.to_string(), time, record.partition, 42, record.headers)
+        OwnedMessage::new(value, key, record.topic.to_string(), time, record.partition, 42, headers)
     }
 
     fn event(event_type: &str, data: &[u8], metadata: &[u8]) -> RecordedEvent {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use aqueduct_core::ExpectedRevision::Any;
 use aqueduct_core::testing::{Call, ScriptedStore};
 use aqueduct_core::{EventStore as _, NewEvent};
-use aqueduct_relay::{LaneState, Options, Record, Status, TransactionalProducer, create_topics, header};
+use aqueduct_relay::{
+    HeaderBlock, LaneState, Options, Record, Status, TransactionalProducer, create_topics, header,
+};
 use bytes::Bytes;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -123,7 +125,7 @@ async fn a_zombie_is_fenced() {
         partition: 0,
         key: Bytes::from_static(b"note-0"),
         value: Some(Bytes::from_static(b"from the grave")),
-        headers: None,
+        headers: HeaderBlock::default(),
     };
     let written = tokio::task::spawn_blocking(move || zombie.commit_batch([record])).await.unwrap();
 
