@@ -18,6 +18,7 @@ use crate::lane::request_executor::RequestExecutor;
 use crate::lane::route_selector::RouteSelector;
 use crate::lane::writer::{LaneStart, Writer};
 use crate::named_thread;
+use crate::reader::feed::LaneFeed;
 use crate::reader::filter::LaneFilter;
 
 /// Takes the lane over, resumes at its checkpoint and relays until `stop` is cancelled (`Ok`) or something
@@ -107,7 +108,7 @@ async fn read_events(
     let since = checkpoint.as_ref().map(|it| definition.added_types(it)).unwrap_or_default();
     let selector = RouteSelector::new(&definition.route.selection(), &since);
     let filter = LaneFilter { selector, lane: definition.lane };
-    let feed = readers.feed(&definition.id(), filter, position);
+    let feed = LaneFeed::open(readers, &definition.id(), filter, position);
     lane_reader::run(context, Batcher::new(context, checkpoint, executor), feed, seal, stop).await
 }
 

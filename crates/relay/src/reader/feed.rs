@@ -7,9 +7,12 @@ use aqueduct_core::{Position, RecordedEvent};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::lane_id::LaneId;
+use crate::reader::filter::LaneFilter;
 use crate::reader::reader_error::ReaderError;
 use crate::reader::readers::{LaneKey, Taken};
 use crate::reader::shared::SharedReaders;
+use crate::reader::task;
 
 /// What a lane receives, in the order of `$all`.
 #[derive(Debug)]
@@ -39,13 +42,16 @@ pub(crate) struct LaneFeed {
 }
 
 impl LaneFeed {
-    pub(crate) fn new(
-        readers: SharedReaders,
-        key: LaneKey,
-        wake: Arc<Notify>,
+    /// The events of a lane after `place`.
+    pub(crate) fn open(
+        readers: &SharedReaders,
+        id: &LaneId,
+        filter: LaneFilter,
         place: Option<Position>,
     ) -> Self {
-        let events = VecDeque::new();
+        let (key, wake, starts) = readers.lock().add(id, filter, place, Instant::now());
+        task::spawn(readers, starts);
+        let (readers, events) = (readers.clone(), VecDeque::new());
         let (behind, paused, busy) = (true, false, false);
         Self { readers, key, wake, events, place, returned: place, behind, paused, busy }
     }
@@ -75,7 +81,7 @@ impl LaneFeed {
             }
             let Taken { events, place, behind, starts } =
                 self.readers.lock().take(self.key, Instant::now())?;
-            self.readers.start(starts);
+            task::spawn(&self.readers, starts);
             (self.events, self.place) = (events, place);
             if std::mem::replace(&mut self.behind, behind) != behind {
                 return Ok(Received::Progress);
@@ -100,7 +106,7 @@ impl LaneFeed {
         if self.paused {
             (self.paused, self.returned, self.behind) = (false, place, true);
             let starts = self.readers.lock().resume(self.key, place, Instant::now());
-            self.readers.start(starts);
+            task::spawn(&self.readers, starts);
         }
     }
 }

@@ -1,16 +1,12 @@
-//! The readers of a process, with the tasks that read.
+//! The readers of a process, and the store that they read.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aqueduct_core::{EventStore, Position};
-use tokio::time::Instant;
+use aqueduct_core::EventStore;
 
 use crate::lane_id::LaneId;
-use crate::reader::feed::LaneFeed;
-use crate::reader::filter::LaneFilter;
 use crate::reader::limits::Limits;
-use crate::reader::readers::{ReaderKey, Readers};
-use crate::reader::task;
+use crate::reader::readers::Readers;
 
 /// The readers of `$all` that the lanes of a process share. Its tasks end with its lanes.
 #[derive(Clone)]
@@ -38,20 +34,6 @@ impl SharedReaders {
     pub(crate) fn announce(&self, id: LaneId) -> Announced {
         self.lock().announce(id.clone());
         Announced { readers: self.clone(), id }
-    }
-
-    /// The events of a lane after `place`. The lane leaves its reader when the feed is dropped.
-    pub(crate) fn feed(&self, id: &LaneId, filter: LaneFilter, place: Option<Position>) -> LaneFeed {
-        let (key, wake, starts) = self.lock().add(id, filter, place, Instant::now());
-        self.start(starts);
-        LaneFeed::new(self.clone(), key, wake, place)
-    }
-
-    /// Starts the task of a reader.
-    pub(crate) fn start(&self, reader: Option<ReaderKey>) {
-        if let Some(reader) = reader {
-            tokio::spawn(task::run(self.clone(), reader));
-        }
     }
 }
 

@@ -21,8 +21,15 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Items that are handed out under one lock.
 const CHUNK: usize = 128;
 
+/// Starts the task of a reader, if one is to be started.
+pub(crate) fn spawn(readers: &SharedReaders, reader: Option<ReaderKey>) {
+    if let Some(reader) = reader {
+        tokio::spawn(run(readers.clone(), reader));
+    }
+}
+
 /// Reads until the reader has no lanes or fails. A failure, or a panic, is shown to each of its lanes.
-pub(crate) async fn run(readers: SharedReaders, key: ReaderKey) {
+async fn run(readers: SharedReaders, key: ReaderKey) {
     let Some(wake) = readers.lock().wake(key) else { return };
     let task = Task { readers: readers.clone(), key, wake };
     let ended = AssertUnwindSafe(task.read()).catch_unwind().await;

@@ -118,7 +118,7 @@ impl Play {
     fn feed(&self, category: &str, place: Option<u64>) -> LaneFeed {
         let selection = Selection::of_categories([category]);
         let filter = LaneFilter { selector: RouteSelector::new(&selection, &BTreeMap::new()), lane: 0 };
-        self.readers.feed(&LaneId::new(category, 0), filter, place.map(Position::at))
+        LaneFeed::open(&self.readers, &LaneId::new(category, 0), filter, place.map(Position::at))
     }
 
     async fn subscription(&mut self) -> Asked {

@@ -84,7 +84,9 @@ async fn a_lane_that_waits_while_its_reader_goes_on_loses_nothing_when_it_is_kil
     let note = r#"{"text":"note","colour":"red"}"#;
     world.append(&held, "Noted", 2, note).await;
     // The lane forgets the stream, so that it must look up what came before.
-    let forget = (0..).map(|n| format!("note-forget-{n}")).find(|it| partition_of(it, LANES) == 0).unwrap();
+    let mut others = (0..).map(|n| format!("note-forget-{n}")).filter(|it| partition_of(it, LANES) == 0);
+    let [forget, another] = [others.next().unwrap(), others.next().unwrap()];
+    world.append(&another, "Noted", 2, note).await;
     world.append(&forget, "Noted", 2, note).await;
     let at = world.append(&held, "Noted", 2, note).await;
     for _ in 0..300 {
@@ -98,7 +100,7 @@ async fn a_lane_that_waits_while_its_reader_goes_on_loses_nothing_when_it_is_kil
         })
         .await;
     // All of the other lane, and of this one what is before the event.
-    world.records(302).await;
+    world.records(303).await;
     relay.abort().await;
     let checkpoints = world.checkpoints(1).await;
     let last: Position = serde_json::from_value(checkpoints.last().unwrap()["position"].clone()).unwrap();
@@ -106,6 +108,6 @@ async fn a_lane_that_waits_while_its_reader_goes_on_loses_nothing_when_it_is_kil
 
     is_held.store(false, Ordering::Relaxed);
     let relay = world.start();
-    world.assert_complete(603).await;
+    world.assert_complete(604).await;
     relay.stop().await;
 }
