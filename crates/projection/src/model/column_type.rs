@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 /// The types that need to be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,12 +155,8 @@ fn is_timestamp(text: &str, digits: usize) -> bool {
 }
 
 fn is_uuid(text: &str) -> bool {
-    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => is_hex(byte),
-        })
+    let written = |uuid: Uuid| uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text;
+    Uuid::try_parse(text).is_ok_and(written)
 }
 
 #[cfg(test)]

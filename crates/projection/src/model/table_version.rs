@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use crate::model::table::split;
 
-/// A table as it was when it was looked at.
+/// A table's version, and what depends on its definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableVersion {
     pub(crate) oid: i64,

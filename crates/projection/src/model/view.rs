@@ -158,7 +158,7 @@ impl<V: View> Handler for ViewHandler<V> {
         connection: &mut PgConnection,
         events: &[(&V::Event, &Envelope)],
     ) -> Result<TableChange, NoChange> {
-        self.look_at_table(connection).await?;
+        self.read_version(connection).await?;
         let mut batch = self.batch_rows(events)?;
         self.read_known(connection, &mut batch.rows).await?;
         batch.fold::<V>(events)?;
@@ -219,8 +219,9 @@ impl<V: View> ViewHandler<V> {
         Ok(BatchRows { rows, row_index })
     }
 
-    /// Looks at the table, where that was not done since the rows were forgotten.
-    async fn look_at_table(&self, connection: &mut PgConnection) -> Result<(), NoChange> {
+    /// Reads the table's version, if it was not read since the rows were forgotten. An error if rows of this table must be
+    /// written by a transaction.
+    async fn read_version(&self, connection: &mut PgConnection) -> Result<(), NoChange> {
         let is_plain = self.rows.lock().version().map(|version| version.is_plain);
         let is_plain = match is_plain {
             Some(is_plain) => is_plain,
@@ -242,10 +243,13 @@ impl<V: View> ViewHandler<V> {
         rows: &mut [BatchRow<V::Row>],
     ) -> Result<(), NoChange> {
         let mut unknown = Vec::new();
-        for (index, row) in rows.iter_mut().enumerate() {
-            match self.rows.lock().get(&row.text) {
-                Some(cached) => row.fill(&cached)?,
-                None => unknown.push(index),
+        {
+            let mut known = self.rows.lock();
+            for (index, row) in rows.iter_mut().enumerate() {
+                match known.get(&row.text) {
+                    Some(cached) => row.fill(cached)?,
+                    None => unknown.push(index),
+                }
             }
         }
         if unknown.is_empty() {

@@ -33,7 +33,7 @@ pub(crate) struct WrittenRow {
 }
 
 impl ViewRows {
-    /// The table as it was when it was last looked at, if it was since the rows were forgotten.
+    /// The table's version; `None` if it was not read since the rows were forgotten.
     pub(crate) fn version(&self) -> Option<&TableVersion> {
         self.version.as_ref()
     }
@@ -42,8 +42,8 @@ impl ViewRows {
         self.version = Some(version);
     }
 
-    pub(crate) fn get(&mut self, key: &str) -> Option<CachedRow> {
-        self.cache.get(key).cloned()
+    pub(crate) fn get(&mut self, key: &str) -> Option<&CachedRow> {
+        self.cache.get(key)
     }
 
     /// Remembers rows that the transaction has written.

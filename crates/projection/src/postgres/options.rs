@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::TryFutureExt as _;
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor as _, PgPool};
@@ -21,12 +22,10 @@ pub struct PostgresOptions {
 }
 
 /// A projection reads and writes by key only, many keys at a time. The planner, which does not know how many,
-/// would scan a table while it is small and keep that plan while it grows.
-const PLAN_BY_INDEX: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-                             set jit = off";
-
-/// The single statement of a batch compares rows as they are when it has locked them, not as they were when it began.
-const READ_COMMITTED: &str = "set default_transaction_isolation = 'read committed'";
+/// would scan a table while it is small and keep that plan while it grows. The single statement of a batch compares rows
+/// as they are when it has locked them, not as they were when it began.
+const SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+                        set jit = off; set default_transaction_isolation = 'read committed'";
 
 /// TCP keepalive probes until the server considers the client gone.
 const KEEPALIVE_PROBES: u32 = 3;
@@ -100,13 +99,9 @@ impl PostgresOptions {
     /// `aqueduct.<projection>`.
     pub(crate) fn projection_pool(&self, projection: &str, limit: Duration) -> Result<PgPool, sqlx::Error> {
         let session = self.session(&format!("aqueduct.{projection}"), limit)?;
-        let pool = self.pool_options().after_connect(|connection, _| {
-            Box::pin(async move {
-                connection.execute(PLAN_BY_INDEX).await?;
-                connection.execute(READ_COMMITTED).await?;
-                Ok(())
-            })
-        });
+        let pool = self
+            .pool_options()
+            .after_connect(|connection, _| Box::pin(connection.execute(SETTINGS).map_ok(drop)));
         Ok(pool.connect_lazy_with(session))
     }
 
