@@ -46,8 +46,8 @@ impl Peers {
         self.with(|known| known.names.insert((host, port)));
     }
 
-    /// Resolves the names and sets TCP_NODELAY on the process's sockets to their addresses; on how many.
-    pub(crate) async fn set_nodelay(&self) -> u64 {
+    /// Resolves the names.
+    pub(crate) async fn resolve(&self) {
         let names = self.with(|known| known.names.clone());
         for name in names {
             let resolved = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host(name)).await;
@@ -60,6 +60,10 @@ impl Peers {
                 });
             }
         }
+    }
+
+    /// Sets TCP_NODELAY on the process's sockets to the known addresses; on how many.
+    pub(crate) fn set_nodelay(&self) -> u64 {
         nodelay::set(&self.with(|known| known.addresses.clone()))
     }
 

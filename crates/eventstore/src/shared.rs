@@ -114,6 +114,16 @@ impl Shared {
         }
     }
 
+    /// Connects for operations and for one subscription.
+    pub(crate) async fn connect_ahead(&self) {
+        let operation = self.operation("connect", "$all");
+        let subscription = self.subscriptions.lease();
+        let connected = tokio::join!(self.connection.client(operation), subscription.client(operation));
+        for error in [connected.0.err(), connected.1.err()].into_iter().flatten() {
+            tracing::debug!(%error, "connecting ahead failed");
+        }
+    }
+
     /// Position of the last event in `$all`, through the connection of the operations.
     pub(crate) async fn last_position(&self) -> Result<Option<Position>, StoreError> {
         let operation = self.operation("read", "$all");

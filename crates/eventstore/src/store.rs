@@ -41,6 +41,12 @@ impl EventStoreDb {
         });
         Ok(Self { shared: Arc::new(Shared { options, shown_url, connection, subscriptions }) })
     }
+
+    /// Connects, so that neither the first operation nor the first subscription waits for it. Failures are ignored: the
+    /// first call connects then.
+    pub async fn connect_ahead(&self) {
+        self.shared.connect_ahead().await;
+    }
 }
 
 /// No event has a higher revision.

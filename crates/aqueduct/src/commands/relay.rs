@@ -1,9 +1,12 @@
 //! `relay`: from the event store to Kafka.
 
+use std::sync::Arc;
+
+use aqueduct_eventstore::EventStoreDb;
 use aqueduct_relay::Relay;
 use axum::Router;
 
-use crate::connections::Connections;
+use crate::connections::{ConnectionError, Connections};
 use crate::failure::Failure;
 use crate::service::Service;
 
@@ -20,9 +23,12 @@ pub(super) async fn run(name: &str, connections: Connections) -> Result<(), Fail
 pub(super) fn make(connections: &Connections) -> Result<Relay, Failure> {
     let configuration = connections.configuration();
     // A connection of its own, which the health check does not watch: the relay's status reports an unreachable store.
-    let store = Connections::new(configuration.clone()).event_store()?;
+    let store = EventStoreDb::new(configuration.eventstore_options()?).map_err(ConnectionError::from)?;
+    // While the routes join their consumer groups.
+    let ahead = store.clone();
+    tokio::spawn(async move { ahead.connect_ahead().await });
     let (cluster, options) = (configuration.cluster()?, configuration.relay_options());
-    Ok(Relay::new(cluster, options, store, connections.schemas()?, connections.registry()?)?)
+    Ok(Relay::new(cluster, options, Arc::new(store), connections.schemas()?, connections.registry()?)?)
 }
 
 /// Adds the lanes to the health of the process.

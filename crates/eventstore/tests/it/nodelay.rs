@@ -50,3 +50,18 @@ async fn every_connection_has_nodelay_also_after_a_reconnect() {
         next_event(&mut subscription).await;
     }
 }
+
+#[cfg_attr(not(target_os = "linux"), ignore = "the cure exists on Linux only")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_connected_ahead_serves_the_first_operation_and_the_first_subscription() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::durable(folder.path()).await;
+    let (store, address) = (server.store(), server.address());
+    let stream = StreamName::from("note-ahead");
+
+    store.connect_ahead().await;
+    assert_eq!(nodelay_of_sockets_to(address), [true, true]);
+    store.append(&stream, ExpectedRevision::Any, &[event("0")]).await.unwrap();
+    next_event(&mut store.subscribe_all(None)).await;
+    assert_eq!(nodelay_of_sockets_to(address), [true, true], "no further connection");
+}
