@@ -8,4 +8,5 @@ pub(crate) mod reader;
 pub(crate) mod recovery;
 pub(crate) mod requests;
 pub(crate) mod scan;
+pub(crate) mod topic_readers;
 pub(crate) mod topics;

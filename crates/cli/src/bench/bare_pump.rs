@@ -85,6 +85,7 @@ fn write(
         cluster,
         options,
         &options.routes[0].transactional_id(&cluster.prefix, 0),
+        &[&options.routes[0].topic],
     )?;
     let _reader_gone = open.send(());
     while let Some(batch) = batches.blocking_recv() {

@@ -25,6 +25,8 @@ pub(crate) fn producer(cluster: &Cluster, options: &Options, transactional_id: &
         .set("transactional.id", transactional_id)
         .set("enable.idempotence", "true")
         .set("acks", "all")
+        // A topic that is missing was deleted: a broker would create it with its own number of partitions.
+        .set("allow.auto.create.topics", "false")
         .set("transaction.timeout.ms", &timeout)
         .set("message.timeout.ms", &timeout)
         .set("message.max.bytes", options.largest_message().to_string())
@@ -41,6 +43,15 @@ pub(crate) fn reader(cluster: &Cluster, route: &Route) -> ClientConfig {
     let mut config = cluster.consumer_config(&route.group(&cluster.prefix), &[]);
     // Transaction markers take offsets: only the end-of-partition event tells that no record follows.
     config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "10");
+    // Read ahead. What a lane's topics hold is read once, at its start.
+    config.set("queued.max.messages.kbytes", "4096");
+    config
+}
+
+/// The same reader for which a partition ends at its last record, also where that is in an open transaction.
+pub(crate) fn uncommitted(reader: &ClientConfig) -> ClientConfig {
+    let mut config = reader.clone();
+    config.set("isolation.level", "read_uncommitted");
     config
 }
 

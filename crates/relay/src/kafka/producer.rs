@@ -26,6 +26,9 @@ const SETTLE: Duration = Duration::from_millis(1);
 /// An abort only spares the readers a wait: the next owner of the transactional id aborts too.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest wait for a topic's metadata before transactions are initialized.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A transactional producer. Its calls block: it lives on a thread of its own. One transaction at a time is
 /// written, wholly or not at all.
 ///
@@ -64,15 +67,23 @@ fn is_fencing(code: RDKafkaErrorCode) -> bool {
 impl TransactionalProducer {
     /// Connects, fences every earlier producer with this transactional id and waits until its open transaction
     /// is aborted, or its prepared commit is complete. What is read under read_committed from now on is final.
+    ///
+    /// `topics` are those that it will write.
     pub fn open(
         cluster: &Cluster,
         options: &Options,
         transactional_id: &str,
+        topics: &[&str],
     ) -> Result<Self, TransactionError> {
-        Self::open_with(&config::producer(cluster, options, transactional_id), options.transaction_timeout())
+        let settings = config::producer(cluster, options, transactional_id);
+        Self::open_with(&settings, options.transaction_timeout(), topics)
     }
 
-    fn open_with(settings: &ClientConfig, timeout: Duration) -> Result<Self, TransactionError> {
+    fn open_with(
+        settings: &ClientConfig,
+        timeout: Duration,
+        topics: &[&str],
+    ) -> Result<Self, TransactionError> {
         let failure = FirstFailure::of_deliveries().or_brokers();
         let producer = create_client(settings, failure.clone()).map_err(|source| TransactionError {
             step: "create",
@@ -80,10 +91,23 @@ impl TransactionalProducer {
             source,
         })?;
         let producer = Self { producer, timeout, failure, next_begin_at: Instant::now() };
+        producer.connect(topics);
         producer.producer.init_transactions(timeout).map_err(|source| producer.error("init", source))?;
         producer.drain_delivery_reports();
         let _before_connecting = producer.failure.take();
         Ok(producer)
+    }
+
+    /// Fetches what the first transaction needs to know of the topics it writes. Without a connection that it has for good,
+    /// librdkafka looks for the transaction's coordinator again only after 500 ms. The connection of the first request is
+    /// not kept: it only serves to learn the names of the brokers. The second request's is.
+    fn connect(&self, topics: &[&str]) {
+        for topic in topics {
+            if let Err(error) = self.producer.client().fetch_metadata(Some(topic), CONNECT_TIMEOUT) {
+                // `init_transactions` waits for brokers, and reports what is wrong.
+                tracing::debug!(%error, topic, "connecting the producer failed");
+            }
+        }
     }
 
     /// Checks whether the brokers are still reachable. Call it at intervals while there is nothing to write.
@@ -244,6 +268,7 @@ mod tests {
         TransactionalProducer::open_with(
             &config::producer(&cluster, &Options::default(), "aqueduct.orders.0"),
             TIMEOUT,
+            &["shop.orders"],
         )
         .unwrap()
     }

@@ -149,7 +149,8 @@ impl Reader {
                 Found::Nothing => {}
             }
             unfinished.is_empty().then_some(())
-        })
+        })?;
+        self.unassign()
     }
 
     /// The first record of a partition from the given offset on, where there is one.
@@ -160,11 +161,13 @@ impl Reader {
         start: i64,
     ) -> Result<Option<OwnedMessage>, LaneError> {
         self.assign(topic, [(partition, Offset::Offset(start))])?;
-        self.poll_until(|found| match found {
+        let record = self.poll_until(|found| match found {
             Found::Record(record) => Some(Some(record)),
             Found::End(_) => Some(None),
             Found::Nothing => None,
-        })
+        })?;
+        self.unassign()?;
+        Ok(record)
     }
 
     /// Begins to read these partitions, each at its offset.
@@ -180,6 +183,12 @@ impl Reader {
                 .map_err(LaneError::kafka("set the start offset"))?;
         }
         self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
+    }
+
+    /// Stops to read. A broker answers the requests of a connection one after the other: behind a fetch at the end of a
+    /// partition each of them waited up to 10 ms.
+    pub(crate) fn unassign(&self) -> Result<(), LaneError> {
+        self.consumer.unassign().map_err(LaneError::kafka("unassign a partition"))
     }
 
     /// Receives from the assigned partitions until it is enough. Fails if nothing arrives for [`REQUEST_TIMEOUT`].

@@ -30,7 +30,7 @@ pub(crate) struct HangingTransactions<'a> {
     /// For it a partition ends where the first open transaction begins.
     pub(crate) committed: &'a Reader,
     /// For it a partition ends at the last record.
-    pub(crate) uncommitted: Reader,
+    pub(crate) uncommitted: &'a Reader,
 }
 
 /// Whether a partition ends with the record that the checkpoint names as its last. Then no transaction that is open

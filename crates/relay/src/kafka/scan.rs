@@ -1,6 +1,7 @@
 //! Reading one partition in order.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -8,7 +9,9 @@ use rdkafka::message::{Message as _, OwnedMessage};
 use rdkafka::{ClientConfig, Offset};
 
 use crate::error::LaneError;
+use crate::kafka::config;
 use crate::kafka::reader::{Found, READING, Reader};
+use crate::kafka::topic_readers::TopicReaders;
 
 /// Interval at which the visible end is read.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -21,10 +24,10 @@ const OPEN_TRANSACTION: Duration = Duration::from_secs(60);
 /// Reads the committed records of a partition in their order, each once, from the first on. Memory: what
 /// librdkafka fetches ahead, a few MiB.
 pub(crate) struct Scan {
-    reader: Reader,
+    reader: Arc<Reader>,
     /// The configuration of a reader for which the partition ends at the last record, also where that is in an open
     /// transaction, and that reader while it is needed.
-    uncommitted: (ClientConfig, Option<Reader>),
+    uncommitted: (ClientConfig, Option<Arc<Reader>>),
     topic: String,
     partition: i32,
     /// The offset to read next; `None` at the beginning.
@@ -45,12 +48,25 @@ pub(crate) enum ReadEnd {
 
 impl Scan {
     pub(crate) fn new(config: &ClientConfig, topic: &str, partition: i32) -> Result<Self, LaneError> {
-        let mut config = config.clone();
-        config.set("queued.max.messages.kbytes", "4096").set("enable.partition.eof", "true");
-        let reader = Reader::new(&config)?;
-        config.set("isolation.level", "read_uncommitted");
-        let (uncommitted, topic) = ((config, None), topic.to_owned());
-        Ok(Self { reader, uncommitted, topic, partition, next: None, patience: OPEN_TRANSACTION })
+        let reader = Arc::new(Reader::new(config)?);
+        Ok(Self::of(reader, (config::uncommitted(config), None), topic, partition))
+    }
+
+    /// A scan with clients that exist.
+    pub(crate) fn with(readers: &TopicReaders, topic: &str, partition: i32) -> Self {
+        let TopicReaders { config, committed, uncommitted } = readers;
+        let uncommitted = (config::uncommitted(config), Some(Arc::clone(uncommitted)));
+        Self::of(Arc::clone(committed), uncommitted, topic, partition)
+    }
+
+    fn of(
+        reader: Arc<Reader>,
+        uncommitted: (ClientConfig, Option<Arc<Reader>>),
+        topic: &str,
+        partition: i32,
+    ) -> Self {
+        let topic = topic.to_owned();
+        Self { reader, uncommitted, topic, partition, next: None, patience: OPEN_TRANSACTION }
     }
 
     /// Begins at an offset. One beyond the partition's end belongs to a topic that was created again since, and records
@@ -86,7 +102,7 @@ impl Scan {
         let (config, reader) = &mut self.uncommitted;
         let reader = match reader {
             Some(reader) => reader,
-            None => reader.insert(Reader::new(config)?),
+            None => reader.insert(Arc::new(Reader::new(config)?)),
         };
         reader.watermarks(&self.topic, self.partition)
     }

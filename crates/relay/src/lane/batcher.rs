@@ -22,6 +22,7 @@ use crate::status::LaneState;
 
 /// How long a batch that is not full waits while stored events are still to be read: a transaction costs about as much as
 /// a thousand records. With four lanes of three routes on two cores, transactions of what had arrived had 80 records each.
+/// The first batch of a session does not wait: the next one fills during its transaction.
 const FILL: Duration = Duration::from_millis(250);
 
 /// Decides what becomes of the events of the store and the requests of operators, and when a batch is full or due.
@@ -37,6 +38,8 @@ pub(crate) struct Batcher<'a> {
     /// Position of the last checkpoint handed on, and when that was.
     sealed: Option<Position>,
     sealed_at: Instant,
+    /// Whether this session has handed on a batch.
+    has_sealed: bool,
     blocked: Option<BlockedEvent>,
     /// `None` where the route's topics for exceptions and requests were not created.
     executor: Option<RequestExecutor<'a>>,
@@ -58,6 +61,7 @@ impl<'a> Batcher<'a> {
             behind: true,
             sealed: received,
             sealed_at: Instant::now(),
+            has_sealed: false,
             blocked: None,
             executor,
         }
@@ -85,7 +89,7 @@ impl<'a> Batcher<'a> {
             // Nothing is added to it while the lane is blocked.
             let wait = match &self.blocked {
                 Some(_) => Duration::ZERO,
-                None if self.behind => options.linger().max(FILL),
+                None if self.behind && self.has_sealed => options.linger().max(FILL),
                 None => options.linger(),
             };
             Some(*opened + wait)
@@ -288,6 +292,7 @@ impl<'a> Batcher<'a> {
         }
         batch.position = self.received;
         self.sealed = self.received;
+        self.has_sealed = true;
         self.sealed_at = Instant::now();
         batch
     }

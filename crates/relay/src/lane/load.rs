@@ -8,6 +8,7 @@ use rdkafka::message::{Message as _, OwnedMessage};
 use crate::error::LaneError;
 use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::scan::{ReadEnd, Scan};
+use crate::kafka::topic_readers::TopicReaders;
 use crate::lane::exceptions::{Exceptions, Remembered};
 use crate::record::exception::{Exception, ExceptionError};
 use crate::record::reference::EventReference;
@@ -25,7 +26,7 @@ pub(crate) struct Loaded {
 /// it left open was aborted: from then on no other instance can add to it. Calls `proceed` at least every 1,000 records
 /// and every 100 ms. Returns `None` if it breaks.
 pub(crate) fn load(
-    config: &ClientConfig,
+    readers: &TopicReaders,
     topic: &str,
     lane: u32,
     proceed: impl Fn() -> ControlFlow<()>,
@@ -39,7 +40,7 @@ pub(crate) fn load(
         read += 1;
         if read.is_multiple_of(1_000) { proceed() } else { ControlFlow::Continue(()) }
     };
-    let end = Scan::new(config, topic, lane as i32)?.read_to_end(take, &proceed)?;
+    let end = Scan::with(readers, topic, lane as i32).read_to_end(take, &proceed)?;
     if let Some((offset, source)) = unreadable.into_first() {
         return Err(LaneError::Exception { topic: topic.to_owned(), partition: lane, offset, source });
     }

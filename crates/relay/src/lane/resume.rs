@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aqueduct_kafka::Cluster;
-use rdkafka::ClientConfig;
 use rdkafka::message::{Message as _, OwnedMessage};
 
 use crate::error::LaneError;
-use crate::kafka::config;
 use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::{Last, Reader};
 use crate::kafka::recovery::HangingTransactions;
+use crate::kafka::topic_readers::TopicReaders;
 use crate::lane_definition::LaneDefinition;
 use crate::metrics::LaneMetrics;
 use crate::options::Options;
@@ -25,8 +24,6 @@ pub(crate) struct Resumed {
     pub(crate) checkpoint: Option<Checkpoint>,
     /// The topics of what it does not relay; `None` where they do not exist and are not needed.
     pub(crate) parked: Option<ParkedTopics>,
-    /// Configuration of the clients that read its topics.
-    pub(crate) reader_config: ClientConfig,
 }
 
 /// Reads where a lane resumes and refuses a checkpoint that does not agree with its topic. To be called after the
@@ -37,26 +34,25 @@ pub(crate) fn resume(
     definition: &LaneDefinition,
     metrics: &LaneMetrics,
     producer: &mut TransactionalProducer,
+    TopicReaders { committed: reader, uncommitted, .. }: &TopicReaders,
 ) -> Result<Resumed, LaneError> {
     let route = &definition.route;
-    let reader_config = config::reader(cluster, route);
-    let reader = Reader::new(&reader_config)?;
     let checkpoints: Arc<str> = definition.checkpoint_topic.as_str().into();
     let topic: Arc<str> = route.topic.as_str().into();
     reader.expect_partitions(&checkpoints, definition.lanes)?;
     reader.expect_partitions(&topic, route.partitions.get())?;
     let policy = options.on_bad_event(route);
-    let parked = ParkedTopics::find(&reader, route, &cluster.prefix, definition.lanes, policy)?;
+    let parked = ParkedTopics::find(reader, route, &cluster.prefix, definition.lanes, policy)?;
 
     let lane = definition.lane as i32;
-    let checkpoint = last_checkpoint(&reader, &checkpoints, lane)?
+    let checkpoint = last_checkpoint(reader, &checkpoints, lane)?
         .map(|json| definition.parse_checkpoint(json.payload().unwrap_or_default()))
         .transpose()?;
 
     let partitions: Vec<i32> = route.partitions_of(definition.lane, options.lanes).collect();
-    let tails = tails(&reader, definition, &partitions, metrics)?;
+    let tails = tails(reader, definition, &partitions, metrics)?;
     let adopted = match checkpoint {
-        None => adopt(&reader, definition, &tails)?,
+        None => adopt(reader, definition, &tails)?,
         Some(_) => None,
     };
     let resumed = checkpoint.as_ref().or(adopted.as_ref());
@@ -64,8 +60,7 @@ pub(crate) fn resume(
     let mut written: Vec<_> = partitions.iter().map(|it| (Arc::clone(&topic), *it)).collect();
     written.push((checkpoints, lane));
     written.extend(parked.iter().flat_map(ParkedTopics::names).map(|topic| (Arc::clone(topic), lane)));
-    let uncommitted = Reader::new(reader_config.clone().set("isolation.level", "read_uncommitted"))?;
-    let hanging = HangingTransactions { definition, committed: &reader, uncommitted };
+    let hanging = HangingTransactions { definition, committed: reader, uncommitted };
     let open = hanging.find(&written)?;
     if !open.is_empty() {
         tracing::warn!(route = route.name, lane, ?open, "found hanging transactions");
@@ -77,7 +72,7 @@ pub(crate) fn resume(
         // Before anything else: from now on the other topic is out of date.
         producer.commit_batch([definition.checkpoint_record(adopted.clone())])?;
     }
-    Ok(Resumed { checkpoint: checkpoint.or(adopted), parked, reader_config })
+    Ok(Resumed { checkpoint: checkpoint.or(adopted), parked })
 }
 
 /// The last checkpoint of a lane. Whatever else is in the topic has another key.

@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LaneError;
+use crate::kafka::config;
 use crate::kafka::producer::TransactionalProducer;
+use crate::kafka::topic_readers::TopicReaders;
 use crate::lane::batch::SealedBatch;
 use crate::lane::call_watchdog::CallWatchdog;
 use crate::lane::context::LaneContext;
@@ -42,8 +44,12 @@ impl Writer {
     pub(crate) fn run(self, start_tx: oneshot::Sender<LaneStart>) -> Result<(), LaneError> {
         let LaneContext { cluster, options, definition, .. } = &*self.context;
         let id = definition.route.transactional_id(&cluster.prefix, definition.lane);
-        let mut producer = self.watchdog.during(|| TransactionalProducer::open(cluster, options, &id))?;
-        let written = self.start_and_write(&mut producer, start_tx);
+        let topics = [&*definition.route.topic, &definition.checkpoint_topic];
+        // They connect while the producer does.
+        let readers = TopicReaders::open(config::reader(cluster, &definition.route))?;
+        let open = || TransactionalProducer::open(cluster, options, &id, &topics);
+        let mut producer = self.watchdog.during(open)?;
+        let written = self.start_and_write(&mut producer, readers, start_tx);
         // The end of a client may hang as well.
         self.watchdog.during(|| drop(producer));
         written
@@ -52,10 +58,11 @@ impl Writer {
     fn start_and_write(
         &self,
         producer: &mut TransactionalProducer,
+        readers: TopicReaders,
         start_tx: oneshot::Sender<LaneStart>,
     ) -> Result<(), LaneError> {
         // Only now, when the producers before this one are fenced, is the end of a topic final.
-        let Some(start) = self.start(producer)? else { return Ok(()) };
+        let Some(start) = self.start(producer, readers)? else { return Ok(()) };
         if start_tx.send(start).is_err() {
             return Ok(());
         }
@@ -63,12 +70,17 @@ impl Writer {
     }
 
     /// Finds where the lane starts; `None` if `stop` was cancelled.
-    fn start(&self, producer: &mut TransactionalProducer) -> Result<Option<LaneStart>, LaneError> {
+    fn start(
+        &self,
+        producer: &mut TransactionalProducer,
+        readers: TopicReaders,
+    ) -> Result<Option<LaneStart>, LaneError> {
         let Self { context, watchdog, stop, .. } = self;
         let LaneContext { cluster, options, definition, reporter, .. } = &**context;
-        let Resumed { checkpoint, parked, reader_config } =
-            watchdog.during(|| resume(cluster, options, definition, &reporter.metrics, producer))?;
+        let Resumed { checkpoint, parked } = watchdog
+            .during(|| resume(cluster, options, definition, &reporter.metrics, producer, &readers))?;
         let Some(topics) = parked else {
+            readers.close()?;
             let topic = definition.route.exceptions_topic(&cluster.prefix);
             definition.check_exceptions(checkpoint.as_ref(), &topic, ExceptionCounts::default())?;
             return Ok(Some(LaneStart { checkpoint, loaded: None }));
@@ -77,9 +89,10 @@ impl Writer {
             watchdog.tick();
             if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let load = || load(&reader_config, &topics.exceptions, definition.lane, proceed);
+        let load = || load(&readers, &topics.exceptions, definition.lane, proceed);
         let Some(exceptions) = watchdog.during(load)? else { return Ok(None) };
         definition.check_exceptions(checkpoint.as_ref(), &topics.exceptions, exceptions.counts())?;
+        let reader_config = readers.close()?;
         Ok(Some(LaneStart { checkpoint, loaded: Some(Loaded { topics, exceptions, reader_config }) }))
     }
 

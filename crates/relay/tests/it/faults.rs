@@ -93,7 +93,7 @@ async fn a_fenced_relay_joins_again() {
     let (cluster, options) = (world.cluster.clone(), world.options.clone());
     let id = options.routes[0].transactional_id(&cluster.prefix, 0);
     let second_producer =
-        tokio::task::spawn_blocking(move || TransactionalProducer::open(&cluster, &options, &id))
+        tokio::task::spawn_blocking(move || TransactionalProducer::open(&cluster, &options, &id, &[]))
             .await
             .unwrap()
             .unwrap();
@@ -112,7 +112,7 @@ async fn a_zombie_is_fenced() {
     let (cluster, options) = (world.cluster.clone(), world.options.clone());
     let id = options.routes[0].transactional_id(&cluster.prefix, 0);
     let mut zombie =
-        tokio::task::spawn_blocking(move || TransactionalProducer::open(&cluster, &options, &id))
+        tokio::task::spawn_blocking(move || TransactionalProducer::open(&cluster, &options, &id, &[]))
             .await
             .unwrap()
             .unwrap();
