@@ -299,6 +299,20 @@ mod tests {
         assert_eq!(LaneError::from(error).kind(), ErrorKind::Retry);
     }
 
+    /// The broker would create it with its own number of partitions.
+    #[test]
+    fn a_producer_does_not_create_a_topic_that_it_asks_for() {
+        let mock = cluster();
+        let cluster = Cluster::new(mock.bootstrap_servers());
+        let settings = config::producer(&cluster, &Options::default(), "aqueduct.orders.0");
+        let open = TransactionalProducer::open_with(&settings, TIMEOUT, &["missing", "shop.orders"]);
+        let partitions = |topic| {
+            let metadata = open.as_ref().unwrap().producer.client().fetch_metadata(Some(topic), TIMEOUT);
+            metadata.unwrap().topics().iter().map(|it| it.partitions().len()).sum::<usize>()
+        };
+        assert_eq!((partitions("missing"), partitions("shop.orders")), (0, 1));
+    }
+
     #[test]
     fn a_transaction_that_is_refused_as_a_whole_says_why() {
         let cluster = cluster();

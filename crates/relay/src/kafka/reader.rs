@@ -185,8 +185,7 @@ impl Reader {
         self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
     }
 
-    /// Stops to read. A broker answers the requests of a connection one after the other: behind a fetch at the end of a
-    /// partition each of them waited up to 10 ms.
+    /// Stops to read: no fetch at the end of a partition holds up the next request.
     pub(crate) fn unassign(&self) -> Result<(), LaneError> {
         self.consumer.unassign().map_err(LaneError::kafka("unassign a partition"))
     }

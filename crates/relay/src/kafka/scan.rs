@@ -91,7 +91,7 @@ impl Scan {
         let (start, end) = self.written()?;
         self.next = self.next.filter(|next| (start..=end).contains(next));
         match self.wait_until_visible(end, &mut keep_waiting)? {
-            ReadEnd::Complete => self.read_until(end, take, keep_waiting),
+            ReadEnd::Complete => self.read_until(start, end, take, keep_waiting),
             ReadEnd::Stopped => Ok(ReadEnd::Stopped),
         }
     }
@@ -131,6 +131,7 @@ impl Scan {
 
     fn read_until(
         &mut self,
+        first: i64,
         end: i64,
         mut take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
         mut keep_waiting: impl FnMut() -> ControlFlow<()>,
@@ -138,6 +139,9 @@ impl Scan {
         // Only a new assignment makes librdkafka tell of an end that it has told before.
         let start = self.next.map_or(Offset::Beginning, Offset::Offset);
         self.reader.assign(&self.topic, [(self.partition, start)])?;
+        if self.next.unwrap_or(first) >= end {
+            return Ok(ReadEnd::Complete);
+        }
         let next = &mut self.next;
         self.reader.poll_until(|found| match found {
             Found::Record(record) => {

@@ -19,31 +19,33 @@ use crate::record::checkpoint::{self, Checkpoint};
 use crate::record::checkpoint_check::Tail;
 use crate::record::headers::{own_position, relayed_source};
 
-/// Where a lane resumes.
-pub(crate) struct Resumed {
-    pub(crate) checkpoint: Option<Checkpoint>,
-    /// The topics of what it does not relay; `None` where they do not exist and are not needed.
-    pub(crate) parked: Option<ParkedTopics>,
+/// Checks that the topics of a lane are as they are configured, and returns those of what it does not relay; `None` where
+/// they do not exist and are not needed. Reads metadata only: it may be called before the lane's producer was opened.
+pub(crate) fn check_topics(
+    cluster: &Cluster,
+    options: &Options,
+    definition: &LaneDefinition,
+    reader: &Reader,
+) -> Result<Option<ParkedTopics>, LaneError> {
+    let LaneDefinition { route, checkpoint_topic, lanes, .. } = definition;
+    reader.expect_partitions(checkpoint_topic, *lanes)?;
+    reader.expect_partitions(&route.topic, route.partitions.get())?;
+    ParkedTopics::find(reader, route, &cluster.prefix, *lanes, options.on_bad_event(route))
 }
 
 /// Reads where a lane resumes and refuses a checkpoint that does not agree with its topic. To be called after the
 /// lane's producer was opened: from then on no other instance can add to what is read here.
 pub(crate) fn resume(
-    cluster: &Cluster,
     options: &Options,
     definition: &LaneDefinition,
     metrics: &LaneMetrics,
     producer: &mut TransactionalProducer,
     TopicReaders { committed: reader, uncommitted, .. }: &TopicReaders,
-) -> Result<Resumed, LaneError> {
+    parked: Option<&ParkedTopics>,
+) -> Result<Option<Checkpoint>, LaneError> {
     let route = &definition.route;
     let checkpoints: Arc<str> = definition.checkpoint_topic.as_str().into();
     let topic: Arc<str> = route.topic.as_str().into();
-    reader.expect_partitions(&checkpoints, definition.lanes)?;
-    reader.expect_partitions(&topic, route.partitions.get())?;
-    let policy = options.on_bad_event(route);
-    let parked = ParkedTopics::find(reader, route, &cluster.prefix, definition.lanes, policy)?;
-
     let lane = definition.lane as i32;
     let checkpoint = last_checkpoint(reader, &checkpoints, lane)?
         .map(|json| definition.parse_checkpoint(json.payload().unwrap_or_default()))
@@ -59,20 +61,20 @@ pub(crate) fn resume(
 
     let mut written: Vec<_> = partitions.iter().map(|it| (Arc::clone(&topic), *it)).collect();
     written.push((checkpoints, lane));
-    written.extend(parked.iter().flat_map(ParkedTopics::names).map(|topic| (Arc::clone(topic), lane)));
+    written.extend(parked.iter().flat_map(|it| it.names()).map(|topic| (Arc::clone(topic), lane)));
     let hanging = HangingTransactions { definition, committed: reader, uncommitted };
     let open = hanging.find(&written)?;
     if !open.is_empty() {
         tracing::warn!(route = route.name, lane, ?open, "found hanging transactions");
     }
-    hanging.expect_after(resumed, &tails, parked.as_ref(), &open)?;
+    hanging.expect_after(resumed, &tails, parked, &open)?;
     definition.cross_check(resumed, &tails)?;
     hanging.abort(open, producer, options.transaction_timeout())?;
     if let Some(adopted) = &adopted {
         // Before anything else: from now on the other topic is out of date.
         producer.commit_batch([definition.checkpoint_record(adopted.clone())])?;
     }
-    Ok(Resumed { checkpoint: checkpoint.or(adopted), parked })
+    Ok(checkpoint.or(adopted))
 }
 
 /// The last checkpoint of a lane. Whatever else is in the topic has another key.

@@ -10,13 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::LaneError;
 use crate::kafka::config;
+use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::topic_readers::TopicReaders;
 use crate::lane::batch::SealedBatch;
 use crate::lane::call_watchdog::CallWatchdog;
 use crate::lane::context::LaneContext;
 use crate::lane::load::{Loaded, load};
-use crate::lane::resume::{Resumed, resume};
+use crate::lane::resume::{check_topics, resume};
+use crate::lane_definition::LaneDefinition;
+use crate::named_thread;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::exception::ExceptionCounts;
 
@@ -42,27 +45,43 @@ impl Writer {
     /// Fences the producers before this one, sends where the lane starts, and commits batches until there are no more
     /// or `stop` is cancelled.
     pub(crate) fn run(self, start_tx: oneshot::Sender<LaneStart>) -> Result<(), LaneError> {
-        let LaneContext { cluster, options, definition, .. } = &*self.context;
-        let id = definition.route.transactional_id(&cluster.prefix, definition.lane);
-        let topics = [&*definition.route.topic, &definition.checkpoint_topic];
-        // They connect while the producer does.
+        let LaneContext { cluster, definition, .. } = &*self.context;
         let readers = TopicReaders::open(config::reader(cluster, &definition.route))?;
-        let open = || TransactionalProducer::open(cluster, options, &id, &topics);
-        let mut producer = self.watchdog.during(open)?;
-        let written = self.start_and_write(&mut producer, readers, start_tx);
+        let (mut producer, parked) = self.watchdog.during(|| self.open(&readers))?;
+        let written = self.start_and_write(&mut producer, readers, parked, start_tx);
         // The end of a client may hang as well.
         self.watchdog.during(|| drop(producer));
         written
+    }
+
+    /// Opens the lane's producer. Meanwhile the readers connect, and the topics are checked.
+    fn open(
+        &self,
+        readers: &TopicReaders,
+    ) -> Result<(TransactionalProducer, Option<ParkedTopics>), LaneError> {
+        let LaneContext { cluster, options, definition, .. } = &*self.context;
+        let LaneDefinition { route, lane, checkpoint_topic, .. } = definition;
+        std::thread::scope(|scope| {
+            let check = || check_topics(cluster, options, definition, &readers.committed);
+            let checking =
+                named_thread::spawn_scoped(scope, &format!("topics-{}-{lane}", route.name), check)?;
+            let id = route.transactional_id(&cluster.prefix, *lane);
+            let producer =
+                TransactionalProducer::open(cluster, options, &id, &[&route.topic, checkpoint_topic])?;
+            let parked = checking.join().unwrap_or(Err(LaneError::Panicked))?;
+            Ok((producer, parked))
+        })
     }
 
     fn start_and_write(
         &self,
         producer: &mut TransactionalProducer,
         readers: TopicReaders,
+        parked: Option<ParkedTopics>,
         start_tx: oneshot::Sender<LaneStart>,
     ) -> Result<(), LaneError> {
         // Only now, when the producers before this one are fenced, is the end of a topic final.
-        let Some(start) = self.start(producer, readers)? else { return Ok(()) };
+        let Some(start) = self.start(producer, readers, parked)? else { return Ok(()) };
         if start_tx.send(start).is_err() {
             return Ok(());
         }
@@ -74,11 +93,12 @@ impl Writer {
         &self,
         producer: &mut TransactionalProducer,
         readers: TopicReaders,
+        parked: Option<ParkedTopics>,
     ) -> Result<Option<LaneStart>, LaneError> {
         let Self { context, watchdog, stop, .. } = self;
         let LaneContext { cluster, options, definition, reporter, .. } = &**context;
-        let Resumed { checkpoint, parked } = watchdog
-            .during(|| resume(cluster, options, definition, &reporter.metrics, producer, &readers))?;
+        let checkpoint = watchdog
+            .during(|| resume(options, definition, &reporter.metrics, producer, &readers, parked.as_ref()))?;
         let Some(topics) = parked else {
             readers.close()?;
             let topic = definition.route.exceptions_topic(&cluster.prefix);
