@@ -7,6 +7,7 @@ pub(crate) mod react;
 pub(crate) mod read;
 pub(crate) mod retry_gate;
 pub(crate) mod runner;
+pub(crate) mod schedule;
 pub(crate) mod single_statement;
 pub(crate) mod table_fault;
 pub(crate) mod trace;

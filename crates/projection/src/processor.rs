@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::batch::outcome::Outcome;
 use crate::batch::runner::{Completion, RunBatch};
-use crate::batch::turn::{Turn, Turns};
+use crate::batch::turn::Turn;
 use crate::error::ProjectionError;
 use crate::inbox::ownership::{Claim, Ownership};
 use crate::metrics;
@@ -49,7 +49,8 @@ impl BatchProcessor {
     /// # Errors
     /// [`ProjectionError::Batch`]: an error that a retry does not solve.
     pub async fn apply(&self, records: Vec<Record>) -> Result<Option<Outcome>, ProjectionError> {
-        match self.process(records, Turns::default().next()).await? {
+        let (turn, _ended) = Turn::after(None);
+        match self.process(records, turn).await? {
             Completion::Committed(outcome) => Ok(Some(outcome)),
             Completion::Abandoned => Ok(None),
         }
@@ -60,7 +61,7 @@ impl BatchProcessor {
         records: Vec<Record>,
         turn: Turn,
     ) -> Result<Completion, ProjectionError> {
-        let completion = self.batches.process(records, turn).await;
+        let completion = Arc::clone(&self.batches).process(records, turn).await;
         completion.map_err(|error| {
             metrics::error(self.projection, error.kind());
             ProjectionError::Batch { projection: self.projection, source: Box::new(error) }

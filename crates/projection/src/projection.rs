@@ -78,6 +78,7 @@ impl Parts {
             decoder: self.decoder,
             source: self.options.cluster.source,
             inboxes: Inboxes::new(H::NAME),
+            reacting: tokio::sync::Mutex::default(),
         });
         let requests = Arc::new(RequestExecutor::new(Arc::clone(&runner)));
         BatchProcessor::new(H::NAME, self.pool, ownership, runner, requests)

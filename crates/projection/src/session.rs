@@ -6,14 +6,14 @@ use std::time::Duration;
 use aqueduct_core::{ErrorKind, with_causes};
 use aqueduct_kafka::BrokerWatch;
 use futures::StreamExt as _;
-use futures::stream::FuturesOrdered;
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::runner::Completion;
-use crate::batch::turn::Turns;
+use crate::batch::schedule::{Schedule, ScheduledBatch};
 use crate::error::ProjectionError;
 use crate::kafka::client::{self, ConsumerState};
 use crate::kafka::poll;
@@ -29,7 +29,7 @@ use crate::status::{Component, JOINING, StatusReporter};
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
 /// Interval of the checks for requests to replay or discard parked events.
 const STEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Batches that are read or written at the same time.
+/// Batches that are read or written at the same time. A third did not make two cores faster.
 const MOST_IN_FLIGHT: usize = 2;
 
 /// The sessions of a projection, one after the other.
@@ -75,7 +75,7 @@ impl Sessions<'_> {
         };
         let consumer = client::join(self.options, self.topics, context);
         let consumer = consumer.map_err(|source| ProjectionError::Kafka { projection, source })?;
-        let (queue, mut records) = mpsc::channel(self.options.queue_size);
+        let (queue, mut records) = mpsc::channel(self.read_ahead());
         // Blocking for a whole session, including librdkafka's callbacks. It ends soon after `stop`, also if
         // nobody awaits it.
         let polling = tokio::task::spawn_blocking(move || poll::poll(&consumer, &queue));
@@ -112,8 +112,10 @@ impl Sessions<'_> {
         shutdown: &CancellationToken,
     ) -> Result<(), ProjectionError> {
         let mut next_step = Instant::now();
-        let mut turns = Turns::default();
-        let mut in_flight = FuturesOrdered::new();
+        // When the records that wait make a batch, however few they are.
+        let mut batch_due = Instant::now();
+        let mut schedule = Schedule::new(self.options.batch_size, self.read_ahead());
+        let mut in_flight = FuturesUnordered::new();
         while !self.processor.ownership.take_rejoin_request() {
             let is_step_due = Instant::now() >= next_step;
             if is_step_due && in_flight.is_empty() {
@@ -122,31 +124,45 @@ impl Sessions<'_> {
                     RequestStep::NothingToDo => STEP_INTERVAL,
                 };
                 next_step = Instant::now() + pause;
-                // A batch comes between two steps, so that neither waits for the other for long.
             }
-            // While a batch is written, the next one is read, but only if it need not wait for more records.
-            let takes_records = in_flight.is_empty()
-                || (!is_step_due
-                    && in_flight.len() < MOST_IN_FLIGHT
-                    && queue.len() >= self.options.batch_size / 2);
+            // A batch comes between two steps, so that neither waits for the other for long.
+            let may_start = !is_step_due || in_flight.is_empty();
+            if may_start && (Instant::now() >= batch_due || schedule.is_ample()) {
+                while schedule.running() < MOST_IN_FLIGHT
+                    && let Some(ScheduledBatch { id, records, turn }) = schedule.next()
+                {
+                    in_flight.push(async move { (id, self.processor.process(records, turn).await) });
+                }
+            }
             let mut records = Vec::new();
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(completion) = in_flight.next() => self.finish(completion?).await,
-                received = queue.recv_many(&mut records, self.options.batch_size), if takes_records => {
+                Some((id, completion)) = in_flight.next() => {
+                    schedule.finish(id);
+                    self.finish(completion?).await;
+                }
+                received = queue.recv_many(&mut records, schedule.room()), if schedule.room() > 0 => {
                     if received == 0 {
                         break;
                     }
-                    self.fill(queue, &mut records).await;
-                    in_flight.push_back(self.processor.process(records, turns.next()));
+                    if schedule.is_empty() {
+                        batch_due = Instant::now() + self.options.batch_wait();
+                    }
+                    schedule.add(records);
                 }
+                () = tokio::time::sleep_until(batch_due), if !schedule.is_empty() && Instant::now() < batch_due => {}
                 () = tokio::time::sleep_until(next_step), if in_flight.is_empty() => {}
             }
         }
-        while let Some(completion) = in_flight.next().await {
+        while let Some((_, completion)) = in_flight.next().await {
             self.finish(completion?).await;
         }
         Ok(())
+    }
+
+    /// Records that wait in the poll thread's queue, and as many again that wait for a batch of their partition to end.
+    fn read_ahead(&self) -> usize {
+        self.options.queue_size.div_ceil(2)
     }
 
     /// After a batch.
@@ -155,18 +171,6 @@ impl Sessions<'_> {
             && outcome.parked > 0
         {
             self.monitor.count_parked().await;
-        }
-    }
-
-    /// Lets a batch wait for more records, if it is configured to.
-    async fn fill(&self, queue: &mut mpsc::Receiver<Record>, records: &mut Vec<Record>) {
-        let size = self.options.batch_size;
-        let fill = async {
-            while records.len() < size && queue.recv_many(records, size - records.len()).await > 0 {}
-        };
-        if self.options.batch_wait_ms > 0 {
-            // The batch is what was received until then.
-            let _ = tokio::time::timeout(self.options.batch_wait(), fill).await;
         }
     }
 }

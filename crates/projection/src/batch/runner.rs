@@ -1,10 +1,13 @@
 //! Runs a batch: reads its records, reacts, and commits, with retries.
 
+use std::future::pending;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
 use aqueduct_core::ErrorKind;
 use async_trait::async_trait;
+use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::backoff;
@@ -38,7 +41,7 @@ pub(crate) enum Completion {
 pub(crate) trait RunBatch: Send + Sync {
     /// Processes a batch, retrying temporary errors while the batch's partitions are owned. Its records are read at once; its
     /// effects wait for its turn.
-    async fn process(&self, records: Vec<Record>, turn: Turn) -> Result<Completion, BatchError>;
+    async fn process(self: Arc<Self>, records: Vec<Record>, turn: Turn) -> Result<Completion, BatchError>;
 }
 
 pub(crate) struct BatchRunner<H> {
@@ -47,11 +50,17 @@ pub(crate) struct BatchRunner<H> {
     pub(crate) decoder: Arc<dyn Decoder>,
     pub(crate) source: String,
     pub(crate) inboxes: Inboxes,
+    /// Held while a batch reacts: [`BatchContext::concurrency`] is the limit of all batches together.
+    pub(crate) reacting: tokio::sync::Mutex<()>,
 }
 
 #[async_trait]
 impl<H: Handler> RunBatch for BatchRunner<H> {
-    async fn process(&self, records: Vec<Record>, mut turn: Turn) -> Result<Completion, BatchError> {
+    async fn process(
+        self: Arc<Self>,
+        records: Vec<Record>,
+        mut turn: Turn,
+    ) -> Result<Completion, BatchError> {
         let started = Instant::now();
         let span = tracing::info_span!("project", projection = H::NAME, records = records.len());
         let partitions = next_offsets(records.iter());
@@ -70,24 +79,19 @@ impl<H: Handler> RunBatch for BatchRunner<H> {
 
 impl<H: Handler> BatchRunner<H> {
     async fn run(
-        &self,
+        self: &Arc<Self>,
         records: Vec<Record>,
         turn: &mut Turn,
         span: &tracing::Span,
     ) -> Result<Completion, BatchError> {
         let ownership = &self.context.ownership;
-        let mut entries = Vec::with_capacity(records.len());
-        for record in records {
-            let read = self.retry(|| self.read(&record), || ownership.owns(&record)).await?;
-            if let Some((inbox, envelope, content)) = read {
-                entries.push(Entry::new(record, inbox, envelope, content));
-            }
-        }
+        let mut entries = self.read_in_task(records).await?;
         trace::link(span, entries.iter().filter_map(|entry| entry.envelope.as_ref()));
         if turn.begin().await == Err(PreviousFailed) {
             return Ok(Completion::Abandoned);
         }
         if H::REACTS {
+            let _reacting = self.reacting.lock().await;
             let check = || async { Ok(verdict::check(&self.transactions.pool, &entries).await?) };
             let owns = || entries.iter().any(|entry| ownership.owns(&entry.record));
             let Some(verdicts) = self.retry(check, owns).await? else { return Ok(Completion::Abandoned) };
@@ -98,6 +102,35 @@ impl<H: Handler> BatchRunner<H> {
             }
         }
         self.commit(entries).await
+    }
+
+    /// Reads the records in a task of its own, so that one core reads a batch while another writes the one before.
+    async fn read_in_task(
+        self: &Arc<Self>,
+        records: Vec<Record>,
+    ) -> Result<Vec<Entry<H::Event>>, BatchError> {
+        let runner = Arc::clone(self);
+        // Aborts the task if this future is dropped.
+        let mut task = JoinSet::new();
+        task.spawn(async move { runner.read_records(records).await }.in_current_span());
+        match task.join_next().await {
+            Some(Ok(read)) => read,
+            Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
+            // The runtime is ending, and this task with it.
+            Some(Err(_)) | None => pending().await,
+        }
+    }
+
+    async fn read_records(&self, records: Vec<Record>) -> Result<Vec<Entry<H::Event>>, BatchError> {
+        let ownership = &self.context.ownership;
+        let mut entries = Vec::with_capacity(records.len());
+        for record in records {
+            let read = self.retry(|| self.read(&record), || ownership.owns(&record)).await?;
+            if let Some((inbox, envelope, content)) = read {
+                entries.push(Entry::new(record, inbox, envelope, content));
+            }
+        }
+        Ok(entries)
     }
 
     /// Repeats an attempt that fails temporarily. Returns `None` if the process is shutting down or the result is

@@ -1,37 +1,33 @@
-//! The order in which batches are committed.
+//! The order in which batches of the same partitions are committed.
 
 use tokio::sync::oneshot;
 
-/// A batch's place in the order of commits. Batches are read at the same time and committed one after the other.
+/// A batch's place in the order of commits. A batch may be read while the one before it is written; its own effects wait.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    previous: Option<oneshot::Receiver<()>>,
+    previous: Option<Ended>,
     ended: oneshot::Sender<()>,
 }
+
+/// Shows that a turn has ended.
+#[derive(Debug)]
+pub(crate) struct Ended(oneshot::Receiver<()>);
 
 /// The batch before this one failed, so this one must not be committed: its offsets are behind records that were not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PreviousFailed;
 
-/// Gives batches their turns.
-#[derive(Debug, Default)]
-pub(crate) struct Turns {
-    last: Option<oneshot::Receiver<()>>,
-}
-
-impl Turns {
-    /// The turn after those given before.
-    pub(crate) fn next(&mut self) -> Turn {
-        let (ended, last) = oneshot::channel();
-        Turn { previous: self.last.replace(last), ended }
-    }
-}
-
 impl Turn {
+    /// A turn that begins when the previous one has ended, and what shows its own end.
+    pub(crate) fn after(previous: Option<Ended>) -> (Self, Ended) {
+        let (ended, receiver) = oneshot::channel();
+        (Self { previous, ended }, Ended(receiver))
+    }
+
     /// Waits until the batch before this one has ended.
     pub(crate) async fn begin(&mut self) -> Result<(), PreviousFailed> {
         match self.previous.take() {
-            Some(previous) => previous.await.map_err(|_| PreviousFailed),
+            Some(Ended(previous)) => previous.await.map_err(|_| PreviousFailed),
             None => Ok(()),
         }
     }
@@ -51,23 +47,20 @@ mod tests {
 
     #[test]
     fn a_turn_begins_when_the_one_before_has_ended() {
-        let mut turns = Turns::default();
-        let (mut first, mut second) = (turns.next(), turns.next());
+        let (mut first, ended) = Turn::after(None);
+        let (mut second, _ended) = Turn::after(Some(ended));
         assert_eq!(first.begin().now_or_never(), Some(Ok(())));
-        {
-            let mut waiting = std::pin::pin!(second.begin());
-            assert_eq!(waiting.as_mut().now_or_never(), None);
-            first.end();
-            assert_eq!(waiting.now_or_never(), Some(Ok(())));
-        }
-        second.end();
-        assert_eq!(turns.next().begin().now_or_never(), Some(Ok(())));
+        let mut waiting = std::pin::pin!(second.begin());
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        first.end();
+        assert_eq!(waiting.now_or_never(), Some(Ok(())));
     }
 
     #[test]
     fn no_turn_begins_after_one_that_failed() {
-        let mut turns = Turns::default();
-        let (first, mut second, mut third) = (turns.next(), turns.next(), turns.next());
+        let (first, ended) = Turn::after(None);
+        let (mut second, ended) = Turn::after(Some(ended));
+        let (mut third, _ended) = Turn::after(Some(ended));
         drop(first);
         assert_eq!(second.begin().now_or_never(), Some(Err(PreviousFailed)));
         drop(second);

@@ -15,7 +15,7 @@ use crate::model::error::{ApplyError, TableError};
 use crate::model::exact_sum::ExactSum;
 use crate::model::handler::{Handler, Probe, guarded};
 use crate::model::table::Table;
-use crate::model::table_change::{NoChange, TableChange};
+use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::postgres::text_array::TextArray;
 use crate::record::envelope::Envelope;
 
@@ -145,7 +145,7 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
                 array.push(Some(&sum.to_string()));
             }
         }
-        Ok(TableChange { statement: Arc::clone(&self.add_sums), arrays, rows: Vec::new() })
+        Ok(TableChange { statement: Arc::clone(&self.add_sums), arrays, rows: WrittenRows::default() })
     }
 
     async fn probe(&self, connection: &mut PgConnection) -> Result<Probe, ApplyError> {

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use crate::inbox::statement::statement;
 use crate::model::error::{ApplyError, ReactError};
 use crate::model::handler::Handler;
-use crate::model::table_change::{NoChange, TableChange};
+use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::record::envelope::Envelope;
 
 /// Reacts to events with effects outside of Postgres, most often commands to other aggregates.
@@ -62,6 +62,6 @@ impl<R: Reactor> Handler for ReactorHandler<R> {
         _connection: &mut PgConnection,
         _events: &[(&R::Event, &Envelope)],
     ) -> Result<TableChange, NoChange> {
-        Ok(TableChange { statement: statement("", "true"), arrays: Vec::new(), rows: Vec::new() })
+        Ok(TableChange { statement: statement("", "true"), arrays: Vec::new(), rows: WrittenRows::default() })
     }
 }

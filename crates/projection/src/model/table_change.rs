@@ -15,8 +15,14 @@ pub(crate) struct TableChange {
     pub(crate) rows: WrittenRows,
 }
 
-/// JSON of the keys of the rows that are written, with the rows as they are stored; `None` where that is not known.
-pub(crate) type WrittenRows = Vec<(String, Option<Box<str>>)>;
+/// The rows that a change writes.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenRows {
+    /// How often rows were forgotten before the change was made. Rows that were forgotten since then are not remembered.
+    pub(crate) forgotten: u64,
+    /// JSON of the keys, with the rows as they are stored; `None` where that is not known.
+    pub(crate) rows: Vec<(String, Option<Box<str>>)>,
+}
 
 /// Why a batch cannot be written by one statement, before it was tried.
 #[derive(Debug)]

@@ -20,6 +20,8 @@ pub(crate) struct ViewRows {
     version: Option<TableVersion>,
     /// By the columns that they write: nearly always one.
     statements: HashMap<Vec<String>, Arc<str>>,
+    /// How often rows were forgotten.
+    forgotten: u64,
 }
 
 /// A row that a batch writes.
@@ -46,9 +48,12 @@ impl ViewRows {
         self.cache.get(key)
     }
 
-    /// Remembers rows that the transaction has written.
-    pub(crate) fn remember(&mut self, rows: WrittenRows, xmin: u32) {
-        for (key, json) in rows {
+    /// Remembers rows that the transaction has written, unless all rows were forgotten meanwhile: the table may be another.
+    pub(crate) fn remember(&mut self, written: WrittenRows, xmin: u32) {
+        if written.forgotten != self.forgotten {
+            return;
+        }
+        for (key, json) in written.rows {
             match json {
                 Some(json) => self.cache.put(&key, CachedRow { json, xmin }),
                 None => self.cache.remove(&key),
@@ -58,7 +63,7 @@ impl ViewRows {
 
     /// Forgets everything, the table included.
     pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { forgotten: self.forgotten + 1, ..Self::default() };
     }
 
     /// The change that writes these rows.
@@ -87,7 +92,8 @@ impl ViewRows {
             written.push((row.key, stored));
         }
         changed.append(&mut added);
-        Ok(TableChange { statement: self.statement(table, columns)?, arrays: changed, rows: written })
+        let rows = WrittenRows { forgotten: self.forgotten, rows: written };
+        Ok(TableChange { statement: self.statement(table, columns)?, arrays: changed, rows })
     }
 
     fn statement(&mut self, table: &Table, columns: Vec<String>) -> Result<Arc<str>, NoChange> {
@@ -116,4 +122,23 @@ pub(crate) async fn read_rows(
         Ok((usize::try_from(ordinal - 1).unwrap_or(usize::MAX), CachedRow { json: json.into(), xmin }))
     };
     rows.into_iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(forgotten: u64) -> WrittenRows {
+        WrittenRows { forgotten, rows: vec![("[1]".to_owned(), Some("{}".into()))] }
+    }
+
+    #[test]
+    fn rows_that_were_forgotten_meanwhile_are_not_remembered() {
+        let mut rows = ViewRows::default();
+        rows.forget();
+        rows.remember(written(0), 7);
+        assert_eq!(rows.get("[1]"), None);
+        rows.remember(written(1), 7);
+        assert_eq!(rows.get("[1]"), Some(&CachedRow { json: "{}".into(), xmin: 7 }));
+    }
 }

@@ -22,10 +22,11 @@ pub struct PostgresOptions {
 }
 
 /// A projection reads and writes by key only, many keys at a time. The planner, which does not know how many,
-/// would scan a table while it is small and keep that plan while it grows. The single statement of a batch compares rows
-/// as they are when it has locked them, not as they were when it began.
+/// would scan a table while it is small and keep that plan while it grows. A plan for the values of one batch is the same as
+/// one for all, and would be made five times on each connection. The single statement of a batch compares rows as they are
+/// when it has locked them, not as they were when it began.
 const SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-                        set jit = off; set default_transaction_isolation = 'read committed'";
+                        set plan_cache_mode = force_generic_plan; set jit = off; set default_transaction_isolation = 'read committed'";
 
 /// TCP keepalive probes until the server considers the client gone.
 const KEEPALIVE_PROBES: u32 = 3;
