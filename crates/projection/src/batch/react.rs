@@ -48,7 +48,7 @@ pub(crate) async fn react<H: Handler>(
     let mut streams: BTreeMap<(i32, &str), Vec<usize>> = BTreeMap::new();
     for (index, (entry, verdict)) in entries.iter().zip(verdicts).enumerate() {
         if verdict.applies() && entry.event().is_some() {
-            streams.entry((entry.inbox, &entry.stream)).or_default().push(index);
+            streams.entry((entry.inbox, entry.stream())).or_default().push(index);
         }
     }
     // In the order of the topic, so that the oldest event does not wait longest.

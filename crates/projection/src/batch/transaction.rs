@@ -125,7 +125,7 @@ impl<H: Handler> Transactions<H> {
                 outcome.gaps += u64::from(verdict == ParkingVerdict::Gap);
                 tracing::error!(
                     projection = H::NAME,
-                    stream = entry.stream,
+                    stream = entry.stream(),
                     error = park::reason(entry, verdict),
                     "event parked"
                 );
@@ -168,7 +168,7 @@ impl<H: Handler> Transactions<H> {
                     entries[start].content =
                         Content::Invalid(Fault { code: error.code(), reason: with_causes(&error) });
                     match FailureReason::of(&error) {
-                        Some(reason) => rejected.push((reason, entries[start].stream.clone())),
+                        Some(reason) => rejected.push((reason, entries[start].stream().to_owned())),
                         // The code failed before Postgres was asked: that says nothing about the table.
                         None => accepted = true,
                     }

@@ -41,10 +41,10 @@ impl<'e> Chain<'e> {
             if revision <= previous {
                 return None;
             }
-            match places.entry((entry.inbox, &entry.stream)) {
+            match places.entry((entry.inbox, entry.stream())) {
                 Slot::Vacant(place) => {
                     place.insert(links.len());
-                    let (inbox, stream) = (entry.inbox, entry.stream.as_str());
+                    let (inbox, stream) = (entry.inbox, entry.stream());
                     links.push(Link { inbox, stream, expected: previous, revision });
                 }
                 Slot::Occupied(place) => {

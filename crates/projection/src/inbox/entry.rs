@@ -12,8 +12,8 @@ pub(crate) struct Entry<E> {
     pub(crate) record: Record,
     /// Id of its inbox.
     pub(crate) inbox: i32,
-    /// From the headers, or the record's key if they cannot be read.
-    pub(crate) stream: String,
+    /// The stream by the record's key, where the headers cannot be read.
+    keyed_stream: String,
     pub(crate) envelope: Option<Envelope>,
     pub(crate) content: Content<E>,
 }
@@ -36,11 +36,16 @@ pub(crate) struct Fault {
 
 impl<E> Entry<E> {
     pub(crate) fn new(record: Record, inbox: i32, envelope: Option<Envelope>, content: Content<E>) -> Self {
-        let stream = match &envelope {
-            Some(envelope) => envelope.stream.to_string(),
+        let keyed_stream = match &envelope {
+            Some(_) => String::new(),
             None => lossy_text(record.key.as_deref().unwrap_or_default()),
         };
-        Self { record, inbox, stream, envelope, content }
+        Self { record, inbox, keyed_stream, envelope, content }
+    }
+
+    /// The stream: from the headers, or the record's key if they cannot be read.
+    pub(crate) fn stream(&self) -> &str {
+        self.envelope.as_ref().map_or(&self.keyed_stream, |envelope| envelope.stream.as_str())
     }
 
     /// Its revision, if its headers can be read.

@@ -26,7 +26,7 @@ pub(crate) async fn park<E>(
     let is_new: bool =
         sqlx::query_scalar("select aqueduct.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
             .bind(entry.inbox)
-            .bind(&entry.stream)
+            .bind(entry.stream())
             .bind(entry.revision().map(revision_number))
             .bind(previous_number(entry.previous()))
             .bind(verdict.as_str())

@@ -98,7 +98,7 @@ async fn verdicts<E>(
 ) -> Result<Vec<Verdict>, sqlx::Error> {
     let verdicts: Vec<String> = sqlx::query_scalar(statement)
         .bind(entries.iter().map(|entry| entry.inbox).collect::<Vec<_>>())
-        .bind(entries.iter().map(|entry| entry.stream.as_str()).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.stream()).collect::<Vec<_>>())
         .bind(entries.iter().map(|entry| entry.revision().map(revision_number)).collect::<Vec<_>>())
         .bind(entries.iter().map(|entry| previous_number(entry.previous())).collect::<Vec<_>>())
         .bind(entries.iter().map(|entry| entry.fault().is_some()).collect::<Vec<_>>())

@@ -21,9 +21,7 @@ use crate::options::Options;
 use crate::status::{Component, JOINING, StatusReporter};
 
 /// Defaults that the configured properties may override.
-const DEFAULTS: [(&str, &str); 2] = [
-    // librdkafka's default of 500 ms delays the records of quiet topics.
-    ("fetch.wait.max.ms", "10"),
+const DEFAULTS: [(&str, &str); 1] = [
     // New partitions, and topics created after the start, are noticed within this time.
     ("topic.metadata.refresh.interval.ms", "5000"),
 ];

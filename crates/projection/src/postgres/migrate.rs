@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqlSafeStr as _};
 
 /// Version, name and text of each migration.
 const MIGRATIONS: [(i64, &str, &str); 9] = [
@@ -39,12 +39,36 @@ const TIMEOUTS: [(&str, &str); 4] = [
 /// Postgres cannot be reached, or rejects a migration.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut migrator = migrator(MIGRATIONS);
+    if have_run(pool, &migrator).await? {
+        return Ok(());
+    }
     migrator.dangerous_set_table_name("aqueduct.projection_migrations");
     migrator.create_schema("aqueduct");
     let own = migration_pool(pool);
     let migrated = migrator.run(&own).await;
     own.close().await;
     migrated
+}
+
+/// Whether exactly these migrations have run, so that no lock and no connection without a timeout is needed.
+async fn have_run(pool: &PgPool, migrator: &Migrator) -> Result<bool, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    if !has_history(&mut connection).await? {
+        return Ok(false);
+    }
+    let applied: Vec<(i64, Vec<u8>, bool)> = sqlx::query_as(
+        "select version, checksum, success from aqueduct.projection_migrations order by version",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let expected = migrator.iter().map(|migration| (migration.version, &*migration.checksum, true));
+    Ok(applied.iter().map(|(version, checksum, success)| (*version, &**checksum, *success)).eq(expected))
+}
+
+async fn has_history(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select to_regclass('aqueduct.projection_migrations') is not null")
+        .fetch_one(connection)
+        .await
 }
 
 /// Which migrations of the schema `aqueduct` have run.
@@ -61,12 +85,10 @@ pub struct MigrationState {
 /// # Errors
 /// Postgres cannot be reached, or the user must not read the history.
 pub async fn migration_state(pool: &PgPool) -> Result<MigrationState, sqlx::Error> {
-    let exists: bool = sqlx::query_scalar("select to_regclass('aqueduct.projection_migrations') is not null")
-        .fetch_one(pool)
-        .await?;
-    let applied: Vec<i64> = if exists {
+    let mut connection = pool.acquire().await?;
+    let applied: Vec<i64> = if has_history(&mut connection).await? {
         sqlx::query_scalar("select version from aqueduct.projection_migrations where success")
-            .fetch_all(pool)
+            .fetch_all(&mut *connection)
             .await?
     } else {
         Vec::new()
