@@ -8,9 +8,9 @@ pub(crate) mod reason_code;
 pub(crate) mod statement;
 pub(crate) mod verdict;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use sqlx::PgPool;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use aqueduct_core::{ErrorKind, with_causes};
 use futures::future::BoxFuture;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::context::BatchContext;
@@ -22,7 +23,7 @@ use crate::model::reactor::{Reactor, ReactorHandler};
 use crate::model::view::{View, ViewHandler};
 use crate::options::Options;
 use crate::parked::execute::RequestExecutor;
-use crate::postgres::migrate::migrate;
+use crate::postgres::migrate::{is_migrated, migrate};
 use crate::postgres::monitor::PostgresMonitor;
 use crate::processor::BatchProcessor;
 use crate::record::decode::Decoder;
@@ -50,6 +51,7 @@ type Build = Box<dyn Fn(Parts) -> BoxFuture<'static, Result<BatchProcessor, Tabl
 
 /// Everything a processor is built from, apart from its handler.
 struct Parts {
+    connection: PoolConnection<Postgres>,
     pool: PgPool,
     options: Options,
     decoder: Arc<dyn Decoder>,
@@ -89,9 +91,9 @@ impl Projection {
     /// Creates a projection that maintains the view `V`: one row per key. `decoder` decodes the payloads; use
     /// [`registry_decoder`](crate::registry_decoder) for records that the relay wrote.
     pub fn view<V: View>(options: Options, decoder: Arc<dyn Decoder>) -> Self {
-        Self::new(V::NAME, V::TOPICS, options, decoder, |parts| {
+        Self::new(V::NAME, V::TOPICS, options, decoder, |mut parts| {
             Box::pin(async move {
-                let handler = ViewHandler::<V>::new(&parts.pool).await?;
+                let handler = ViewHandler::<V>::new(&mut parts.connection).await?;
                 Ok(parts.processor(handler))
             })
         })
@@ -100,9 +102,9 @@ impl Projection {
     /// Creates a projection that adds the deltas of each event to the rows of `D`. For `decoder` see
     /// [`view`](Self::view).
     pub fn deltas<D: Deltas>(options: Options, decoder: Arc<dyn Decoder>) -> Self {
-        Self::new(D::NAME, D::TOPICS, options, decoder, |parts| {
+        Self::new(D::NAME, D::TOPICS, options, decoder, |mut parts| {
             Box::pin(async move {
-                let handler = DeltasHandler::<D>::new(&parts.pool).await?;
+                let handler = DeltasHandler::<D>::new(&mut parts.connection).await?;
                 Ok(parts.processor(handler))
             })
         })
@@ -244,8 +246,14 @@ impl Projection {
         shutdown: &CancellationToken,
     ) -> Result<BatchProcessor, ProjectionError> {
         let projection = self.name;
-        migrate(pool).await.map_err(|source| ProjectionError::Migrate { projection, source })?;
+        let failed = |source| ProjectionError::Migrate { projection, source };
+        // One for all that is read: a connection that is given back is not at once there again, so that another is opened.
+        let mut connection = pool.acquire().await.map_err(|source| failed(source.into()))?;
+        if !is_migrated(&mut connection).await.map_err(|source| failed(source.into()))? {
+            migrate(pool).await.map_err(failed)?;
+        }
         let parts = Parts {
+            connection,
             pool: pool.clone(),
             options: self.options.clone(),
             decoder: Arc::clone(&self.decoder),

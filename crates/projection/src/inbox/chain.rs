@@ -1,7 +1,8 @@
 //! The streams of a batch whose records follow each other.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::inbox::entry::{Entry, previous_number, revision_number};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use sqlx::{Executor, PgPool, Postgres};
+use sqlx::{Executor, Postgres};
 
 use crate::inbox::GENERATION;
 use crate::record::Record;
@@ -82,7 +82,7 @@ impl Ownership {
     /// Claims a partition in Postgres, which raises its epoch.
     pub(crate) async fn claim(
         &self,
-        pool: &PgPool,
+        executor: impl Executor<'_, Database = Postgres>,
         topic: &Arc<str>,
         partition: i32,
     ) -> Result<Claim, sqlx::Error> {
@@ -93,7 +93,7 @@ impl Ownership {
                 .bind(&**topic)
                 .bind(partition)
                 .bind(&self.owner)
-                .fetch_one(pool)
+                .fetch_one(executor)
                 .await?;
         let owned =
             Owned { epoch, next_offset: resume_at, committed_to_kafka: None, read_to: None, in_flight: 0 };

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use aqueduct_core::{ErrorKind, with_causes};
 use rdkafka::{Offset, TopicPartitionList};
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 
 use crate::error::ProjectionError;
 use crate::inbox::ownership::Claim;
@@ -21,9 +23,11 @@ impl ConsumerState {
     pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> ClaimOutcome {
         let wanted: Vec<(Arc<str>, i32)> =
             partitions.elements().iter().map(|wanted| (wanted.topic().into(), wanted.partition())).collect();
+        // One for all claims: a connection that is given back is not at once there again, so that another is opened.
+        let mut connection = None;
         for (topic, partition) in wanted {
             let started = Instant::now();
-            let claimed = self.claim_one(&topic, partition, started);
+            let claimed = self.claim_one(&mut connection, &topic, partition, started);
             metrics::claim_wait(self.projection, &topic, partition, Duration::ZERO);
             let Some(claim) = claimed else { return ClaimOutcome::Abandoned };
             let offset = claim.resume_at.map_or(Offset::Beginning, Offset::Offset);
@@ -38,11 +42,25 @@ impl ConsumerState {
 
     /// Retries until Postgres answers. A thread of librdkafka sends heartbeats meanwhile. Returns `None` if the thread
     /// was stopped or must end.
-    fn claim_one(&self, topic: &Arc<str>, partition: i32, started: Instant) -> Option<Claim> {
+    fn claim_one(
+        &self,
+        connection: &mut Option<PoolConnection<Postgres>>,
+        topic: &Arc<str>,
+        partition: i32,
+        started: Instant,
+    ) -> Option<Claim> {
         let mut delays = backoff::delays();
         while !self.stop.is_cancelled() {
             let claim = async {
-                let claim = self.ownership.claim(&self.pool, topic, partition);
+                let claim = async {
+                    let mut usable = match connection.take() {
+                        Some(usable) => usable,
+                        None => self.pool.acquire().await?,
+                    };
+                    let claim = self.ownership.claim(&mut *usable, topic, partition).await?;
+                    *connection = Some(usable);
+                    Ok(claim)
+                };
                 tokio::time::timeout(self.timeout, claim).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             };
             let claim = async {

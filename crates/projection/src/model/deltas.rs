@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::error::{ApplyError, TableError};
 use crate::model::exact_sum::ExactSum;
@@ -57,8 +57,8 @@ pub(crate) struct DeltasHandler<D> {
 }
 
 impl<D: Deltas> DeltasHandler<D> {
-    pub(crate) async fn new(pool: &PgPool) -> Result<Self, TableError> {
-        let table = Table::load(pool, D::NAME, D::TABLE, D::KEY, D::SUMS).await?;
+    pub(crate) async fn new(connection: &mut PgConnection) -> Result<Self, TableError> {
+        let table = Table::load(connection, D::NAME, D::TABLE, D::KEY, D::SUMS).await?;
         let (add, add_sums) = (table.add(D::SUMS), table.add_sums(D::SUMS));
         Ok(Self { table, add, add_sums, deltas: PhantomData })
     }

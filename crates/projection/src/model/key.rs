@@ -14,6 +14,10 @@ use serde_json::Value;
 pub struct Key(Vec<Value>);
 
 impl Key {
+    pub(crate) fn new(values: Vec<Value>) -> Self {
+        Self(values)
+    }
+
     /// The values, in the order of the key columns.
     pub fn values(&self) -> &[Value] {
         &self.0

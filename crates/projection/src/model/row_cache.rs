@@ -42,8 +42,9 @@ impl RowCache {
 
     pub(crate) fn put(&mut self, key: &str, row: CachedRow) {
         self.bytes += size(key, &row);
-        if let Some((key, row)) = self.rows.push(key.into(), row) {
-            self.bytes -= size(&key, &row);
+        match self.rows.get_mut(key) {
+            Some(known) => self.bytes -= size(key, &std::mem::replace(known, row)),
+            None => drop(self.rows.push(key.into(), row)),
         }
         while self.bytes > self.limit
             && let Some((key, row)) = self.rows.pop_lru()

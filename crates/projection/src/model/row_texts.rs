@@ -10,20 +10,27 @@ use crate::postgres::text_array::TextArray;
 /// Most rows fit into this.
 const USUAL_BYTES: usize = 256;
 
-impl Table {
-    /// Appends the values of a row to the arrays of its columns.
-    pub(crate) fn push_texts(
-        &self,
-        row: &Map<String, Value>,
-        arrays: &mut [TextArray],
-    ) -> Result<(), NoChange> {
-        for ((column, value), array) in row.iter().zip(arrays) {
-            let text = self.column_type(column).text(value).ok_or(NoChange::Unsupported("type"))?;
+/// Appends the values of a row, whose columns have these types, to the arrays of the columns.
+pub(crate) fn push_texts(
+    row: &Map<String, Value>,
+    types: &[ColumnType],
+    arrays: &mut [TextArray],
+) -> Result<(), NoChange> {
+    for ((value, column_type), array) in row.values().zip(types).zip(arrays) {
+        // Most columns are whole numbers.
+        if let Some(number) = value.as_i64()
+            && *column_type != ColumnType::Compound
+        {
+            array.push(Some(itoa::Buffer::new().format(number)));
+        } else {
+            let text = column_type.text(value).ok_or(NoChange::Unsupported("type"))?;
             array.push(text.as_deref());
         }
-        Ok(())
     }
+    Ok(())
+}
 
+impl Table {
     /// Appends the values of a key to the arrays of the key's columns.
     pub(crate) fn push_key(
         &self,
@@ -42,18 +49,18 @@ impl Table {
 
     /// The row as Postgres will return it; `None` if only Postgres knows that: it has columns which the row leaves out, or a
     /// type that changes values.
-    pub(crate) fn stored_json(&self, row: &Map<String, Value>) -> Option<Box<str>> {
+    pub(crate) fn stored_json(&self, row: &Map<String, Value>, types: &[ColumnType]) -> Option<Box<str>> {
         if row.len() != self.columns.len() {
             return None;
         }
         let mut json = Vec::with_capacity(USUAL_BYTES);
-        for (column, value) in row {
+        for ((column, value), column_type) in row.iter().zip(types) {
             json.push(if json.is_empty() { b'{' } else { b',' });
             // The names are plain: they need no escapes.
             json.push(b'"');
             json.extend_from_slice(column.as_bytes());
             json.extend_from_slice(b"\":");
-            serde_json::to_writer(&mut json, &*self.column_type(column).stored(value)?).ok()?;
+            serde_json::to_writer(&mut json, &*column_type.stored(value)?).ok()?;
         }
         json.push(b'}');
         String::from_utf8(json).ok().map(Into::into)

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use aqueduct_core::DomainEvent;
 use async_trait::async_trait;
+use foldhash::HashMapExt as _;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::error::{ApplyError, TableError};
 use crate::model::handler::{Handler, Probe, guarded};
@@ -75,8 +76,8 @@ pub(crate) struct ViewHandler<V> {
 }
 
 impl<V: View> ViewHandler<V> {
-    pub(crate) async fn new(pool: &PgPool) -> Result<Self, TableError> {
-        let table = Table::load(pool, V::NAME, V::TABLE, V::KEY, &[]).await?;
+    pub(crate) async fn new(connection: &mut PgConnection) -> Result<Self, TableError> {
+        let table = Table::load(connection, V::NAME, V::TABLE, V::KEY, &[]).await?;
         let (select, delete, select_versions) = (table.select(), table.delete(), table.select_versions());
         let (upserts, rows) = (Mutex::default(), Mutex::default());
         Ok(Self { table, select, delete, upserts, select_versions, rows, view: PhantomData })
@@ -94,7 +95,7 @@ struct BatchRows<R> {
 struct BatchRow<R> {
     /// JSON of the key's values.
     text: String,
-    key: Map<String, Value>,
+    key: Key,
     row: Option<R>,
     existed: bool,
     /// The version that was read, if it was read outside of a transaction.
@@ -136,7 +137,7 @@ impl<V: View> Handler for ViewHandler<V> {
         events: &[(&V::Event, &Envelope)],
     ) -> Result<(), ApplyError> {
         let mut batch = self.batch_rows(events)?;
-        let keys: Vec<_> = batch.rows.iter().map(|row| &row.key).collect();
+        let keys: Vec<_> = batch.rows.iter().map(|row| self.table.key_row(&row.key)).collect();
         let stored: Vec<(i64, String)> = sqlx::query_as(AssertSqlSafe(Arc::clone(&self.select)))
             .bind(Json(keys))
             .fetch_all(&mut *connection)
@@ -165,7 +166,7 @@ impl<V: View> Handler for ViewHandler<V> {
         let mut written = Vec::with_capacity(batch.rows.len());
         for BatchRow { text, key, row, existed, xmin } in batch.rows {
             match row {
-                Some(row) => written.push(WrittenRow { key: text, xmin, columns: self.columns(row, key)? }),
+                Some(row) => written.push(WrittenRow { key: text, xmin, columns: self.columns(row, &key)? }),
                 None if existed => return Err(NoChange::Unsupported("delete")),
                 None => {}
             }
@@ -187,8 +188,9 @@ impl<V: View> Handler for ViewHandler<V> {
             .await?;
         let Some(json) = stored else { return Ok(Probe::NoRow) };
         let error = |source| ApplyError::Row { table: V::TABLE, source };
-        let mut key: Map<String, Value> = serde_json::from_str(&json).map_err(error)?;
-        key.retain(|column, _| V::KEY.contains(&column.as_str()));
+        let columns: Map<String, Value> = serde_json::from_str(&json).map_err(error)?;
+        let values = V::KEY.iter().map(|column| columns.get(*column).cloned().unwrap_or_default());
+        let key = Key::new(values.collect());
         let row = Some(serde_json::from_str(&json).map_err(error)?);
         self.write(connection, vec![BatchRow { text: String::new(), key, row, existed: true, xmin: None }])
             .await?;
@@ -199,7 +201,7 @@ impl<V: View> Handler for ViewHandler<V> {
 impl<V: View> ViewHandler<V> {
     fn batch_rows(&self, events: &[(&V::Event, &Envelope)]) -> Result<BatchRows<V::Row>, ApplyError> {
         let mut rows = Vec::new();
-        let mut by_key = HashMap::new();
+        let mut by_key = foldhash::HashMap::new();
         let mut row_index = Vec::with_capacity(events.len());
         for (event, envelope) in events {
             let key = guarded(|| V::key(event, envelope))?;
@@ -209,7 +211,7 @@ impl<V: View> ViewHandler<V> {
                 Some(index) => *index,
                 None => {
                     by_key.insert(text.clone(), rows.len());
-                    let key = self.table.key_row(&key)?;
+                    self.table.check_key(&key)?;
                     rows.push(BatchRow { text, key, row: None, existed: false, xmin: None });
                     rows.len() - 1
                 }
@@ -255,7 +257,7 @@ impl<V: View> ViewHandler<V> {
         if unknown.is_empty() {
             return Ok(());
         }
-        let keys: Vec<_> = unknown.iter().map(|index| &rows[*index].key).collect();
+        let keys: Vec<_> = unknown.iter().map(|index| self.table.key_row(&rows[*index].key)).collect();
         for (index, stored) in read_rows(connection, &self.table, &self.select_versions, &keys).await? {
             if let Some(row) = unknown.get(index).and_then(|index| rows.get_mut(*index)) {
                 row.fill(&stored)?;
@@ -265,11 +267,15 @@ impl<V: View> ViewHandler<V> {
     }
 
     /// The columns of a row, with those of its key.
-    fn columns(&self, row: V::Row, key: Map<String, Value>) -> Result<Map<String, Value>, ApplyError> {
+    fn columns(&self, row: V::Row, key: &Key) -> Result<Map<String, Value>, ApplyError> {
         let row = serde_json::to_value(row);
         let mut columns =
             self.table.row(row.map_err(|source| ApplyError::Row { table: V::TABLE, source })?)?;
-        columns.extend(key);
+        for (column, value) in V::KEY.iter().zip(key.values()) {
+            if columns.get(*column) != Some(value) {
+                columns.insert((*column).to_owned(), value.clone());
+            }
+        }
         Ok(columns)
     }
 
@@ -284,12 +290,12 @@ impl<V: View> ViewHandler<V> {
         for BatchRow { key, row, existed, .. } in rows {
             match row {
                 Some(row) => {
-                    let row = self.columns(row, key)?;
+                    let row = self.columns(row, &key)?;
                     let mut columns: Vec<_> = row.keys().cloned().collect();
                     columns.sort_unstable();
                     written.entry(columns).or_default().push(row);
                 }
-                None if existed => deleted.push(key),
+                None if existed => deleted.push(self.table.key_row(&key)),
                 None => {}
             }
         }

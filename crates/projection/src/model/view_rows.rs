@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::row_cache::{CachedRow, RowCache};
+use crate::model::row_texts::push_texts;
 use crate::model::table::Table;
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::model::table_version::TableVersion;
@@ -76,6 +77,7 @@ impl ViewRows {
         rows.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         let columns: Vec<String> =
             rows.first().map(|row| row.columns.keys().cloned().collect()).unwrap_or_default();
+        let types: Vec<_> = columns.iter().map(|column| table.column_type(column)).collect();
         let mut changed = vec![TextArray::default(); columns.len() + 1];
         let mut added = vec![TextArray::default(); columns.len()];
         let mut written = Vec::with_capacity(rows.len());
@@ -84,11 +86,11 @@ impl ViewRows {
                 return Err(NoChange::Unsupported("columns"));
             }
             let arrays = if row.xmin.is_some() { &mut changed } else { &mut added };
-            table.push_texts(&row.columns, arrays)?;
+            push_texts(&row.columns, &types, arrays)?;
             if let Some(xmin) = row.xmin {
                 changed[columns.len()].push(Some(&xmin.to_string()));
             }
-            let stored = table.stored_json(&row.columns);
+            let stored = table.stored_json(&row.columns, &types);
             written.push((row.key, stored));
         }
         changed.append(&mut added);
@@ -108,7 +110,7 @@ pub(crate) async fn read_rows(
     connection: &mut PgConnection,
     table: &Table,
     select: &Arc<str>,
-    keys: &[&Map<String, Value>],
+    keys: &[Map<String, Value>],
 ) -> Result<Vec<(usize, CachedRow)>, NoChange> {
     let mut arrays = vec![TextArray::default(); table.key.len()];
     for key in keys {

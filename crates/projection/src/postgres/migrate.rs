@@ -39,9 +39,6 @@ const TIMEOUTS: [(&str, &str); 4] = [
 /// Postgres cannot be reached, or rejects a migration.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut migrator = migrator(MIGRATIONS);
-    if have_run(pool, &migrator).await? {
-        return Ok(());
-    }
     migrator.dangerous_set_table_name("aqueduct.projection_migrations");
     migrator.create_schema("aqueduct");
     let own = migration_pool(pool);
@@ -50,17 +47,17 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     migrated
 }
 
-/// Whether exactly these migrations have run, so that no lock and no connection without a timeout is needed.
-async fn have_run(pool: &PgPool, migrator: &Migrator) -> Result<bool, sqlx::Error> {
-    let mut connection = pool.acquire().await?;
-    if !has_history(&mut connection).await? {
+/// Whether exactly the migrations of this version have run, so that [`migrate`] would do nothing.
+pub(crate) async fn is_migrated(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    if !has_history(connection).await? {
         return Ok(false);
     }
     let applied: Vec<(i64, Vec<u8>, bool)> = sqlx::query_as(
         "select version, checksum, success from aqueduct.projection_migrations order by version",
     )
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
+    let migrator = migrator(MIGRATIONS);
     let expected = migrator.iter().map(|migration| (migration.version, &*migration.checksum, true));
     Ok(applied.iter().map(|(version, checksum, success)| (*version, &**checksum, *success)).eq(expected))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aqueduct_core::with_causes;
 use sqlx::PgPool;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::inbox::GENERATION;
 use crate::metrics;
@@ -12,6 +12,8 @@ use crate::status::{Component, StatusReporter};
 
 /// Interval of the checks, and their timeout.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
+/// Until the first ping: what a projection does at its start shows by itself whether Postgres answers.
+const FIRST_PING: Duration = Duration::from_secs(1);
 /// The parked events are counted with every n-th ping.
 const PINGS_PER_COUNT: u64 = 4;
 
@@ -25,7 +27,7 @@ pub(crate) struct PostgresMonitor {
 impl PostgresMonitor {
     /// Checks Postgres at intervals. Never completes.
     pub(crate) async fn run(&self) {
-        let mut ticks = tokio::time::interval(PING_INTERVAL);
+        let mut ticks = tokio::time::interval_at(Instant::now() + FIRST_PING, PING_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for ping in 0_u64.. {
             ticks.tick().await;

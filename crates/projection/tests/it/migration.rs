@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use aqueduct_projection::{Claim, Projection, RequestStep, migrate, migration_pool};
+use aqueduct_projection::{Claim, Projection, ProjectionError, RequestStep, migrate, migration_pool};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -117,6 +117,19 @@ async fn a_discard_executed_before_the_migration_is_not_executed_again() {
 }
 
 /// A frozen process must not keep the lock of all migrations, but a long statement may take its time.
+/// Promise: a database whose migrations are not those of this version is not written.
+#[tokio::test]
+async fn a_migration_that_was_changed_is_an_error() {
+    let database = Database::create().await;
+    sqlx::raw_sql("update aqueduct.projection_migrations set checksum = '\\x00' where version = 9")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let projection = Projection::view::<Accounts<0>>(database.options(), plain());
+    let error = projection.batch_processor().await.map(drop).unwrap_err();
+    assert!(matches!(error, ProjectionError::Migrate { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn an_idle_migration_session_is_ended() {
     let database = Database::create_empty_on(stack()).await;
