@@ -29,7 +29,7 @@ use crate::status::{Component, JOINING, StatusReporter};
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
 /// Interval of the checks for requests to replay or discard parked events.
 const STEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Batches that are read or written at the same time. A third did not make two cores faster.
+/// Batches that are read or written at the same time: Postgres and this process then have work for two cores.
 const MOST_IN_FLIGHT: usize = 2;
 
 /// The sessions of a projection, one after the other.
