@@ -1,7 +1,7 @@
 //! `aqueduct bench`: compares the product with the least code that does the same work.
 //!
 //! Both sides of a comparison run in this process, in rounds of alternating order, so that other load on the machine
-//! affects both. The ratio is the result; there is no pass or fail.
+//! affects both. The ratio is the result; there is no pass or fail. `start` compares nothing: it starts processes.
 
 mod appends;
 mod bare_pump;
@@ -14,6 +14,7 @@ mod relay;
 mod relayed;
 mod report;
 mod rounds;
+mod start;
 mod stopwatch;
 mod thread;
 
@@ -26,7 +27,7 @@ use aqueduct_service::{TelemetryOptions, shutdown, telemetry};
 use clap::ValueEnum;
 
 use self::relayed::Surroundings;
-use self::report::{Comparison, Report};
+use self::report::Report;
 use crate::Failure;
 
 /// Compare each hot path with a minimal implementation of the same work, on servers that it starts
@@ -52,6 +53,8 @@ enum What {
     Relay,
     /// From records to rows in Postgres: projections against bare SQL
     Projection,
+    /// From the start of a relay process to its first record
+    Start,
 }
 
 /// Runs the comparisons. The servers are this command's own, with their default durability. Their data is
@@ -66,28 +69,36 @@ pub(crate) async fn run(arguments: Arguments, configuration: Configuration) -> R
         // What was started ends with its owner.
         () = shutdown.cancelled() => return Ok(ExitCode::from(shutdown::INTERRUPTED)),
     };
-    Report(measured).print(arguments.json)?;
+    measured.print(arguments.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn measure(arguments: &Arguments, configuration: &Configuration) -> Result<Vec<Comparison>, Failure> {
+async fn measure(arguments: &Arguments, configuration: &Configuration) -> Result<Report, Failure> {
     let rounds = arguments.rounds.get();
     let wanted = |what| arguments.what.is_empty() || arguments.what.contains(&what);
-    let mut comparisons = Vec::new();
+    let mut report = Report::default();
     if wanted(What::Appends) {
-        comparisons.push(appends::measure(rounds).await?);
+        report.comparisons.push(appends::measure(rounds).await?);
     }
-    if wanted(What::Relay) || wanted(What::Projection) {
+    if [What::Relay, What::Projection, What::Start].into_iter().any(wanted) {
         eprintln!("starting the servers");
         let stack = DevStack::start(StackOptions::all()).await?;
         let surroundings = Surroundings::new(&stack, configuration)?;
-        if wanted(What::Relay) {
-            comparisons.push(relay::measure(rounds, &surroundings, configuration).await?);
+        if wanted(What::Relay) || wanted(What::Start) {
+            let events = relay::append_history(&surroundings, configuration).await?;
+            if wanted(What::Relay) {
+                report.comparisons.push(relay::measure(rounds, &surroundings, &events).await?);
+            }
+            if wanted(What::Start) {
+                report.starts.push(start::measure(rounds, &surroundings, configuration, events.len()).await?);
+            }
         }
         if wanted(What::Projection) {
-            comparisons.extend(projection::measure(rounds, &stack, &surroundings, configuration).await?);
+            report
+                .comparisons
+                .extend(projection::measure(rounds, &stack, &surroundings, configuration).await?);
         }
         stack.shutdown().await;
     }
-    Ok(comparisons)
+    Ok(report)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aqueduct::Configuration;
-use aqueduct_core::{EventStore as _, Position};
+use aqueduct_core::{EventStore as _, Position, RecordedEvent};
 use aqueduct_eventstore::EventStoreDb;
 use bytes::Bytes;
 
@@ -18,21 +18,34 @@ use crate::configuration::Demo;
 /// Orders of the history: about 20,000 events, most of them inventory's answers.
 const ORDERS: usize = 800;
 
+/// Appends the history that the relay reads. Returns its events.
+pub(super) async fn append_history(
+    surroundings: &Surroundings,
+    configuration: &Configuration,
+) -> Result<Vec<RecordedEvent>, Failure> {
+    eprintln!("appending the history of {ORDERS} orders");
+    let history = history::of_shop(&Demo::input(configuration)?, ORDERS, &surroundings.schemas).await?;
+    let events = history::events(&history).await?;
+    history::copy(&events, &event_store(surroundings)?).await?;
+    Ok(events)
+}
+
+fn event_store(surroundings: &Surroundings) -> Result<EventStoreDb, Failure> {
+    Ok(EventStoreDb::new(aqueduct_eventstore::Options::new(&surroundings.addresses.eventstore))?)
+}
+
+/// `events` are those of the history in the event store.
 pub(super) async fn measure(
     rounds: usize,
     surroundings: &Surroundings,
-    configuration: &Configuration,
+    events: &[RecordedEvent],
 ) -> Result<Comparison, Failure> {
-    eprintln!("relay: appending the history of {ORDERS} orders");
-    let history = history::of_shop(&Demo::input(configuration)?, ORDERS, &surroundings.schemas).await?;
-    let events = history::events(&history).await?;
-    let store = EventStoreDb::new(aqueduct_eventstore::Options::new(&surroundings.addresses.eventstore))?;
-    history::copy(&events, &store).await?;
+    let store = event_store(surroundings)?;
     let last = store.last_position().await?.ok_or("the history is empty")?;
 
     let stored = events.iter().map(|event| event.data.len()).sum::<usize>();
     let mut old = 0;
-    for event in &events {
+    for event in events {
         let latest = surroundings.schemas.event(&event.event_type).map(|schemas| schemas.latest());
         old += usize::from(Some(event.parse_metadata()?.schema_version) != latest);
     }

@@ -33,6 +33,17 @@ pub(super) struct Side {
     pub(super) includes: String,
 }
 
+/// How long each start of a process took.
+#[derive(Debug, Serialize)]
+pub(super) struct Starts {
+    /// `relay start`.
+    pub(super) name: &'static str,
+    /// From what to what.
+    pub(super) work: String,
+    /// What each round took.
+    pub(super) seconds: Vec<f64>,
+}
+
 /// Rates of both sides.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Round {
@@ -50,30 +61,38 @@ impl Round {
     }
 }
 
-/// The ratios of all rounds.
+/// The ratios of all rounds, or the times of all starts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Ratio {
+struct Range {
     median: f64,
     least: f64,
     most: f64,
 }
 
-impl Ratio {
-    fn of(rounds: &[Round]) -> Option<Self> {
-        let mut ratios: Vec<_> = rounds.iter().map(|round| round.ratio).collect();
-        ratios.sort_by(f64::total_cmp);
-        let (least, most) = (*ratios.first()?, *ratios.last()?);
-        let middle = ratios.len() / 2;
-        let median = match ratios.len() % 2 {
-            0 => f64::midpoint(ratios[middle - 1], ratios[middle]),
-            _ => ratios[middle],
+impl Range {
+    fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut figures: Vec<_> = figures.into_iter().collect();
+        figures.sort_by(f64::total_cmp);
+        let (least, most) = (*figures.first()?, *figures.last()?);
+        let middle = figures.len() / 2;
+        let median = match figures.len() % 2 {
+            0 => f64::midpoint(figures[middle - 1], figures[middle]),
+            _ => figures[middle],
         };
         Some(Self { median, least, most })
+    }
+
+    fn of_ratios(rounds: &[Round]) -> Option<Self> {
+        Self::of(rounds.iter().map(|round| round.ratio))
     }
 }
 
 /// All that was measured.
-pub(super) struct Report(pub(super) Vec<Comparison>);
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) comparisons: Vec<Comparison>,
+    pub(super) starts: Vec<Starts>,
+}
 
 impl Report {
     #[expect(clippy::print_stdout, reason = "the figures are the command's output")]
@@ -86,19 +105,19 @@ impl Report {
     }
 
     fn json(&self) -> Result<serde_json::Value, serde_json::Error> {
-        let mut comparisons = Vec::with_capacity(self.0.len());
-        for comparison in &self.0 {
+        let mut comparisons = Vec::with_capacity(self.comparisons.len());
+        for comparison in &self.comparisons {
             let mut object = serde_json::to_value(comparison)?;
-            object["ratio"] = serde_json::to_value(Ratio::of(&comparison.rounds))?;
+            object["ratio"] = serde_json::to_value(Range::of_ratios(&comparison.rounds))?;
             comparisons.push(object);
         }
-        Ok(json!({ "comparisons": comparisons }))
+        Ok(json!({ "comparisons": comparisons, "starts": self.starts }))
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Comparison { name, unit, work, product, bare, rounds } in &self.0 {
+        for Comparison { name, unit, work, product, bare, rounds } in &self.comparisons {
             writeln!(f, "{name}")?;
             for (label, text) in [("", work), (product.name, &product.includes), (bare.name, &bare.includes)]
             {
@@ -109,9 +128,20 @@ impl fmt::Display for Report {
                 let ratio = Shown(*ratio);
                 writeln!(f, "  {:>5} {product:>18.0} {bare:>18.0} {ratio:>9}   {unit}", n + 1)?;
             }
-            if let Some(Ratio { median, least, most }) = Ratio::of(rounds) {
+            if let Some(Range { median, least, most }) = Range::of_ratios(rounds) {
                 let (median, least, most) = (Shown(median), Shown(least), Shown(most));
                 writeln!(f, "  median ratio {median} ({least} to {most})\n")?;
+            }
+        }
+        for Starts { name, work, seconds } in &self.starts {
+            writeln!(f, "{name}")?;
+            paragraph(f, "", work)?;
+            writeln!(f, "\n  {:>5} {:>9}", "round", "seconds")?;
+            for (n, taken) in seconds.iter().enumerate() {
+                writeln!(f, "  {:>5} {taken:>9.3}", n + 1)?;
+            }
+            if let Some(Range { median, least, most }) = Range::of(seconds.iter().copied()) {
+                writeln!(f, "  median {median:.3} ({least:.3} to {most:.3})\n")?;
             }
         }
         Ok(())
@@ -148,14 +178,14 @@ impl fmt::Display for Shown {
 mod tests {
     use super::*;
 
-    fn ratio(ratios: &[f64]) -> Option<Ratio> {
-        Ratio::of(&ratios.iter().map(|ratio| Round::new(*ratio, 1.0)).collect::<Vec<_>>())
+    fn ratio(ratios: &[f64]) -> Option<Range> {
+        Range::of_ratios(&ratios.iter().map(|ratio| Round::new(*ratio, 1.0)).collect::<Vec<_>>())
     }
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {
-        assert_eq!(ratio(&[3.0, 1.0, 2.0]), Some(Ratio { median: 2.0, least: 1.0, most: 3.0 }));
-        assert_eq!(ratio(&[4.0, 1.0, 2.0, 3.0]), Some(Ratio { median: 2.5, least: 1.0, most: 4.0 }));
+        assert_eq!(ratio(&[3.0, 1.0, 2.0]), Some(Range { median: 2.0, least: 1.0, most: 3.0 }));
+        assert_eq!(ratio(&[4.0, 1.0, 2.0, 3.0]), Some(Range { median: 2.5, least: 1.0, most: 4.0 }));
         assert_eq!(ratio(&[]), None);
     }
 }
