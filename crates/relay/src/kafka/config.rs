@@ -84,3 +84,23 @@ pub(crate) fn member(cluster: &Cluster, options: &Options, route: &Route) -> Cli
     config.set("partition.assignment.strategy", "cooperative-sticky");
     config
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: nothing is lost (1). No figure is bought with a setting.
+    #[test]
+    fn all_replicas_acknowledge_what_is_written() {
+        let cluster = Cluster::new("localhost:1");
+        let lane = producer(&cluster, &Options::default(), "lane");
+        for config in [&lane, &requests(&cluster), &status(&cluster)] {
+            assert_eq!(config.get("acks"), Some("all"));
+        }
+        for config in [&lane, &requests(&cluster)] {
+            assert_eq!(config.get("enable.idempotence"), Some("true"));
+        }
+        assert_eq!(lane.get("transactional.id"), Some("lane"));
+        assert_eq!(cluster.consumer_config("group", &[]).get("isolation.level"), Some("read_committed"));
+    }
+}
