@@ -15,9 +15,10 @@ use crate::peers::Peers;
 
 /// A slower operation may have been delayed by Nagle's algorithm (40 ms and more): its socket is new.
 const SUSPICIOUS: Duration = Duration::from_millis(30);
-/// While a client connects, its socket appears: pause between two looks for it, and their number. Without TCP_NODELAY the
-/// first request took 40 to 120 ms.
-const LOOK: (Duration, u32) = (Duration::from_millis(2), 50);
+/// Pause between two searches for the socket of a client that connects. Without TCP_NODELAY the first request took 40 to
+/// 120 ms.
+const SEARCH_PAUSE: Duration = Duration::from_millis(2);
+const MOST_SEARCHES: u32 = 50;
 /// A server can be that slow for other reasons, so the sockets are not checked more often than this.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -86,10 +87,9 @@ impl Connection {
     async fn connect(&self, client: &Client, operation: Operation<'_>) -> Result<(), StoreError> {
         let set_sockets = async {
             self.peers.resolve().await;
-            let (pause, looks) = LOOK;
-            for _ in 0..looks {
+            for _ in 0..MOST_SEARCHES {
                 self.set_sockets();
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(SEARCH_PAUSE).await;
             }
             std::future::pending().await
         };

@@ -1,11 +1,13 @@
 //! A projection: its construction, its start, and what it runs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use aqueduct_core::{ErrorKind, with_causes};
 use futures::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::context::BatchContext;
@@ -69,6 +71,7 @@ impl Parts {
                 status: self.status,
                 shutdown: self.shutdown,
                 concurrency: self.options.concurrency,
+                running: AtomicUsize::new(0),
             },
             transactions: Transactions {
                 handler,
@@ -140,7 +143,7 @@ impl Projection {
         self.status.status()
     }
 
-    /// Runs until `shutdown` is cancelled, then finishes the current batch and leaves the group. Temporary errors
+    /// Runs until `shutdown` is cancelled, then finishes the current batches and leaves the group. Temporary errors
     /// (Postgres, Kafka or the registry unreachable) are retried. After a restart it resumes from what was committed.
     ///
     /// # Errors
@@ -162,6 +165,7 @@ impl Projection {
             projection: self.name,
             pool: processor.pool.clone(),
             status: self.status.clone(),
+            parked: Notify::new(),
         };
         let sessions = Sessions {
             projection: self.name,
@@ -247,7 +251,7 @@ impl Projection {
     ) -> Result<BatchProcessor, ProjectionError> {
         let projection = self.name;
         let failed = |source| ProjectionError::Migrate { projection, source };
-        // One for all that is read: a connection that is given back is not at once there again, so that another is opened.
+        // One for all that is read: a connection goes back to the pool in the background, so that the next step would open another.
         let mut connection = pool.acquire().await.map_err(|source| failed(source.into()))?;
         if !is_migrated(&mut connection).await.map_err(|source| failed(source.into()))? {
             migrate(pool).await.map_err(failed)?;

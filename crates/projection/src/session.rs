@@ -111,10 +111,13 @@ impl Sessions<'_> {
         queue: &mut mpsc::Receiver<Record>,
         shutdown: &CancellationToken,
     ) -> Result<(), ProjectionError> {
+        // Of the session before.
+        self.processor.ownership.take_rejoin_request();
         let mut next_step = Instant::now();
         // When the records that wait make a batch, however few they are.
         let mut batch_due = Instant::now();
-        let mut schedule = Schedule::new(self.options.batch_size, self.read_ahead());
+        let mut schedule =
+            Schedule::new(self.options.batch_size, self.read_ahead().max(self.options.batch_size));
         let mut in_flight = FuturesUnordered::new();
         while !self.processor.ownership.take_rejoin_request() {
             let is_step_due = Instant::now() >= next_step;
@@ -139,7 +142,7 @@ impl Sessions<'_> {
                 () = shutdown.cancelled() => break,
                 Some((id, completion)) = in_flight.next() => {
                     schedule.finish(id);
-                    self.finish(completion?).await;
+                    self.finish(completion?);
                 }
                 received = queue.recv_many(&mut records, schedule.room()), if schedule.room() > 0 => {
                     if received == 0 {
@@ -155,22 +158,22 @@ impl Sessions<'_> {
             }
         }
         while let Some((_, completion)) = in_flight.next().await {
-            self.finish(completion?).await;
+            self.finish(completion?);
         }
         Ok(())
     }
 
-    /// Records that wait in the poll thread's queue, and as many again that wait for a batch of their partition to end.
+    /// Records that wait in the poll thread's queue, and as many again (or a batch) that wait for a batch of their partition to end.
     fn read_ahead(&self) -> usize {
         self.options.queue_size.div_ceil(2)
     }
 
     /// After a batch.
-    async fn finish(&self, completion: Completion) {
+    fn finish(&self, completion: Completion) {
         if let Completion::Committed(outcome) = completion
             && outcome.parked > 0
         {
-            self.monitor.count_parked().await;
+            self.monitor.parked.notify_one();
         }
     }
 }

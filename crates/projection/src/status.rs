@@ -35,7 +35,7 @@ pub(crate) enum Component {
     Topics,
     /// Membership of the consumer group, with all partitions claimed.
     Group,
-    /// The current batch.
+    /// The current batches.
     Batch,
 }
 

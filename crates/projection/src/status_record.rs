@@ -46,9 +46,9 @@ impl StatusWriter {
 
     /// Reports when the status changes, and at intervals. Never completes.
     pub(crate) async fn follow(&self, mut status: Status) {
+        // By then the state at the start has usually passed.
+        tokio::time::sleep(MIN_INTERVAL).await;
         loop {
-            // Before the first report, too: at its start a projection has better to do.
-            tokio::time::sleep(MIN_INTERVAL).await;
             let problem = status.not_ready();
             let due = Instant::now() + INTERVAL;
             let reached = self.ownership.reached();
@@ -58,6 +58,7 @@ impl StatusWriter {
                 let state = problem.clone().map_or(State::Running, State::Retrying);
                 self.write(&state, &reached).await;
             }
+            tokio::time::sleep(MIN_INTERVAL).await;
             let owned = reached.len();
             let changed = async {
                 while status.not_ready() == problem && self.ownership.partitions().len() == owned {

@@ -1,6 +1,7 @@
 //! Context of a batch: ownership, status and shutdown.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aqueduct_core::with_causes;
@@ -27,9 +28,29 @@ pub(crate) struct BatchContext {
     pub(crate) shutdown: CancellationToken,
     /// Number of streams that a reactor handles concurrently.
     pub(crate) concurrency: usize,
+    /// Batches that are being processed.
+    pub(crate) running: AtomicUsize,
+}
+
+/// Counts a batch as running.
+pub(crate) struct RunningBatch<'c>(&'c BatchContext);
+
+/// A problem is shown until the batch that has it and those that run beside it have ended.
+impl Drop for RunningBatch<'_> {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.status.clear(Component::Batch);
+        }
+    }
 }
 
 impl BatchContext {
+    /// A batch runs until the guard is dropped.
+    pub(crate) fn begin(&self) -> RunningBatch<'_> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        RunningBatch(self)
+    }
+
     /// Reports a failed attempt that will be repeated.
     pub(crate) fn report_retry(&self, error: &BatchError) {
         metrics::error(self.projection, error.kind());

@@ -27,7 +27,6 @@ use crate::model::handler::Handler;
 use crate::record::Record;
 use crate::record::decode::Decoder;
 use crate::record::envelope::Envelope;
-use crate::status::Component;
 
 /// Result of a batch that did not fail.
 pub(crate) enum Completion {
@@ -64,8 +63,8 @@ impl<H: Handler> RunBatch for BatchRunner<H> {
         let started = Instant::now();
         let span = tracing::info_span!("project", projection = H::NAME, records = records.len());
         let partitions = next_offsets(records.iter());
+        let _running = self.context.begin();
         let completion = self.run(records, &mut turn, &span).instrument(span.clone()).await?;
-        self.context.status.clear(Component::Batch);
         match &completion {
             Completion::Committed(outcome) => outcome.record_metrics(H::NAME, started.elapsed()),
             Completion::Abandoned => {

@@ -252,7 +252,7 @@ impl Ownership {
     }
 }
 
-/// The next offset of each partition after these records, which are in the order in which they were read.
+/// The next offset of each partition after these records, which are in the order of their offsets within each.
 pub(crate) fn next_offsets<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<NextOffset> {
     let mut offsets: Vec<NextOffset> = Vec::new();
     // Most records have the partition of the one before.

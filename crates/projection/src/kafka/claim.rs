@@ -23,7 +23,7 @@ impl ConsumerState {
     pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> ClaimOutcome {
         let wanted: Vec<(Arc<str>, i32)> =
             partitions.elements().iter().map(|wanted| (wanted.topic().into(), wanted.partition())).collect();
-        // One for all claims: a connection that is given back is not at once there again, so that another is opened.
+        // One for all claims: a connection goes back to the pool in the background, so that the next claim would open another.
         let mut connection = None;
         for (topic, partition) in wanted {
             let started = Instant::now();

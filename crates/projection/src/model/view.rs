@@ -21,15 +21,15 @@ use crate::model::row_cache::CachedRow;
 use crate::model::table::Table;
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::model::table_version::TableVersion;
-use crate::model::view_rows::{ViewRows, WrittenRow, read_rows};
+use crate::model::view_rows::{KnownTable, ViewRows, WrittenRow, read_rows};
 use crate::record::envelope::Envelope;
 
 /// A read model in which each row is determined by the events of one stream: `(row, event) → row`.
 ///
 /// Both functions are pure: no I/O, no clock, no randomness. The runner reads all rows of a batch, folds in
 /// memory and writes them back, in one transaction with the inbox and the offsets. So each event is applied once
-/// and the events of a stream in order. Events of different streams are applied in any order: if several streams
-/// feed one row, use [`Deltas`](crate::Deltas), or instances lose updates.
+/// and the events of a stream in order. Events of different streams are applied in any order, those of different
+/// partitions at the same time: if several streams feed one row, use [`Deltas`](crate::Deltas), or updates are lost.
 ///
 /// A panic, or a row that the table rejects (a constraint, a number out of range), parks the event with the
 /// later events of its stream; other streams continue. What fails for every row, such as a required column that
@@ -159,7 +159,7 @@ impl<V: View> Handler for ViewHandler<V> {
         connection: &mut PgConnection,
         events: &[(&V::Event, &Envelope)],
     ) -> Result<TableChange, NoChange> {
-        self.read_version(connection).await?;
+        let known = self.known_table(connection).await?;
         let mut batch = self.batch_rows(events)?;
         self.read_known(connection, &mut batch.rows).await?;
         batch.fold::<V>(events)?;
@@ -171,7 +171,7 @@ impl<V: View> Handler for ViewHandler<V> {
                 None => {}
             }
         }
-        self.rows.lock().change(&self.table, written)
+        self.rows.lock().change(&self.table, &known, written)
     }
 
     fn remember(&self, rows: WrittenRows, xmin: u32) {
@@ -223,19 +223,16 @@ impl<V: View> ViewHandler<V> {
 
     /// Reads the table's version, if it was not read since the rows were forgotten. An error if rows of this table must be
     /// written by a transaction.
-    async fn read_version(&self, connection: &mut PgConnection) -> Result<(), NoChange> {
-        let is_plain = self.rows.lock().version().map(|version| version.is_plain);
-        let is_plain = match is_plain {
-            Some(is_plain) => is_plain,
+    async fn known_table(&self, connection: &mut PgConnection) -> Result<KnownTable, NoChange> {
+        let known = self.rows.lock().table();
+        let known = match known {
+            Some(known) => known,
             None => {
                 let version = TableVersion::read(connection, V::TABLE).await?;
-                let version = version.ok_or(NoChange::Unsupported("table"))?;
-                let is_plain = version.is_plain;
-                self.rows.lock().set_version(version);
-                is_plain
+                self.rows.lock().set_version(version.ok_or(NoChange::Unsupported("table"))?)
             }
         };
-        if is_plain { Ok(()) } else { Err(NoChange::Unsupported("table")) }
+        if known.version.is_plain { Ok(known) } else { Err(NoChange::Unsupported("table")) }
     }
 
     /// Fills in the rows that exist: those that are known, and then those that must be read.

@@ -18,10 +18,18 @@ use crate::postgres::text_array::TextArray;
 pub(crate) struct ViewRows {
     cache: RowCache,
     /// The table for which the statements are made.
-    version: Option<TableVersion>,
+    version: Option<Arc<TableVersion>>,
     /// By the columns that they write: nearly always one.
     statements: HashMap<Vec<String>, Arc<str>>,
     /// How often rows were forgotten.
+    forgotten: u64,
+}
+
+/// The table as a batch sees it. Other batches may forget it meanwhile.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownTable {
+    pub(crate) version: Arc<TableVersion>,
+    /// How often rows had been forgotten.
     forgotten: u64,
 }
 
@@ -36,13 +44,16 @@ pub(crate) struct WrittenRow {
 }
 
 impl ViewRows {
-    /// The table's version; `None` if it was not read since the rows were forgotten.
-    pub(crate) fn version(&self) -> Option<&TableVersion> {
-        self.version.as_ref()
+    /// `None` if the table's version was not read since the rows were forgotten.
+    pub(crate) fn table(&self) -> Option<KnownTable> {
+        let version = self.version.clone()?;
+        Some(KnownTable { version, forgotten: self.forgotten })
     }
 
-    pub(crate) fn set_version(&mut self, version: TableVersion) {
-        self.version = Some(version);
+    pub(crate) fn set_version(&mut self, version: TableVersion) -> KnownTable {
+        let version = Arc::new(version);
+        self.version = Some(Arc::clone(&version));
+        KnownTable { version, forgotten: self.forgotten }
     }
 
     pub(crate) fn get(&mut self, key: &str) -> Option<&CachedRow> {
@@ -71,6 +82,7 @@ impl ViewRows {
     pub(crate) fn change(
         &mut self,
         table: &Table,
+        known: &KnownTable,
         mut rows: Vec<WrittenRow>,
     ) -> Result<TableChange, NoChange> {
         // In one order, so that batches that write the same rows wait for each other in one direction.
@@ -94,14 +106,17 @@ impl ViewRows {
             written.push((row.key, stored));
         }
         changed.append(&mut added);
-        let rows = WrittenRows { forgotten: self.forgotten, rows: written };
-        Ok(TableChange { statement: self.statement(table, columns)?, arrays: changed, rows })
+        let rows = WrittenRows { forgotten: known.forgotten, rows: written };
+        Ok(TableChange { statement: self.statement(table, known, columns), arrays: changed, rows })
     }
 
-    fn statement(&mut self, table: &Table, columns: Vec<String>) -> Result<Arc<str>, NoChange> {
-        let Some(version) = &self.version else { return Err(NoChange::Unsupported("table")) };
+    /// Statements are kept for the version that is known now.
+    fn statement(&mut self, table: &Table, known: &KnownTable, columns: Vec<String>) -> Arc<str> {
+        if known.forgotten != self.forgotten {
+            return table.change(&columns, &known.version);
+        }
         let statement = self.statements.entry(columns);
-        Ok(Arc::clone(statement.or_insert_with_key(|columns| table.change(columns, version))))
+        Arc::clone(statement.or_insert_with_key(|columns| table.change(columns, &known.version)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aqueduct_core::with_causes;
 use sqlx::PgPool;
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::inbox::GENERATION;
@@ -12,7 +13,7 @@ use crate::status::{Component, StatusReporter};
 
 /// Interval of the checks, and their timeout.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
-/// Until the first ping: what a projection does at its start shows by itself whether Postgres answers.
+/// Delay of the first ping: the start of a projection shows whether Postgres answers.
 const FIRST_PING: Duration = Duration::from_secs(1);
 /// The parked events are counted with every n-th ping.
 const PINGS_PER_COUNT: u64 = 4;
@@ -22,6 +23,8 @@ pub(crate) struct PostgresMonitor {
     pub(crate) projection: &'static str,
     pub(crate) pool: PgPool,
     pub(crate) status: StatusReporter,
+    /// Notified when events were parked.
+    pub(crate) parked: Notify,
 }
 
 impl PostgresMonitor {
@@ -29,26 +32,33 @@ impl PostgresMonitor {
     pub(crate) async fn run(&self) {
         let mut ticks = tokio::time::interval_at(Instant::now() + FIRST_PING, PING_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for ping in 0_u64.. {
-            ticks.tick().await;
-            if ping.is_multiple_of(PINGS_PER_COUNT) {
-                self.count_parked().await;
-            }
-            let ping = sqlx::query("select 1").execute(&self.pool);
-            let problem = match tokio::time::timeout(PING_INTERVAL, ping).await {
-                Ok(Ok(_)) => {
-                    self.status.clear(Component::Postgres);
-                    continue;
+        let mut pings: u64 = 0;
+        loop {
+            tokio::select! {
+                () = self.parked.notified() => self.count_parked().await,
+                _ = ticks.tick() => {
+                    if pings.is_multiple_of(PINGS_PER_COUNT) {
+                        self.count_parked().await;
+                    }
+                    pings += 1;
+                    self.ping().await;
                 }
-                Ok(Err(error)) => format!("postgres: {}", with_causes(&error)),
-                Err(_) => format!("postgres does not answer within {PING_INTERVAL:?}"),
-            };
-            self.status.report(Component::Postgres, problem);
+            }
         }
     }
 
+    async fn ping(&self) {
+        let ping = sqlx::query("select 1").execute(&self.pool);
+        let problem = match tokio::time::timeout(PING_INTERVAL, ping).await {
+            Ok(Ok(_)) => return self.status.clear(Component::Postgres),
+            Ok(Err(error)) => format!("postgres: {}", with_causes(&error)),
+            Err(_) => format!("postgres does not answer within {PING_INTERVAL:?}"),
+        };
+        self.status.report(Component::Postgres, problem);
+    }
+
     /// Sets the gauge of parked events. After a failure it keeps its value: the next ping reports what is wrong.
-    pub(crate) async fn count_parked(&self) {
+    async fn count_parked(&self) {
         let count = sqlx::query_scalar(
             "select count(*) from aqueduct.parked where projection = $1 and generation = $2 and state = 'parked'",
         );

@@ -116,7 +116,6 @@ async fn a_discard_executed_before_the_migration_is_not_executed_again() {
     assert_eq!(database.texts(inbox).await, ["1 false"]);
 }
 
-/// A frozen process must not keep the lock of all migrations, but a long statement may take its time.
 /// Promise: a database whose migrations are not those of this version is not written.
 #[tokio::test]
 async fn a_migration_that_was_changed_is_an_error() {
@@ -130,6 +129,7 @@ async fn a_migration_that_was_changed_is_an_error() {
     assert!(matches!(error, ProjectionError::Migrate { .. }), "{error:?}");
 }
 
+/// A frozen process must not keep the lock of all migrations, but a long statement may take its time.
 #[tokio::test]
 async fn an_idle_migration_session_is_ended() {
     let database = Database::create_empty_on(stack()).await;

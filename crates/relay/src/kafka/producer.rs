@@ -98,7 +98,7 @@ impl TransactionalProducer {
         Ok(producer)
     }
 
-    /// Fetches what the first transaction needs to know of the topics it writes. Without a connection that it has for good,
+    /// Fetches what the first transaction needs to know of the topics it writes. Without a connection that it keeps,
     /// librdkafka looks for the transaction's coordinator again only after 500 ms. The connection of the first request is
     /// not kept: it only serves to learn the names of the brokers. The second request's is.
     fn connect(&self, topics: &[&str]) {

@@ -185,7 +185,7 @@ impl Reader {
         self.consumer.assign(&assignment).map_err(LaneError::kafka("assign a partition"))
     }
 
-    /// Stops to read: no fetch at the end of a partition holds up the next request.
+    /// Stops reading: no fetch at the end of a partition holds up the next request.
     pub(crate) fn unassign(&self) -> Result<(), LaneError> {
         self.consumer.unassign().map_err(LaneError::kafka("unassign a partition"))
     }
