@@ -116,8 +116,7 @@ impl Sessions<'_> {
         let mut next_step = Instant::now();
         // When the records that wait make a batch, however few they are.
         let mut batch_due = Instant::now();
-        let mut schedule =
-            Schedule::new(self.options.batch_size, self.read_ahead().max(self.options.batch_size));
+        let mut schedule = Schedule::new(self.options.batch_size, self.read_ahead());
         let mut in_flight = FuturesUnordered::new();
         while !self.processor.ownership.take_rejoin_request() {
             let is_step_due = Instant::now() >= next_step;
@@ -163,7 +162,7 @@ impl Sessions<'_> {
         Ok(())
     }
 
-    /// Records that wait in the poll thread's queue, and as many again (or a batch) that wait for a batch of their partition to end.
+    /// Records that wait in the poll thread's queue, and as many again that wait in the schedule.
     fn read_ahead(&self) -> usize {
         self.options.queue_size.div_ceil(2)
     }

@@ -68,11 +68,11 @@ impl Partition {
 }
 
 impl Schedule {
-    /// Nothing waits. `limit` is the most records that may wait.
+    /// Nothing waits. `limit` is the most records that may wait, at least those of a batch.
     pub(crate) fn new(batch_size: usize, limit: usize) -> Self {
         Self {
             batch_size,
-            limit,
+            limit: limit.max(batch_size),
             waiting: VecDeque::new(),
             count: 0,
             running: Vec::new(),
@@ -90,9 +90,9 @@ impl Schedule {
         self.count == 0
     }
 
-    /// Whether as many records wait as make a full batch, or as may wait.
+    /// Whether as many records wait as make a full batch.
     pub(crate) fn is_ample(&self) -> bool {
-        self.count >= self.batch_size.min(self.limit)
+        self.count >= self.batch_size
     }
 
     /// Number of batches that are running.

@@ -140,7 +140,7 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
         }
         let mut arrays = vec![TextArray::default(); D::KEY.len() + D::SUMS.len()];
         for SummedRow { key, sums } in summed.into_values() {
-            self.table.push_key(&key, &mut arrays)?;
+            self.table.push_key(D::KEY.iter().map(|column| key.get(*column)), &mut arrays)?;
             for (sum, array) in sums.iter().zip(&mut arrays[D::KEY.len()..]) {
                 array.push(Some(&sum.to_string()));
             }

@@ -31,15 +31,15 @@ pub(crate) fn push_texts(
 }
 
 impl Table {
-    /// Appends the values of a key to the arrays of the key's columns.
-    pub(crate) fn push_key(
+    /// Appends the values of a key, in the order of its columns, to the arrays of these columns.
+    pub(crate) fn push_key<'v>(
         &self,
-        row: &Map<String, Value>,
+        values: impl Iterator<Item = Option<&'v Value>>,
         arrays: &mut [TextArray],
     ) -> Result<(), NoChange> {
-        for (column, array) in self.key.iter().zip(arrays) {
+        for ((column, value), array) in self.key.iter().zip(values).zip(arrays) {
             let column_type = self.column_type(column);
-            let text = row.get(*column).and_then(|value| column_type.text(value)).flatten();
+            let text = value.and_then(|value| column_type.text(value)).flatten();
             // A null equals no other.
             let text = text.filter(|_| column_type.is_key()).ok_or(NoChange::Unsupported("key"))?;
             array.push(Some(&text));

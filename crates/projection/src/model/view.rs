@@ -254,7 +254,7 @@ impl<V: View> ViewHandler<V> {
         if unknown.is_empty() {
             return Ok(());
         }
-        let keys: Vec<_> = unknown.iter().map(|index| self.table.key_row(&rows[*index].key)).collect();
+        let keys: Vec<_> = unknown.iter().map(|index| &rows[*index].key).collect();
         for (index, stored) in read_rows(connection, &self.table, &self.select_versions, &keys).await? {
             if let Some(row) = unknown.get(index).and_then(|index| rows.get_mut(*index)) {
                 row.fill(&stored)?;

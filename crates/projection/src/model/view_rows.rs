@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use crate::model::key::Key;
 use crate::model::row_cache::{CachedRow, RowCache};
 use crate::model::row_texts::push_texts;
 use crate::model::table::Table;
@@ -125,11 +126,11 @@ pub(crate) async fn read_rows(
     connection: &mut PgConnection,
     table: &Table,
     select: &Arc<str>,
-    keys: &[Map<String, Value>],
+    keys: &[&Key],
 ) -> Result<Vec<(usize, CachedRow)>, NoChange> {
     let mut arrays = vec![TextArray::default(); table.key.len()];
     for key in keys {
-        table.push_key(key, &mut arrays)?;
+        table.push_key(key.values().iter().map(Some), &mut arrays)?;
     }
     let select = sqlx::query_as(AssertSqlSafe(Arc::clone(select)));
     let rows: Vec<(i64, String, String)> =
