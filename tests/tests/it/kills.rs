@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use aqueduct_shop::input::{Feeder, Month, Plan, Step};
 use nix::sys::signal::Signal;
 
-use crate::support::{Pipeline, Service, Shop, eventually, plan, say};
+use crate::support::{PATIENCE, Pipeline, Service, Shop, eventually, plan, say};
 use crate::watch::{READERS, Watch};
 
 /// Orders that are fed at a time while a service is to be caught; three times as many are there for each kill.
 const ORDERS_A_KILL: usize = 4;
 /// The longest random wait before each try to catch a service with unfinished work.
 const LONGEST_WAIT_MS: u64 = 100;
+/// Time in which a service has unfinished work, or more is fed.
+const UNSEEN: Duration = Duration::from_secs(30);
 /// Tries before more work is fed.
 const TRIES: usize = 20;
 /// Of so many kills at least one quarter must fall inside a transaction, a batch or a half-answered order.
@@ -122,13 +124,17 @@ async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
             let mut service = running.remove(place);
             // Every second kill is aimed: it lets go of a service that it has not caught inside.
             let mut aimed = round % 2 == 0;
+            let deadline = Instant::now() + PATIENCE;
             let caught_inside = loop {
                 let stop = stop_unfinished(&mut service, target, &watch, &mut random, aimed);
                 let (more, caught) = tokio::join!(supply.feed(ORDERS_A_KILL), stop);
                 match caught {
                     Some(inside) => break inside,
                     // What is left must do for the kills to come.
-                    None => aimed = aimed && more,
+                    None => {
+                        assert!(more || Instant::now() < deadline, "{target:?} has no unfinished work");
+                        aimed = aimed && more;
+                    }
                 }
             };
             inside[place] += usize::from(caught_inside);
@@ -154,11 +160,12 @@ async fn stop_unfinished(
     random: &mut fastrand::Rng,
     aimed: bool,
 ) -> Option<bool> {
-    eventually(&format!("{target:?} has unfinished work"), async || {
+    // What was fed may be finished before it is seen: then more is.
+    let unfinished = eventually("unfinished work", async || {
         watch.level().await;
         target.is_behind(watch).await.then_some(())
-    })
-    .await;
+    });
+    tokio::time::timeout(UNSEEN, unfinished).await.ok()?;
     for _ in 0..TRIES {
         let moment = Instant::now() + Duration::from_millis(random.u64(..LONGEST_WAIT_MS));
         tokio::time::sleep_until(moment.into()).await;
