@@ -3,6 +3,8 @@
 pub(crate) mod decode;
 pub(crate) mod envelope;
 pub(crate) mod headers;
+mod known_header;
+pub(crate) mod read_envelope;
 
 use std::fmt;
 use std::sync::Arc;

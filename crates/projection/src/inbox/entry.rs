@@ -5,7 +5,7 @@ use aqueduct_core::Revision;
 use crate::inbox::reason_code::ReasonCode;
 use crate::record::Record;
 use crate::record::envelope::{Envelope, Previous};
-use crate::record::headers::lossy_text;
+use crate::record::read_envelope::lossy_text;
 
 /// A record with the envelope and event that were read from it.
 pub(crate) struct Entry<E> {

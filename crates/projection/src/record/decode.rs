@@ -14,6 +14,16 @@ use crate::record::envelope::Envelope;
 /// Decodes payloads.
 #[async_trait]
 pub trait Decoder: Send + Sync + 'static {
+    /// As [`decode`](Self::decode), with what is known; `None` if something must be fetched first. Called first, because nearly
+    /// all payloads are decoded so.
+    fn decode_known<'a>(
+        &self,
+        _envelope: &Envelope,
+        _payload: &'a [u8],
+    ) -> Result<Option<Payload<'a>>, DecodeError> {
+        Ok(None)
+    }
+
     /// Decodes one payload up to the step that needs the event's Rust type.
     async fn decode<'a>(&self, envelope: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError>;
 }
@@ -59,18 +69,34 @@ impl<'de, E: DomainEvent> DeserializeSeed<'de> for OfType<'_, E> {
 /// Values in the Confluent wire format.
 #[async_trait]
 impl Decoder for RecordDecoder {
+    fn decode_known<'a>(
+        &self,
+        envelope: &Envelope,
+        payload: &'a [u8],
+    ) -> Result<Option<Payload<'a>>, DecodeError> {
+        let value = self.known_value(payload).map_err(cannot_be_decoded)?;
+        value.map(|value| of_type(value, envelope)).transpose()
+    }
+
     async fn decode<'a>(&self, envelope: &Envelope, payload: &'a [u8]) -> Result<Payload<'a>, DecodeError> {
-        let value = self.value(payload).await.map_err(|error| DecodeError {
-            kind: error.kind(),
-            problem: "the payload cannot be decoded".to_owned(),
-            source: Some(error.into()),
-        })?;
-        if value.full_name() != envelope.full_type {
-            let (payload, header) = (value.full_name(), &envelope.full_type);
-            let problem = format!("its schema id belongs to {payload}, its header ce_type is {header}");
-            return Err(DecodeError { kind: ErrorKind::Park, problem, source: None });
-        }
-        Ok(Payload::Avro(value))
+        of_type(self.value(payload).await.map_err(cannot_be_decoded)?, envelope)
+    }
+}
+
+fn of_type<'a>(value: RecordValue<'a>, envelope: &Envelope) -> Result<Payload<'a>, DecodeError> {
+    if value.full_name() == envelope.full_type {
+        return Ok(Payload::Avro(value));
+    }
+    let (payload, header) = (value.full_name(), &envelope.full_type);
+    let problem = format!("its schema id belongs to {payload}, its header ce_type is {header}");
+    Err(DecodeError { kind: ErrorKind::Park, problem, source: None })
+}
+
+fn cannot_be_decoded(error: aqueduct_schema::DecodeError) -> DecodeError {
+    DecodeError {
+        kind: error.kind(),
+        problem: "the payload cannot be decoded".to_owned(),
+        source: Some(error.into()),
     }
 }
 
