@@ -65,7 +65,11 @@ impl Reader<'_> {
         let Some(payload) = &record.payload else {
             return Ok(invalid(ReasonCode::Payload, "the record has no payload"));
         };
-        match self.decoder.decode(envelope, payload).await {
+        let decoded = match self.decoder.decode_known(envelope, payload).transpose() {
+            Some(decoded) => decoded,
+            None => self.decoder.decode(envelope, payload).await,
+        };
+        match decoded {
             Ok(payload) => Ok(match payload.event(event_type) {
                 Ok(event) => Content::Event(event),
                 Err(problem) => {

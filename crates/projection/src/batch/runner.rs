@@ -124,7 +124,13 @@ impl<H: Handler> BatchRunner<H> {
         let ownership = &self.context.ownership;
         let mut entries = Vec::with_capacity(records.len());
         for record in records {
-            let read = self.retry(|| self.read(&record), || ownership.owns(&record)).await?;
+            // Nearly all are read at once, for which nothing of a retry is made ready.
+            let read = match self.read(&record).await {
+                Err(error) if error.kind() == ErrorKind::Retry => {
+                    self.retry(|| self.read(&record), || ownership.owns(&record)).await?
+                }
+                read => Some(read?),
+            };
             if let Some((inbox, envelope, content)) = read {
                 entries.push(Entry::new(record, inbox, envelope, content));
             }

@@ -83,18 +83,25 @@ impl RecordDecoder {
     /// Finds the schema of a value. Asks the registry only for an id that it does not know yet; nothing about an error
     /// is remembered.
     pub async fn value<'a>(&self, record: &'a [u8]) -> Result<RecordValue<'a>, DecodeError> {
-        let (id, avro) = match record {
-            [MAGIC, a, b, c, d, avro @ ..] => (u32::from_be_bytes([*a, *b, *c, *d]), avro),
-            _ => return Err(DecodeError::NotWireFormat),
+        let (id, avro) = split(record)?;
+        let layout = match self.known_layout(id) {
+            Some(layout) => layout,
+            None => self.fetch_layout(id).await?,
         };
-        Ok(RecordValue { id, layout: self.layout(id).await?, avro })
+        Ok(RecordValue { id, layout, avro })
     }
 
-    async fn layout(&self, id: u32) -> Result<Arc<Layout>, DecodeError> {
-        let known = self.layouts.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        if let Some(layout) = known {
-            return Ok(layout);
-        }
+    /// As [`value`](Self::value), but asks nobody: `None` if the schema is not known yet.
+    pub fn known_value<'a>(&self, record: &'a [u8]) -> Result<Option<RecordValue<'a>>, DecodeError> {
+        let (id, avro) = split(record)?;
+        Ok(self.known_layout(id).map(|layout| RecordValue { id, layout, avro }))
+    }
+
+    fn known_layout(&self, id: u32) -> Option<Arc<Layout>> {
+        self.layouts.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    async fn fetch_layout(&self, id: u32) -> Result<Arc<Layout>, DecodeError> {
         let text = self.registry.schema(id).await?;
         let unusable = |problem: String| DecodeError::Schema { id, problem };
         let mut json: Value = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
@@ -105,6 +112,14 @@ impl RecordDecoder {
         let mut layouts = self.layouts.write().unwrap_or_else(PoisonError::into_inner);
         layouts.insert(id, Arc::clone(&layout));
         Ok(layout)
+    }
+}
+
+/// The schema id of a value, and its Avro.
+fn split(record: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
+    match record {
+        [MAGIC, a, b, c, d, avro @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), avro)),
+        _ => Err(DecodeError::NotWireFormat),
     }
 }
 
