@@ -1,6 +1,8 @@
 //! What a projection does with its events: views, deltas, reactors.
 
+pub(crate) mod cells;
 pub(crate) mod change_statements;
+pub(crate) mod column_array;
 pub(crate) mod column_type;
 pub(crate) mod deltas;
 pub(crate) mod error;
@@ -9,7 +11,7 @@ pub(crate) mod handler;
 pub(crate) mod key;
 pub(crate) mod reactor;
 pub(crate) mod row_cache;
-pub(crate) mod row_texts;
+pub(crate) mod serialize_cells;
 pub(crate) mod statements;
 pub(crate) mod table;
 pub(crate) mod table_change;

@@ -1,9 +1,10 @@
-//! The parts that a read model adds to the single statement of a batch, and the reading of rows before it. All values are
-//! texts, which Postgres casts to the types of the columns.
+//! The parts that a read model adds to the single statement of a batch, and the reading of rows before it. Whole numbers are
+//! sent as such, all other values as texts, which Postgres casts to the types of the columns.
 
 use std::sync::Arc;
 
 use crate::inbox::statement::{FIRST_PARAMETER, statement};
+use crate::model::column_array::ColumnArray;
 use crate::model::statements::list;
 use crate::model::table::Table;
 use crate::model::table_version::TableVersion;
@@ -17,7 +18,7 @@ impl Table {
             "select k.ordinality, (select row_to_json(r)::text from (select {columns}) r), t.xmin::text \
              from unnest({arrays}) with ordinality as k ({names}, ordinality) join {table} t on {on}",
             columns = self.json_columns(),
-            arrays = arrays(1, self.key.len()),
+            arrays = texts(1, self.key.len()),
             table = self.quoted(),
             on = self.key_equals("k"),
         )
@@ -28,6 +29,7 @@ impl Table {
     /// replace, and then an array for each column of the rows that are new.
     pub(crate) fn change(&self, columns: &[String], version: &TableVersion) -> Arc<str> {
         let names = list(columns, |name| name);
+        let types = || columns.iter().map(|column| ColumnArray::sql_type(self.column_type(column)));
         let changed_at = FIRST_PARAMETER;
         let added_at = changed_at + columns.len() + 1;
         let not_key: Vec<_> = columns.iter().filter(|name| !self.key.contains(&name.as_str())).collect();
@@ -52,17 +54,18 @@ impl Table {
                  returning 1 \
              )",
             table = self.quoted(),
-            changed = arrays(changed_at, columns.len() + 1),
+            changed = arrays(changed_at, types().chain(["text[]"])),
             on = self.key_equals("r"),
             values = columns.iter().map(|name| self.value("r", name)).collect::<Vec<_>>().join(", "),
-            added = arrays(added_at, columns.len()),
+            added = arrays(added_at, types()),
             key = list(self.key, |name| name),
         );
         let TableVersion { oid, version, .. } = version;
         let is_complete = format!(
-            "(select count(*) from changed) = cardinality(${changed_at}::text[]) \
-             and (select count(*) from added) = cardinality(${added_at}::text[]) \
+            "(select count(*) from changed) = cardinality(${changed_at}::{first}) \
+             and (select count(*) from added) = cardinality(${added_at}::{first}) \
              and aqueduct.table_version({oid}::oid) = '{version}'",
+            first = types().next().unwrap_or("text[]"),
         );
         statement(&parts, &is_complete)
     }
@@ -82,7 +85,7 @@ impl Table {
              )",
             table = self.quoted(),
             values = columns.iter().map(|name| self.value("r", name)).collect::<Vec<_>>().join(", "),
-            arrays = arrays(FIRST_PARAMETER, columns.len()),
+            arrays = texts(FIRST_PARAMETER, columns.len()),
             key = list(self.key, |name| name),
             set = list(sums, |name| format!("{name} = t.{name} + excluded.{name}")),
         );
@@ -104,7 +107,13 @@ impl Table {
     }
 }
 
-/// `count` parameters from `$first` on.
-fn arrays(first: usize, count: usize) -> String {
-    (first..first + count).map(|number| format!("${number}::text[]")).collect::<Vec<_>>().join(", ")
+/// `count` arrays of texts, the parameters from `$first` on.
+fn texts(first: usize, count: usize) -> String {
+    arrays(first, std::iter::repeat_n("text[]", count))
+}
+
+/// Arrays of these types, the parameters from `$first` on.
+fn arrays(first: usize, types: impl Iterator<Item = &'static str>) -> String {
+    let arrays = types.enumerate().map(|(index, sql_type)| format!("${}::{sql_type}", first + index));
+    arrays.collect::<Vec<_>>().join(", ")
 }

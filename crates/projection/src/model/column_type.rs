@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::model::cells::Cell;
 
 /// The types that need to be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,43 +77,64 @@ impl ColumnType {
         !matches!(self, Self::Json | Self::Compound | Self::OtherText)
     }
 
+    /// Whether its values are sent as whole numbers of 64 bits.
+    pub(crate) fn is_integer(self) -> bool {
+        matches!(self, Self::SmallInt | Self::Integer | Self::BigInt)
+    }
+
     /// The text from which Postgres makes the value that it would make of the JSON; `None` if only Postgres knows.
     /// `Some(None)` is null.
-    pub(crate) fn text(self, value: &Value) -> Option<Option<Cow<'_, str>>> {
+    pub(crate) fn text(self, cell: Cell<'_>) -> Option<Option<Cow<'_, str>>> {
         let is_text = matches!(self, Self::Text | Self::LimitedText(_) | Self::OtherText);
-        Some(match value {
-            Value::Null => None,
-            _ if self == Self::Json => Some(value.to_string().into()),
+        Some(match cell {
+            Cell::Null => None,
+            Cell::Text(text) if self == Self::Json => Some(json!(text).to_string().into()),
+            Cell::Json(value) if self == Self::Json => Some(value.to_string().into()),
             _ if self == Self::Compound => return None,
-            Value::Bool(flag) => Some(if *flag { "true" } else { "false" }.into()),
+            Cell::Bool(flag) => Some(if flag { "true" } else { "false" }.into()),
+            Cell::Integer(number) => Some(itoa::Buffer::new().format(number).to_owned().into()),
+            Cell::Text(text) => Some(text.into()),
             // Postgres writes the number in its own way.
-            Value::Number(number) if is_text && number.is_f64() => return None,
-            Value::Number(number) => Some(number.to_string().into()),
-            Value::String(text) => Some(text.as_str().into()),
-            Value::Array(_) | Value::Object(_) => return None,
+            Cell::Json(Value::Number(number)) if is_text && number.is_f64() => return None,
+            Cell::Json(Value::Number(number)) => Some(number.to_string().into()),
+            Cell::Json(_) => return None,
         })
     }
 
-    /// The JSON as which Postgres returns a value once it is stored; `None` if only Postgres knows.
-    pub(crate) fn stored(self, value: &Value) -> Option<Cow<'_, Value>> {
-        let is_stored_as_it_is = match (self, value) {
-            (_, Value::Null) | (Self::Boolean, Value::Bool(_)) => true,
-            (Self::SmallInt | Self::Integer | Self::BigInt, Value::Number(number)) => number.is_i64(),
-            (Self::Text, Value::String(_)) => true,
-            (Self::LimitedText(limit), Value::String(text)) => text.chars().count() <= limit,
-            (Self::Numeric(limits), Value::String(text)) => {
+    /// Appends the JSON as which Postgres returns a value once it is stored; `None` if only Postgres knows it.
+    pub(crate) fn write_stored(self, cell: Cell<'_>, json: &mut Vec<u8>) -> Option<()> {
+        match (self, cell) {
+            (_, Cell::Null) => json.extend_from_slice(b"null"),
+            (Self::Boolean, Cell::Bool(flag)) => {
+                json.extend_from_slice(if flag { b"true" } else { b"false" })
+            }
+            (Self::SmallInt | Self::Integer | Self::BigInt, Cell::Integer(number)) => {
+                json.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            }
+            (Self::Numeric(None), Cell::Integer(number)) => {
+                json.push(b'"');
+                json.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+                json.push(b'"');
+            }
+            (_, Cell::Text(text)) if self.stores_unchanged(text) => serde_json::to_writer(json, text).ok()?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn stores_unchanged(self, text: &str) -> bool {
+        match self {
+            Self::Text => true,
+            Self::LimitedText(limit) => text.chars().count() <= limit,
+            Self::Numeric(limits) => {
                 let scale = decimal_scale(text);
                 scale.is_some() && limits.is_none_or(|(_, limit)| scale == Some(limit as usize))
             }
-            (Self::Numeric(None), Value::Number(number)) if number.is_i64() => {
-                return Some(Cow::Owned(Value::String(number.to_string())));
-            }
-            (Self::Uuid, Value::String(text)) => is_uuid(text),
-            (Self::Date, Value::String(text)) => has_form(text, b"0000-00-00"),
-            (Self::Timestamp(digits), Value::String(text)) => is_timestamp(text, digits),
+            Self::Uuid => is_uuid(text),
+            Self::Date => has_form(text, b"0000-00-00"),
+            Self::Timestamp(digits) => is_timestamp(text, digits),
             _ => false,
-        };
-        is_stored_as_it_is.then_some(Cow::Borrowed(value))
+        }
     }
 }
 
@@ -161,9 +184,13 @@ fn is_uuid(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    fn stored(column: ColumnType, value: &Value) -> Option<Value> {
+        let mut json = Vec::new();
+        column.write_stored(value.into(), &mut json)?;
+        Some(serde_json::from_slice(&json).unwrap())
+    }
 
     #[test]
     fn types_are_told_apart_by_their_names() {
@@ -202,9 +229,9 @@ mod tests {
             (Timestamp(3), json!("2010-12-01T08:26:00")),
             (Timestamp(3), json!("2010-12-01T08:26:00.12")),
         ] {
-            assert_eq!(column.stored(&value).as_deref(), Some(&value), "{column:?}");
+            assert_eq!(stored(column, &value), Some(value), "{column:?}");
         }
-        assert_eq!(Numeric(None).stored(&json!(5)).as_deref(), Some(&json!("5")));
+        assert_eq!(stored(Numeric(None), &json!(5)), Some(json!("5")));
         for (column, value) in [
             (BigInt, json!("7")),
             (BigInt, json!(7.0)),
@@ -225,7 +252,7 @@ mod tests {
             (Timestamp(3), json!("2010-12-01T08:26:00Z")),
             (Scalar, json!("1")),
         ] {
-            assert_eq!(column.stored(&value), None, "{column:?} {value}");
+            assert_eq!(stored(column, &value), None, "{column:?} {value}");
         }
     }
 }

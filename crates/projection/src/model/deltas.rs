@@ -145,7 +145,11 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
                 array.push(Some(&sum.to_string()));
             }
         }
-        Ok(TableChange { statement: Arc::clone(&self.add_sums), arrays, rows: WrittenRows::default() })
+        Ok(TableChange {
+            statement: Arc::clone(&self.add_sums),
+            arrays: arrays.into_iter().map(Into::into).collect(),
+            rows: WrittenRows::default(),
+        })
     }
 
     async fn probe(&self, connection: &mut PgConnection) -> Result<Probe, ApplyError> {

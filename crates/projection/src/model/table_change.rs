@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::model::column_array::ColumnArray;
 use crate::model::error::ApplyError;
-use crate::postgres::text_array::TextArray;
 
 /// What a batch changes in a table.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub(crate) struct TableChange {
     /// See [`statement`](crate::inbox::statement::statement).
     pub(crate) statement: Arc<str>,
     /// The parameters after those of the inbox.
-    pub(crate) arrays: Vec<TextArray>,
+    pub(crate) arrays: Vec<ColumnArray>,
     pub(crate) rows: WrittenRows,
 }
 

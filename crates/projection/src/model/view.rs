@@ -14,10 +14,12 @@ use serde_json::{Map, Value};
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use crate::model::cells::Cells;
 use crate::model::error::{ApplyError, TableError};
 use crate::model::handler::{Handler, Probe, guarded};
 use crate::model::key::Key;
 use crate::model::row_cache::CachedRow;
+use crate::model::serialize_cells::plain_cells;
 use crate::model::table::Table;
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::model::table_version::TableVersion;
@@ -166,7 +168,7 @@ impl<V: View> Handler for ViewHandler<V> {
         let mut written = Vec::with_capacity(batch.rows.len());
         for BatchRow { text, key, row, existed, xmin } in batch.rows {
             match row {
-                Some(row) => written.push(WrittenRow { key: text, xmin, columns: self.columns(row, &key)? }),
+                Some(row) => written.push(WrittenRow { key: text, xmin, cells: self.cells(row, &key)? }),
                 None if existed => return Err(NoChange::Unsupported("delete")),
                 None => {}
             }
@@ -261,6 +263,17 @@ impl<V: View> ViewHandler<V> {
             }
         }
         Ok(())
+    }
+
+    /// The cells of a row, with those of its key.
+    fn cells(&self, row: V::Row, key: &Key) -> Result<Cells, ApplyError> {
+        if let Some(cells) = plain_cells(&row) {
+            let mut keys = V::KEY.iter().zip(key.values());
+            if keys.all(|(column, value)| cells.get(column) == Some(value.into())) {
+                return Ok(cells);
+            }
+        }
+        Ok(Cells::from(&self.columns(row, key)?))
     }
 
     /// The columns of a row, with those of its key.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use crate::model::cells::Cells;
+use crate::model::column_array::ColumnArray;
 use crate::model::key::Key;
 use crate::model::row_cache::{CachedRow, RowCache};
-use crate::model::row_texts::push_texts;
 use crate::model::table::Table;
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::model::table_version::TableVersion;
@@ -41,7 +41,7 @@ pub(crate) struct WrittenRow {
     /// The version that it replaces; `None`: it is new.
     pub(crate) xmin: Option<u32>,
     /// With those of the key.
-    pub(crate) columns: Map<String, Value>,
+    pub(crate) cells: Cells,
 }
 
 impl ViewRows {
@@ -89,26 +89,31 @@ impl ViewRows {
         // In one order, so that batches that write the same rows wait for each other in one direction.
         rows.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         let columns: Vec<String> =
-            rows.first().map(|row| row.columns.keys().cloned().collect()).unwrap_or_default();
+            rows.first().map(|row| row.cells.names().map(str::to_owned).collect()).unwrap_or_default();
+        if !columns.iter().all(|column| table.columns.contains_key(column)) {
+            return Err(NoChange::Unsupported("columns"));
+        }
         let types: Vec<_> = columns.iter().map(|column| table.column_type(column)).collect();
-        let mut changed = vec![TextArray::default(); columns.len() + 1];
-        let mut added = vec![TextArray::default(); columns.len()];
+        let arrays = || types.iter().copied().map(ColumnArray::new).collect();
+        let (mut changed, mut versions, mut added): (Vec<_>, _, Vec<_>) =
+            (arrays(), TextArray::default(), arrays());
         let mut written = Vec::with_capacity(rows.len());
-        for row in rows {
-            if !row.columns.keys().eq(&columns) {
+        for WrittenRow { key, xmin, cells } in rows {
+            if !cells.names().eq(&columns) {
                 return Err(NoChange::Unsupported("columns"));
             }
-            let arrays = if row.xmin.is_some() { &mut changed } else { &mut added };
-            push_texts(&row.columns, &types, arrays)?;
-            if let Some(xmin) = row.xmin {
-                changed[columns.len()].push(Some(&xmin.to_string()));
+            let arrays = if xmin.is_some() { &mut changed } else { &mut added };
+            for ((cell, column_type), array) in cells.cells().zip(&types).zip(arrays) {
+                array.push(*column_type, cell)?;
             }
-            let stored = table.stored_json(&row.columns, &types);
-            written.push((row.key, stored));
+            if let Some(xmin) = xmin {
+                versions.push(Some(itoa::Buffer::new().format(xmin)));
+            }
+            written.push((key, table.stored_json(&cells, &types)));
         }
-        changed.append(&mut added);
+        let arrays = changed.into_iter().chain([versions.into()]).chain(added).collect();
         let rows = WrittenRows { forgotten: known.forgotten, rows: written };
-        Ok(TableChange { statement: self.statement(table, known, columns), arrays: changed, rows })
+        Ok(TableChange { statement: self.statement(table, known, columns), arrays, rows })
     }
 
     /// Statements are kept for the version that is known now.
