@@ -29,6 +29,8 @@ use crate::status::{Component, JOINING, StatusReporter};
 const BETWEEN_SESSIONS: Duration = Duration::from_secs(1);
 /// Interval of the checks for requests to replay or discard parked events.
 const STEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Delay of the first check. At once nothing is claimed yet, and the check would need a connection beside that of the claims.
+const FIRST_STEP: Duration = Duration::from_millis(500);
 /// Batches that are read or written at the same time: Postgres and this process then have work for two cores.
 const MOST_IN_FLIGHT: usize = 2;
 
@@ -113,7 +115,7 @@ impl Sessions<'_> {
     ) -> Result<(), ProjectionError> {
         // Of the session before.
         self.processor.ownership.take_rejoin_request();
-        let mut next_step = Instant::now();
+        let mut next_step = Instant::now() + FIRST_STEP;
         // When the records that wait make a batch, however few they are.
         let mut batch_due = Instant::now();
         let mut schedule = Schedule::new(self.options.batch_size, self.read_ahead());

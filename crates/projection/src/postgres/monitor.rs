@@ -13,8 +13,9 @@ use crate::status::{Component, StatusReporter};
 
 /// Interval of the checks, and their timeout.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
-/// Delay of the first ping: the start of a projection shows whether Postgres answers.
-const FIRST_PING: Duration = Duration::from_secs(1);
+/// Delay of the first ping: the start of a projection shows whether Postgres answers. Not when the first report and the first
+/// step come: each of them would need a connection of its own.
+const FIRST_PING: Duration = Duration::from_secs(2);
 /// The parked events are counted with every n-th ping.
 const PINGS_PER_COUNT: u64 = 4;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::TryFutureExt as _;
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor as _, PgPool};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 
 /// Address of Postgres and limits of its connections.
 #[derive(Clone, Deserialize)]
@@ -30,6 +30,9 @@ const SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set
 
 /// TCP keepalive probes until the server considers the client gone.
 const KEEPALIVE_PROBES: u32 = 3;
+
+/// A connection that was used within this time is used again without a test; if it is lost, the batch is retried.
+const UNTESTED: Duration = Duration::from_secs(1);
 
 fn default_connections() -> u32 {
     4
@@ -102,13 +105,23 @@ impl PostgresOptions {
         let session = self.session(&format!("aqueduct.{projection}"), limit)?;
         let pool = self
             .pool_options()
-            .after_connect(|connection, _| Box::pin(connection.execute(SETTINGS).map_ok(drop)));
+            .after_connect(|connection, _| Box::pin(connection.execute(SETTINGS).map_ok(drop)))
+            .test_before_acquire(false)
+            .before_acquire(|connection, state| Box::pin(test_if_idle(connection, state.idle_for)));
         Ok(pool.connect_lazy_with(session))
     }
 
     fn pool_options(&self) -> PgPoolOptions {
         PgPoolOptions::new().max_connections(self.connections).acquire_timeout(self.timeout())
     }
+}
+
+/// The pool would ask Postgres before each batch whether the connection of the batch before is usable.
+async fn test_if_idle(connection: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+    if idle_for > UNTESTED {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
