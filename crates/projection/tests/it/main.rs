@@ -11,6 +11,7 @@ mod durability;
 mod faults;
 mod inbox;
 mod migration;
+mod parallel_batches;
 mod parked;
 mod parked_rows;
 mod parked_steps;
