@@ -45,8 +45,7 @@ impl Queue {
 
     /// Takes up to `count` events.
     pub(crate) fn take(&mut self, count: usize, now: Instant) -> VecDeque<RecordedEvent> {
-        let rest = self.events.split_off(count.min(self.events.len()));
-        let taken = std::mem::replace(&mut self.events, rest);
+        let taken: VecDeque<_> = self.events.drain(..count.min(self.events.len())).collect();
         self.taken = taken.iter().map(size).sum();
         self.bytes -= self.taken;
         self.took_at = now;
