@@ -40,6 +40,10 @@ impl Registry {
         if is_on_this_machine(&url) {
             client = client.no_proxy();
         }
+        if url.starts_with("http://") {
+            // Reading the system's authorities takes some milliseconds of the start; only a redirect to https would need them.
+            client = client.tls_certs_only([]);
+        }
         if let Some(path) = &options.ca_file {
             let unusable = |error: BoxError| {
                 failed(format!("the authority's file {} cannot be used", path.display()), Some(error))

@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct RegistryOptions {
     /// Base of the Confluent-compatible API: `http://localhost:8081`, or with Apicurio
-    /// `http://localhost:8080/apis/ccompat/v7`.
+    /// `http://localhost:8080/apis/ccompat/v7`. A registry that redirects to `https` must be given by its `https` address.
     pub url: String,
     /// For basic authentication.
     #[serde(default)]
