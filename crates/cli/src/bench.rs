@@ -1,20 +1,28 @@
 //! `aqueduct bench`: compares the product with the least code that does the same work.
 //!
-//! Both sides of a comparison run in this process, in rounds of alternating order, so that other load on the machine
-//! affects both. The ratio is the result; there is no pass or fail. `start` compares nothing: it starts processes.
+//! All sides of a comparison run in this process, in rounds and stretches of alternating order, so that other load on the
+//! machine affects all. The ratio is the result; there is no pass or fail. `start` compares nothing: it starts processes.
 
+mod against_sql;
 mod appends;
 mod bare_pump;
 mod bare_sql;
+mod comparison;
+mod cpu;
 mod history;
+mod measured;
 mod observer;
+mod prepared;
 mod projection;
+mod range;
 mod read_models;
 mod relay;
 mod relayed;
 mod report;
+mod revenue;
 mod rounds;
 mod start;
+mod stock;
 mod stopwatch;
 mod thread;
 
@@ -37,7 +45,7 @@ pub(crate) struct Arguments {
     /// What to measure [default: everything]
     #[arg(value_enum, value_name = "WHAT")]
     what: Vec<What>,
-    /// Number of rounds; each measures both sides
+    /// Number of rounds; each measures all sides
     #[arg(long, default_value = "5", value_name = "N")]
     rounds: NonZeroUsize,
     /// Print one JSON object
@@ -94,9 +102,8 @@ async fn measure(arguments: &Arguments, configuration: &Configuration) -> Result
             }
         }
         if wanted(What::Projection) {
-            report
-                .comparisons
-                .extend(projection::measure(rounds, &stack, &surroundings, configuration).await?);
+            let projections = projection::measure(rounds, &stack, &surroundings, configuration).await?;
+            report.comparisons.extend(projections);
         }
         stack.shutdown().await;
     }

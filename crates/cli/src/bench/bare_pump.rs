@@ -1,7 +1,6 @@
 //! The least that could do the relay's work: events in, bytes that were made beforehand out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aqueduct_core::{AllItem, EventStore as _, Position, RecordedEvent, StoreError};
 use aqueduct_kafka::Cluster;
@@ -10,6 +9,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::sync::{mpsc, oneshot};
 
+use super::measured::Measured;
 use super::relayed::{Surroundings, Written};
 use super::stopwatch::Stopwatch;
 use super::thread;
@@ -53,7 +53,7 @@ pub(super) fn transactions(
     checkpoints.iter().map(cut).collect()
 }
 
-/// Reads an event for each record and writes the transactions, one while the next one fills. Returns how long it
+/// Reads an event for each record and writes the transactions, one while the next one fills. Returns what it
 /// took from the subscription until a read_committed observer had seen every record.
 pub(super) async fn run(
     surroundings: &Surroundings,
@@ -61,7 +61,7 @@ pub(super) async fn run(
     options: Options,
     store: &Stopwatch,
     transactions: Vec<Transaction>,
-) -> Result<Duration, Failure> {
+) -> Result<Measured, Failure> {
     let records = transactions.iter().map(|transaction| transaction.records.len()).sum();
     let watch = surroundings.watch(&options.routes[0], records).await?;
     let (open, opened) = oneshot::channel();
@@ -72,7 +72,7 @@ pub(super) async fn run(
         read(store, transactions, hand_on).await?;
     }
     writing.await??;
-    store.until(watch.all_seen().await?)
+    store.until(watch.all_seen().await?, records)
 }
 
 fn write(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aqueduct_core::{
     Aggregate, Codec, CommandId, CommandRequest, CommandResult, EventStore, ExpectedRevision, MemoryStore,
-    NewEvent, RecordedEvent, Repository,
+    NewEvent, RecordedEvent, Repository, StreamName,
 };
 use aqueduct_relay::partition_of;
 use aqueduct_schema::SchemaSet;
@@ -157,6 +157,24 @@ pub(super) async fn events(history: &MemoryStore) -> Result<Vec<RecordedEvent>, 
         }
     }
     Ok(events)
+}
+
+/// Appends the events of a history again until each is there so many `times`, to the streams that `copy` names. The shop's
+/// own aggregates would take longer with each event of a stream, since a command reads its whole stream.
+pub(super) async fn repeat(
+    history: &MemoryStore,
+    times: usize,
+    copy: impl Fn(&StreamName, usize) -> StreamName,
+) -> Result<(), Failure> {
+    let events = events(history).await?;
+    for time in 1..times {
+        for event in &events {
+            let RecordedEvent { stream, event_type, data, metadata, .. } = event.clone();
+            let new = NewEvent { id: CommandId::random().as_uuid(), event_type, data, metadata };
+            history.append(&copy(&stream, time), ExpectedRevision::Any, &[new]).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Appends a history to a server: each stream in its order, different ones as it happens.

@@ -9,6 +9,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::measured::Moment;
+
 /// How long nothing may come before the reader gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -71,11 +73,11 @@ impl Observer {
         Ok(())
     }
 
-    /// Passes records to `enough` until it returns `true`; returns that time.
+    /// Passes records to `enough` until it returns `true`; returns that moment.
     pub(super) fn read(
         &self,
         mut enough: impl FnMut(&BorrowedMessage<'_>) -> bool,
-    ) -> Result<Instant, Stalled> {
+    ) -> Result<Moment, Stalled> {
         let mut seen = 0;
         let mut problem = None;
         let mut deadline = Instant::now() + PATIENCE;
@@ -85,7 +87,7 @@ impl Observer {
                     seen += 1;
                     deadline = Instant::now() + PATIENCE;
                     if enough(&record) {
-                        return Ok(Instant::now());
+                        return Ok(Moment::now());
                     }
                 }
                 None | Some(Err(KafkaError::PartitionEOF(_))) => {}
@@ -97,7 +99,7 @@ impl Observer {
     }
 
     /// Reads so many records; returns when the last was there.
-    pub(super) fn count(&self, records: usize) -> Result<Instant, Stalled> {
+    pub(super) fn count(&self, records: usize) -> Result<Moment, Stalled> {
         let mut seen = 0;
         self.read(|_| {
             seen += 1;

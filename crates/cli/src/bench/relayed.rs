@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use aqueduct::Configuration;
 use aqueduct_core::Position;
@@ -15,6 +14,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::measured::{Measured, Moment};
 use super::observer::{Observer, Stalled};
 use super::stopwatch::Stopwatch;
 use super::thread;
@@ -71,14 +71,14 @@ impl Surroundings {
     }
 
     /// Runs a relay on an empty route until a read_committed observer has seen a record of each of the store's
-    /// `events`. Returns how long that took from the moment the relay subscribed to the store.
+    /// `events`. Returns what that took from the moment the relay subscribed to the store.
     pub(super) async fn relay(
         &self,
         cluster: Cluster,
         options: Options,
         store: &Stopwatch,
         events: usize,
-    ) -> Result<Duration, Failure> {
+    ) -> Result<Measured, Failure> {
         let watch = self.watch(&options.routes[0], events).await?;
         let registry = Registry::new(&self.registry)?;
         let relay = Relay::new(cluster, options, store.store(), Arc::clone(&self.schemas), registry)?;
@@ -87,7 +87,7 @@ impl Surroundings {
         let seen = watch.all_seen().await;
         shutdown.cancel();
         running.await??;
-        store.until(seen?)
+        store.until(seen?, events)
     }
 
     /// The records of a topic that a relay has filled, in the order of `$all`.
@@ -154,11 +154,11 @@ impl Written {
 }
 
 /// An observer at work.
-pub(super) struct Watch(oneshot::Receiver<Result<Instant, Stalled>>);
+pub(super) struct Watch(oneshot::Receiver<Result<Moment, Stalled>>);
 
 impl Watch {
     /// When the last record was seen.
-    pub(super) async fn all_seen(self) -> Result<Instant, Failure> {
+    pub(super) async fn all_seen(self) -> Result<Moment, Failure> {
         Ok(self.0.await??)
     }
 }

@@ -5,33 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::json;
 
+use super::comparison::{Comparison, Figures, Medians};
+use super::range::Range;
 use crate::Failure;
-
-/// Two ways to do the same work, measured in turn.
-#[derive(Debug, Serialize)]
-pub(super) struct Comparison {
-    /// `relay`.
-    pub(super) name: &'static str,
-    /// What the rates count.
-    pub(super) unit: &'static str,
-    /// What both sides do, and what neither is charged for.
-    pub(super) work: String,
-    /// The product's side.
-    pub(super) product: Side,
-    /// What it is measured against.
-    pub(super) bare: Side,
-    /// What each round gave.
-    pub(super) rounds: Vec<Round>,
-}
-
-/// One way to do the work.
-#[derive(Debug, Serialize)]
-pub(super) struct Side {
-    /// In one or two words.
-    pub(super) name: &'static str,
-    /// What its time includes, and what it leaves out.
-    pub(super) includes: String,
-}
 
 /// How long each start of a process took.
 #[derive(Debug, Serialize)]
@@ -44,49 +20,6 @@ pub(super) struct Starts {
     pub(super) seconds: Vec<f64>,
 }
 
-/// Rates of both sides.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Round {
-    /// The product's.
-    pub(super) product: f64,
-    /// The other's.
-    pub(super) bare: f64,
-    /// The product's for one of the other's.
-    pub(super) ratio: f64,
-}
-
-impl Round {
-    pub(super) fn new(product: f64, bare: f64) -> Self {
-        Self { product, bare, ratio: product / bare }
-    }
-}
-
-/// The ratios of all rounds, or the times of all starts.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Range {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Range {
-    fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut figures: Vec<_> = figures.into_iter().collect();
-        figures.sort_by(f64::total_cmp);
-        let (least, most) = (*figures.first()?, *figures.last()?);
-        let middle = figures.len() / 2;
-        let median = match figures.len() % 2 {
-            0 => f64::midpoint(figures[middle - 1], figures[middle]),
-            _ => figures[middle],
-        };
-        Some(Self { median, least, most })
-    }
-
-    fn of_ratios(rounds: &[Round]) -> Option<Self> {
-        Self::of(rounds.iter().map(|round| round.ratio))
-    }
-}
-
 /// All that was measured.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -97,9 +30,10 @@ pub(super) struct Report {
 impl Report {
     #[expect(clippy::print_stdout, reason = "the figures are the command's output")]
     pub(super) fn print(&self, as_json: bool) -> Result<(), Failure> {
-        match as_json {
-            true => println!("{}", self.json()?),
-            false => print!("{self}"),
+        if as_json {
+            println!("{}", self.json()?);
+        } else {
+            print!("{self}");
         }
         Ok(())
     }
@@ -108,84 +42,138 @@ impl Report {
         let mut comparisons = Vec::with_capacity(self.comparisons.len());
         for comparison in &self.comparisons {
             let mut object = serde_json::to_value(comparison)?;
-            object["ratio"] = serde_json::to_value(Range::of_ratios(&comparison.rounds))?;
+            object["figures"] = serde_json::to_value(comparison.figures())?;
             comparisons.push(object);
         }
-        Ok(json!({ "comparisons": comparisons, "starts": self.starts }))
+        let mut starts = Vec::with_capacity(self.starts.len());
+        for start in &self.starts {
+            let mut object = serde_json::to_value(start)?;
+            object["figures"] = serde_json::to_value(Range::of(start.seconds.iter().copied()))?;
+            starts.push(object);
+        }
+        Ok(json!({ "comparisons": comparisons, "starts": starts }))
     }
 }
 
+/// Markdown that a README can quote.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Comparison { name, unit, work, product, bare, rounds } in &self.comparisons {
-            writeln!(f, "{name}")?;
-            for (label, text) in [("", work), (product.name, &product.includes), (bare.name, &bare.includes)]
-            {
-                paragraph(f, label, text)?;
+        if !self.comparisons.is_empty() {
+            writeln!(
+                f,
+                "| | baseline | events/s | baseline's events/s | ratio | CPU ms/1,000 events | baseline's CPU |"
+            )?;
+            writeln!(f, "|---|---|---:|---:|---:|---:|---:|")?;
+            for figures in self.comparisons.iter().flat_map(Comparison::figures) {
+                row(f, &figures)?;
             }
-            writeln!(f, "\n  {:>5} {:>18} {:>18} {:>9}", "round", product.name, bare.name, "ratio")?;
-            for (n, Round { product, bare, ratio }) in rounds.iter().enumerate() {
-                let ratio = Shown(*ratio);
-                writeln!(f, "  {:>5} {product:>18.0} {bare:>18.0} {ratio:>9}   {unit}", n + 1)?;
-            }
-            if let Some(Range { median, least, most }) = Range::of_ratios(rounds) {
-                let (median, least, most) = (Shown(median), Shown(least), Shown(most));
-                writeln!(f, "  median ratio {median} ({least} to {most})\n")?;
+            writeln!(f)?;
+            writeln!(
+                f,
+                "- Medians of the rounds, of the ratio also the range. CPU: user and system time, this process / Postgres."
+            )?;
+        }
+        for Comparison { name, work, product, baselines, .. } in &self.comparisons {
+            writeln!(f, "- {name}: {work}")?;
+            for side in std::iter::once(product).chain(baselines) {
+                writeln!(f, "- {name}, {}: {}.", side.name, side.includes)?;
             }
         }
-        for Starts { name, work, seconds } in &self.starts {
-            writeln!(f, "{name}")?;
-            paragraph(f, "", work)?;
-            writeln!(f, "\n  {:>5} {:>9}", "round", "seconds")?;
-            for (n, taken) in seconds.iter().enumerate() {
-                writeln!(f, "  {:>5} {taken:>9.3}", n + 1)?;
+        if !self.starts.is_empty() {
+            if !self.comparisons.is_empty() {
+                writeln!(f)?;
             }
-            if let Some(Range { median, least, most }) = Range::of(seconds.iter().copied()) {
-                writeln!(f, "  median {median:.3} ({least:.3} to {most:.3})\n")?;
+            writeln!(f, "| | seconds |\n|---|---:|")?;
+            for Starts { name, seconds, .. } in &self.starts {
+                if let Some(Range { median, least, most }) = Range::of(seconds.iter().copied()) {
+                    writeln!(f, "| {name} | {median:.3} ({least:.3} to {most:.3}) |")?;
+                }
+            }
+            writeln!(f)?;
+            for Starts { name, work, .. } in &self.starts {
+                writeln!(f, "- {name}: {work}")?;
             }
         }
         Ok(())
     }
 }
 
-/// A label and a text, wrapped to a readable width.
-fn paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
-    const WIDTH: usize = 80;
-    write!(f, "  {label:<11}")?;
-    let mut column = 0;
-    for word in text.split(' ') {
-        if column + word.len() > WIDTH {
-            write!(f, "\n  {:<11}", "")?;
-            column = 0;
-        }
-        write!(f, " {word}")?;
-        column += word.len() + 1;
-    }
-    writeln!(f)
+fn row(f: &mut fmt::Formatter<'_>, figures: &Figures) -> fmt::Result {
+    let Figures { name, baseline, of_product, of_baseline, ratio: Range { median, least, most } } = figures;
+    writeln!(
+        f,
+        "| {name} | {baseline} | {:.0} | {:.0} | {} ({} to {}) | {} | {} |",
+        of_product.events_per_second,
+        of_baseline.events_per_second,
+        Shown(*median),
+        Shown(*least),
+        Shown(*most),
+        Cpu(of_product),
+        Cpu(of_baseline)
+    )
 }
 
-/// A ratio with as many places as say something.
+/// The CPU time of this process and of Postgres; a dash for what was not measured.
+struct Cpu<'a>(&'a Medians);
+
+impl fmt::Display for Cpu<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |cpu: Option<f64>| cpu.map_or("-".to_owned(), |cpu| format!("{cpu:.1}"));
+        write!(f, "{} / {}", shown(self.0.process_cpu_ms), shown(self.0.postgres_cpu_ms))
+    }
+}
+
+/// A ratio with as many places as are significant.
 struct Shown(f64);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places = if self.0 < 10.0 { 2 } else { 0 };
-        f.pad(&format!("{:.places$}", self.0))
+        write!(f, "{:.places$}", self.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::comparison::tests::two_rounds;
     use super::*;
 
-    fn ratio(ratios: &[f64]) -> Option<Range> {
-        Range::of_ratios(&ratios.iter().map(|ratio| Round::new(*ratio, 1.0)).collect::<Vec<_>>())
+    fn report() -> Report {
+        let starts = Starts { name: "relay start", work: "To the first record.".into(), seconds: vec![0.25] };
+        Report { comparisons: vec![two_rounds()], starts: vec![starts] }
     }
 
     #[test]
-    fn the_median_is_the_middle_or_between_the_two() {
-        assert_eq!(ratio(&[3.0, 1.0, 2.0]), Some(Range { median: 2.0, least: 1.0, most: 3.0 }));
-        assert_eq!(ratio(&[4.0, 1.0, 2.0, 3.0]), Some(Range { median: 2.5, least: 1.0, most: 4.0 }));
-        assert_eq!(ratio(&[]), None);
+    fn the_text_is_a_markdown_table_and_what_is_counted() {
+        let expected = "\
+| | baseline | events/s | baseline's events/s | ratio | CPU ms/1,000 events | baseline's CPU |
+|---|---|---:|---:|---:|---:|---:|
+| view | bare SQL | 10000 | 12500 | 1.25 (0.50 to 2.00) | 10.0 / 5.0 | 12.5 / - |
+| view | decoding | 10000 | 7500 | 1.50 (1.00 to 2.00) | 10.0 / 5.0 | 15.0 / - |
+
+- Medians of the rounds, of the ratio also the range. CPU: user and system time, this process / Postgres.
+- view: 2000 records.
+- view, projection: everything.
+- view, bare SQL: rows that are ready.
+- view, decoding: Avro, too.
+
+| | seconds |
+|---|---:|
+| relay start | 0.250 (0.250 to 0.250) |
+
+- relay start: To the first record.
+";
+        assert_eq!(report().to_string(), expected);
+    }
+
+    #[test]
+    fn the_json_has_the_same_figures() {
+        let json = report().json().unwrap();
+        let figures = &json["comparisons"][0]["figures"];
+        assert_eq!(figures[1]["baseline"], "decoding");
+        assert_eq!(figures[0]["ratio"], json!({"median": 1.25, "least": 0.5, "most": 2.0}));
+        assert_eq!(figures[0]["of_product"]["postgres_cpu_ms"], 5.0);
+        assert_eq!(figures[0]["of_baseline"]["postgres_cpu_ms"], serde_json::Value::Null);
+        assert_eq!(json["starts"][0]["figures"]["median"], 0.25);
     }
 }

@@ -70,7 +70,7 @@ async fn first_record(
         .map_err(|error| format!("{error}; the end of the relay's log:\n{}", tail(&log)))?;
     relay.signal(Signal::SIGTERM);
     relay.wait(STOP).await?;
-    Ok(seen.saturating_duration_since(started))
+    Ok(seen.at.saturating_duration_since(started))
 }
 
 /// The configuration file of a relay with this route. The addresses are in the environment.

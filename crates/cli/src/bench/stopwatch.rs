@@ -1,27 +1,27 @@
 //! When reading began.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use aqueduct_core::EventStore;
 use aqueduct_core::testing::{Call, ScriptedStore};
 
+use super::measured::{Measured, Moment};
 use crate::Failure;
 
 /// Notes when an event store was last subscribed to: there the time of relay and pump begins, after both have
 /// opened their producer.
 pub(super) struct Stopwatch {
     store: Arc<dyn EventStore>,
-    subscribed: Arc<Mutex<Option<Instant>>>,
+    subscribed: Arc<Mutex<Option<Moment>>>,
 }
 
 impl Stopwatch {
     pub(super) fn new(store: Arc<dyn EventStore>) -> Self {
-        let subscribed = Arc::<Mutex<Option<Instant>>>::default();
+        let subscribed = Arc::<Mutex<Option<Moment>>>::default();
         let noted = Arc::clone(&subscribed);
         let store = ScriptedStore::new(store).before(move |call| {
             if call == Call::SubscribeAll {
-                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Moment::now());
             }
             Ok(())
         });
@@ -33,10 +33,10 @@ impl Stopwatch {
         Arc::clone(&self.store)
     }
 
-    /// The time from the last subscription.
-    pub(super) fn until(&self, end: Instant) -> Result<Duration, Failure> {
+    /// What the events took from the last subscription.
+    pub(super) fn until(&self, end: Moment, events: usize) -> Result<Measured, Failure> {
         let subscribed = *self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
         let subscribed = subscribed.ok_or("records were written before the store was read")?;
-        Ok(end.saturating_duration_since(subscribed))
+        Ok(Measured::between(subscribed, end, events))
     }
 }

@@ -1,0 +1,100 @@
+//! What the sides of a projection's comparison are given, made before the measurement.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aqueduct_core::{EventStore, MemoryStore, RecordedEvent};
+use aqueduct_projection::{Headers, Record};
+
+use super::bare_sql::Batch;
+use super::history;
+use super::read_models::{Column, ReadModel};
+use super::relayed::{Surroundings, Written};
+use super::stopwatch::Stopwatch;
+use crate::Failure;
+
+/// The same batches for all sides.
+pub(super) struct Prepared {
+    /// As Kafka would deliver them, but for the epoch.
+    pub(super) records: Vec<Vec<Record>>,
+    /// For the baselines.
+    pub(super) batches: Vec<Batch>,
+}
+
+impl Prepared {
+    /// Has a real relay make the records of a history.
+    pub(super) async fn make(
+        surroundings: &Surroundings,
+        model: &ReadModel,
+        history: MemoryStore,
+        batch_size: usize,
+    ) -> Result<Self, Failure> {
+        let mut events = history::events(&history).await?;
+        eprintln!("{}: making records of {} events", model.name, events.len());
+        let (cluster, relay, route) =
+            surroundings.new_route(&format!("bench-records-{}", model.category)).await?;
+        let store = Stopwatch::new(Arc::new(history) as Arc<dyn EventStore>);
+        surroundings.relay(cluster, relay, &store, events.len()).await?;
+        let mut written = surroundings.written(&route, events.len()).await?;
+        // One record for each event, both in the order of positions.
+        let of_model: Vec<_> = events.iter().map(|event| event.stream.category() == model.category).collect();
+        retain(&mut events, &of_model);
+        retain(&mut written, &of_model);
+        let records: Vec<_> =
+            records(written, model.topic).chunks(batch_size).map(<[Record]>::to_vec).collect();
+        let mut fold = (model.fold)();
+        let mut batches = Vec::with_capacity(records.len());
+        for (events, records) in events.chunks(batch_size).zip(&records) {
+            let events: Vec<_> = events.iter().collect();
+            let rows = fold.events(&events, &surroundings.schemas)?;
+            batches.push(batch(&events, records, rows));
+        }
+        Ok(Self { records, batches })
+    }
+
+    /// Records in all batches.
+    pub(super) fn len(&self) -> usize {
+        self.records.iter().map(Vec::len).sum()
+    }
+}
+
+fn retain<T>(all: &mut Vec<T>, wanted: &[bool]) {
+    let mut wanted = wanted.iter();
+    all.retain(|_| wanted.next().is_some_and(|wanted| *wanted));
+}
+
+/// The records as if they had been read from a topic that holds no others.
+fn records(written: Vec<Written>, topic: &str) -> Vec<Record> {
+    let topic: Arc<str> = topic.into();
+    let mut next_offsets = BTreeMap::new();
+    let record = |Written { partition, key, value, headers: raw, .. }| {
+        let next: &mut i64 = next_offsets.entry(partition).or_default();
+        let offset = *next;
+        *next += 1;
+        let mut headers = Headers::default();
+        for (name, value) in raw.iter() {
+            headers.push(name, Some(value));
+        }
+        Record {
+            topic: Arc::clone(&topic),
+            partition,
+            offset,
+            epoch: 0,
+            key: Some(key),
+            payload: Some(value),
+            headers,
+        }
+    };
+    written.into_iter().map(record).collect()
+}
+
+fn batch(events: &[&RecordedEvent], records: &[Record], rows: Vec<Column>) -> Batch {
+    let next: BTreeMap<_, _> = records.iter().map(|record| (record.partition, record.offset + 1)).collect();
+    Batch {
+        streams: events.iter().map(|event| event.stream.to_string()).collect(),
+        revisions: events.iter().map(|event| event.revision.cast_signed()).collect(),
+        partitions: next.keys().copied().collect(),
+        next_offsets: next.values().copied().collect(),
+        rows,
+    }
+}
