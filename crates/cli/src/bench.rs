@@ -9,6 +9,7 @@ mod bare_pump;
 mod bare_sql;
 mod comparison;
 mod cpu;
+mod decoding;
 mod history;
 mod measured;
 mod observer;
@@ -59,7 +60,7 @@ enum What {
     Appends,
     /// From the event store to Kafka: the relay against a pump of bytes encoded beforehand
     Relay,
-    /// From records to rows in Postgres: projections against bare SQL
+    /// From records to rows in Postgres: projections against bare SQL, with rows that are ready and with Avro to decode
     Projection,
     /// From the start of a relay process to its first record
     Start,

@@ -12,7 +12,7 @@ use super::bare_sql::BareSql;
 use super::cpu;
 use super::measured::{Measured, Moment};
 use super::prepared::Prepared;
-use super::read_models::ReadModel;
+use super::read_models::{Fold, ReadModel};
 use super::rounds::Contest;
 use crate::Failure;
 
@@ -35,6 +35,8 @@ pub(super) enum Runner {
     Projection,
     /// Bare SQL with rows that are ready.
     BareSql,
+    /// Bare SQL that decodes the payloads.
+    Decoding,
 }
 
 /// The sides of a round, each with its own tables in the same database.
@@ -43,11 +45,13 @@ pub(super) struct Sides {
     /// The projection's batches that are still to come.
     waiting: VecDeque<Vec<Record>>,
     bare_sql: BareSql,
+    decoding: BareSql,
+    fold: Box<dyn Fold>,
 }
 
 impl Contest for AgainstSql<'_> {
     type Side = Runner;
-    const SIDES: &'static [Runner] = &[Runner::Projection, Runner::BareSql];
+    const SIDES: &'static [Runner] = &[Runner::Projection, Runner::BareSql, Runner::Decoding];
 
     fn stretches(&self) -> usize {
         stretches(self.prepared.batches.len())
@@ -60,13 +64,15 @@ impl Contest for AgainstSql<'_> {
         aqueduct_shop::app().migrate(&pool).await?;
         pool.close().await;
         let bare_sql = BareSql::create(&url, "bare", &self.model).await?;
+        let decoding = BareSql::create(&url, "decoding", &self.model).await?;
         let postgres = PostgresOptions { url, ..self.options.postgres.clone() };
         let options = Options { postgres, ..self.options.clone() };
         let projection =
             (self.model.projection)(options, Arc::clone(&self.decoder)).batch_processor().await?;
         let mut waiting: VecDeque<_> = self.prepared.records.iter().cloned().collect();
         claim(&projection, waiting.iter_mut().flatten()).await?;
-        self.sides = Some(Sides { projection, waiting, bare_sql });
+        let fold = (self.model.fold)();
+        self.sides = Some(Sides { projection, waiting, bare_sql, decoding, fold });
         Ok(())
     }
 
@@ -84,6 +90,13 @@ impl Contest for AgainstSql<'_> {
                     sides.bare_sql.write(&self.model, batch, &batch.rows).await?;
                 }
             }
+            Runner::Decoding => {
+                for batch in &self.prepared.batches[batches] {
+                    let rows =
+                        sides.fold.payloads(&batch.payloads, &batch.revisions, &self.prepared.schemas)?;
+                    sides.decoding.write(&self.model, batch, &rows).await?;
+                }
+            }
         }
         let end = Moment::now();
         Ok(Measured::between(begin, end, events).with_postgres(before, postgres.and_then(cpu::of_server)))
@@ -91,14 +104,16 @@ impl Contest for AgainstSql<'_> {
 
     /// Only if all did the same work do the figures mean anything.
     async fn finish(&mut self) -> Result<(), Failure> {
-        let Some(Sides { bare_sql, .. }) = self.sides.take() else { return Ok(()) };
-        let rows = bare_sql.differences(&self.model).await?;
-        if rows > 0 {
-            return Err(format!(
-                "{}: the tables of the projection and of bare SQL differ in {rows} rows",
-                self.model.name
-            )
-            .into());
+        let Some(Sides { bare_sql, decoding, .. }) = self.sides.take() else { return Ok(()) };
+        for (name, side) in [("bare SQL", bare_sql), ("bare SQL that decodes", decoding)] {
+            let rows = side.differences(&self.model).await?;
+            if rows > 0 {
+                return Err(format!(
+                    "{}: the tables of the projection and of {name} differ in {rows} rows",
+                    self.model.name
+                )
+                .into());
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The least that could do a projection's work in Postgres: three statements a batch.
 
+use bytes::Bytes;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgPool, Postgres};
@@ -14,8 +15,10 @@ pub(super) struct Batch {
     /// The next offset of each partition.
     pub(super) partitions: Vec<i32>,
     pub(super) next_offsets: Vec<i64>,
-    /// The rows, a column each.
+    /// The rows, a column each, for the side that does not decode.
     pub(super) rows: Vec<Column>,
+    /// The records' values, for the side that does.
+    pub(super) payloads: Vec<Bytes>,
 }
 
 const TABLES: &str = "
@@ -36,7 +39,7 @@ const OFFSETS: &str = "
       from unnest($1::integer[], $2::bigint[]) as p (partition, next_offset)
      where o.partition = p.partition";
 
-/// A baseline's own tables, in a schema of its own beside the product's.
+/// A baseline's own tables, in a schema of its own next to the product's.
 pub(super) struct BareSql {
     pool: PgPool,
 }

@@ -7,6 +7,7 @@ use aqueduct_core::{EventStore, MemoryStore, RecordedEvent};
 use aqueduct_projection::{Headers, Record};
 
 use super::bare_sql::Batch;
+use super::decoding::WriterSchemas;
 use super::history;
 use super::read_models::{Column, ReadModel};
 use super::relayed::{Surroundings, Written};
@@ -19,6 +20,8 @@ pub(super) struct Prepared {
     pub(super) records: Vec<Vec<Record>>,
     /// For the baselines.
     pub(super) batches: Vec<Batch>,
+    /// For the baseline that decodes.
+    pub(super) schemas: WriterSchemas,
 }
 
 impl Prepared {
@@ -40,6 +43,10 @@ impl Prepared {
         let of_model: Vec<_> = events.iter().map(|event| event.stream.category() == model.category).collect();
         retain(&mut events, &of_model);
         retain(&mut written, &of_model);
+        let schemas = WriterSchemas::of(
+            events.iter().zip(written.iter().map(|written| &written.value)),
+            &surroundings.schemas,
+        )?;
         let records: Vec<_> =
             records(written, model.topic).chunks(batch_size).map(<[Record]>::to_vec).collect();
         let mut fold = (model.fold)();
@@ -49,7 +56,7 @@ impl Prepared {
             let rows = fold.events(&events, &surroundings.schemas)?;
             batches.push(batch(&events, records, rows));
         }
-        Ok(Self { records, batches })
+        Ok(Self { records, batches, schemas })
     }
 
     /// Records in all batches.
@@ -96,5 +103,6 @@ fn batch(events: &[&RecordedEvent], records: &[Record], rows: Vec<Column>) -> Ba
         partitions: next.keys().copied().collect(),
         next_offsets: next.values().copied().collect(),
         rows,
+        payloads: records.iter().filter_map(|record| record.payload.clone()).collect(),
     }
 }

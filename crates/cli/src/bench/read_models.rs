@@ -5,7 +5,9 @@ use std::sync::Arc;
 use aqueduct_core::{Codec as _, DomainEvent, RecordedEvent};
 use aqueduct_projection::{Decoder, Options, Projection};
 use aqueduct_schema::SchemaSet;
+use bytes::Bytes;
 
+use super::decoding::WriterSchemas;
 use crate::Failure;
 
 /// A read model, and the statements of its baselines, which find their own tables through the search path.
@@ -29,6 +31,14 @@ pub(super) struct ReadModel {
 pub(super) trait Fold {
     /// Of events, before the measurement.
     fn events(&mut self, events: &[&RecordedEvent], schemas: &SchemaSet) -> Result<Vec<Column>, Failure>;
+
+    /// Of records' values, as part of it. The revisions are those of the records.
+    fn payloads(
+        &mut self,
+        payloads: &[Bytes],
+        revisions: &[i64],
+        schemas: &WriterSchemas,
+    ) -> Result<Vec<Column>, Failure>;
 }
 
 /// Values of one column.

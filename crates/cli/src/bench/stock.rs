@@ -7,7 +7,10 @@ use aqueduct_projection::Projection;
 use aqueduct_schema::SchemaSet;
 use aqueduct_shop::inventory::{InventoryEvent, Stock};
 use aqueduct_shop::topics;
+use bytes::Bytes;
+use serde::Deserialize;
 
+use super::decoding::WriterSchemas;
 use super::read_models::{Column, Fold, ReadModel, latest};
 use crate::Failure;
 
@@ -39,6 +42,13 @@ type Shelf = [i64; 5];
 /// All products so far.
 #[derive(Default)]
 struct Shelves(HashMap<String, Shelf>);
+
+/// What the rows need of an event of inventory: each type has these two fields.
+#[derive(Deserialize)]
+struct Moved<'a> {
+    sku: &'a str,
+    quantity: i32,
+}
 
 impl Shelves {
     fn change(
@@ -81,6 +91,21 @@ impl Fold for Shelves {
             changed.insert(sku, shelf);
         }
         Ok(columns(changed.iter().map(|(sku, shelf)| (sku.as_str(), *shelf)).collect()))
+    }
+
+    fn payloads(
+        &mut self,
+        payloads: &[Bytes],
+        revisions: &[i64],
+        schemas: &WriterSchemas,
+    ) -> Result<Vec<Column>, Failure> {
+        let mut changed = HashMap::new();
+        for (payload, revision) in payloads.iter().zip(revisions) {
+            let (event_type, datum) = schemas.datum(payload)?;
+            let Moved { sku, quantity } = datum.read()?;
+            changed.insert(sku, self.change(sku, event_type, quantity, *revision)?);
+        }
+        Ok(columns(changed.into_iter().collect()))
     }
 }
 
