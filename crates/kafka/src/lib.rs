@@ -18,6 +18,7 @@ mod first_failure;
 mod headers;
 mod log;
 mod reserved;
+mod send_now;
 mod watch;
 
 pub use client::create_client;
@@ -27,4 +28,5 @@ pub use first_failure::FirstFailure;
 pub use headers::{RawHeader, raw_headers};
 pub use log::{LogContext, log, log_error};
 pub use reserved::ReservedProperty;
+pub use send_now::send_now;
 pub use watch::BrokerWatch;

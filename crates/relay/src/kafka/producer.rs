@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aqueduct_kafka::{Cluster, FirstFailure, create_client};
+use aqueduct_kafka::{Cluster, FirstFailure, create_client, send_now};
 use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -186,6 +186,7 @@ impl TransactionalProducer {
         for record in records {
             self.send(record)?;
         }
+        send_now(self.producer.client());
         while self.producer.in_flight_count() > 0 {
             self.poll_delivery_reports()?;
         }

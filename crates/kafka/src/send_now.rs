@@ -1,0 +1,17 @@
+//! Sending what a producer has gathered.
+
+use rdkafka::ClientContext;
+use rdkafka::bindings::rd_kafka_flush;
+use rdkafka::client::Client;
+
+/// How long librdkafka is told to flush. Its threads look within microseconds, but a busy machine may delay them.
+const MILLISECONDS: i32 = 1;
+
+/// Makes a producer send what it has gathered without waiting for `linger.ms`. Takes a millisecond where delivery reports are
+/// outstanding, as it cannot handle them.
+///
+/// rdkafka's own `flush` says so only for an instant, in which librdkafka's threads may not look.
+pub fn send_now<C: ClientContext>(client: &Client<C>) {
+    // SAFETY: the client lives as long as it is borrowed, and librdkafka only waits.
+    let _not_all_delivered = unsafe { rd_kafka_flush(client.native_ptr(), MILLISECONDS) };
+}
