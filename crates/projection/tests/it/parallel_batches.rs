@@ -102,13 +102,11 @@ async fn apply_during(statements: &[&'static str]) -> Database {
     let instance = instance(&database).await;
     let epochs = [claim(&instance, 0).await, claim(&instance, 1).await];
     let batches = [apply_all(&instance, 0, epochs[0]), apply_all(&instance, 1, epochs[1])];
-    let mut runs = 0;
-    for statement in statements.iter().cycle() {
+    for (runs, statement) in statements.iter().cycle().enumerate() {
         if batches.iter().all(JoinHandle::is_finished) && runs >= statements.len() {
             break;
         }
         sqlx::raw_sql(*statement).execute(&database.pool).await.unwrap();
-        runs += 1;
     }
     for batch in batches {
         batch.await.unwrap();
