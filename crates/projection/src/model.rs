@@ -15,6 +15,7 @@ pub(crate) mod serialize_cells;
 pub(crate) mod statements;
 pub(crate) mod table;
 pub(crate) mod table_change;
+mod table_values;
 pub(crate) mod table_version;
 pub(crate) mod view;
 pub(crate) mod view_rows;

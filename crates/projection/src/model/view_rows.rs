@@ -104,7 +104,7 @@ impl ViewRows {
             }
             let arrays = if xmin.is_some() { &mut changed } else { &mut added };
             for ((cell, column_type), array) in cells.cells().zip(&types).zip(arrays) {
-                array.push(*column_type, cell)?;
+                array.push(*column_type, cell).ok_or(NoChange::Unsupported("type"))?;
             }
             if let Some(xmin) = xmin {
                 versions.push(Some(itoa::Buffer::new().format(xmin)));
