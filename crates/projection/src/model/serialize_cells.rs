@@ -154,6 +154,14 @@ impl FieldSerializer<'_> {
     }
 }
 
+macro_rules! integers {
+    ($($method:ident($of:ty);)+) => {
+        $(fn $method(self, number: $of) -> Result<(), NotPlain> {
+            self.push_integer(number)
+        })+
+    };
+}
+
 impl Serializer for FieldSerializer<'_> {
     type Ok = ();
     type Error = NotPlain;
@@ -163,36 +171,15 @@ impl Serializer for FieldSerializer<'_> {
         self.push(Cell::Bool(flag))
     }
 
-    fn serialize_i8(self, number: i8) -> Result<(), NotPlain> {
-        self.push_integer(number)
-    }
-
-    fn serialize_i16(self, number: i16) -> Result<(), NotPlain> {
-        self.push_integer(number)
-    }
-
-    fn serialize_i32(self, number: i32) -> Result<(), NotPlain> {
-        self.push_integer(number)
-    }
-
-    fn serialize_i64(self, number: i64) -> Result<(), NotPlain> {
-        self.push_integer(number)
-    }
-
-    fn serialize_u8(self, number: u8) -> Result<(), NotPlain> {
-        self.push_integer(number)
-    }
-
-    fn serialize_u16(self, number: u16) -> Result<(), NotPlain> {
-        self.push_integer(number)
-    }
-
-    fn serialize_u32(self, number: u32) -> Result<(), NotPlain> {
-        self.push_integer(number)
-    }
-
-    fn serialize_u64(self, number: u64) -> Result<(), NotPlain> {
-        self.push_integer(number)
+    integers! {
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
     }
 
     fn serialize_char(self, letter: char) -> Result<(), NotPlain> {

@@ -51,7 +51,7 @@ impl Headers {
             match KnownHeader::of(name) {
                 Some(known) => headers.push_value(Name::Known(known), value),
                 None => match std::str::from_utf8(name) {
-                    Ok(name) => headers.push(name, value),
+                    Ok(name) => headers.push_other(name, value),
                     Err(_) => headers.unreadable += 1,
                 },
             }
@@ -63,11 +63,13 @@ impl Headers {
     pub fn push(&mut self, name: &str, value: Option<&[u8]>) {
         match KnownHeader::of(name.as_bytes()) {
             Some(known) => self.push_value(Name::Known(known), value),
-            None => {
-                self.bytes.extend_from_slice(name.as_bytes());
-                self.push_value(Name::Other(name.len()), value);
-            }
+            None => self.push_other(name, value),
         }
+    }
+
+    fn push_other(&mut self, name: &str, value: Option<&[u8]>) {
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.push_value(Name::Other(name.len()), value);
     }
 
     fn push_value(&mut self, name: Name, value: Option<&[u8]>) {
