@@ -5,6 +5,7 @@ use std::time::Duration;
 use aqueduct_kafka::Cluster;
 use rdkafka::ClientConfig;
 
+use crate::kafka::open_requests::BATCH_BYTES;
 use crate::options::Options;
 use crate::route::Route;
 
@@ -30,11 +31,10 @@ pub(crate) fn producer(cluster: &Cluster, options: &Options, transactional_id: &
         .set("transaction.timeout.ms", &timeout)
         .set("message.timeout.ms", &timeout)
         .set("message.max.bytes", options.largest_message().to_string())
-        // librdkafka 2.12 compares its limit of five requests in flight for a partition with the number of messages, so one
-        // request is in flight. While records wait behind it whose linger is over, its thread polls without sleeping. With four
-        // lanes on two cores that took the time that the broker needed to answer: 2,300 to 14,000 events/s with 0, 2,200 to
-        // 47,000 with 5. The end of a batch does not wait for it, see `send_now`.
-        .set("linger.ms", "5")
+        .set("batch.size", BATCH_BYTES.to_string())
+        // What is given to librdkafka is sent when the producer says so (`send_now`): a request for each partition, see
+        // `OpenRequests`. This is only for a call that came too early to be noticed.
+        .set("linger.ms", "100")
         // librdkafka's default is not Java's. The relay chooses the partition of each record; this is for
         // whoever changes that.
         .set("partitioner", "murmur2_random");

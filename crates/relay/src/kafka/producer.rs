@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use aqueduct_kafka::{Cluster, FirstFailure, create_client, send_now};
 use bytes::Bytes;
-use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use crate::kafka::config;
+use crate::kafka::open_requests::OpenRequests;
 use crate::options::Options;
 use crate::record::Record;
 use crate::record::header_block::HeaderBlock;
@@ -17,6 +17,10 @@ use crate::record::header_block::HeaderBlock;
 /// Poll interval for delivery reports. [`BaseProducer::poll`] with a timeout waits to its end,
 /// whatever arrives (and `commit_transaction` does so with 100 ms, if anything is left to deliver).
 const PAUSE: Duration = Duration::from_micros(100);
+
+/// When to tell librdkafka again to send: a thread of it may not have run while it was told, and a partition that is new in the
+/// transaction may not have been added to it yet.
+const SEND_AGAIN: Duration = Duration::from_millis(3);
 
 /// Pause after a commit before the next transaction. The broker answers a commit before its markers are
 /// written; a transaction that begins in between is refused, and librdkafka then waits 20 ms. (Back to back,
@@ -42,6 +46,7 @@ pub struct TransactionalProducer {
     producer: BaseProducer<FirstFailure>,
     /// Longest wait for a commit.
     timeout: Duration,
+    largest_message: usize,
     failure: FirstFailure,
     next_begin_at: Instant,
 }
@@ -76,21 +81,14 @@ impl TransactionalProducer {
         topics: &[&str],
     ) -> Result<Self, TransactionError> {
         let settings = config::producer(cluster, options, transactional_id);
-        Self::open_with(&settings, options.transaction_timeout(), topics)
-    }
-
-    fn open_with(
-        settings: &ClientConfig,
-        timeout: Duration,
-        topics: &[&str],
-    ) -> Result<Self, TransactionError> {
+        let (timeout, largest_message) = (options.transaction_timeout(), options.largest_message());
         let failure = FirstFailure::of_deliveries().or_brokers();
-        let producer = create_client(settings, failure.clone()).map_err(|source| TransactionError {
+        let producer = create_client(&settings, failure.clone()).map_err(|source| TransactionError {
             step: "create",
             fenced: false,
             source,
         })?;
-        let producer = Self { producer, timeout, failure, next_begin_at: Instant::now() };
+        let producer = Self { producer, timeout, largest_message, failure, next_begin_at: Instant::now() };
         producer.connect(topics);
         producer.producer.init_transactions(timeout).map_err(|source| producer.error("init", source))?;
         producer.drain_delivery_reports();
@@ -183,11 +181,26 @@ impl TransactionalProducer {
     }
 
     fn deliver(&self, records: impl IntoIterator<Item = Record>) -> Result<(), (&'static str, KafkaError)> {
+        let mut requests = OpenRequests::new(self.largest_message);
         for record in records {
+            if !requests.add(&record) {
+                self.wait_until_written()?;
+                requests.clear();
+                let _first = requests.add(&record);
+            }
             self.send(record)?;
         }
-        send_now(self.producer.client());
+        self.wait_until_written()
+    }
+
+    /// Sends what librdkafka has gathered, and waits until it is acknowledged.
+    fn wait_until_written(&self) -> Result<(), (&'static str, KafkaError)> {
+        let mut send_at = Instant::now();
         while self.producer.in_flight_count() > 0 {
+            if Instant::now() >= send_at {
+                send_now(self.producer.client());
+                send_at = Instant::now() + SEND_AGAIN;
+            }
             self.poll_delivery_reports()?;
         }
         self.poll_delivery_reports()
@@ -264,14 +277,18 @@ mod tests {
         cluster
     }
 
-    fn producer(cluster: &MockCluster<'_, DefaultProducerContext>) -> TransactionalProducer {
+    fn open(
+        cluster: &MockCluster<'_, DefaultProducerContext>,
+        topics: &[&str],
+    ) -> Result<TransactionalProducer, TransactionError> {
+        let timeout = TIMEOUT.as_millis() as u64;
+        let options = Options { transaction_timeout_ms: timeout, ..Options::default() };
         let cluster = Cluster::new(cluster.bootstrap_servers());
-        TransactionalProducer::open_with(
-            &config::producer(&cluster, &Options::default(), "aqueduct.orders.0"),
-            TIMEOUT,
-            &["shop.orders"],
-        )
-        .unwrap()
+        TransactionalProducer::open(&cluster, &options, "aqueduct.orders.0", topics)
+    }
+
+    fn producer(cluster: &MockCluster<'_, DefaultProducerContext>) -> TransactionalProducer {
+        open(cluster, &["shop.orders"]).unwrap()
     }
 
     fn record() -> Record {
@@ -303,10 +320,8 @@ mod tests {
     /// The broker would create it with its own number of partitions.
     #[test]
     fn a_producer_does_not_create_a_topic_that_it_asks_for() {
-        let mock = cluster();
-        let cluster = Cluster::new(mock.bootstrap_servers());
-        let settings = config::producer(&cluster, &Options::default(), "aqueduct.orders.0");
-        let open = TransactionalProducer::open_with(&settings, TIMEOUT, &["missing", "shop.orders"]);
+        let cluster = cluster();
+        let open = open(&cluster, &["missing", "shop.orders"]);
         let partitions = |topic| {
             let metadata = open.as_ref().unwrap().producer.client().fetch_metadata(Some(topic), TIMEOUT);
             metadata.unwrap().topics().iter().map(|it| it.partitions().len()).sum::<usize>()

@@ -52,6 +52,11 @@ impl HeaderBlock {
         self.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
+    /// Bytes of this form, no fewer than Kafka's takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// librdkafka's form; `None` where there are no headers.
     pub(crate) fn to_native(&self) -> Option<OwnedHeaders> {
         if self.0.is_empty() {
