@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod group;
+pub(crate) mod half_committed;
 pub(crate) mod open_requests;
 pub(crate) mod parked_topics;
 pub(crate) mod producer;

@@ -170,6 +170,27 @@ impl Reader {
         Ok(record)
     }
 
+    /// All records of a partition from the given offset on.
+    pub(crate) fn records_from(
+        &self,
+        topic: &str,
+        partition: i32,
+        start: i64,
+    ) -> Result<Vec<OwnedMessage>, LaneError> {
+        let mut records = Vec::new();
+        self.assign(topic, [(partition, Offset::Offset(start))])?;
+        self.poll_until(|found| match found {
+            Found::Record(record) => {
+                records.push(record);
+                None
+            }
+            Found::End(_) => Some(()),
+            Found::Nothing => None,
+        })?;
+        self.unassign()?;
+        Ok(records)
+    }
+
     /// Begins to read these partitions, each at its offset.
     pub(crate) fn assign(
         &self,

@@ -161,10 +161,14 @@ impl HangingTransactions<'_> {
         tracing::warn!(route, lane, ?open, "aborting hanging transactions");
         let partitions: Vec<_> = open.into_iter().map(|(topic, partition, _)| (topic, partition)).collect();
         producer.abort_hanging(&partitions, timeout)?;
-        // The broker answers before it has written the markers.
+        self.wait_until_ended(&partitions)
+    }
+
+    /// Waits until no transaction is open in these partitions. The broker answers before it has written the markers.
+    pub(crate) fn wait_until_ended(&self, partitions: &[(Arc<str>, i32)]) -> Result<(), LaneError> {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         loop {
-            match self.find(&partitions)?.into_iter().next() {
+            match self.find(partitions)?.into_iter().next() {
                 None => return Ok(()),
                 Some((topic, partition, offset)) if Instant::now() > deadline => {
                     return Err(LaneError::HangingTransaction {

@@ -7,6 +7,7 @@ use aqueduct_kafka::Cluster;
 use rdkafka::message::{Message as _, OwnedMessage};
 
 use crate::error::LaneError;
+use crate::kafka::half_committed::{HalfCommitted, OpenHalf};
 use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::{Last, Reader};
@@ -44,37 +45,73 @@ pub(crate) fn resume(
     parked: Option<&ParkedTopics>,
 ) -> Result<Option<Checkpoint>, LaneError> {
     let route = &definition.route;
-    let checkpoints: Arc<str> = definition.checkpoint_topic.as_str().into();
     let topic: Arc<str> = route.topic.as_str().into();
     let lane = definition.lane as i32;
-    let checkpoint = last_checkpoint(reader, &checkpoints, lane)?
-        .map(|json| definition.parse_checkpoint(json.payload().unwrap_or_default()))
-        .transpose()?;
-
     let partitions: Vec<i32> = route.partitions_of(definition.lane, options.lanes).collect();
-    let tails = tails(reader, definition, &partitions, metrics)?;
-    let adopted = match checkpoint {
-        None => adopt(reader, definition, &tails)?,
-        Some(_) => None,
-    };
-    let resumed = checkpoint.as_ref().or(adopted.as_ref());
-
     let mut written: Vec<_> = partitions.iter().map(|it| (Arc::clone(&topic), *it)).collect();
-    written.push((checkpoints, lane));
+    written.push((definition.checkpoint_topic.as_str().into(), lane));
     written.extend(parked.iter().flat_map(|it| it.names()).map(|topic| (Arc::clone(topic), lane)));
+
     let hanging = HangingTransactions { definition, committed: reader, uncommitted };
-    let open = hanging.find(&written)?;
+    let timeout = options.transaction_timeout();
+    let mut found = Found::read(reader, definition, metrics, &partitions)?;
+    let mut open = hanging.find(&written)?;
     if !open.is_empty() {
         tracing::warn!(route = route.name, lane, ?open, "found hanging transactions");
+        let Found { checkpoint, tails, .. } = &found;
+        let half =
+            HalfCommitted { definition, committed: checkpoint.as_ref(), tails, uncommitted }.find(&open)?;
+        if let Some(OpenHalf { partitions: lost, records }) = half {
+            tracing::warn!(
+                route = route.name,
+                lane,
+                records = records.len(),
+                "writing a lost half of a transaction again"
+            );
+            hanging.abort(lost, producer, timeout)?;
+            producer.commit_batch(records)?;
+            hanging.wait_until_ended(&written)?;
+            found = Found::read(reader, definition, metrics, &partitions)?;
+            open.clear();
+        }
     }
+    let Found { checkpoint, adopted, tails } = found;
+    let resumed = checkpoint.as_ref().or(adopted.as_ref());
     hanging.expect_after(resumed, &tails, parked, &open)?;
     definition.cross_check(resumed, &tails)?;
-    hanging.abort(open, producer, options.transaction_timeout())?;
+    hanging.abort(open, producer, timeout)?;
     if let Some(adopted) = &adopted {
         // Before anything else: from now on the other topic is out of date.
         producer.commit_batch([definition.checkpoint_record(adopted.clone())])?;
     }
     Ok(checkpoint.or(adopted))
+}
+
+/// What a read_committed reader finds of a lane.
+struct Found {
+    checkpoint: Option<Checkpoint>,
+    /// The checkpoint of version 0.1, where there is none yet.
+    adopted: Option<Checkpoint>,
+    tails: Vec<Tail>,
+}
+
+impl Found {
+    fn read(
+        reader: &Reader,
+        definition: &LaneDefinition,
+        metrics: &LaneMetrics,
+        partitions: &[i32],
+    ) -> Result<Self, LaneError> {
+        let checkpoint = last_checkpoint(reader, &definition.checkpoint_topic, definition.lane as i32)?
+            .map(|json| definition.parse_checkpoint(json.payload().unwrap_or_default()))
+            .transpose()?;
+        let tails = tails(reader, definition, partitions, metrics)?;
+        let adopted = match checkpoint {
+            None => adopt(reader, definition, &tails)?,
+            Some(_) => None,
+        };
+        Ok(Self { checkpoint, adopted, tails })
+    }
 }
 
 /// The last checkpoint of a lane. Whatever else is in the topic has another key.

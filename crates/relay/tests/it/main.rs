@@ -5,6 +5,7 @@
 mod exceptions_at_scale;
 mod faults;
 mod foreign_records;
+mod half_committed;
 mod halted_lanes;
 mod hanging_transactions;
 mod idle;
