@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// A row's columns and their values.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Cells {
     columns: Vec<(Cow<'static, str>, StoredCell)>,
     /// All texts, one after the other.
     texts: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum StoredCell {
     Null,
     Bool(bool),
@@ -99,6 +100,18 @@ impl<'a> From<&'a Value> for Cell<'a> {
             Value::Number(number) => number.as_i64().map_or(Self::Json(value), Self::Integer),
             Value::String(text) => Self::Text(text),
             Value::Array(_) | Value::Object(_) => Self::Json(value),
+        }
+    }
+}
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
+            Self::Integer(number) => serializer.serialize_i64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Json(json) => json.serialize(serializer),
         }
     }
 }

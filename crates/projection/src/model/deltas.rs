@@ -7,13 +7,14 @@ use std::sync::Arc;
 use aqueduct_core::DomainEvent;
 use async_trait::async_trait;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use crate::model::cells::{Cell, Cells};
 use crate::model::error::{ApplyError, TableError};
 use crate::model::exact_sum::ExactSum;
 use crate::model::handler::{Handler, Probe, guarded};
+use crate::model::serialize_cells::plain_cells;
 use crate::model::table::Table;
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::postgres::text_array::TextArray;
@@ -64,19 +65,24 @@ impl<D: Deltas> DeltasHandler<D> {
     }
 
     /// What an event adds, as rows of columns.
-    fn rows(&self, event: &D::Event, envelope: &Envelope) -> Result<Vec<Map<String, Value>>, ApplyError> {
-        let row = |delta: D::Row| {
-            let row = serde_json::to_value(delta);
-            let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
-            Ok(self.table.row_with_columns(row, |column| columns::<D>().any(|name| name == column))?)
-        };
-        guarded(|| D::deltas(event, envelope))?.into_iter().map(row).collect()
+    fn rows(&self, event: &D::Event, envelope: &Envelope) -> Result<Vec<Cells>, ApplyError> {
+        guarded(|| D::deltas(event, envelope))?.into_iter().map(|delta| self.row(delta)).collect()
+    }
+
+    fn row(&self, delta: D::Row) -> Result<Cells, ApplyError> {
+        let is_written = |column: &str| columns::<D>().any(|name| name == column);
+        if let Some(cells) = plain_cells(&delta).filter(|cells| cells.names().all(is_written)) {
+            return Ok(cells);
+        }
+        let row = serde_json::to_value(delta);
+        let row = row.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
+        Ok((&self.table.row_with_columns(row, is_written)?).into())
     }
 }
 
 /// What a batch adds to one row.
 struct SummedRow {
-    key: Map<String, Value>,
+    key: Cells,
     sums: Vec<ExactSum>,
 }
 
@@ -98,9 +104,9 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
     ) -> Result<(), ApplyError> {
         let mut arrays: Vec<Vec<Option<String>>> = columns::<D>().map(|_| Vec::new()).collect();
         for (event, envelope) in events {
-            for mut row in self.rows(event, envelope)? {
+            for row in self.rows(event, envelope)? {
                 for (column, array) in columns::<D>().zip(&mut arrays) {
-                    array.push(row.remove(column).and_then(text));
+                    array.push(row.get(column).and_then(text));
                 }
             }
         }
@@ -120,27 +126,32 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
         _connection: &mut PgConnection,
         events: &[(&D::Event, &Envelope)],
     ) -> Result<TableChange, NoChange> {
-        let mut summed: BTreeMap<String, SummedRow> = BTreeMap::new();
+        let types: Vec<_> = D::SUMS.iter().map(|column| self.table.column_type(column)).collect();
+        // By the JSON of their keys, in its order.
+        let mut summed: BTreeMap<Vec<u8>, SummedRow> = BTreeMap::new();
+        let mut json = Vec::new();
         for (event, envelope) in events {
             for row in self.rows(event, envelope)? {
-                let key: Vec<_> = D::KEY.iter().map(|column| row.get(*column)).collect();
-                let key = serde_json::to_string(&key);
-                let key = key.map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
-                let entry = summed.entry(key);
-                let summed = entry.or_insert_with(|| SummedRow {
-                    key: row.clone(),
-                    sums: vec![ExactSum::default(); D::SUMS.len()],
-                });
-                for (column, sum) in D::SUMS.iter().zip(&mut summed.sums) {
-                    let value = row.get(*column).unwrap_or(&Value::Null);
-                    let added = sum.add(self.table.column_type(column), value);
+                json.clear();
+                for column in D::KEY {
+                    serde_json::to_writer(&mut json, &row.get(column))
+                        .map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
+                    json.push(b',');
+                }
+                if !summed.contains_key(&json) {
+                    let sums = vec![ExactSum::default(); D::SUMS.len()];
+                    summed.insert(json.clone(), SummedRow { key: row.clone(), sums });
+                }
+                let sums = summed.get_mut(&json).into_iter().flat_map(|it| &mut it.sums);
+                for ((column, column_type), sum) in D::SUMS.iter().zip(&types).zip(sums) {
+                    let added = sum.add(*column_type, row.get(column).unwrap_or(Cell::Null));
                     *sum = added.ok_or(NoChange::Unsupported("sum"))?;
                 }
             }
         }
         let mut arrays = vec![TextArray::default(); D::KEY.len() + D::SUMS.len()];
         for SummedRow { key, sums } in summed.into_values() {
-            self.table.push_key(D::KEY.iter().map(|column| key.get(*column)), &mut arrays)?;
+            self.table.push_key(D::KEY.iter().map(|column| key.get(column)), &mut arrays)?;
             for (sum, array) in sums.iter().zip(&mut arrays[D::KEY.len()..]) {
                 array.push(Some(&sum.to_string()));
             }
@@ -165,10 +176,12 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
 }
 
 /// A value as Postgres reads it from text.
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text),
-        other => Some(other.to_string()),
+fn text(cell: Cell<'_>) -> Option<String> {
+    match cell {
+        Cell::Null => None,
+        Cell::Text(text) => Some(text.to_owned()),
+        Cell::Bool(flag) => Some(flag.to_string()),
+        Cell::Integer(number) => Some(number.to_string()),
+        Cell::Json(json) => Some(json.to_string()),
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
+use crate::model::cells::Cell;
 use crate::model::column_type::ColumnType;
 
 /// A sum in the way of Postgres: of decimals, with as many digits after the point as the longest of them.
@@ -16,12 +15,12 @@ pub(crate) struct ExactSum {
 impl ExactSum {
     /// Adds a value that the column takes unchanged. `None`: only Postgres knows what it makes of the value, or the sum is too
     /// large; null adds nothing.
-    pub(crate) fn add(self, column: ColumnType, value: &Value) -> Option<Self> {
+    pub(crate) fn add(self, column: ColumnType, value: Cell<'_>) -> Option<Self> {
         let added = match value {
-            Value::Null => return Some(self),
-            Value::Number(number) => Self { unscaled: number.as_i64()?.into(), scale: 0 },
-            Value::String(text) => Self::parse(text)?,
-            Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+            Cell::Null => return Some(self),
+            Cell::Integer(number) => Self { unscaled: number.into(), scale: 0 },
+            Cell::Text(text) => Self::parse(text)?,
+            Cell::Bool(_) | Cell::Json(_) => return None,
         };
         if !added.fits(column) {
             return None;
@@ -86,12 +85,12 @@ impl fmt::Display for ExactSum {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn sum(column: ColumnType, values: &[Value]) -> Option<String> {
-        let sum = values.iter().try_fold(ExactSum::default(), |sum, value| sum.add(column, value));
+        let sum = values.iter().try_fold(ExactSum::default(), |sum, value| sum.add(column, value.into()));
         sum.map(|sum| sum.to_string())
     }
 

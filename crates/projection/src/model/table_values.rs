@@ -1,8 +1,6 @@
 //! Keys and rows of a table as the values that Postgres takes and returns.
 
-use serde_json::Value;
-
-use crate::model::cells::Cells;
+use crate::model::cells::{Cell, Cells};
 use crate::model::column_type::ColumnType;
 use crate::model::table::Table;
 use crate::model::table_change::NoChange;
@@ -15,12 +13,12 @@ impl Table {
     /// Appends the values of a key, in the order of its columns, to the arrays of these columns.
     pub(crate) fn push_key<'v>(
         &self,
-        values: impl Iterator<Item = Option<&'v Value>>,
+        values: impl Iterator<Item = Option<Cell<'v>>>,
         arrays: &mut [TextArray],
     ) -> Result<(), NoChange> {
         for ((column, value), array) in self.key.iter().zip(values).zip(arrays) {
             let column_type = self.column_type(column);
-            let text = value.and_then(|value| column_type.text(value.into())).flatten();
+            let text = value.and_then(|value| column_type.text(value)).flatten();
             // A null equals no other.
             let text = text.filter(|_| column_type.is_key()).ok_or(NoChange::Unsupported("key"))?;
             array.push(Some(&text));

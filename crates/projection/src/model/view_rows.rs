@@ -135,7 +135,7 @@ pub(crate) async fn read_rows(
 ) -> Result<Vec<(usize, CachedRow)>, NoChange> {
     let mut arrays = vec![TextArray::default(); table.key.len()];
     for key in keys {
-        table.push_key(key.values().iter().map(Some), &mut arrays)?;
+        table.push_key(key.values().iter().map(|value| Some(value.into())), &mut arrays)?;
     }
     let select = sqlx::query_as(AssertSqlSafe(Arc::clone(select)));
     let rows: Vec<(i64, String, String)> =

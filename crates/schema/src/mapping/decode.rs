@@ -59,14 +59,28 @@ fn read_part<'de, S: DeserializeSeed<'de>>(
     Ok(value)
 }
 
-struct Walk<'l, 'de> {
-    layout: &'l Layout,
+pub(super) struct Walk<'l, 'de> {
+    pub(super) layout: &'l Layout,
     names: Names,
-    input: Input<'de>,
+    pub(super) input: Input<'de>,
     values: usize,
     /// Arrays, maps and records that were begun and not read to their ends. Where a reader gave one up, the meaning
     /// of the bytes after it is unknown.
     open: usize,
+}
+
+impl Walk<'_, '_> {
+    /// Counts a value.
+    pub(super) fn enter(&mut self, depth: usize) -> Result<(), Mismatch> {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(Mismatch::new(format!("more than {MAX_VALUES} values")));
+        }
+        if depth > MAX_DEPTH {
+            return Err(Mismatch::new(format!("nested deeper than {MAX_DEPTH}")));
+        }
+        Ok(())
+    }
 }
 
 /// A value that comes next.
@@ -80,14 +94,7 @@ struct Part<'w, 'l, 'de> {
 
 impl<'l, 'de> Part<'_, 'l, 'de> {
     fn enter(&mut self) -> Result<(), Mismatch> {
-        self.walk.values += 1;
-        if self.walk.values > MAX_VALUES {
-            return Err(Mismatch::new(format!("more than {MAX_VALUES} values")));
-        }
-        if self.depth > MAX_DEPTH {
-            return Err(Mismatch::new(format!("nested deeper than {MAX_DEPTH}")));
-        }
-        Ok(())
+        self.walk.enter(self.depth)
     }
 
     /// Goes from a union to its branch. A branch is not a level of nesting, as it is not one in JSON: what can be
@@ -95,10 +102,8 @@ impl<'l, 'de> Part<'_, 'l, 'de> {
     fn branch(mut self) -> Result<Self, Mismatch> {
         let Shape::Union(union) = self.shape else { return Ok(self) };
         self.enter()?;
-        let index = self.walk.input.length()?;
         self.several_kinds = union.has_several_kinds();
-        let branch = union.branches.get(index);
-        self.shape = branch.ok_or_else(|| Mismatch::new(format!("the union has no branch {index}")))?;
+        self.shape = self.walk.input.branch(union)?;
         Ok(self)
     }
 
@@ -200,6 +205,11 @@ impl<'de> Deserializer<'de> for Part<'_, '_, 'de> {
         }
     }
 
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.walk.skip(self.shape, self.depth)?;
+        visitor.visit_unit()
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -227,7 +237,7 @@ impl<'de> Deserializer<'de> for Part<'_, '_, 'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
-        tuple tuple_struct map struct identifier ignored_any
+        tuple tuple_struct map struct identifier
     }
 }
 

@@ -1,5 +1,6 @@
 //! The bytes of Avro's primitive types.
 
+use crate::layout::shape::{Shape, Union};
 use crate::mapping::mismatch::Mismatch;
 
 /// What has not been read yet.
@@ -62,6 +63,13 @@ impl<'de> Input<'de> {
     pub(crate) fn length(&mut self) -> Result<usize, Mismatch> {
         let length = self.long()?;
         usize::try_from(length).map_err(|_| Mismatch::new(format!("{length} is not a length or an index")))
+    }
+
+    /// The branch of a union.
+    pub(crate) fn branch<'l>(&mut self, union: &'l Union) -> Result<&'l Shape, Mismatch> {
+        let index = self.length()?;
+        let branch = union.branches.get(index);
+        branch.ok_or_else(|| Mismatch::new(format!("the union has no branch {index}")))
     }
 
     /// The number of items in the next block of an array or map, 0 at its end. A negative one is followed by

@@ -9,6 +9,7 @@ pub(crate) mod json;
 mod map_key;
 pub(crate) mod mismatch;
 pub(crate) mod number;
+mod skip;
 pub(crate) mod straight;
 pub(crate) mod text;
 pub(crate) mod time;

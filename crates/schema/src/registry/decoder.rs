@@ -49,7 +49,7 @@ impl<'a> RecordValue<'a> {
 
     /// Reads the value into what `seed` makes of the event's plain JSON: the same answer as from the text of
     /// [`to_json`](Self::to_json), but straight from the bytes. Only [`serde_json::value::RawValue`] cannot be
-    /// had, because there is no text.
+    /// had, because there is no text. Fields that it does not have are passed over: they are not decoded, and so not checked.
     pub fn read<S: DeserializeSeed<'a>>(&self, seed: S) -> Result<S::Value, DecodeError> {
         let read = decode::read(&self.layout, self.avro, Names::Avro, seed);
         read.map_err(|mismatch| DecodeError::Payload { id: self.id, problem: mismatch.to_string() })

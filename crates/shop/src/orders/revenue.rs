@@ -1,17 +1,43 @@
 //! The read model `shop.revenue`: money per day and country, a sum over all orders and returns.
 
 use aqueduct::{Deltas, Envelope, domain_event, run_query};
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use rust_decimal::Decimal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use crate::events::{OrderConfirmed, OrderCreated, ReturnReceived};
 use crate::topics;
 
 domain_event! {
-    /// What moves money.
+    /// What moves money. Only the fields that the rows need: whatever else an event has, its lines above all, is not
+    /// decoded.
     pub enum RevenueEvent { OrderCreated, OrderConfirmed, ReturnReceived }
+}
+
+/// Of an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderCreated {
+    placed_at: DateTime,
+    country: String,
+    total: Decimal,
+}
+
+/// Of what could be reserved of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OrderConfirmed {
+    day: Date,
+    country: String,
+    confirmed: Decimal,
+}
+
+/// Of what came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReturnReceived {
+    received_at: DateTime,
+    country: String,
+    total: Decimal,
 }
 
 /// Keeps `shop.revenue`.

@@ -1,13 +1,13 @@
 //! Types that read the plain JSON read the Avro in the same way.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
 use apache_avro::schema::Schema;
 use proptest::prelude::*;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::round_trip::event_and_value;
@@ -44,6 +44,55 @@ proptest! {
         let avro = encode(&layout, &Json::from(&json), Names::Stored).unwrap_or_else(|error| panic!("{error}")).avro;
         let read: Any = read(&layout, &avro, Names::Stored, PhantomData).unwrap_or_else(|error| panic!("{error}"));
         prop_assert_eq!(read, serde_json::from_value(json).unwrap());
+    }
+
+    /// Each field is read once while all others are passed over.
+    #[test]
+    fn a_field_is_the_same_whether_the_others_are_read_or_passed_over((schema, (json, _)) in event_and_value()) {
+        let layout = layout(&schema);
+        let avro = encode(&layout, &Json::from(&json), Names::Stored).unwrap_or_else(|error| panic!("{error}")).avro;
+        let fields = json.as_object().unwrap();
+        for (name, value) in fields {
+            let read = read(&layout, &avro, Names::Stored, OneField(name)).unwrap_or_else(|error| panic!("{error}"));
+            prop_assert_eq!(read.as_ref(), Some(value), "{}", name);
+        }
+        let nothing: IgnoredAny = read(&layout, &avro, Names::Stored, PhantomData).unwrap();
+        prop_assert_eq!(nothing, IgnoredAny);
+        if let Some(cut) = avro.len().checked_sub(1) {
+            let cut = read(&layout, &avro[..cut], Names::Stored, PhantomData::<IgnoredAny>);
+            prop_assert!(cut.is_err(), "the last byte belongs to a value");
+        }
+    }
+}
+
+/// The value of one field of a record.
+struct OneField<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for OneField<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, input: D) -> Result<Option<Value>, D::Error> {
+        input.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneField<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Option<Value>, A::Error> {
+        let mut found = None;
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == self.0 {
+                found = Some(fields.next_value()?);
+            } else {
+                let _passed_over: IgnoredAny = fields.next_value()?;
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -108,6 +157,19 @@ fn each_kind_of_type_reads_avro_as_it_reads_json() {
     same::<u8>(json!("long"), json!(255));
     same::<i128>(json!("long"), json!(-1));
     same::<()>(json!("null"), json!(null));
+}
+
+/// A writer may put an array in blocks that name their size.
+#[test]
+fn blocks_that_name_their_size_are_passed_over() {
+    let ints = json!({"type": "array", "items": "int"});
+    let fields = json!([{"name": "a", "type": ints}, {"name": "x", "type": "int"}]);
+    let layout = layout(&json!({"type": "record", "name": "Event", "fields": fields}));
+    let blocks = |size| [3, size, 2, 4, 2, 6, 0, 14];
+    let x = |avro: &[u8]| read(&layout, avro, Names::Avro, OneField("x"));
+    assert_eq!(x(&blocks(4)).unwrap(), Some(json!(7)), "two items in two bytes, then one");
+    assert!(x(&blocks(100)).is_err(), "more bytes than there are");
+    assert!(x(&blocks(3)).is_err(), "a negative size");
 }
 
 #[test]
