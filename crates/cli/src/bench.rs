@@ -10,7 +10,9 @@ mod bare_sql;
 mod comparison;
 mod cpu;
 mod decoding;
+mod growth;
 mod history;
+mod lanes;
 mod measured;
 mod observer;
 mod prepared;
@@ -64,6 +66,10 @@ enum What {
     Projection,
     /// From the start of a relay process to its first record
     Start,
+    /// A route in four lanes against the same in one
+    Lanes,
+    /// A million events in 100,000 streams against 10,000 in ten
+    Growth,
 }
 
 /// Runs the comparisons. The servers are this command's own, with their default durability. Their data is
@@ -89,17 +95,23 @@ async fn measure(arguments: &Arguments, configuration: &Configuration) -> Result
     if wanted(What::Appends) {
         report.comparisons.push(appends::measure(rounds).await?);
     }
-    if [What::Relay, What::Projection, What::Start].into_iter().any(wanted) {
+    if What::value_variants().iter().any(|what| *what != What::Appends && wanted(*what)) {
         eprintln!("starting the servers");
         let stack = DevStack::start(StackOptions::all()).await?;
-        let surroundings = Surroundings::new(&stack, configuration)?;
-        if wanted(What::Relay) || wanted(What::Start) {
+        let surroundings = Surroundings::new(&stack, configuration).await?;
+        if [What::Relay, What::Start, What::Lanes, What::Growth].into_iter().any(wanted) {
             let events = relay::append_history(&surroundings, configuration).await?;
             if wanted(What::Relay) {
                 report.comparisons.push(relay::measure(rounds, &surroundings, &events).await?);
             }
             if wanted(What::Start) {
                 report.starts.push(start::measure(rounds, &surroundings, configuration, events.len()).await?);
+            }
+            if wanted(What::Lanes) {
+                report.comparisons.push(lanes::measure(rounds, &surroundings, &events).await?);
+            }
+            if wanted(What::Growth) {
+                report.comparisons.extend(growth::measure(rounds, &surroundings, &events).await?);
             }
         }
         if wanted(What::Projection) {

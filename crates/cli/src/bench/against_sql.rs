@@ -99,7 +99,7 @@ impl Contest for AgainstSql<'_> {
             }
         }
         let end = Moment::now();
-        Ok(Measured::between(begin, end, events).with_postgres(before, postgres.and_then(cpu::of_server)))
+        Ok(Measured::between(begin, end, events).with_server(before, postgres.and_then(cpu::of_server)))
     }
 
     /// Only if all did the same work do the figures mean anything.

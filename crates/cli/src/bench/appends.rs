@@ -44,7 +44,7 @@ pub(super) async fn measure(rounds: usize) -> Result<Comparison, Failure> {
 /// The adapter's crate measures both sides and reports rates only, so the CPU time is unknown.
 fn at_rate(appends: usize, rate: f64) -> Measured {
     let seconds = appends as f64 / rate;
-    Measured { events: appends, seconds, process_cpu_seconds: None, postgres_cpu_seconds: None }
+    Measured { events: appends, seconds, process_cpu_seconds: None, server_cpu_seconds: None }
 }
 
 async fn server() -> Result<aqueduct_devstore::Handle, Failure> {

@@ -64,6 +64,8 @@ pub(super) async fn run(
 ) -> Result<Measured, Failure> {
     let records = transactions.iter().map(|transaction| transaction.records.len()).sum();
     let watch = surroundings.watch(&options.routes[0], records).await?;
+    store.reset();
+    let kafka = surroundings.kafka_cpu();
     let (open, opened) = oneshot::channel();
     let (hand_on, batches) = mpsc::channel(1);
     let writing = thread::spawn("bare-pump", move || write(&cluster, &options, open, batches))?;
@@ -72,7 +74,7 @@ pub(super) async fn run(
         read(store, transactions, hand_on).await?;
     }
     writing.await??;
-    store.until(watch.all_seen().await?, records)
+    Ok(store.until(watch.all_seen().await?, records)?.with_server(kafka, surroundings.kafka_cpu()))
 }
 
 fn write(

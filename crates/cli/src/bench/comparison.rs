@@ -60,8 +60,8 @@ pub(super) struct Medians {
     pub(super) events_per_second: f64,
     /// CPU time of this process for 1,000 events.
     pub(super) process_cpu_ms: Option<f64>,
-    /// The same of Postgres.
-    pub(super) postgres_cpu_ms: Option<f64>,
+    /// The same of the server that is written to.
+    pub(super) server_cpu_ms: Option<f64>,
 }
 
 impl Comparison {
@@ -90,7 +90,7 @@ impl Medians {
         Some(Self {
             events_per_second: Range::of(rounds.clone().map(Measured::rate))?.median,
             process_cpu_ms: cpu(|it| it.process_cpu_seconds),
-            postgres_cpu_ms: cpu(|it| it.postgres_cpu_seconds),
+            server_cpu_ms: cpu(|it| it.server_cpu_seconds),
         })
     }
 }
@@ -102,11 +102,11 @@ pub(super) mod tests {
     /// Two rounds in which the product is half as fast as one baseline and as fast as the other, then twice as fast.
     pub(in super::super) fn two_rounds() -> Comparison {
         let side = |name, includes: &str| Side { name, includes: includes.to_owned() };
-        let measured = |seconds: f64, postgres_cpu_seconds| Measured {
+        let measured = |seconds: f64, server_cpu_seconds| Measured {
             events: 2000,
             seconds,
             process_cpu_seconds: Some(seconds / 10.0),
-            postgres_cpu_seconds,
+            server_cpu_seconds,
         };
         let round = |product, baselines: [f64; 2]| Round {
             product: measured(product, Some(0.01)),
@@ -125,11 +125,11 @@ pub(super) mod tests {
     fn a_baseline_has_its_own_figures() {
         let figures = two_rounds().figures();
         let of_product =
-            Medians { events_per_second: 10_000.0, process_cpu_ms: Some(10.0), postgres_cpu_ms: Some(5.0) };
+            Medians { events_per_second: 10_000.0, process_cpu_ms: Some(10.0), server_cpu_ms: Some(5.0) };
         assert_eq!(figures[0].of_product, of_product);
         assert_eq!(figures[0].ratio, Range { median: 1.25, least: 0.5, most: 2.0 });
         assert_eq!(figures[0].of_baseline.events_per_second, 12_500.0);
-        assert_eq!(figures[0].of_baseline.postgres_cpu_ms, None);
+        assert_eq!(figures[0].of_baseline.server_cpu_ms, None);
         assert_eq!(figures[1].baseline, "decoding");
         assert_eq!(figures[1].ratio, Range { median: 1.5, least: 1.0, most: 2.0 });
     }

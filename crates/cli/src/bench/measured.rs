@@ -26,8 +26,8 @@ pub(super) struct Measured {
     pub(super) seconds: f64,
     /// CPU time of this process.
     pub(super) process_cpu_seconds: Option<f64>,
-    /// CPU time of Postgres's processes.
-    pub(super) postgres_cpu_seconds: Option<f64>,
+    /// CPU time of the server that is written to.
+    pub(super) server_cpu_seconds: Option<f64>,
 }
 
 impl Measured {
@@ -37,13 +37,13 @@ impl Measured {
             events,
             seconds: end.at.saturating_duration_since(begin.at).as_secs_f64(),
             process_cpu_seconds: spent(begin.process, end.process),
-            postgres_cpu_seconds: None,
+            server_cpu_seconds: None,
         }
     }
 
-    /// The same, with what Postgres's clocks showed before and after.
-    pub(super) fn with_postgres(self, before: Option<Duration>, after: Option<Duration>) -> Self {
-        Self { postgres_cpu_seconds: spent(before, after), ..self }
+    /// The same, with what the server's clocks showed before and after.
+    pub(super) fn with_server(self, before: Option<Duration>, after: Option<Duration>) -> Self {
+        Self { server_cpu_seconds: spent(before, after), ..self }
     }
 
     /// All stretches of a round together. A CPU time that one of them lacks is unknown.
@@ -52,7 +52,7 @@ impl Measured {
             events: stretches.iter().map(|it| it.events).sum(),
             seconds: stretches.iter().map(|it| it.seconds).sum(),
             process_cpu_seconds: stretches.iter().map(|it| it.process_cpu_seconds).sum(),
-            postgres_cpu_seconds: stretches.iter().map(|it| it.postgres_cpu_seconds).sum(),
+            server_cpu_seconds: stretches.iter().map(|it| it.server_cpu_seconds).sum(),
         }
     }
 
@@ -74,8 +74,8 @@ fn spent(before: Option<Duration>, after: Option<Duration>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn measured(events: usize, seconds: f64, postgres_cpu_seconds: Option<f64>) -> Measured {
-        Measured { events, seconds, process_cpu_seconds: Some(seconds / 2.0), postgres_cpu_seconds }
+    fn measured(events: usize, seconds: f64, server_cpu_seconds: Option<f64>) -> Measured {
+        Measured { events, seconds, process_cpu_seconds: Some(seconds / 2.0), server_cpu_seconds }
     }
 
     #[test]
@@ -87,17 +87,17 @@ mod tests {
                 events: 4000,
                 seconds: 2.0,
                 process_cpu_seconds: Some(1.0),
-                postgres_cpu_seconds: Some(2.0)
+                server_cpu_seconds: Some(2.0)
             }
         );
         assert_eq!(sum.rate(), 2000.0);
-        assert_eq!(sum.per_thousand(sum.postgres_cpu_seconds), Some(500.0));
+        assert_eq!(sum.per_thousand(sum.server_cpu_seconds), Some(500.0));
     }
 
     #[test]
     fn a_time_that_a_stretch_lacks_is_unknown() {
         let sum = Measured::sum(&[measured(1000, 1.0, Some(0.5)), measured(1000, 1.0, None)]);
-        assert_eq!(sum.postgres_cpu_seconds, None);
-        assert_eq!(sum.per_thousand(sum.postgres_cpu_seconds), None);
+        assert_eq!(sum.server_cpu_seconds, None);
+        assert_eq!(sum.per_thousand(sum.server_cpu_seconds), None);
     }
 }

@@ -1,6 +1,7 @@
 //! What the sides of a projection's comparison are given, made before the measurement.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use aqueduct_core::{EventStore, MemoryStore, RecordedEvent};
@@ -35,7 +36,7 @@ impl Prepared {
         let mut events = history::events(&history).await?;
         eprintln!("{}: making records of {} events", model.name, events.len());
         let (cluster, relay, route) =
-            surroundings.new_route(&format!("bench-records-{}", model.category)).await?;
+            surroundings.new_route(&format!("bench-records-{}", model.category), NonZeroU32::MIN).await?;
         let store = Stopwatch::new(Arc::new(history) as Arc<dyn EventStore>);
         surroundings.relay(cluster, relay, &store, events.len()).await?;
         let mut written = surroundings.written(&route, events.len()).await?;

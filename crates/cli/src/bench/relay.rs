@@ -1,9 +1,10 @@
 //! From the event store to Kafka: the relay against a bare pump.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use aqueduct::Configuration;
-use aqueduct_core::{EventStore as _, Position, RecordedEvent};
+use aqueduct_core::{EventStore as _, Position, RecordedEvent, StreamName};
 use aqueduct_eventstore::EventStoreDb;
 use bytes::Bytes;
 
@@ -27,11 +28,11 @@ pub(super) async fn append_history(
     eprintln!("appending the history of {ORDERS} orders");
     let history = history::of_shop(&Demo::input(configuration)?, ORDERS, &surroundings.schemas).await?;
     let events = history::events(&history).await?;
-    history::copy(&events, &event_store(surroundings)?).await?;
+    history::copy(&events, &event_store(surroundings)?, StreamName::clone).await?;
     Ok(events)
 }
 
-fn event_store(surroundings: &Surroundings) -> Result<EventStoreDb, Failure> {
+pub(super) fn event_store(surroundings: &Surroundings) -> Result<EventStoreDb, Failure> {
     Ok(EventStoreDb::new(aqueduct_eventstore::Options::new(&surroundings.addresses.eventstore))?)
 }
 
@@ -63,7 +64,7 @@ pub(super) async fn measure(
              and {} of Avro, from the event store, which is in this process and on disk, to Kafka: one lane, \
              four partitions, {} transactions in the last round. From the subscription to $all until a \
              read_committed reader in this process has seen all. Not charged: opening producer and topics. The \
-             CPU time includes the event store and the reader, which both sides share, and excludes Kafka.",
+             CPU time of this process includes the event store and the reader, which both sides share.",
             stored / events.max(1),
             bytes / events.max(1),
             relay.checkpoints.len()
@@ -118,7 +119,8 @@ impl Contest for AgainstPump<'_> {
 impl AgainstPump<'_> {
     async fn relay(&mut self, round: usize) -> Result<Measured, Failure> {
         let Self { surroundings, store, events, last, .. } = self;
-        let (cluster, options, route) = surroundings.new_route(&format!("bench-relay-{round}")).await?;
+        let (cluster, options, route) =
+            surroundings.new_route(&format!("bench-relay-{round}"), NonZeroU32::MIN).await?;
         let prefix = cluster.prefix.clone();
         let measured = surroundings.relay(cluster, options, store, *events).await?;
         self.checkpoints = surroundings.checkpoints(&prefix, &route, *last).await?;
@@ -130,7 +132,8 @@ impl AgainstPump<'_> {
 
     async fn pump(&self, round: usize) -> Result<Measured, Failure> {
         let Self { surroundings, store, written, checkpoints, .. } = self;
-        let (cluster, options, route) = surroundings.new_route(&format!("bench-pump-{round}")).await?;
+        let (cluster, options, route) =
+            surroundings.new_route(&format!("bench-pump-{round}"), NonZeroU32::MIN).await?;
         let transactions = bare_pump::transactions(&cluster.prefix, &route, written, checkpoints);
         bare_pump::run(surroundings, cluster, options, store, transactions).await
     }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aqueduct::Configuration;
 use aqueduct_core::Position;
@@ -14,6 +15,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::cpu;
 use super::measured::{Measured, Moment};
 use super::observer::{Observer, Stalled};
 use super::stopwatch::Stopwatch;
@@ -31,10 +33,12 @@ pub(super) struct Surroundings {
     cluster: Cluster,
     /// As configured, without a route.
     relay: Options,
+    /// Kafka's process.
+    kafka: Option<u32>,
 }
 
 impl Surroundings {
-    pub(super) fn new(stack: &DevStack, configuration: &Configuration) -> Result<Self, Failure> {
+    pub(super) async fn new(stack: &DevStack, configuration: &Configuration) -> Result<Self, Failure> {
         let addresses = Addresses {
             eventstore: stack.event_store_url()?.to_owned(),
             brokers: stack.kafka_bootstrap()?.to_owned(),
@@ -46,16 +50,21 @@ impl Surroundings {
             registry: RegistryOptions::new(&addresses.registry),
             cluster: addresses.configure(configuration).cluster()?,
             relay: configuration.relay_options(),
+            kafka: stack.kafka()?.pid().await,
             addresses,
         })
     }
 
-    /// A route of this name to a new topic of this name, in one lane. It carries orders and stock.
-    pub(super) async fn new_route(&self, name: &str) -> Result<(Cluster, Options, Route), Failure> {
+    /// A route of this name to a new topic of this name. It carries orders and stock.
+    pub(super) async fn new_route(
+        &self,
+        name: &str,
+        lanes: NonZeroU32,
+    ) -> Result<(Cluster, Options, Route), Failure> {
         let route =
             Route { partitions: PARTITIONS, ..Route::of_categories(name, name, ["order", "inventory"]) };
         let cluster = Cluster { prefix: name.to_owned(), ..self.cluster.clone() };
-        let options = Options { routes: vec![route.clone()], lanes: NonZeroU32::MIN, ..self.relay.clone() };
+        let options = Options { routes: vec![route.clone()], lanes, ..self.relay.clone() };
         create_topics(&cluster, &options).await?;
         let events = TopicEvents::of_contexts(&self.schemas, name, &["orders", "inventory"]);
         publish(&self.schemas, &Registry::new(&self.registry)?, &[events]).await?;
@@ -71,7 +80,7 @@ impl Surroundings {
     }
 
     /// Runs a relay on an empty route until a read_committed observer has seen a record of each of the store's
-    /// `events`. Returns what that took from the moment the relay subscribed to the store.
+    /// `events`. Returns what that took from the moment the relay subscribed to the store for the first time.
     pub(super) async fn relay(
         &self,
         cluster: Cluster,
@@ -81,13 +90,21 @@ impl Surroundings {
     ) -> Result<Measured, Failure> {
         let watch = self.watch(&options.routes[0], events).await?;
         let registry = Registry::new(&self.registry)?;
+        store.reset();
+        let kafka = self.kafka_cpu();
         let relay = Relay::new(cluster, options, store.store(), Arc::clone(&self.schemas), registry)?;
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(relay.run(shutdown.clone()));
         let seen = watch.all_seen().await;
+        let measured = store.until(seen?, events)?.with_server(kafka, self.kafka_cpu());
         shutdown.cancel();
         running.await??;
-        store.until(seen?, events)
+        Ok(measured)
+    }
+
+    /// CPU time of Kafka.
+    pub(super) fn kafka_cpu(&self) -> Option<Duration> {
+        self.kafka.and_then(cpu::of_server)
     }
 
     /// The records of a topic that a relay has filled, in the order of `$all`.

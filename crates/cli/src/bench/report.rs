@@ -70,7 +70,8 @@ impl fmt::Display for Report {
             writeln!(f)?;
             writeln!(
                 f,
-                "- Medians of the rounds, of the ratio also the range. CPU: user and system time, this process / Postgres."
+                "- Medians of the rounds, of the ratio also the range. CPU: user and system time, this process / the server \
+                 that is written to."
             )?;
         }
         for Comparison { name, work, product, baselines, .. } in &self.comparisons {
@@ -113,13 +114,13 @@ fn row(f: &mut fmt::Formatter<'_>, figures: &Figures) -> fmt::Result {
     )
 }
 
-/// The CPU time of this process and of Postgres; a dash for what was not measured.
+/// The CPU time of this process and of the server; a dash for what was not measured.
 struct Cpu<'a>(&'a Medians);
 
 impl fmt::Display for Cpu<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |cpu: Option<f64>| cpu.map_or("-".to_owned(), |cpu| format!("{cpu:.1}"));
-        write!(f, "{} / {}", shown(self.0.process_cpu_ms), shown(self.0.postgres_cpu_ms))
+        write!(f, "{} / {}", shown(self.0.process_cpu_ms), shown(self.0.server_cpu_ms))
     }
 }
 
@@ -151,7 +152,7 @@ mod tests {
 | view | bare SQL | 10000 | 12500 | 1.25 (0.50 to 2.00) | 10.0 / 5.0 | 12.5 / - |
 | view | decoding | 10000 | 7500 | 1.50 (1.00 to 2.00) | 10.0 / 5.0 | 15.0 / - |
 
-- Medians of the rounds, of the ratio also the range. CPU: user and system time, this process / Postgres.
+- Medians of the rounds, of the ratio also the range. CPU: user and system time, this process / the server that is written to.
 - view: 2000 records.
 - view, projection: everything.
 - view, bare SQL: rows that are ready.
@@ -172,8 +173,8 @@ mod tests {
         let figures = &json["comparisons"][0]["figures"];
         assert_eq!(figures[1]["baseline"], "decoding");
         assert_eq!(figures[0]["ratio"], json!({"median": 1.25, "least": 0.5, "most": 2.0}));
-        assert_eq!(figures[0]["of_product"]["postgres_cpu_ms"], 5.0);
-        assert_eq!(figures[0]["of_baseline"]["postgres_cpu_ms"], serde_json::Value::Null);
+        assert_eq!(figures[0]["of_product"]["server_cpu_ms"], 5.0);
+        assert_eq!(figures[0]["of_baseline"]["server_cpu_ms"], serde_json::Value::Null);
         assert_eq!(json["starts"][0]["figures"]["median"], 0.25);
     }
 }

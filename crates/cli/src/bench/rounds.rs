@@ -90,7 +90,7 @@ mod tests {
         async fn run(&mut self, side: usize, round: usize, stretch: usize) -> Result<Measured, Failure> {
             self.0.push((round, stretch, side));
             let seconds = [[1.0, 3.0], [4.0, 4.0], [8.0, 8.0]][side][stretch];
-            Ok(Measured { events: 100, seconds, process_cpu_seconds: None, postgres_cpu_seconds: None })
+            Ok(Measured { events: 100, seconds, process_cpu_seconds: None, server_cpu_seconds: None })
         }
     }
 

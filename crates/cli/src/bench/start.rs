@@ -1,6 +1,7 @@
 //! From the start of a process to the first record that it writes.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -30,7 +31,8 @@ pub(super) async fn measure(
 ) -> Result<Starts, Failure> {
     let mut seconds = Vec::with_capacity(rounds);
     for n in 1..=WARM_UP + rounds {
-        let (cluster, _, route) = surroundings.new_route(&format!("bench-start-{n}")).await?;
+        let (cluster, _, route) =
+            surroundings.new_route(&format!("bench-start-{n}"), NonZeroU32::MIN).await?;
         let taken = first_record(surroundings, configuration, &cluster, &route).await?;
         match n.checked_sub(WARM_UP) {
             Some(round @ 1..) => {

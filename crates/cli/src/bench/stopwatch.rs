@@ -8,7 +8,7 @@ use aqueduct_core::testing::{Call, ScriptedStore};
 use super::measured::{Measured, Moment};
 use crate::Failure;
 
-/// Notes when an event store was last subscribed to: there the time of relay and pump begins, after both have
+/// Notes when an event store was subscribed to for the first time: there the time of relay and pump begins, after both have
 /// opened their producer.
 pub(super) struct Stopwatch {
     store: Arc<dyn EventStore>,
@@ -21,7 +21,7 @@ impl Stopwatch {
         let noted = Arc::clone(&subscribed);
         let store = ScriptedStore::new(store).before(move |call| {
             if call == Call::SubscribeAll {
-                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Moment::now());
+                noted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Moment::now);
             }
             Ok(())
         });
@@ -33,7 +33,12 @@ impl Stopwatch {
         Arc::clone(&self.store)
     }
 
-    /// What the events took from the last subscription.
+    /// The next subscription is the first.
+    pub(super) fn reset(&self) {
+        *self.subscribed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What the events took from the first subscription.
     pub(super) fn until(&self, end: Moment, events: usize) -> Result<Measured, Failure> {
         let subscribed = *self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
         let subscribed = subscribed.ok_or("records were written before the store was read")?;

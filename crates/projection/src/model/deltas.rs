@@ -39,7 +39,8 @@ pub trait Deltas: Send + Sync + 'static {
     const SUMS: &'static [&'static str];
     /// Event types on the topics that are ignored.
     const IGNORED_TYPES: &'static [&'static str] = &[];
-    /// The events it handles, see [`aqueduct_core::domain_event!`].
+    /// The events it handles, see [`aqueduct_core::domain_event!`]. Fields of an event that its type leaves out are not decoded:
+    /// a type with only what the rows need is faster than the one that the schema generates.
     type Event: DomainEvent;
     /// A delta: serialises to a JSON object with the columns of [`KEY`](Self::KEY) and [`SUMS`](Self::SUMS).
     /// Decimals as strings are exact.

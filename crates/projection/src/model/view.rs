@@ -49,7 +49,8 @@ pub trait View: Send + Sync + 'static {
     /// Event types on the topics that are ignored. A type that is neither here nor in [`Event`](Self::Event) is
     /// parked.
     const IGNORED_TYPES: &'static [&'static str] = &[];
-    /// The events it handles, see [`aqueduct_core::domain_event!`].
+    /// The events it handles, see [`aqueduct_core::domain_event!`]. Fields of an event that its type leaves out are not decoded:
+    /// a type with only what the rows need is faster than the one that the schema generates.
     type Event: DomainEvent;
     /// A row: serialises to a JSON object whose fields are columns of the table. Columns that it leaves out keep
     /// their value, in a new row they get their default; the columns of the key can be left out, they are set from
