@@ -108,7 +108,7 @@ async fn measure(arguments: &Arguments, configuration: &Configuration) -> Result
                 report.starts.push(start::measure(rounds, &surroundings, configuration, events.len()).await?);
             }
             if wanted(What::Lanes) {
-                report.comparisons.push(lanes::measure(rounds, &surroundings, &events).await?);
+                report.comparisons.push(lanes::measure(rounds, &surroundings, events.len()).await?);
             }
             if wanted(What::Growth) {
                 report.comparisons.extend(growth::measure(rounds, &surroundings, &events).await?);

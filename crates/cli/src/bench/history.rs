@@ -177,20 +177,14 @@ pub(super) async fn repeat(
     Ok(())
 }
 
-/// Appends a history to a server: each stream in its order, different ones as it happens. `name` says what a stream is called
-/// there.
-pub(super) async fn copy(
-    events: &[RecordedEvent],
-    to: &dyn EventStore,
-    name: impl Fn(&StreamName) -> StreamName,
-) -> Result<(), Failure> {
-    let name = &name;
+/// Appends a history to a server: each stream in its order, different ones as it happens.
+pub(super) async fn copy(events: &[RecordedEvent], to: &dyn EventStore) -> Result<(), Failure> {
     try_join_all((0..CONCURRENT).map(|part| async move {
         for event in events {
             if partition_of(event.stream.as_str(), CONCURRENT) == part {
                 let RecordedEvent { id, event_type, data, metadata, .. } = event.clone();
                 let new = NewEvent { id, event_type, data, metadata };
-                to.append(&name(&event.stream), ExpectedRevision::Any, &[new]).await?;
+                to.append(&event.stream, ExpectedRevision::Any, &[new]).await?;
             }
         }
         Ok::<_, Failure>(())

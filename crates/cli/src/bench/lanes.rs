@@ -3,10 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use aqueduct_core::{EventStore as _, RecordedEvent, StreamName};
-
 use super::comparison::{Comparison, Side};
-use super::history;
 use super::measured::Measured;
 use super::relay::event_store;
 use super::relayed::Surroundings;
@@ -14,34 +11,22 @@ use super::rounds::{Contest, interleaved};
 use super::stopwatch::Stopwatch;
 use crate::Failure;
 
-/// How often the history is in the event store: with about 100,000 events the backlog fills many transactions of each lane.
-const COPIES: usize = 5;
-
 /// Lanes of the route that is measured.
 const LANES: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
 
-/// `events` are those of the history in the event store. It is copied there, to streams of their own.
+/// `events` is how many there are in the event store.
 pub(super) async fn measure(
     rounds: usize,
     surroundings: &Surroundings,
-    events: &[RecordedEvent],
+    events: usize,
 ) -> Result<Comparison, Failure> {
-    let store = event_store(surroundings)?;
-    for copy in 1..COPIES {
-        eprintln!("lanes: copying the history, {copy} of {}", COPIES - 1);
-        let name = |stream: &StreamName| format!("{stream}.{copy}").as_str().into();
-        history::copy(events, &store, name).await?;
-    }
-    let last = store.last_position().await?.ok_or("the history is empty")?;
-    let events = events.len() * COPIES;
-    let store = Stopwatch::new(Arc::new(store));
+    let store = Stopwatch::new(Arc::new(event_store(surroundings)?));
     let mut contest = AgainstOneLane { surroundings, store, events };
     let shown = interleaved("lanes", rounds, &mut contest).await?;
     Ok(Comparison {
         name: "lanes",
         work: format!(
-            "{events} events of the sample shop, up to position {last}, from the event store, which is in this process and \
-             on disk, to a topic of four partitions. From the first subscription to $all until a read_committed reader \
+            "{events} events of the sample shop from the event store, which is in this process and on disk, to a topic of four partitions. From the first subscription to $all until a read_committed reader \
              in this process has seen all. The CPU time of this process includes the event store and the reader."
         ),
         product: Side {

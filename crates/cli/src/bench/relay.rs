@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use aqueduct::Configuration;
-use aqueduct_core::{EventStore as _, Position, RecordedEvent, StreamName};
+use aqueduct_core::{EventStore as _, Position, RecordedEvent};
 use aqueduct_eventstore::EventStoreDb;
 use bytes::Bytes;
 
@@ -17,18 +17,22 @@ use super::{bare_pump, history};
 use crate::Failure;
 use crate::configuration::Demo;
 
-/// Orders of the history: about 20,000 events, most of them inventory's answers.
+/// Orders of the history: about 25,000 events, most of them inventory's answers.
 const ORDERS: usize = 800;
+/// How often the history is in the event store: with less than 100,000 events the first batches of a relay, which are not yet
+/// full, and what Kafka does for a new topic would count.
+const COPIES: usize = 5;
 
 /// Appends the history that the relay reads. Returns its events.
 pub(super) async fn append_history(
     surroundings: &Surroundings,
     configuration: &Configuration,
 ) -> Result<Vec<RecordedEvent>, Failure> {
-    eprintln!("appending the history of {ORDERS} orders");
+    eprintln!("appending the history of {ORDERS} orders, {COPIES} times");
     let history = history::of_shop(&Demo::input(configuration)?, ORDERS, &surroundings.schemas).await?;
+    history::repeat(&history, COPIES, |stream, copy| format!("{stream}.{copy}").as_str().into()).await?;
     let events = history::events(&history).await?;
-    history::copy(&events, &event_store(surroundings)?, StreamName::clone).await?;
+    history::copy(&events, &event_store(surroundings)?).await?;
     Ok(events)
 }
 
