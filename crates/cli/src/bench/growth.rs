@@ -80,8 +80,8 @@ impl Growth<'_> {
         Ok(Comparison {
             name,
             work: format!(
-                "A relay with {} lanes, from a store in memory to a topic of four partitions; from the first subscription to \
-                 $all until a read_committed reader in this process has seen all.",
+                "From a store in memory to a topic of four partitions, lanes: {}. From the first subscription to $all until a \
+                 read_committed reader in this process has seen all.",
                 self.lanes
             ),
             product: side("long history", History::Long),
