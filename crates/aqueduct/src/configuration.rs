@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aqueduct_kafka::Cluster;
-use aqueduct_projection::PostgresOptions;
+use aqueduct_projection::{DefinitionError, PostgresOptions, SqlProjection};
 use aqueduct_relay::EventsOptions;
 use aqueduct_schema::RegistryOptions;
 use aqueduct_service::TelemetryOptions;
@@ -205,7 +205,7 @@ impl Configuration {
     pub fn projection_options(&self) -> Result<aqueduct_projection::Options, NotConfigured> {
         let postgres = PostgresOptions::new(self.postgres.address(&self.path)?);
         let defaults = aqueduct_projection::Options::new(postgres, self.cluster()?);
-        let Projection { batch_size, batch_wait_ms, concurrency, session_timeout_ms } = self.projection;
+        let Projection { batch_size, batch_wait_ms, concurrency, session_timeout_ms, .. } = self.projection;
         Ok(aqueduct_projection::Options {
             batch_size: batch_size.unwrap_or(defaults.batch_size),
             batch_wait_ms: batch_wait_ms.unwrap_or(defaults.batch_wait_ms),
@@ -213,6 +213,12 @@ impl Configuration {
             session_timeout_ms: session_timeout_ms.unwrap_or(defaults.session_timeout_ms),
             ..defaults
         })
+    }
+
+    /// The projections in the directory of SQL projections, if there is one.
+    pub fn sql_projections(&self) -> Result<Vec<SqlProjection>, DefinitionError> {
+        let Some(directory) = &self.projection.directory else { return Ok(Vec::new()) };
+        SqlProjection::load_all(&self.directory().join(directory))
     }
 
     /// How to reach the registry, which must be configured.

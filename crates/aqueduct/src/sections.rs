@@ -125,6 +125,8 @@ impl Default for Http {
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Projection {
+    /// Directory of SQL projections, relative to this file: each of its directories is one.
+    pub directory: Option<PathBuf>,
     /// Records in a batch, at most.
     pub batch_size: Option<usize>,
     /// Milliseconds that a batch waits for more records.

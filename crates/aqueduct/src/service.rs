@@ -71,20 +71,24 @@ impl Service {
         self.projections.push(projection);
     }
 
-    /// Adds the projections of an App. If there are any, Kafka, the registry and Postgres must be configured.
+    /// Adds the projections of an App and those of the configuration's directory. If there are any, Kafka, the registry and
+    /// Postgres must be configured.
     /// `topic_prefix` comes before the names of their topics, with a dot in between.
     pub(crate) fn add_projections(
         &mut self,
         projections: &[MakeProjection],
         topic_prefix: Option<String>,
     ) -> Result<(), Failure> {
-        if projections.is_empty() {
+        let configuration = self.connections.configuration();
+        let of_directory = configuration.sql_projections()?;
+        if projections.is_empty() && of_directory.is_empty() {
             return Ok(());
         }
-        let configuration = self.connections.configuration();
         let options = Options { topic_prefix, ..configuration.projection_options()? };
         let decoder = self.connections.decoder()?;
         self.projections.extend(projections.iter().map(|make| make(options.clone(), Arc::clone(&decoder))));
+        let in_sql = |projection| Projection::sql(options.clone(), Arc::clone(&decoder), projection);
+        self.projections.extend(of_directory.into_iter().map(in_sql));
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use aqueduct_core::ErrorKind;
 use rdkafka::error::KafkaError;
 use sqlx::migrate::MigrateError;
 
-use crate::model::error::TableError;
+use crate::model::error::{StatementError, TableError};
 use crate::postgres::error::error_kind;
 
 /// A partition whose next record no longer exists.
@@ -141,7 +141,9 @@ impl ProjectionError {
                 source: MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
                 ..
             } => error,
-            Self::Table(TableError::Postgres { source, .. }) => source,
+            Self::Table(
+                TableError::Postgres { source, .. } | TableError::Statement(StatementError { source, .. }),
+            ) => source,
             _ => return ErrorKind::Stop,
         };
         if error_kind(source) == ErrorKind::Retry { ErrorKind::Retry } else { ErrorKind::Stop }

@@ -73,6 +73,7 @@ mod projection;
 mod record;
 mod row;
 mod session;
+mod sql;
 mod status;
 mod status_record;
 
@@ -80,7 +81,7 @@ pub use batch::outcome::Outcome;
 pub use error::{MissingOffset, ProjectionError};
 pub use inbox::ownership::Claim;
 pub use model::deltas::Deltas;
-pub use model::error::{ReactError, TableError};
+pub use model::error::{ReactError, StatementError, TableError};
 pub use model::key::Key;
 pub use model::reactor::Reactor;
 pub use model::view::View;
@@ -96,6 +97,8 @@ pub use record::Record;
 pub use record::decode::{DecodeError, Decoder, Payload, registry_decoder};
 pub use record::envelope::{Envelope, Previous};
 pub use record::headers::Headers;
+pub use sql::definition::SqlProjection;
+pub use sql::error::DefinitionError;
 pub use status::{ProjectionEnded, Status};
 
 /// The example of the README, which must compile.

@@ -30,6 +30,8 @@ use crate::postgres::monitor::PostgresMonitor;
 use crate::processor::BatchProcessor;
 use crate::record::decode::Decoder;
 use crate::session::Sessions;
+use crate::sql::definition::SqlProjection;
+use crate::sql::handler::SqlHandler;
 use crate::status::{Component, Status, StatusReporter};
 use crate::status_record::StatusWriter;
 use crate::{backoff, metrics};
@@ -63,10 +65,11 @@ struct Parts {
 
 impl Parts {
     fn processor<H: Handler>(self, handler: H) -> BatchProcessor {
-        let ownership = Arc::new(Ownership::new(H::NAME));
+        let projection = handler.name();
+        let ownership = Arc::new(Ownership::new(projection));
         let runner = Arc::new(BatchRunner {
             context: BatchContext {
-                projection: H::NAME,
+                projection,
                 ownership: Arc::clone(&ownership),
                 status: self.status,
                 shutdown: self.shutdown,
@@ -82,11 +85,11 @@ impl Parts {
             },
             decoder: self.decoder,
             source: self.options.cluster.source,
-            inboxes: Inboxes::new(H::NAME),
+            inboxes: Inboxes::new(projection),
             reacting: tokio::sync::Mutex::default(),
         });
         let requests = Arc::new(RequestExecutor::new(Arc::clone(&runner)));
-        BatchProcessor::new(H::NAME, self.pool, ownership, runner, requests)
+        BatchProcessor::new(projection, self.pool, ownership, runner, requests)
     }
 }
 
@@ -120,6 +123,18 @@ impl Projection {
         Self::new(R::NAME, R::TOPICS, options, decoder, move |parts| {
             let handler = ReactorHandler(Arc::clone(&reactor));
             Box::pin(async move { Ok(parts.processor(handler)) })
+        })
+    }
+
+    /// Creates a projection that runs the statements of SQL files. For `decoder` see [`view`](Self::view).
+    pub fn sql(options: Options, decoder: Arc<dyn Decoder>, projection: SqlProjection) -> Self {
+        let projection = Arc::new(projection);
+        Self::new(projection.name, projection.topics, options, decoder, move |mut parts| {
+            let projection = Arc::clone(&projection);
+            Box::pin(async move {
+                let handler = SqlHandler::new(&mut parts.connection, projection).await?;
+                Ok(parts.processor(handler))
+            })
         })
     }
 

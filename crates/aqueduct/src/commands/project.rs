@@ -14,10 +14,11 @@ pub(super) async fn project(
     name: &str,
     connections: Connections,
 ) -> Result<(), Failure> {
-    if app.projections.is_empty() {
+    if app.projections.is_empty() && connections.configuration().projection.directory.is_none() {
         let others = others(app, path, "project", |app| !app.projections.is_empty());
         return Err(format!(
-            "`{path}` has no projections: register them with App::view or App::deltas{others}"
+            "`{path}` has no projections: set projection.directory to a directory of SQL projections, or register them with \
+             App::view or App::deltas{others}"
         )
         .into());
     }

@@ -33,13 +33,15 @@ impl App {
 ///
 /// - with routes: their topics in Kafka, and the schemas in the registry, without which the relay halts;
 /// - with a registry and no routes: the schemas;
-/// - with projections, reactors or migrations, or a Postgres address: the tables of the inbox, then the App's.
+/// - with projections, reactors or migrations, or a Postgres address: the tables of the inbox, then the App's, then those of SQL
+///   projections.
 ///
 /// Only the addresses of the servers on which it creates something must be configured.
 pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetupReport, Failure> {
     let configuration = connections.configuration();
     let routes = !configuration.relay.routes.is_empty();
     let contexts = !configuration.schemas.contexts.is_empty();
+    let in_sql = configuration.sql_projections()?;
     let app_has_tables = !app.projections.is_empty() || !app.reactors.is_empty() || app.migrations.is_some();
     // What is not configured is reported before anything is created.
     let cluster = if routes { Some(configuration.cluster()?) } else { None };
@@ -47,7 +49,7 @@ pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<Setup
     if subjects {
         configuration.registry_options()?;
     }
-    let tables = app_has_tables || configuration.postgres.configured().is_some();
+    let tables = app_has_tables || !in_sql.is_empty() || configuration.postgres.configured().is_some();
     let postgres = if tables { Some(connections.postgres()?) } else { None };
 
     let topics = async {
@@ -63,6 +65,9 @@ pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<Setup
     let schemas = async {
         let Some(pool) = postgres else { return Ok(Vec::new()) };
         app.migrate(&pool).await?;
+        for projection in &in_sql {
+            projection.migrate(&pool).await?;
+        }
         let own = app.migrations.is_some().then_some(app.name);
         Ok(["aqueduct"].into_iter().chain(own).map(str::to_owned).collect())
     };

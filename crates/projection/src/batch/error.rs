@@ -63,7 +63,8 @@ impl BatchError {
 
     pub(crate) fn is_stale_statement(&self) -> bool {
         match self {
-            Self::Postgres(error) | Self::Apply(ApplyError::Postgres(error)) => is_stale_statement(error),
+            Self::Postgres(error) => is_stale_statement(error),
+            Self::Apply(error) => error.postgres().is_some_and(is_stale_statement),
             _ => false,
         }
     }

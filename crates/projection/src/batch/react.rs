@@ -100,14 +100,14 @@ async fn react_in_order<H: Handler>(
                     let (record, event, error) = (&entry.record, &envelope.id, with_causes(&error));
                     let problem = format!("retrying record {record} (event {event}): {error}");
                     context.status.report(Component::Batch, problem);
-                    tracing::warn!(projection = H::NAME, %record, event, error, "reaction failed, retrying");
+                    tracing::warn!(projection = handler.name(), %record, event, error, "reaction failed, retrying");
                     if context.wait(&mut delays).await == Wait::Shutdown {
                         return Ok(StreamReaction::Abandoned);
                     }
                 }
                 ErrorKind::Stop => {
                     return Err(ReactorHalted {
-                        reactor: H::NAME,
+                        reactor: handler.name(),
                         record: entry.record.to_string(),
                         event: envelope.id.clone(),
                         source: error,
@@ -125,12 +125,12 @@ pub(crate) async fn attempt<H: Handler>(
     event: &H::Event,
     envelope: &Envelope,
 ) -> Result<(), (ReasonCode, ReactError)> {
-    let reaction = handler.react(event, envelope).instrument(trace::continued(H::NAME, envelope));
+    let reaction = handler.react(event, envelope).instrument(trace::continued(handler.name(), envelope));
     let failed = match AssertUnwindSafe(reaction).catch_unwind().await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => (ReasonCode::Reaction, error),
         Err(_) => (ReasonCode::Panic, ReactError::new(ErrorKind::Park, "the reactor panicked")),
     };
-    metrics::error(H::NAME, failed.1.kind());
+    metrics::error(handler.name(), failed.1.kind());
     Err(failed)
 }

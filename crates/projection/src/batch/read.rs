@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-use aqueduct_core::{DomainEvent, ErrorKind, with_causes};
+use aqueduct_core::{ErrorKind, with_causes};
 
 use crate::inbox::entry::{Content, Fault};
 use crate::inbox::reason_code::ReasonCode;
+use crate::model::handler::{Handler, Treatment};
 use crate::record::Record;
 use crate::record::decode::{DecodeError, Decoder};
 use crate::record::envelope::Envelope;
 
 /// Reads records for a projection.
-pub(crate) struct Reader<'a> {
+pub(crate) struct Reader<'a, H> {
     pub(crate) decoder: &'a dyn Decoder,
-    pub(crate) projection: &'static str,
+    pub(crate) handler: &'a H,
     pub(crate) source: &'a str,
-    pub(crate) ignored_types: &'static [&'static str],
 }
 
 /// A payload could not be decoded for a temporary reason.
@@ -26,12 +26,12 @@ pub(crate) struct ReadError {
     pub(crate) source: DecodeError,
 }
 
-impl Reader<'_> {
+impl<H: Handler> Reader<'_, H> {
     /// Reads a record. A record that cannot be read is not an error; it becomes [`Content::Invalid`].
-    pub(crate) async fn read<E: DomainEvent>(
+    pub(crate) async fn read(
         &self,
         record: &Record,
-    ) -> Result<(Option<Envelope>, Content<E>), ReadError> {
+    ) -> Result<(Option<Envelope>, Content<H::Event>), ReadError> {
         let envelope = match record.headers.envelope(record.key.as_deref()) {
             Ok(envelope) => envelope,
             Err(error) => return Ok((None, invalid(ReasonCode::Headers, error))),
@@ -40,11 +40,7 @@ impl Reader<'_> {
         Ok((Some(envelope), content))
     }
 
-    async fn content<E: DomainEvent>(
-        &self,
-        record: &Record,
-        envelope: &Envelope,
-    ) -> Result<Content<E>, ReadError> {
+    async fn content(&self, record: &Record, envelope: &Envelope) -> Result<Content<H::Event>, ReadError> {
         let event_type = envelope.event_type();
         if envelope.source != self.source {
             let (theirs, ours) = (&envelope.source, self.source);
@@ -52,15 +48,17 @@ impl Reader<'_> {
                 format_args!("the record comes from source {theirs:?}, this projection reads {ours:?}");
             return Ok(invalid(ReasonCode::Source, problem));
         }
-        if self.ignored_types.contains(&event_type) {
-            return Ok(Content::Ignored);
-        }
-        if !E::EVENT_TYPES.contains(&event_type) {
-            let projection = self.projection;
-            let problem = format_args!(
-                "event type {event_type} is unknown to projection {projection}; handle it or add it to IGNORED_TYPES"
-            );
-            return Ok(invalid(ReasonCode::UnknownType, problem));
+        match self.handler.treats(event_type) {
+            Treatment::Applies => {}
+            Treatment::Ignores => return Ok(Content::Ignored),
+            Treatment::Unknown => {
+                let projection = self.handler.name();
+                let problem = format_args!(
+                    "event type {event_type} is unknown to projection {projection}; handle it or add it to its ignored \
+                     types"
+                );
+                return Ok(invalid(ReasonCode::UnknownType, problem));
+            }
         }
         let Some(payload) = &record.payload else {
             return Ok(invalid(ReasonCode::Payload, "the record has no payload"));
@@ -70,7 +68,7 @@ impl Reader<'_> {
             None => self.decoder.decode(envelope, payload).await,
         };
         match decoded {
-            Ok(payload) => Ok(match payload.event(event_type) {
+            Ok(payload) => Ok(match self.handler.read(record, event_type, &payload) {
                 Ok(event) => Content::Event(event),
                 Err(problem) => {
                     let problem = format_args!("the payload is not an event of type {event_type}: {problem}");

@@ -61,12 +61,15 @@ impl<H: Handler> RunBatch for BatchRunner<H> {
         mut turn: Turn,
     ) -> Result<Completion, BatchError> {
         let started = Instant::now();
-        let span = tracing::info_span!("project", projection = H::NAME, records = records.len());
+        let span =
+            tracing::info_span!("project", projection = self.context.projection, records = records.len());
         let partitions = next_offsets(records.iter());
         let _running = self.context.begin();
         let completion = self.run(records, &mut turn, &span).instrument(span.clone()).await?;
         match &completion {
-            Completion::Committed(outcome) => outcome.record_metrics(H::NAME, started.elapsed()),
+            Completion::Committed(outcome) => {
+                outcome.record_metrics(self.context.projection, started.elapsed())
+            }
             Completion::Abandoned => {
                 self.context.ownership.give_up(partitions.iter().map(|next| &next.partition));
             }
@@ -175,12 +178,8 @@ impl<H: Handler> BatchRunner<H> {
         &self,
         record: &Record,
     ) -> Result<(i32, Option<Envelope>, Content<H::Event>), BatchError> {
-        let reader = Reader {
-            decoder: &*self.decoder,
-            projection: H::NAME,
-            source: &self.source,
-            ignored_types: H::IGNORED_TYPES,
-        };
+        let reader =
+            Reader { decoder: &*self.decoder, handler: &self.transactions.handler, source: &self.source };
         let (envelope, content) = reader.read(record).await?;
         let source = envelope.as_ref().map_or(&self.source, |envelope| &envelope.source);
         let inbox = self.inboxes.id(&self.transactions.pool, source, &record.topic).await?;
@@ -206,7 +205,7 @@ impl<H: Handler> BatchRunner<H> {
                 Ok(Attempt::Refused) => {}
                 Ok(Attempt::Committed(outcome)) => return Ok(Completion::Committed(outcome)),
                 Ok(Attempt::Lost(lost)) => {
-                    tracing::warn!(projection = H::NAME, partitions = ?lost, "partitions lost to another owner");
+                    tracing::warn!(projection = self.context.projection, partitions = ?lost, "partitions lost to another owner");
                     ownership.give_up(&lost);
                 }
                 Err(error) => match error.kind() {

@@ -57,7 +57,7 @@ impl<H: Handler> Transactions<H> {
         self.handler.forget();
         match refusal {
             Refusal::Reason(reason) => {
-                metrics::slow_batch(H::NAME, reason);
+                metrics::slow_batch(self.handler.name(), reason);
                 Ok(Attempt::Refused)
             }
             Refusal::Error(error) => Err(error),
@@ -75,7 +75,7 @@ impl<H: Handler> Transactions<H> {
         let change = self.handler.change(&mut connection, &events).await?;
         let offsets = next_offsets(entries.iter().map(|entry| &entry.record));
         let TableChange { statement, arrays, rows } = change;
-        let statement = statement::bind(statement, H::NAME, &offsets, chain);
+        let statement = statement::bind(statement, self.handler.name(), &offsets, chain);
         let statement = arrays.into_iter().fold(statement, |statement, array| statement.bind(array));
         let xmin = match statement.fetch_one(&mut *connection).await {
             Ok(xmin) => xmin,

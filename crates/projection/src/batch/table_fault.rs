@@ -49,8 +49,7 @@ pub(crate) struct FailureReason {
 impl FailureReason {
     /// Returns `None` if the table cannot be the cause.
     pub(crate) fn of(error: &ApplyError) -> Option<Self> {
-        let ApplyError::Postgres(error) = error else { return None };
-        let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+        let error = error.postgres()?.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
         let object = error.constraint().or_else(|| error.column()).map(str::to_owned);
         Some(Self { sqlstate: error.code().to_owned(), object })
     }

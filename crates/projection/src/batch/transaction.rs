@@ -124,7 +124,7 @@ impl<H: Handler> Transactions<H> {
                 outcome.parked += 1;
                 outcome.gaps += u64::from(verdict == ParkingVerdict::Gap);
                 tracing::error!(
-                    projection = H::NAME,
+                    projection = self.handler.name(),
                     stream = entry.stream(),
                     error = park::reason(entry, verdict),
                     "event parked"
@@ -164,7 +164,7 @@ impl<H: Handler> Transactions<H> {
                         ranges.extend([(middle, end), (start, middle)]);
                         continue;
                     }
-                    metrics::error(H::NAME, ErrorKind::Park);
+                    metrics::error(self.handler.name(), ErrorKind::Park);
                     entries[start].content =
                         Content::Invalid(Fault { code: error.code(), reason: with_causes(&error) });
                     match FailureReason::of(&error) {

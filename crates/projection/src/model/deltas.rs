@@ -13,11 +13,13 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::model::cells::{Cell, Cells};
 use crate::model::error::{ApplyError, TableError};
 use crate::model::exact_sum::ExactSum;
-use crate::model::handler::{Handler, Probe, guarded};
+use crate::model::handler::{Handler, Probe, Treatment, guarded};
 use crate::model::serialize_cells::plain_cells;
 use crate::model::table::Table;
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::postgres::text_array::TextArray;
+use crate::record::Record;
+use crate::record::decode::Payload;
 use crate::record::envelope::Envelope;
 
 /// A read model whose rows are fed by many streams: each event adds to some rows, `x = x + delta`.
@@ -93,10 +95,20 @@ fn columns<D: Deltas>() -> impl Iterator<Item = &'static str> {
 
 #[async_trait]
 impl<D: Deltas> Handler for DeltasHandler<D> {
-    const NAME: &'static str = D::NAME;
-    const IGNORED_TYPES: &'static [&'static str] = D::IGNORED_TYPES;
     const REACTS: bool = false;
     type Event = D::Event;
+
+    fn name(&self) -> &'static str {
+        D::NAME
+    }
+
+    fn treats(&self, event_type: &str) -> Treatment {
+        Treatment::of::<D::Event>(event_type, D::IGNORED_TYPES)
+    }
+
+    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<D::Event, String> {
+        payload.event(event_type)
+    }
 
     async fn apply(
         &self,

@@ -1,5 +1,7 @@
 //! Errors of a projection's code and of its table.
 
+use std::path::PathBuf;
+
 use aqueduct_core::ErrorKind;
 
 use crate::inbox::reason_code::ReasonCode;
@@ -72,6 +74,9 @@ pub enum TableError {
         /// Number of values.
         actual: usize,
     },
+    /// Postgres refuses a statement of an SQL projection.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
     /// The columns could not be read from Postgres.
     #[error("projection {projection}: the columns of table {table} could not be read")]
     Postgres {
@@ -82,6 +87,18 @@ pub enum TableError {
         /// Postgres's error.
         source: sqlx::Error,
     },
+}
+
+/// A statement of an SQL projection failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{} failed", path.display(), .line.map_or(String::new(), |line| format!(", line {line}")))]
+pub struct StatementError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1, where Postgres names a place.
+    pub line: Option<usize>,
+    /// Postgres's error.
+    pub source: sqlx::Error,
 }
 
 /// Why an event could not be handled, and what to do with it.
@@ -124,6 +141,13 @@ pub(crate) enum ApplyError {
     #[error("reading or writing the rows failed")]
     Postgres(#[from] sqlx::Error),
     #[error(transparent)]
+    Statement(#[from] StatementError),
+    #[error(
+        "{}: the event touched no row: what it changes does not exist; if that is right, add the comment -- rows: any",
+        path.display()
+    )]
+    NoRow { path: PathBuf },
+    #[error(transparent)]
     Table(#[from] TableError),
     #[error(
         "a row of {table} cannot be converted from or to JSON: the view's row type and the table's columns differ"
@@ -137,9 +161,19 @@ impl ApplyError {
     /// [`ErrorKind::Park`]: one record of the batch is at fault.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Postgres(error) => error_kind(error),
+            Self::Postgres(error) | Self::Statement(StatementError { source: error, .. }) => {
+                error_kind(error)
+            }
             Self::Table(_) | Self::Row { .. } => ErrorKind::Stop,
-            Self::Panicked(_) => ErrorKind::Park,
+            Self::Panicked(_) | Self::NoRow { .. } => ErrorKind::Park,
+        }
+    }
+
+    /// Postgres's error, if it is one.
+    pub(crate) fn postgres(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Postgres(error) | Self::Statement(StatementError { source: error, .. }) => Some(error),
+            _ => None,
         }
     }
 
@@ -147,7 +181,11 @@ impl ApplyError {
     pub(crate) fn code(&self) -> ReasonCode {
         match self {
             Self::Panicked(_) => ReasonCode::Panic,
-            Self::Postgres(_) | Self::Table(_) | Self::Row { .. } => ReasonCode::Row,
+            Self::Postgres(_)
+            | Self::Statement(_)
+            | Self::NoRow { .. }
+            | Self::Table(_)
+            | Self::Row { .. } => ReasonCode::Row,
         }
     }
 }

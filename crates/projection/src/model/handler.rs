@@ -6,16 +6,25 @@ use sqlx::PgConnection;
 
 use crate::model::error::{ApplyError, ReactError};
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
+use crate::record::Record;
+use crate::record::decode::Payload;
 use crate::record::envelope::Envelope;
 
 /// What a projection does with the events of a batch.
 #[async_trait]
 pub(crate) trait Handler: Send + Sync + 'static {
-    const NAME: &'static str;
-    const IGNORED_TYPES: &'static [&'static str];
     /// Whether [`react`](Self::react) has effects, so that the batch must be checked before it.
     const REACTS: bool;
-    type Event: DomainEvent;
+    type Event: Send + Sync + 'static;
+
+    /// Name of the projection.
+    fn name(&self) -> &'static str;
+
+    /// What it does with events of a type.
+    fn treats(&self, event_type: &str) -> Treatment;
+
+    /// Reads the payload of an event of a type that it applies. An error says what is wrong with the payload.
+    fn read(&self, record: &Record, event_type: &str, payload: &Payload<'_>) -> Result<Self::Event, String>;
 
     /// Effects outside of the transaction, before it.
     async fn react(&self, _event: &Self::Event, _envelope: &Envelope) -> Result<(), ReactError> {
@@ -46,6 +55,28 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// know whether the table still accepts rows.
     async fn probe(&self, _connection: &mut PgConnection) -> Result<Probe, ApplyError> {
         Ok(Probe::NoRow)
+    }
+}
+
+/// What a projection does with events of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Treatment {
+    Applies,
+    Ignores,
+    /// It does not know the type: the event is parked.
+    Unknown,
+}
+
+impl Treatment {
+    /// Of a projection that has an enum of its events, and names the types that it ignores.
+    pub(crate) fn of<E: DomainEvent>(event_type: &str, ignored: &[&str]) -> Self {
+        if ignored.contains(&event_type) {
+            Self::Ignores
+        } else if E::EVENT_TYPES.contains(&event_type) {
+            Self::Applies
+        } else {
+            Self::Unknown
+        }
     }
 }
 

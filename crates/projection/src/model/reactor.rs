@@ -8,8 +8,10 @@ use sqlx::PgConnection;
 
 use crate::inbox::statement::statement;
 use crate::model::error::{ApplyError, ReactError};
-use crate::model::handler::Handler;
+use crate::model::handler::{Handler, Treatment};
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
+use crate::record::Record;
+use crate::record::decode::Payload;
 use crate::record::envelope::Envelope;
 
 /// Reacts to events with effects outside of Postgres, most often commands to other aggregates.
@@ -40,10 +42,20 @@ pub(crate) struct ReactorHandler<R>(pub(crate) Arc<R>);
 
 #[async_trait]
 impl<R: Reactor> Handler for ReactorHandler<R> {
-    const NAME: &'static str = R::NAME;
-    const IGNORED_TYPES: &'static [&'static str] = R::IGNORED_TYPES;
     const REACTS: bool = true;
     type Event = R::Event;
+
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn treats(&self, event_type: &str) -> Treatment {
+        Treatment::of::<R::Event>(event_type, R::IGNORED_TYPES)
+    }
+
+    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<R::Event, String> {
+        payload.event(event_type)
+    }
 
     async fn react(&self, event: &R::Event, envelope: &Envelope) -> Result<(), ReactError> {
         self.0.react(event, envelope).await

@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::cells::Cells;
 use crate::model::error::{ApplyError, TableError};
-use crate::model::handler::{Handler, Probe, guarded};
+use crate::model::handler::{Handler, Probe, Treatment, guarded};
 use crate::model::key::Key;
 use crate::model::row_cache::CachedRow;
 use crate::model::serialize_cells::plain_cells;
@@ -24,6 +24,8 @@ use crate::model::table::Table;
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::model::table_version::TableVersion;
 use crate::model::view_rows::{KnownTable, ViewRows, WrittenRow, read_rows};
+use crate::record::Record;
+use crate::record::decode::Payload;
 use crate::record::envelope::Envelope;
 
 /// A read model in which each row is determined by the events of one stream: `(row, event) → row`.
@@ -129,10 +131,20 @@ impl<R> BatchRows<R> {
 
 #[async_trait]
 impl<V: View> Handler for ViewHandler<V> {
-    const NAME: &'static str = V::NAME;
-    const IGNORED_TYPES: &'static [&'static str] = V::IGNORED_TYPES;
     const REACTS: bool = false;
     type Event = V::Event;
+
+    fn name(&self) -> &'static str {
+        V::NAME
+    }
+
+    fn treats(&self, event_type: &str) -> Treatment {
+        Treatment::of::<V::Event>(event_type, V::IGNORED_TYPES)
+    }
+
+    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<V::Event, String> {
+        payload.event(event_type)
+    }
 
     async fn apply(
         &self,

@@ -49,8 +49,14 @@ impl<H: Handler> ExecuteStep for RequestExecutor<H> {
         if partitions.is_empty() {
             return Ok(RequestStep::NothingToDo);
         }
-        let next =
-            async { Ok(steps::next_pending(&self.runner.transactions.pool, H::NAME, &partitions).await?) };
+        let next = async {
+            Ok(steps::next_pending(
+                &self.runner.transactions.pool,
+                self.runner.context.projection,
+                &partitions,
+            )
+            .await?)
+        };
         let Some(pending) = self.runner.bounded(next).await?.flatten() else {
             return Ok(RequestStep::NothingToDo);
         };
@@ -67,7 +73,7 @@ impl<H: Handler> ExecuteStep for RequestExecutor<H> {
                 let error = with_causes(&error);
                 let PendingStream { request, action, stream, .. } = &pending;
                 tracing::error!(
-                    projection = H::NAME,
+                    projection = self.runner.context.projection,
                     request,
                     action,
                     stream,
@@ -84,7 +90,12 @@ impl<H: Handler> ExecuteStep for RequestExecutor<H> {
                 if let Err(record_error) = self.runner.bounded(attempt).await {
                     let error = with_causes(&record_error);
                     let stream = pending.stream;
-                    tracing::warn!(projection = H::NAME, stream, error, "recording the attempt failed");
+                    tracing::warn!(
+                        projection = self.runner.context.projection,
+                        stream,
+                        error,
+                        "recording the attempt failed"
+                    );
                 }
                 Err(error)
             }
@@ -133,7 +144,7 @@ impl<H: Handler> RequestExecutor<H> {
         partition: &OwnedPartition,
     ) -> Result<Option<Transaction<'c, Postgres>>, BatchError> {
         let mut transaction = connection.begin().await?;
-        match steps::lock_partition(&mut *transaction, H::NAME, partition).await? {
+        match steps::lock_partition(&mut *transaction, self.runner.context.projection, partition).await? {
             PartitionLock::Acquired => Ok(Some(transaction)),
             PartitionLock::OtherOwner => {
                 transaction.rollback().await?;
@@ -154,7 +165,14 @@ impl<H: Handler> RequestExecutor<H> {
         let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
             return Ok(());
         };
-        steps::record_progress(&mut *transaction, H::NAME, pending, StepProgress::default(), outcome).await?;
+        steps::record_progress(
+            &mut *transaction,
+            self.runner.context.projection,
+            pending,
+            StepProgress::default(),
+            outcome,
+        )
+        .await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -171,13 +189,20 @@ impl<H: Handler> RequestExecutor<H> {
         let progress = steps::discard(&mut *transaction, pending, inbox).await?;
         // The stream waits for the replay of what follows the discarded events.
         let outcome = StepOutcome::Waiting;
-        steps::record_progress(&mut *transaction, H::NAME, pending, progress, outcome).await?;
+        steps::record_progress(&mut *transaction, self.runner.context.projection, pending, progress, outcome)
+            .await?;
         transaction.commit().await?;
         let events = progress.discarded;
         if events > 0 {
-            metrics::count(metrics::DISCARDED, H::NAME, events.unsigned_abs());
+            metrics::count(metrics::DISCARDED, self.runner.context.projection, events.unsigned_abs());
             let (request, stream) = (pending.request, &pending.stream);
-            tracing::info!(projection = H::NAME, request, stream, events, "parked events discarded");
+            tracing::info!(
+                projection = self.runner.context.projection,
+                request,
+                stream,
+                events,
+                "parked events discarded"
+            );
         }
         Ok(())
     }
@@ -246,14 +271,24 @@ impl<H: Handler> RequestExecutor<H> {
         apply_with_bisection(&self.runner.transactions.handler, &mut transaction, &mut batch).await?;
         let stream_state = self.finish(&mut transaction, step, &batch).await?;
         transaction.commit().await?;
-        metrics::count(metrics::EVENTS_APPLIED, H::NAME, batch.applied() as u64);
+        metrics::count(metrics::EVENTS_APPLIED, self.runner.context.projection, batch.applied() as u64);
         let stream = &step.pending.stream;
         if let Some(failed) = &batch.failed {
             let error = &failed.fault.reason;
-            tracing::error!(projection = H::NAME, stream, error, "parked event failed again");
+            tracing::error!(
+                projection = self.runner.context.projection,
+                stream,
+                error,
+                "parked event failed again"
+            );
         } else if stream_state == StreamState::Open {
             let revision = batch.revision();
-            tracing::info!(projection = H::NAME, stream, revision, "stream is no longer blocked");
+            tracing::info!(
+                projection = self.runner.context.projection,
+                stream,
+                revision,
+                "stream is no longer blocked"
+            );
         }
         Ok(())
     }
@@ -270,7 +305,7 @@ impl<H: Handler> RequestExecutor<H> {
         let applied = i64::try_from(batch.applied()).unwrap_or(i64::MAX);
         let mut progress = StepProgress { applied, ..StepProgress::default() };
         if let Some(failed) = &batch.failed {
-            metrics::error(H::NAME, ErrorKind::Park);
+            metrics::error(self.runner.context.projection, ErrorKind::Park);
             // Before the inbox moves: the event may be a discarded one, which is parked again.
             steps::park_again(&mut *connection, failed.id, &failed.fault).await?;
             progress.discarded = -i64::from(failed.was_discarded);
@@ -285,7 +320,8 @@ impl<H: Handler> RequestExecutor<H> {
         if !matches!(outcome, StepOutcome::Waiting) {
             steps::purge(&mut *connection).await?;
         }
-        steps::record_progress(connection, H::NAME, pending, progress, outcome).await?;
+        steps::record_progress(connection, self.runner.context.projection, pending, progress, outcome)
+            .await?;
         Ok(stream_state)
     }
 }

@@ -55,6 +55,18 @@ impl Payload<'_> {
     }
 }
 
+impl Payload<'_> {
+    /// The data as text in the plain JSON mapping.
+    pub(crate) fn to_json(&self) -> Result<String, String> {
+        match self {
+            Self::Json(json) => String::from_utf8(json.to_vec()).map_err(|error| error.to_string()),
+            Self::Avro(value) => {
+                value.to_json().map(|json| json.to_string()).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
 /// Deserialises an event of the type with this name.
 struct OfType<'t, E>(&'t str, PhantomData<E>);
 

@@ -19,6 +19,7 @@ mod random;
 mod reactors;
 mod sessions;
 mod single_statement;
+mod sql;
 mod support;
 mod tables;
 mod telemetry;

@@ -1,0 +1,153 @@
+//! The directory of a projection.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::sql::error::DefinitionError;
+use crate::sql::statement::Statement;
+
+/// The file with the projection's topics and types.
+const FILE: &str = "projection.toml";
+
+/// A projection that is a directory of SQL files: `projection.toml`, and for each event type a file with the statement that
+/// applies its events. See `docs/sql-projections.md` of the crate `aqueduct`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlProjection {
+    pub(crate) directory: PathBuf,
+    pub(crate) name: &'static str,
+    pub(crate) topics: &'static [&'static str],
+    pub(crate) ignored: Vec<String>,
+    /// The statements of each event type, in the order in which they run.
+    pub(crate) types: BTreeMap<String, Vec<Statement>>,
+}
+
+/// `projection.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// Instead of the directory's name.
+    name: Option<String>,
+    topics: Vec<String>,
+    /// The files of each event type, in order.
+    types: BTreeMap<String, Vec<PathBuf>>,
+    #[serde(default)]
+    ignored: Vec<String>,
+}
+
+impl SqlProjection {
+    /// Reads all projections of a directory: each of its directories is one. In the order of their names.
+    pub fn load_all(directory: &Path) -> Result<Vec<Self>, DefinitionError> {
+        let unreadable = |source| DefinitionError::Read { path: directory.to_owned(), source };
+        let mut directories = Vec::new();
+        for entry in fs::read_dir(directory).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.is_dir() {
+                directories.push(path);
+            }
+        }
+        directories.sort();
+        directories.iter().map(|path| Self::load(path)).collect()
+    }
+
+    /// Reads the projection of a directory. Asks no server.
+    pub fn load(directory: &Path) -> Result<Self, DefinitionError> {
+        let path = directory.join(FILE);
+        let mistake = |problem: String| DefinitionError::Definition { path: path.clone(), problem };
+        let File { name, topics, types, ignored } =
+            toml::from_str(&read(&path)?).map_err(|error| mistake(error.to_string()))?;
+        let name = name.or_else(|| Some(directory.file_name()?.to_str()?.to_owned()));
+        let name = name.ok_or_else(|| mistake("name is missing, and the directory has none".to_owned()))?;
+        if !is_name(&name) {
+            return Err(mistake(format!("name {name:?}: use lower-case letters, digits and _")));
+        }
+        if topics.is_empty() {
+            return Err(mistake("topics is empty: name at least one".to_owned()));
+        }
+        if let Some(both) = ignored.iter().find(|ignored| types.contains_key(*ignored)) {
+            return Err(mistake(format!("{both} is in types and in ignored")));
+        }
+        let mut statements = BTreeMap::new();
+        for (event_type, files) in types {
+            if files.is_empty() {
+                return Err(mistake(format!(
+                    "types.{event_type} has no file: name one, or add the type to ignored"
+                )));
+            }
+            let of_type = files.iter().map(|file| {
+                let path = directory.join(file);
+                Statement::parse(&path, &read(&path)?)
+            });
+            statements.insert(event_type, of_type.collect::<Result<_, DefinitionError>>()?);
+        }
+        let topics: Vec<&'static str> = topics.into_iter().map(leaked).collect();
+        let (directory, name) = (directory.to_owned(), leaked(name));
+        Ok(Self { directory, name, topics: topics.leak(), ignored, types: statements })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+}
+
+/// Projections are read once and live as long as the process.
+fn leaked(text: String) -> &'static str {
+    text.leak()
+}
+
+fn read(path: &Path) -> Result<String, DefinitionError> {
+    fs::read_to_string(path).map_err(|source| DefinitionError::Read { path: path.to_owned(), source })
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(definition: &str) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+        write(FILE, definition);
+        write("insert.sql", "insert into t select e.stream from $events e");
+        write("wrong.sql", "drop table t");
+        directory
+    }
+
+    #[test]
+    fn a_directory_is_a_projection() {
+        let definition =
+            "name = \"orders\"\ntopics = [\"shop.orders\"]\nignored = [\"B\"]\n[types]\nA = [\"insert.sql\"]";
+        let directory = directory(definition);
+        let SqlProjection { name, topics, ignored, types, .. } =
+            SqlProjection::load(directory.path()).unwrap();
+        assert_eq!((name, topics, ignored), ("orders", &["shop.orders"][..], vec!["B".to_owned()]));
+        assert_eq!(types["A"].len(), 1);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_file() {
+        let with = |rest: &str| format!("name = \"n\"\ntopics = [\"t\"]\n{rest}");
+        for (definition, expected) in [
+            (
+                with("ignored = [\"A\"]\n[types]\nA = [\"insert.sql\"]"),
+                "projection.toml: A is in types and in ignored",
+            ),
+            (with("[types]\nA = []"), "projection.toml: types.A has no file"),
+            (with("[types]\nA = [\"wrong.sql\"]"), "wrong.sql, line 1: a statement begins with"),
+            (with("[types]\nA = [\"missing.sql\"]"), "missing.sql cannot be read"),
+            (with("[types]\n[colour]"), "unknown field `colour`"),
+            ("name = \"n\"\ntopics = []\n[types]".to_owned(), "projection.toml: topics is empty"),
+            ("name = \"N-1\"\ntopics = [\"t\"]\n[types]".to_owned(), "name \"N-1\""),
+        ] {
+            let directory = directory(&definition);
+            let problem = SqlProjection::load(directory.path()).unwrap_err().to_string();
+            assert!(problem.contains(expected), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Projections that are SQL files, through inbox, statements and transaction.
+
+use std::fs;
+use std::path::Path;
+
+use aqueduct_projection::{BatchProcessor, Outcome, Projection, SqlProjection};
+
+use crate::bank::{Accounts, Closed, deposited, opened};
+use crate::support::{Database, TestRecord, event, plain, records};
+
+const DEFINITION: &str = r#"
+name = "sql_accounts"
+topics = ["bank.0"]
+ignored = ["Audited"]
+
+[types]
+Opened = ["opened.sql"]
+Deposited = ["deposited.sql"]
+Closed = ["closed.sql"]
+"#;
+
+const OPENED: &str = "
+insert into bank.accounts (id, branch, balance, \"order\")
+select split_part(e.stream, '-', 2), e.data->>'branch', 0, e.revision || ' '
+  from $events e";
+
+const DEPOSITED: &str = "
+-- Not for an account that does not exist: its event is parked.
+update bank.accounts a
+   set balance = a.balance + (e.data->>'amount')::numeric, \"order\" = a.\"order\" || e.revision || ' '
+  from $events e
+ where a.id = split_part(e.stream, '-', 2)";
+
+const CLOSED: &str = "delete from bank.accounts a using $events e where a.id = split_part(e.stream, '-', 2);";
+
+fn write(directory: &Path, file: &str, text: &str) {
+    fs::write(directory.join(file), text).unwrap();
+}
+
+/// The accounts as SQL files.
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (file, text) in [
+        ("projection.toml", DEFINITION),
+        ("opened.sql", OPENED),
+        ("deposited.sql", DEPOSITED),
+        ("closed.sql", CLOSED),
+    ] {
+        write(directory.path(), file, text);
+    }
+    directory
+}
+
+async fn start(database: &Database, directory: &Path) -> Result<BatchProcessor, String> {
+    let projection = SqlProjection::load(directory).map_err(|error| error.to_string())?;
+    let projection = Projection::sql(database.options(), plain(), projection);
+    projection.batch_processor().await.map_err(|error| aqueduct_core::with_causes(&error))
+}
+
+async fn apply(batches: &BatchProcessor, events: &[TestRecord]) -> Outcome {
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
+    batches.apply(records(epoch, 0, events)).await.unwrap().unwrap()
+}
+
+const ROWS: &str = "select id || ': ' || coalesce(branch, '?') || ' ' || balance || ' after ' || \"order\" \
+                    from bank.accounts order by 1";
+
+/// Promise: the rows of a projection do not depend on the way in which it is written.
+#[tokio::test]
+async fn the_rows_are_those_of_the_same_view_in_rust() {
+    let events = [
+        event("account-1", 0, &opened("Paris")),
+        event("account-2", 0, &opened("Rome")),
+        event("account-1", 1, &deposited(20)),
+        event("account-1", 2, &deposited(-5)),
+        event("account-3", 0, &opened("Oslo")),
+        event("account-3", 1, &Closed {}.into()),
+        // Delivered again.
+        event("account-1", 1, &deposited(20)),
+        // Revision 1 is missing.
+        event("account-2", 2, &deposited(7)),
+    ];
+    let [in_sql, in_rust] = [Database::create().await, Database::create().await];
+    let expected = Outcome { applied: 6, duplicates: 1, parked: 1, gaps: 1, ..Outcome::default() };
+
+    let directory = directory();
+    let batches = start(&in_sql, directory.path()).await.unwrap();
+    assert_eq!(apply(&batches, &events).await, expected);
+    let batches =
+        Projection::view::<Accounts<0>>(in_rust.options(), plain()).batch_processor().await.unwrap();
+    assert_eq!(apply(&batches, &events).await, expected);
+    assert_eq!(in_sql.texts(ROWS).await, ["1: Paris 15 after 0 1 2 ", "2: Rome 0 after 0 "]);
+    assert_eq!(in_sql.texts(ROWS).await, in_rust.texts(ROWS).await);
+}
+
+/// Promise: nothing is lost silently.
+#[tokio::test]
+async fn an_event_that_touches_no_row_is_parked_unless_the_file_allows_it() {
+    let directory = directory();
+    let events = [
+        event("account-1", 0, &deposited(20)),
+        event("account-1", 1, &deposited(5)),
+        event("account-2", 0, &opened("Rome")),
+    ];
+    let database = Database::create().await;
+    let batches = start(&database, directory.path()).await.unwrap();
+    let outcome = apply(&batches, &events).await;
+    assert_eq!(outcome, Outcome { applied: 1, parked: 2, ..Outcome::default() });
+    assert_eq!(database.texts(ROWS).await, ["2: Rome 0 after 0 "]);
+    let reasons = database.texts("select reason from aqueduct.parked order by id").await;
+    assert!(reasons[0].contains("deposited.sql: the event touched no row"), "{reasons:?}");
+
+    write(directory.path(), "deposited.sql", &format!("-- rows: any\n{DEPOSITED}"));
+    let database = Database::create().await;
+    let batches = start(&database, directory.path()).await.unwrap();
+    assert_eq!(apply(&batches, &events).await, Outcome { applied: 3, ..Outcome::default() });
+}
+
+#[tokio::test]
+async fn a_value_that_a_column_does_not_take_parks_its_event_alone() {
+    let database = Database::create().await;
+    let batches = start(&database, directory().path()).await.unwrap();
+    let mut no_number = event("account-2", 1, &deposited(1));
+    no_number.payload = br#"{"amount":"much"}"#.to_vec();
+    let events = [
+        event("account-1", 0, &opened("Paris")),
+        event("account-2", 0, &opened("Rome")),
+        event("account-1", 1, &deposited(9_007_199_254)),
+        no_number,
+        event("account-2", 2, &deposited(1)),
+    ];
+    let outcome = apply(&batches, &events).await;
+    assert_eq!(outcome, Outcome { applied: 2, parked: 3, ..Outcome::default() });
+    let reasons = database.texts("select stream || ' ' || reason from aqueduct.parked order by id").await;
+    assert!(reasons.iter().any(|it| it.starts_with("account-1 ") && it.contains("accounts_balance_check")));
+    assert!(reasons.iter().any(|it| it.starts_with("account-2 ") && it.contains("much")), "{reasons:?}");
+    assert_eq!(database.texts(ROWS).await, ["1: Paris 0 after 0 ", "2: Rome 0 after 0 "]);
+}
+
+#[tokio::test]
+async fn a_statement_that_postgres_refuses_is_named_with_its_line_before_an_event_is_read() {
+    let database = Database::create().await;
+    for (text, expected) in [
+        (DEPOSITED.replace("bank.accounts", "bank.missing"), ["deposited.sql, line 3", "bank.missing"]),
+        (DEPOSITED.replace("'amount')::numeric", "'amount')::numeric + colour"), ["line 4", "colour"]),
+        (
+            DEPOSITED.replace("where a.id =", "where a.id =").replace("split_part", "split_parts"),
+            ["line 6", "split_parts"],
+        ),
+        (DEPOSITED.replace("update", "select"), ["line 3", "begins with"]),
+    ] {
+        let directory = directory();
+        write(directory.path(), "deposited.sql", &text);
+        let Err(problem) = start(&database, directory.path()).await else { panic!("{text}") };
+        assert!(expected.iter().all(|part| problem.contains(part)), "{problem}");
+    }
+}
+
+/// What a projection's directory needs is created by its migrations, once; a changed one is an error.
+#[tokio::test]
+async fn migrations_run_once_and_must_not_change() {
+    let database = Database::create().await;
+    let directory = directory();
+    let projection = SqlProjection::load(directory.path()).unwrap();
+    assert_eq!(projection.migrate(&database.pool).await.unwrap(), 0);
+
+    let migrations = directory.path().join("migrations");
+    fs::create_dir(&migrations).unwrap();
+    write(&migrations, "0001_tables.sql", "create table bank.notes (id text primary key);");
+    assert_eq!(projection.migrate(&database.pool).await.unwrap(), 1);
+    assert_eq!(projection.migrate(&database.pool).await.unwrap(), 1, "it does not run again");
+    write(&migrations, "0002_more.sql", "alter table bank.notes add column text text;");
+    assert_eq!(projection.migrate(&database.pool).await.unwrap(), 2);
+    assert_eq!(database.number("select count(text) from bank.notes").await, 0);
+
+    write(&migrations, "0001_tables.sql", "create table bank.notes (id uuid primary key);");
+    let changed = projection.migrate(&database.pool).await.unwrap_err();
+    assert!(aqueduct_core::with_causes(&changed).contains("migration 1"), "{changed:?}");
+}
