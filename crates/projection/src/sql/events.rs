@@ -11,12 +11,12 @@ use crate::record::envelope::Envelope;
 /// The name of the events in a statement, without the dollar sign.
 pub(crate) const EVENTS: &str = "events";
 
-/// What stands for `$events`: a row for each event.
+/// What stands for `$events`: a row for each event. `ordinal` counts them from 1.
 pub(crate) const SUBQUERY: &str = "(select type, version, event_id, source, topic, stream, revision, position, \
-    time::timestamptz as time, correlation_id, causation_id, data::jsonb as data \
+    time::timestamptz as time, correlation_id, causation_id, data::jsonb as data, ordinal \
     from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], \
-    $9::text[], $10::text[], $11::text[], $12::text[]) as event (type, version, event_id, source, topic, stream, \
-    revision, position, time, correlation_id, causation_id, data))";
+    $9::text[], $10::text[], $11::text[], $12::text[]) with ordinality as event (type, version, event_id, source, topic, \
+    stream, revision, position, time, correlation_id, causation_id, data, ordinal))";
 
 /// An event for a statement.
 #[derive(Debug)]
@@ -44,8 +44,15 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
+    /// The columns of these events, in their order.
+    pub(crate) fn of(events: &[(&SqlEvent, &Envelope)]) -> Self {
+        let mut columns = Self::default();
+        events.iter().for_each(|(event, envelope)| columns.push(event, envelope));
+        columns
+    }
+
     /// Adds an event as the last row.
-    pub(crate) fn push(&mut self, event: &SqlEvent, envelope: &Envelope) {
+    fn push(&mut self, event: &SqlEvent, envelope: &Envelope) {
         self.types.push(envelope.event_type().to_owned());
         self.versions.push(envelope.schema_version.into());
         self.event_ids.push(envelope.event_id.map(|id| id.to_string()));

@@ -1,23 +1,29 @@
 //! Applies events by the statements of their types.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::postgres::PgDatabaseError;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::model::error::{ApplyError, StatementError, TableError};
+use crate::model::error::{ApplyError, TableError};
 use crate::model::handler::{Handler, Treatment};
 use crate::model::table_change::{NoChange, TableChange};
 use crate::record::Record;
 use crate::record::decode::Payload;
 use crate::record::envelope::Envelope;
 use crate::sql::definition::SqlProjection;
+use crate::sql::effects::{Effect, Proof, run_for_all, run_for_one, statement_error};
 use crate::sql::events::{Columns, SqlEvent};
 use crate::sql::statement::Statement;
+use crate::sql::steps::{Event, steps};
 
 /// Runs the statements of a projection.
-pub(crate) struct SqlHandler(Arc<SqlProjection>);
+pub(crate) struct SqlHandler {
+    projection: Arc<SqlProjection>,
+    /// The statements of each event type, in the order in which they run.
+    statements: BTreeMap<String, Vec<(Statement, Proof)>>,
+}
 
 impl SqlHandler {
     /// Runs each statement without events in a transaction that is rolled back: a table or a column that does not exist, or a
@@ -26,27 +32,58 @@ impl SqlHandler {
         connection: &mut PgConnection,
         projection: Arc<SqlProjection>,
     ) -> Result<Self, TableError> {
-        for statement in projection.types.values().flatten() {
-            let mut transaction = connection.begin().await.map_err(|source| failed(statement, source))?;
-            Columns::default()
-                .bind(&statement.sql)
-                .execute(&mut *transaction)
-                .await
-                .map_err(|source| failed(statement, source))?;
-            transaction.rollback().await.map_err(|source| failed(statement, source))?;
+        let mut statements = BTreeMap::new();
+        for (event_type, of_type) in &projection.types {
+            let mut checked = Vec::with_capacity(of_type.len());
+            for statement in of_type {
+                let failed = |source| statement_error(statement, source);
+                let mut transaction = connection.begin().await.map_err(failed)?;
+                Columns::default().bind(&statement.sql).execute(&mut *transaction).await.map_err(failed)?;
+                let proof = Proof::of(statement, &mut transaction).await?;
+                transaction.rollback().await.map_err(failed)?;
+                checked.push((statement.clone(), proof));
+            }
+            statements.insert(event_type.clone(), checked);
         }
-        Ok(Self(projection))
+        Ok(Self { projection, statements })
+    }
+
+    /// Applies events of one type and of different streams.
+    async fn apply_step(
+        &self,
+        connection: &mut PgConnection,
+        event_type: &str,
+        events: &[Event<'_>],
+    ) -> Result<(), ApplyError> {
+        let statements = self.statements.get(event_type).map(Vec::as_slice).unwrap_or_default();
+        if events.len() > 1 && statements.iter().all(|(_, proof)| *proof != Proof::None) {
+            let mut savepoint = connection.begin().await?;
+            if run_all(statements, &mut savepoint, events).await? == Effect::OfEach {
+                return Ok(savepoint.commit().await?);
+            }
+            savepoint.rollback().await?;
+        }
+        for event in events {
+            for (statement, _) in statements {
+                run_for_one(statement, &mut *connection, *event).await?;
+            }
+        }
+        Ok(())
     }
 }
 
-fn failed(statement: &Statement, source: sqlx::Error) -> StatementError {
-    let error = source.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-    let position = error.and_then(|error| match error.position() {
-        Some(sqlx::postgres::PgErrorPosition::Original(position)) => Some(position),
-        _ => None,
-    });
-    let line = position.map(|position| statement.line_of(position));
-    StatementError { path: statement.path.clone(), line, source }
+/// Runs statements, one after the other, each for all events.
+async fn run_all(
+    statements: &[(Statement, Proof)],
+    connection: &mut PgConnection,
+    events: &[Event<'_>],
+) -> Result<Effect, ApplyError> {
+    for (statement, proof) in statements {
+        if run_for_all(statement, *proof, &mut *connection, events).await? == Effect::Unproven {
+            return Ok(Effect::Unproven);
+        }
+    }
+    Ok(Effect::OfEach)
 }
 
 #[async_trait]
@@ -55,13 +92,13 @@ impl Handler for SqlHandler {
     type Event = SqlEvent;
 
     fn name(&self) -> &'static str {
-        self.0.name
+        self.projection.name
     }
 
     fn treats(&self, event_type: &str) -> Treatment {
-        if self.0.types.contains_key(event_type) {
+        if self.statements.contains_key(event_type) {
             Treatment::Applies
-        } else if self.0.ignored.iter().any(|ignored| ignored == event_type) {
+        } else if self.projection.ignored.iter().any(|ignored| ignored == event_type) {
             Treatment::Ignores
         } else {
             Treatment::Unknown
@@ -72,21 +109,14 @@ impl Handler for SqlHandler {
         Ok(SqlEvent { topic: Arc::clone(&record.topic), data: payload.to_json()? })
     }
 
-    /// Event by event, so that each can be seen to have had an effect.
     async fn apply(
         &self,
         connection: &mut PgConnection,
         events: &[(&SqlEvent, &Envelope)],
     ) -> Result<(), ApplyError> {
-        for (event, envelope) in events {
-            for statement in self.0.types.get(envelope.event_type()).into_iter().flatten() {
-                let mut columns = Columns::default();
-                columns.push(event, envelope);
-                let written = columns.bind(&statement.sql).execute(&mut *connection).await;
-                let rows = written.map_err(|source| failed(statement, source))?.rows_affected();
-                if rows == 0 && !statement.any_rows {
-                    return Err(ApplyError::NoRow { path: statement.path.clone() });
-                }
+        for step in steps(events) {
+            for (event_type, of_type) in step {
+                self.apply_step(&mut *connection, event_type, &of_type).await?;
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::sql::error::DefinitionError;
 use crate::sql::events::{EVENTS, SUBQUERY};
 use crate::sql::lexer::{Token, Unterminated, tokens};
+use crate::sql::statement_kind::{Outline, Verb};
 
 /// What a statement may begin with.
 const KINDS: [&str; 5] = ["insert", "update", "delete", "merge", "with"];
@@ -20,6 +21,9 @@ pub(crate) struct Statement {
     pub(crate) path: PathBuf,
     /// As it is sent.
     pub(crate) sql: Arc<str>,
+    /// The same, with a `returning` that names the events which touched a row; `None` if the statement cannot have it.
+    pub(crate) returning: Option<Arc<str>>,
+    pub(crate) verb: Verb,
     /// Whether an event may touch no row.
     pub(crate) any_rows: bool,
     /// The file's text.
@@ -79,8 +83,22 @@ impl Statement {
         if events.is_empty() {
             return Err(mistake(0, "the statement does not read $events".to_owned()));
         }
-        let sql = replaced(text, &events).into();
-        Ok(Self { path: path.to_owned(), sql, any_rows, text: text.to_owned(), events })
+        let Outline { verb, alias, returns } = Outline::of(text, &tokens);
+        let verb = verb.ok_or_else(|| {
+            mistake(
+                0,
+                "the statement writes no row: behind `with` must come insert, update, delete or merge"
+                    .to_owned(),
+            )
+        })?;
+        let sql = replaced(text, &events);
+        // Before PostgreSQL 17 `merge` has none.
+        let may_return = matches!(verb, Verb::Update | Verb::Delete) && !returns;
+        let end = sql.len() - (text.len() - end_of_statement(&tokens));
+        let returning =
+            alias.filter(|_| may_return).map(|alias| format!("{} returning {alias}.ordinal", &sql[..end]));
+        let (path, text) = (path.to_owned(), text.to_owned());
+        Ok(Self { path, sql: sql.into(), returning: returning.map(Into::into), verb, any_rows, text, events })
     }
 
     /// The line of the file for a position that Postgres reports: in characters of what was sent, from 1.
@@ -98,6 +116,12 @@ impl Statement {
         let at = self.text.char_indices().nth(position).map_or(self.text.len(), |(at, _)| at);
         line(&self.text, at)
     }
+}
+
+/// The end of the last token that is neither a semicolon nor a comment, in bytes.
+fn end_of_statement(tokens: &[(Token, Range<usize>)]) -> usize {
+    let is_part = |token: &Token| !matches!(token, Token::Semicolon | Token::LineComment(_));
+    tokens.iter().rfind(|(token, _)| is_part(token)).map_or(0, |(_, place)| place.end)
 }
 
 /// The line of a byte, from 1.
@@ -131,6 +155,11 @@ mod tests {
     fn events_are_replaced() {
         let statement = Statement::parse(Path::new("a.sql"), UPDATE).unwrap();
         assert_eq!(*statement.sql, UPDATE.replace("$events", SUBQUERY));
+        let returning = UPDATE.replace("$events", SUBQUERY).replace(';', "") + " returning e.ordinal";
+        assert_eq!(
+            statement.returning.as_deref(),
+            Some(&*returning).map(|it| it.replace("'$1'", "'$1;'")).as_deref()
+        );
         assert!(!statement.any_rows);
         assert!(Statement::parse(Path::new("a.sql"), &format!("-- rows: any\n{UPDATE}")).unwrap().any_rows);
     }

@@ -177,3 +177,90 @@ async fn migrations_run_once_and_must_not_change() {
     let changed = projection.migrate(&database.pool).await.unwrap_err();
     assert!(aqueduct_core::with_causes(&changed).contains("migration 1"), "{changed:?}");
 }
+
+/// Counts the statements that write the accounts.
+const COUNT_STATEMENTS: &str = "
+    create table bank.statements (kind text);
+    create function bank.count_statement() returns trigger language plpgsql as
+        $$ begin insert into bank.statements values (tg_op); return null; end $$;
+    create trigger statements after insert or update or delete on bank.accounts
+        for each statement execute function bank.count_statement()";
+
+/// Events of different streams are applied at once, those of one stream one after the other.
+#[tokio::test]
+async fn a_batch_takes_a_statement_for_each_file_and_step() {
+    let database = Database::create().await;
+    let batches = start(&database, directory().path()).await.unwrap();
+    sqlx::raw_sql(COUNT_STATEMENTS).execute(&database.pool).await.unwrap();
+    let mut events = Vec::new();
+    for stream in ["account-1", "account-2", "account-3"] {
+        events.push(event(stream, 0, &opened("Paris")));
+        events.extend([1, 2].map(|revision| event(stream, revision, &deposited(revision))));
+    }
+    assert_eq!(apply(&batches, &events).await, Outcome { applied: 9, ..Outcome::default() });
+    assert_eq!(database.texts(ROWS).await, [1, 2, 3].map(|n| format!("{n}: Paris 3 after 0 1 2 ")));
+    let statements = database.texts("select kind from bank.statements").await;
+    assert_eq!(statements, ["INSERT", "UPDATE", "UPDATE"]);
+}
+
+const TOTALS: &str = "create table bank.totals (branch text primary key, amount numeric not null);
+                      create table bank.parts (stream text, part text);";
+
+/// A projection of the totals with one file for deposits.
+async fn totals(database: &Database, deposited: &str) -> BatchProcessor {
+    let directory = directory();
+    write(directory.path(), "deposited.sql", deposited);
+    sqlx::raw_sql(TOTALS).execute(&database.pool).await.unwrap();
+    start(database, directory.path()).await.unwrap()
+}
+
+/// Promise: nothing is lost silently. `update` takes one of two events that are about the same row.
+#[tokio::test]
+async fn events_of_different_streams_about_one_row_all_count() {
+    let deposits = [
+        event("account-paris-1", 0, &deposited(20)),
+        event("account-paris-2", 0, &deposited(5)),
+        event("account-rome-1", 0, &deposited(1)),
+    ];
+    for statement in [
+        "update bank.totals t set amount = t.amount + (e.data->>'amount')::numeric
+           from $events e where t.branch = split_part(e.stream, '-', 2)",
+        "insert into bank.totals as t select split_part(e.stream, '-', 2), (e.data->>'amount')::numeric from $events e
+             on conflict (branch) do update set amount = t.amount + excluded.amount",
+        "merge into bank.totals t using $events e on t.branch = split_part(e.stream, '-', 2)
+          when matched then update set amount = t.amount + (e.data->>'amount')::numeric",
+    ] {
+        let database = Database::create().await;
+        let batches = totals(&database, statement).await;
+        sqlx::raw_sql("insert into bank.totals values ('paris', 0), ('rome', 0)")
+            .execute(&database.pool)
+            .await
+            .unwrap();
+        let outcome = apply(&batches, &deposits).await;
+        assert_eq!(outcome, Outcome { applied: 3, ..Outcome::default() }, "{statement}");
+        let rows = database.texts("select branch || ' ' || amount from bank.totals order by 1").await;
+        assert_eq!(rows, ["paris 25", "rome 1"], "{statement}");
+    }
+}
+
+/// Promise: nothing is lost silently. Two rows of one event are not taken for a row of each of two.
+#[tokio::test]
+async fn an_event_without_a_row_is_found_although_another_makes_two() {
+    for statement in [
+        "insert into bank.parts select e.stream, part from $events e, jsonb_array_elements_text(e.data->'parts') part",
+        "insert into bank.parts select e.stream, jsonb_array_elements_text(e.data->'parts') from $events e",
+    ] {
+        let database = Database::create().await;
+        let batches = totals(&database, statement).await;
+        let with_parts = |stream: &str, parts: &str| {
+            let mut event = event(stream, 0, &deposited(1));
+            event.payload = format!(r#"{{"parts":{parts}}}"#).into_bytes();
+            event
+        };
+        let events = [with_parts("account-1", r#"["a","b"]"#), with_parts("account-2", "[]")];
+        let outcome = apply(&batches, &events).await;
+        assert_eq!(outcome, Outcome { applied: 1, parked: 1, ..Outcome::default() }, "{statement}");
+        let rows = database.texts("select stream || ' ' || part from bank.parts order by 1").await;
+        assert_eq!(rows, ["account-1 a", "account-1 b"], "{statement}");
+    }
+}

@@ -1,0 +1,133 @@
+//! Running a statement so that each event is seen to have had an effect.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use sqlx::postgres::PgDatabaseError;
+use sqlx::{PgConnection, Row as _};
+
+use crate::model::error::{ApplyError, StatementError};
+use crate::sql::events::Columns;
+use crate::sql::statement::Statement;
+use crate::sql::statement_kind::Verb;
+use crate::sql::steps::Event;
+
+/// SQLSTATE `cardinality_violation`: two events of a step are about the same row.
+const CARDINALITY_VIOLATION: &str = "21000";
+
+/// Nodes of a plan that make one row of a row, or less.
+const ROW_BY_ROW: [&str; 4] = ["ModifyTable", "Subquery Scan", "Function Scan", "Result"];
+
+/// What shows which of several events had an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The statement returns the ordinals of the events that touched a row.
+    Ordinals,
+    /// An event makes at most one row, so that as many rows as events are one of each.
+    Count,
+    /// Nothing does: the statement runs event by event.
+    None,
+}
+
+/// What a run for several events has shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Each event had an effect that is allowed.
+    OfEach,
+    /// That is not known: what was done must be rolled back, and the statement must run event by event.
+    Unproven,
+}
+
+impl Proof {
+    /// Finds out what a statement shows. Postgres plans it and writes nothing.
+    pub(crate) async fn of(
+        statement: &Statement,
+        connection: &mut PgConnection,
+    ) -> Result<Self, StatementError> {
+        match statement.verb {
+            // Of two events about one row `update` takes one, and says nothing of the other.
+            Verb::Update if statement.any_rows => Ok(Self::None),
+            Verb::Update | Verb::Delete if statement.returning.is_some() => Ok(Self::Ordinals),
+            Verb::Insert if statement.any_rows => Ok(Self::Count),
+            Verb::Insert => {
+                let explain = format!("explain (format json) {}", statement.sql).into();
+                let plan: Value = Columns::default()
+                    .bind(&explain)
+                    .fetch_one(connection)
+                    .await
+                    .and_then(|row| row.try_get(0))
+                    .map_err(|source| statement_error(statement, source))?;
+                Ok(if is_row_by_row(&plan[0]["Plan"]) { Self::Count } else { Self::None })
+            }
+            Verb::Update | Verb::Delete | Verb::Merge => Ok(Self::None),
+        }
+    }
+}
+
+/// Whether no node of a plan makes several rows of one: neither a join nor a function that returns a set.
+fn is_row_by_row(plan: &Value) -> bool {
+    let node = plan["Node Type"].as_str().unwrap_or_default();
+    let children = plan["Plans"].as_array().map(Vec::as_slice).unwrap_or_default();
+    ROW_BY_ROW.contains(&node) && children.iter().all(is_row_by_row)
+}
+
+/// Runs a statement once for several events.
+pub(crate) async fn run_for_all(
+    statement: &Statement,
+    proof: Proof,
+    connection: &mut PgConnection,
+    events: &[Event<'_>],
+) -> Result<Effect, ApplyError> {
+    let columns = Columns::of(events);
+    let proven = match (proof, &statement.returning) {
+        (Proof::Ordinals, Some(returning)) => {
+            let rows = columns.bind(returning).fetch_all(connection).await;
+            rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect::<Result<BTreeSet<i64>, _>>())
+                .map(|touched| statement.any_rows || touched.len() == events.len())
+        }
+        (Proof::Count, _) => {
+            let written = columns.bind(&statement.sql).execute(connection).await;
+            written.map(|written| statement.any_rows || written.rows_affected() == events.len() as u64)
+        }
+        _ => return Ok(Effect::Unproven),
+    };
+    match proven {
+        Ok(true) => Ok(Effect::OfEach),
+        Ok(false) => Ok(Effect::Unproven),
+        Err(error) if has_code(&error, CARDINALITY_VIOLATION) => Ok(Effect::Unproven),
+        Err(source) => Err(statement_error(statement, source).into()),
+    }
+}
+
+/// Runs a statement for one event. An error if it touches no row and that is not allowed.
+pub(crate) async fn run_for_one(
+    statement: &Statement,
+    connection: &mut PgConnection,
+    event: Event<'_>,
+) -> Result<(), ApplyError> {
+    let written = Columns::of(&[event]).bind(&statement.sql).execute(connection).await;
+    let rows = written.map_err(|source| statement_error(statement, source))?.rows_affected();
+    if rows == 0 && !statement.any_rows {
+        return Err(ApplyError::NoRow { path: statement.path.clone() });
+    }
+    Ok(())
+}
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(code)
+}
+
+/// An error of Postgres with the place in the file.
+pub(crate) fn statement_error(statement: &Statement, source: sqlx::Error) -> StatementError {
+    use sqlx::postgres::PgErrorPosition::Original;
+    let error = source.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    let position = match error.and_then(PgDatabaseError::position) {
+        Some(Original(position)) => Some(position),
+        _ => None,
+    };
+    StatementError {
+        path: statement.path.clone(),
+        line: position.map(|position| statement.line_of(position)),
+        source,
+    }
+}
