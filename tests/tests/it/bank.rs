@@ -1,6 +1,7 @@
 //! The example of the crate `aqueduct`, on real servers: from a line on standard input to a row.
 
 mod operators;
+mod sql;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

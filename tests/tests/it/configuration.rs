@@ -153,8 +153,8 @@ fn a_command_of_an_app_that_lacks_it_says_what_to_run() {
     for (command, says) in [
         (
             &["project"][..],
-            "`aqueduct` has no projections: register them with App::view or App::deltas; or run \
-                            `aqueduct shop project`",
+            "`aqueduct` has no projections: set projection.directory to a directory of SQL projections, or register them \
+             with App::view or App::deltas; or run `aqueduct shop project`",
         ),
         (&["react"], "`aqueduct` has no reactors to run"),
         (&["shop", "react"], "`aqueduct shop` has no reactors to run"),

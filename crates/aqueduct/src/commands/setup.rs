@@ -18,6 +18,8 @@ pub struct SetupReport {
     pub topics: Vec<String>,
     /// Subjects in the schema registry.
     pub subjects: Vec<String>,
+    /// SQL projections whose migrations were run.
+    pub projections: Vec<String>,
     /// Schemas of Postgres with tables: the product's `aqueduct`, and the App's own if it has migrations.
     pub schemas: Vec<String>,
 }
@@ -63,16 +65,20 @@ pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<Setup
         Ok(published.into_iter().map(|published| published.subject).collect())
     };
     let schemas = async {
-        let Some(pool) = postgres else { return Ok(Vec::new()) };
+        let Some(pool) = postgres else { return Ok((Vec::new(), Vec::new())) };
         app.migrate(&pool).await?;
+        let mut projections = Vec::new();
         for projection in &in_sql {
-            projection.migrate(&pool).await?;
+            if projection.migrate(&pool).await? > 0 {
+                projections.push(projection.name().to_owned());
+            }
         }
         let own = app.migrations.is_some().then_some(app.name);
-        Ok(["aqueduct"].into_iter().chain(own).map(str::to_owned).collect())
+        let schemas = ["aqueduct"].into_iter().chain(own).map(str::to_owned).collect();
+        Ok::<(Vec<_>, Vec<_>), Failure>((schemas, projections))
     };
-    let (topics, subjects, schemas) = tokio::try_join!(topics, subjects, schemas)?;
-    Ok(SetupReport { topics, subjects, schemas })
+    let (topics, subjects, (schemas, projections)) = tokio::try_join!(topics, subjects, schemas)?;
+    Ok(SetupReport { topics, subjects, projections, schemas })
 }
 
 /// `setup`
@@ -92,8 +98,13 @@ pub(super) async fn run(app: &App, connections: &Connections) -> Result<(), Fail
 
 impl fmt::Display for SetupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topics, subjects, schemas } = self;
-        for (label, names) in [("topics", topics), ("subjects", subjects), ("tables in schema", schemas)] {
+        let Self { topics, subjects, projections, schemas } = self;
+        for (label, names) in [
+            ("topics", topics),
+            ("subjects", subjects),
+            ("tables in schema", schemas),
+            ("tables of projections", projections),
+        ] {
             if !names.is_empty() {
                 writeln!(f, "{label}: {}", names.join(", "))?;
             }

@@ -269,6 +269,7 @@ fn defaults() -> Value {
             "routes": route,
         },
         "projection": {
+            "directory": null,
             "batch_size": projection.batch_size,
             "batch_wait_ms": projection.batch_wait_ms,
             "concurrency": projection.concurrency,
