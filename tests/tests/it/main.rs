@@ -19,6 +19,7 @@ mod own_store;
 mod parked;
 mod parked_kills;
 mod planted;
+mod sql_shop;
 mod stranger;
 mod support;
 mod topic;

@@ -1,0 +1,4 @@
+update shop_sql.orders o
+   set state = 'rejected', revision = e.revision, position = e.position
+  from $events e
+ where o.order_id = e.data->>'orderId'
