@@ -189,7 +189,7 @@ mod tests {
             "$tag$ $$ $events $tag$",
             "/* $events /* ; */ $events */",
         ] {
-            assert_eq!(kinds(hidden), [other.clone()], "{hidden}");
+            assert_eq!(kinds(hidden), std::slice::from_ref(&other), "{hidden}");
         }
         assert_eq!(kinds("-- $events\nx"), [Token::LineComment(" $events".to_owned()), word("x")]);
         assert_eq!(
