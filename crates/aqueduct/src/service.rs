@@ -1,5 +1,6 @@
 //! What a service is given, and how its process runs.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -89,7 +90,14 @@ impl Service {
         self.projections.extend(projections.iter().map(|make| make(options.clone(), Arc::clone(&decoder))));
         let in_sql = |projection| Projection::sql(options.clone(), Arc::clone(&decoder), projection);
         self.projections.extend(of_directory.into_iter().map(in_sql));
-        Ok(())
+        let mut names = BTreeSet::new();
+        match self.projections.iter().map(Projection::name).find(|name| !names.insert(*name)) {
+            Some(name) => {
+                Err(format!("two projections are called {name}: they would share the events, rename one")
+                    .into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Serves `router`, health and metrics, and runs the reactors, until the process is asked to end or one of

@@ -1,11 +1,13 @@
 //! Properties that cannot be configured.
 
 /// Sorted; librdkafka's aliases are listed too. Its names are case-sensitive.
-const RESERVED: [&str; 34] = [
+const RESERVED: [&str; 36] = [
     "acks",
     "allow.auto.create.topics",
     "auto.commit.enable",
     "auto.offset.reset",
+    "batch.num.messages",
+    "batch.size",
     "bootstrap.servers",
     "delivery.timeout.ms",
     "enable.auto.commit",

@@ -16,6 +16,9 @@ const STREAMS: usize = 3;
 /// the current month, or has a constraint on the time.
 const STREAMS_OF_SOUND_TABLE: usize = 100;
 
+/// The same for a projection in SQL, which cannot be asked for a row that its table contains.
+const STREAMS_UNPROBED: usize = 10;
+
 /// What a probe has shown about a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TableState {
@@ -23,6 +26,8 @@ pub(crate) enum TableState {
     Sound,
     /// It is empty, or rejects its own row for another reason.
     Unknown,
+    /// There was no probe.
+    Unprobed,
 }
 
 /// Counts the rows that Postgres rejected since it last accepted one. If a table was changed by hand so that every
@@ -38,6 +43,9 @@ struct Consecutive {
     streams: BTreeSet<String>,
 }
 
+/// SQLSTATE `no_data`: an event touched no row.
+const NO_DATA: &str = "02000";
+
 /// What failures of the same cause have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FailureReason {
@@ -49,6 +57,9 @@ pub(crate) struct FailureReason {
 impl FailureReason {
     /// Returns `None` if the table cannot be the cause.
     pub(crate) fn of(error: &ApplyError) -> Option<Self> {
+        if let ApplyError::NoRow { path } = error {
+            return Some(Self { sqlstate: NO_DATA.to_owned(), object: Some(path.display().to_string()) });
+        }
         let error = error.postgres()?.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
         let object = error.constraint().or_else(|| error.column()).map(str::to_owned);
         Some(Self { sqlstate: error.code().to_owned(), object })
@@ -79,6 +90,7 @@ impl TableFaultDetector {
         let limit = match table {
             TableState::Sound => STREAMS_OF_SOUND_TABLE,
             TableState::Unknown => STREAMS,
+            TableState::Unprobed => STREAMS_UNPROBED,
         };
         (streams >= limit).then_some(streams)
     }

@@ -203,6 +203,7 @@ impl<H: Handler> Transactions<H> {
         match probe {
             Ok(Probe::Accepted) => Ok(TableState::Sound),
             Ok(Probe::NoRow) => Ok(TableState::Unknown),
+            Ok(Probe::Impossible) => Ok(TableState::Unprobed),
             Err(source) if source.kind() != ErrorKind::Park => Err(source.into()),
             Err(source) => {
                 let reason = FailureReason::of(&source);

@@ -86,6 +86,8 @@ pub(crate) enum Probe {
     Accepted,
     /// The table is empty, so that nothing is known about it.
     NoRow,
+    /// The handler cannot write a row again.
+    Impossible,
 }
 
 /// Runs the projection's own code; a panic in it is an error of the current event.

@@ -12,6 +12,9 @@ use crate::sql::statement::Statement;
 /// The file with the projection's topics and types.
 const FILE: &str = "projection.toml";
 
+/// A name of Postgres has at most 63 bytes, and the history of the migrations has the projection's.
+const LONGEST_NAME: usize = 40;
+
 /// A projection that is a directory of SQL files: `projection.toml`, and for each event type a file with the statement that
 /// applies its events. See `docs/sql-projections.md` of the crate `aqueduct`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +41,21 @@ struct File {
 }
 
 impl SqlProjection {
-    /// Reads all projections of a directory: each of its directories is one. In the order of their names.
+    /// Reads all projections of a directory: each of its directories is one, unless its name begins with a dot. In the order
+    /// of the directories' names.
     pub fn load_all(directory: &Path) -> Result<Vec<Self>, DefinitionError> {
         let unreadable = |source| DefinitionError::Read { path: directory.to_owned(), source };
         let mut directories = Vec::new();
         for entry in fs::read_dir(directory).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            if path.is_dir() {
-                directories.push(path);
+            let entry = entry.map_err(unreadable)?;
+            // Kubernetes and version control keep directories of their own.
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if !is_hidden && entry.path().is_dir() {
+                directories.push(entry.path());
             }
+        }
+        if directories.is_empty() {
+            return Err(DefinitionError::Empty { path: directory.to_owned() });
         }
         directories.sort();
         directories.iter().map(|path| Self::load(path)).collect()
@@ -61,7 +70,9 @@ impl SqlProjection {
         let name = name.or_else(|| Some(directory.file_name()?.to_str()?.to_owned()));
         let name = name.ok_or_else(|| mistake("name is missing, and the directory has none".to_owned()))?;
         if !is_name(&name) {
-            return Err(mistake(format!("name {name:?}: use lower-case letters, digits and _")));
+            return Err(mistake(format!(
+                "name {name:?}: use at most {LONGEST_NAME} lower-case letters, digits and _"
+            )));
         }
         if topics.is_empty() {
             return Err(mistake("topics is empty: name at least one".to_owned()));
@@ -103,7 +114,8 @@ fn read(path: &Path) -> Result<String, DefinitionError> {
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    (1..=LONGEST_NAME).contains(&name.len())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 #[cfg(test)]
@@ -128,6 +140,14 @@ mod tests {
             SqlProjection::load(directory.path()).unwrap();
         assert_eq!((name, topics, ignored), ("orders", &["shop.orders"][..], vec!["B".to_owned()]));
         assert_eq!(types["A"].len(), 1);
+    }
+
+    #[test]
+    fn a_directory_without_projections_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("..data")).unwrap();
+        let problem = SqlProjection::load_all(directory.path()).unwrap_err().to_string();
+        assert!(problem.contains("has no projection"), "{problem}");
     }
 
     #[test]

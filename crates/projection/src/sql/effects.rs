@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use sqlx::postgres::PgDatabaseError;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::model::error::{ApplyError, StatementError};
 use crate::sql::events::Columns;
@@ -18,14 +18,15 @@ const CARDINALITY_VIOLATION: &str = "21000";
 /// Nodes of a plan that make one row of a row, or less.
 const ROW_BY_ROW: [&str; 4] = ["ModifyTable", "Subquery Scan", "Function Scan", "Result"];
 
-/// What shows which of several events had an effect.
+/// What shows that each of several events had its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// The statement returns the ordinals of the events that touched a row.
+    /// The statement returns the ordinals of the events that deleted a row. Whichever of two events deletes a row, it is gone.
     Ordinals,
     /// An event makes at most one row, so that as many rows as events are one of each.
     Count,
-    /// Nothing does: the statement runs event by event.
+    /// Nothing does: the statement runs event by event. Of two events about one row `update` takes one, and of several rows
+    /// that an event touches it does not say which it took from another.
     None,
 }
 
@@ -38,30 +39,33 @@ pub(crate) enum Effect {
     Unproven,
 }
 
+/// What comes before a statement that is only planned. Postgres checks tables, columns and rights all the same.
+const EXPLAIN: &str = "explain (format json) ";
+
 impl Proof {
-    /// Finds out what a statement shows. Postgres plans it and writes nothing.
+    /// Has Postgres plan a statement, and finds out what it shows. An error if it cannot be planned.
     pub(crate) async fn of(
         statement: &Statement,
         connection: &mut PgConnection,
     ) -> Result<Self, StatementError> {
-        match statement.verb {
-            // Of two events about one row `update` takes one, and says nothing of the other.
-            Verb::Update if statement.any_rows => Ok(Self::None),
-            Verb::Update | Verb::Delete if statement.returning.is_some() => Ok(Self::Ordinals),
-            Verb::Insert if statement.any_rows => Ok(Self::Count),
-            Verb::Insert => {
-                let explain = format!("explain (format json) {}", statement.sql).into();
-                let plan: Value = Columns::default()
-                    .bind(&explain)
-                    .fetch_one(connection)
-                    .await
-                    .and_then(|row| row.try_get(0))
-                    .map_err(|source| statement_error(statement, source))?;
-                Ok(if is_row_by_row(&plan[0]["Plan"]) { Self::Count } else { Self::None })
-            }
-            Verb::Update | Verb::Delete | Verb::Merge => Ok(Self::None),
-        }
+        let plan = explain(&statement.sql, &mut *connection).await;
+        let plan = plan.map_err(|source| error_at(statement, source, EXPLAIN.len()))?;
+        Ok(match (statement.verb, &statement.returning) {
+            _ if statement.writes_within => Self::None,
+            (Verb::Insert, _) if statement.any_rows || is_row_by_row(&plan[0]["Plan"]) => Self::Count,
+            (Verb::Delete, Some(returning)) if explain(returning, connection).await.is_ok() => Self::Ordinals,
+            _ => Self::None,
+        })
     }
+}
+
+async fn explain(sql: &str, connection: &mut PgConnection) -> Result<Value, sqlx::Error> {
+    // Within a savepoint: the caller's transaction goes on after an error.
+    let mut savepoint = connection.begin().await?;
+    let explained =
+        Columns::default().bind(&format!("{EXPLAIN}{sql}").into()).fetch_one(&mut *savepoint).await;
+    savepoint.rollback().await?;
+    explained?.try_get(0)
 }
 
 /// Whether no node of a plan makes several rows of one: neither a join nor a function that returns a set.
@@ -82,8 +86,10 @@ pub(crate) async fn run_for_all(
     let proven = match (proof, &statement.returning) {
         (Proof::Ordinals, Some(returning)) => {
             let rows = columns.bind(returning).fetch_all(connection).await;
-            rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect::<Result<BTreeSet<i64>, _>>())
-                .map(|touched| statement.any_rows || touched.len() == events.len())
+            rows.and_then(|rows| {
+                rows.iter().map(|row| row.try_get(0)).collect::<Result<BTreeSet<Option<i64>>, _>>()
+            })
+            .map(|touched| statement.any_rows || touched.iter().flatten().count() == events.len())
         }
         (Proof::Count, _) => {
             let written = columns.bind(&statement.sql).execute(connection).await;
@@ -119,10 +125,15 @@ fn has_code(error: &sqlx::Error, code: &str) -> bool {
 
 /// An error of Postgres with the place in the file.
 pub(crate) fn statement_error(statement: &Statement, source: sqlx::Error) -> StatementError {
+    error_at(statement, source, 0)
+}
+
+/// The same where so many characters were sent before the statement.
+fn error_at(statement: &Statement, source: sqlx::Error, before: usize) -> StatementError {
     use sqlx::postgres::PgErrorPosition::Original;
     let error = source.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     let position = match error.and_then(PgDatabaseError::position) {
-        Some(Original(position)) => Some(position),
+        Some(Original(position)) => Some(position.saturating_sub(before)),
         _ => None,
     };
     StatementError {

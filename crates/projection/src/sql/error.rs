@@ -14,6 +14,12 @@ pub enum DefinitionError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A directory of projections contains none.
+    #[error("{} has no projection: each is a directory with projection.toml", path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// `projection.toml` has a mistake.
     #[error("{}: {problem}", path.display())]
     Definition {

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::model::error::{ApplyError, TableError};
-use crate::model::handler::{Handler, Treatment};
+use crate::model::handler::{Handler, Probe, Treatment};
 use crate::model::table_change::{NoChange, TableChange};
 use crate::record::Record;
 use crate::record::decode::Payload;
 use crate::record::envelope::Envelope;
 use crate::sql::definition::SqlProjection;
-use crate::sql::effects::{Effect, Proof, run_for_all, run_for_one, statement_error};
-use crate::sql::events::{Columns, SqlEvent};
+use crate::sql::effects::{Effect, Proof, run_for_all, run_for_one};
+use crate::sql::events::SqlEvent;
 use crate::sql::statement::Statement;
 use crate::sql::steps::{Event, steps};
 
@@ -26,8 +26,8 @@ pub(crate) struct SqlHandler {
 }
 
 impl SqlHandler {
-    /// Runs each statement without events in a transaction that is rolled back: a table or a column that does not exist, or a
-    /// missing right, is found before an event is.
+    /// Has Postgres plan each statement: a table or a column that does not exist, or a missing right, is found before an event
+    /// is read.
     pub(crate) async fn new(
         connection: &mut PgConnection,
         projection: Arc<SqlProjection>,
@@ -36,12 +36,7 @@ impl SqlHandler {
         for (event_type, of_type) in &projection.types {
             let mut checked = Vec::with_capacity(of_type.len());
             for statement in of_type {
-                let failed = |source| statement_error(statement, source);
-                let mut transaction = connection.begin().await.map_err(failed)?;
-                Columns::default().bind(&statement.sql).execute(&mut *transaction).await.map_err(failed)?;
-                let proof = Proof::of(statement, &mut transaction).await?;
-                transaction.rollback().await.map_err(failed)?;
-                checked.push((statement.clone(), proof));
+                checked.push((statement.clone(), Proof::of(statement, connection).await?));
             }
             statements.insert(event_type.clone(), checked);
         }
@@ -120,6 +115,11 @@ impl Handler for SqlHandler {
             }
         }
         Ok(())
+    }
+
+    /// Which rows a statement would write is not known without an event.
+    async fn probe(&self, _: &mut PgConnection) -> Result<Probe, ApplyError> {
+        Ok(Probe::Impossible)
     }
 
     /// Statements of any kind cannot be part of the one that writes a batch.

@@ -21,9 +21,11 @@ pub(crate) struct Statement {
     pub(crate) path: PathBuf,
     /// As it is sent.
     pub(crate) sql: Arc<str>,
-    /// The same, with a `returning` that names the events which touched a row; `None` if the statement cannot have it.
+    /// The same, with a `returning` that names the events which deleted a row; `None` if the statement cannot have it.
     pub(crate) returning: Option<Arc<str>>,
     pub(crate) verb: Verb,
+    /// Whether a part of `with` writes too.
+    pub(crate) writes_within: bool,
     /// Whether an event may touch no row.
     pub(crate) any_rows: bool,
     /// The file's text.
@@ -83,7 +85,7 @@ impl Statement {
         if events.is_empty() {
             return Err(mistake(0, "the statement does not read $events".to_owned()));
         }
-        let Outline { verb, alias, returns } = Outline::of(text, &tokens);
+        let Outline { verb, alias, writes_within, returns } = Outline::of(text, &tokens);
         let verb = verb.ok_or_else(|| {
             mistake(
                 0,
@@ -92,13 +94,21 @@ impl Statement {
             )
         })?;
         let sql = replaced(text, &events);
-        // Before PostgreSQL 17 `merge` has none.
-        let may_return = matches!(verb, Verb::Update | Verb::Delete) && !returns;
+        let may_return = verb == Verb::Delete && !returns;
         let end = sql.len() - (text.len() - end_of_statement(&tokens));
         let returning =
             alias.filter(|_| may_return).map(|alias| format!("{} returning {alias}.ordinal", &sql[..end]));
         let (path, text) = (path.to_owned(), text.to_owned());
-        Ok(Self { path, sql: sql.into(), returning: returning.map(Into::into), verb, any_rows, text, events })
+        Ok(Self {
+            path,
+            sql: sql.into(),
+            returning: returning.map(Into::into),
+            verb,
+            writes_within,
+            any_rows,
+            text,
+            events,
+        })
     }
 
     /// The line of the file for a position that Postgres reports: in characters of what was sent, from 1.
@@ -155,11 +165,11 @@ mod tests {
     fn events_are_replaced() {
         let statement = Statement::parse(Path::new("a.sql"), UPDATE).unwrap();
         assert_eq!(*statement.sql, UPDATE.replace("$events", SUBQUERY));
-        let returning = UPDATE.replace("$events", SUBQUERY).replace(';', "") + " returning e.ordinal";
-        assert_eq!(
-            statement.returning.as_deref(),
-            Some(&*returning).map(|it| it.replace("'$1'", "'$1;'")).as_deref()
-        );
+        assert_eq!(statement.returning, None);
+        let delete = "delete from t using $events e where t.a = e.stream; -- end";
+        let returning = Statement::parse(Path::new("a.sql"), delete).unwrap().returning;
+        let expected = delete.replace("$events", SUBQUERY).replace("; -- end", " returning e.ordinal");
+        assert_eq!(returning.as_deref(), Some(&*expected));
         assert!(!statement.any_rows);
         assert!(Statement::parse(Path::new("a.sql"), &format!("-- rows: any\n{UPDATE}")).unwrap().any_rows);
     }

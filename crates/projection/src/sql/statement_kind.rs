@@ -28,8 +28,10 @@ impl Verb {
 /// What the tokens outside of parentheses say of a statement.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outline {
-    /// The first word that is one, behind the parts of `with`.
+    /// The first word, or the one behind the parts of `with`.
     pub(crate) verb: Option<Verb>,
+    /// Whether there is a verb within parentheses: a part of `with` writes too.
+    pub(crate) writes_within: bool,
     /// The name that the statement gives `$events`, outside of parentheses.
     pub(crate) alias: Option<String>,
     /// Whether it has a `returning` of its own.
@@ -40,13 +42,18 @@ impl Outline {
     pub(crate) fn of(text: &str, tokens: &[(Token, Range<usize>)]) -> Self {
         let mut outline = Self::default();
         let mut depth = 0_usize;
+        // A part of `with` may be called like a verb.
+        let mut begins = true;
         let mut words = tokens.iter().filter(|(token, _)| !matches!(token, Token::LineComment(_))).peekable();
         while let Some((token, place)) = words.next() {
             match (token, &text[place.clone()]) {
                 (Token::Other, "(") => depth += 1,
                 (Token::Other, ")") => depth = depth.saturating_sub(1),
-                (Token::Word(word), _) if depth == 0 => {
-                    outline.verb = outline.verb.or(Verb::of(word));
+                (Token::Word(word), _) if depth > 0 => outline.writes_within |= Verb::of(word).is_some(),
+                (Token::Word(word), _) => {
+                    if begins {
+                        outline.verb = outline.verb.or(Verb::of(word));
+                    }
                     outline.returns |= word == "returning";
                 }
                 (Token::Dollar(_), _) if depth == 0 => {
@@ -57,6 +64,7 @@ impl Outline {
                 }
                 _ => {}
             }
+            begins = &text[place.clone()] == ")";
         }
         outline
     }
@@ -73,9 +81,10 @@ mod tests {
 
     #[test]
     fn the_main_part_and_the_name_of_the_events_are_found() {
-        let expected = |verb, alias: Option<&str>| Outline {
+        let expected = |sql: &str, verb, alias: Option<&str>| Outline {
             verb: Some(verb),
             alias: alias.map(str::to_owned),
+            writes_within: sql.contains("(delete"),
             returns: false,
         };
         for (sql, verb, alias) in [
@@ -88,9 +97,10 @@ mod tests {
                 Verb::Insert,
                 None,
             ),
+            ("with insert as (select 1) update t set a = 1 from $events e", Verb::Update, Some("e")),
             ("merge into t using $events e on true when matched then delete", Verb::Merge, Some("e")),
         ] {
-            assert_eq!(outline(sql), expected(verb, alias), "{sql}");
+            assert_eq!(outline(sql), expected(sql, verb, alias), "{sql}");
         }
         assert!(outline("delete from t using $events e returning t.id").returns);
         assert_eq!(outline("with n as (delete from t) select 1").verb, None);

@@ -145,6 +145,7 @@ async fn a_statement_that_postgres_refuses_is_named_with_its_line_before_an_even
         (DEPOSITED.replace("'amount')::numeric", "'amount')::numeric + colour"), ["line 4", "colour"]),
         (DEPOSITED.replace("split_part", "split_parts"), ["line 6", "split_parts"]),
         (DEPOSITED.replace("update", "select"), ["line 3", "begins with"]),
+        (DEPOSITED.replace("$events e", "$events (e)"), ["line 5", "must have an alias"]),
     ] {
         let directory = directory();
         write(directory.path(), "deposited.sql", &text);
@@ -170,6 +171,11 @@ async fn migrations_run_once_and_must_not_change() {
     assert_eq!(projection.migrate(&database.pool).await.unwrap(), 2);
     assert_eq!(database.number("select count(text) from bank.notes").await, 0);
 
+    write(&migrations, "tables.sql", "create table bank.never (id text);");
+    let unnumbered = projection.migrate(&database.pool).await.unwrap_err();
+    assert!(unnumbered.to_string().contains("tables.sql: name it <number>_<name>.sql"), "{unnumbered:?}");
+    fs::remove_file(migrations.join("tables.sql")).unwrap();
+
     write(&migrations, "0001_tables.sql", "create table bank.notes (id uuid primary key);");
     let changed = projection.migrate(&database.pool).await.unwrap_err();
     assert!(aqueduct_core::with_causes(&changed).contains("migration 1"), "{changed:?}");
@@ -193,11 +199,14 @@ async fn a_batch_takes_a_statement_for_each_file_and_step() {
     for stream in ["account-1", "account-2", "account-3"] {
         events.push(event(stream, 0, &opened("Paris")));
         events.extend([1, 2].map(|revision| event(stream, revision, &deposited(revision))));
+        events.push(event(stream, 3, &Closed {}.into()));
     }
-    assert_eq!(apply(&batches, &events).await, Outcome { applied: 9, ..Outcome::default() });
-    assert_eq!(database.texts(ROWS).await, [1, 2, 3].map(|n| format!("{n}: Paris 3 after 0 1 2 ")));
+    assert_eq!(apply(&batches, &events).await, Outcome { applied: 12, ..Outcome::default() });
+    assert!(database.texts(ROWS).await.is_empty());
     let statements = database.texts("select kind from bank.statements").await;
-    assert_eq!(statements, ["INSERT", "UPDATE", "UPDATE"]);
+    // An update runs event by event.
+    let updates = vec!["UPDATE"; 6];
+    assert_eq!(statements, [&["INSERT"], &updates[..], &["DELETE"]].concat());
 }
 
 const TOTALS: &str = "create table bank.totals (branch text primary key, amount numeric not null);
@@ -224,6 +233,18 @@ async fn events_of_different_streams_about_one_row_all_count() {
            from $events e where t.branch = split_part(e.stream, '-', 2)",
         "insert into bank.totals as t select split_part(e.stream, '-', 2), (e.data->>'amount')::numeric from $events e
              on conflict (branch) do update set amount = t.amount + excluded.amount",
+        // One event touches two rows, and another one of them.
+        "update bank.totals t set amount = t.amount + (e.data->>'amount')::numeric
+           from $events e where t.branch in (split_part(e.stream, '-', 2), e.data->>'none')",
+        // Another part writes, and what is seen of the main part says nothing of it.
+        "with u as (update bank.totals t set amount = t.amount + (e.data->>'amount')::numeric
+                      from $events e where t.branch = split_part(e.stream, '-', 2) returning e.stream)
+         -- rows: any
+         insert into bank.parts select stream, '' from u",
+        "with insert as (select 1)
+         -- rows: any
+         update bank.totals t set amount = t.amount + (e.data->>'amount')::numeric
+           from $events e where t.branch = split_part(e.stream, '-', 2)",
         "merge into bank.totals t using $events e on t.branch = split_part(e.stream, '-', 2)
           when matched then update set amount = t.amount + (e.data->>'amount')::numeric",
     ] {
@@ -260,4 +281,19 @@ async fn an_event_without_a_row_is_found_although_another_makes_two() {
         let rows = database.texts("select stream || ' ' || part from bank.parts order by 1").await;
         assert_eq!(rows, ["account-1 a", "account-1 b"], "{statement}");
     }
+}
+
+/// A statement that is wrong for every event is not taken for many bad events: nothing of the tenth stream's batch is parked.
+#[tokio::test]
+async fn a_statement_that_never_touches_a_row_halts_the_projection() {
+    let database = Database::create().await;
+    let batches = start(&database, directory().path()).await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
+    let events: Vec<_> = (0..10).map(|n| event(&format!("account-{n}"), 0, &deposited(1))).collect();
+    batches.apply(records(epoch, 0, &events[..9])).await.unwrap();
+    assert_eq!(database.number("select count(*) from aqueduct.parked").await, 9);
+    let halted = batches.apply(records(epoch, 9, &events[9..])).await.unwrap_err();
+    let halted = aqueduct_core::with_causes(&halted);
+    assert!(halted.contains("10 consecutive streams") && halted.contains("deposited.sql"), "{halted}");
+    assert_eq!(database.number("select count(*) from aqueduct.parked").await, 9);
 }

@@ -1,79 +1,96 @@
 //! Transactions that Kafka committed in some partitions only.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
 
 use crate::error::LaneError;
+use crate::kafka::producer::ABORTED_KEY;
 use crate::kafka::reader::Reader;
 use crate::kafka::recovery::OpenTransaction;
 use crate::lane_definition::LaneDefinition;
 use crate::record::Record;
-use crate::record::batch_number;
 use crate::record::checkpoint::{self, Checkpoint};
 use crate::record::checkpoint_check::Tail;
 use crate::record::header_block::HeaderBlock;
 use crate::record::headers::own_position;
 
-/// What is still open of a transaction that was committed: Kafka wrote the end marker to some of its partitions and lost those
-/// of the others (see [`HangingTransactions`](crate::kafka::recovery::HangingTransactions)). A reader sees half of the
-/// transaction. The open half is to be aborted and written again.
+/// The records of a committed transaction that a read_committed reader does not see: Kafka wrote the end marker to some of its
+/// partitions and lost those of the others (see [`HangingTransactions`](crate::kafka::recovery::HangingTransactions)).
 #[derive(Debug)]
-pub(crate) struct OpenHalf {
-    /// The partitions, without the checkpoint's: what is open there is the same as what is written again, so that one commit
-    /// ends both.
-    pub(crate) partitions: Vec<OpenTransaction>,
-    /// The open records, and the transaction's checkpoint.
+pub(crate) struct LostHalf {
+    /// Where it is still open, except for the checkpoint's partition: what is open there is the same as what is written again,
+    /// so that one commit ends both. To be aborted first.
+    pub(crate) open: Vec<OpenTransaction>,
+    /// The records and the transaction's checkpoint, to be written in one transaction.
     pub(crate) records: Vec<Record>,
 }
 
-/// Finds what is open of a committed transaction.
+/// Finds what a committed transaction lost, also where a lane aborted it and ended before it had written it again: aborted
+/// records are still in the log.
 pub(crate) struct HalfCommitted<'a> {
     pub(crate) definition: &'a LaneDefinition,
     /// The last checkpoint that a read_committed reader sees.
     pub(crate) committed: Option<&'a Checkpoint>,
     /// The partitions' ends for such a reader.
     pub(crate) tails: &'a [Tail],
-    /// For it a partition ends at the last record.
+    /// For it a partition ends at the last record, and it sees aborted records.
     pub(crate) uncommitted: &'a Reader,
 }
 
 impl HalfCommitted<'_> {
-    /// `None` if nothing shows that what is open was committed, or if it is not all of one transaction: the one whose
-    /// checkpoint is the last.
-    pub(crate) fn find(&self, open: &[OpenTransaction]) -> Result<Option<OpenHalf>, LaneError> {
-        let checkpoint = match self.open_checkpoint(open)? {
-            Some(checkpoint) if self.is_committed(&checkpoint) => checkpoint,
-            Some(_) => return Ok(None),
-            None => match self.committed {
-                Some(checkpoint) => checkpoint.clone(),
-                None => return Ok(None),
-            },
+    /// `None` if nothing is lost, if nothing shows that it was committed, or if it cannot be told from other records. Of open
+    /// exceptions and parked events nothing is written again.
+    pub(crate) fn find(&self, open: &[OpenTransaction]) -> Result<Option<LostHalf>, LaneError> {
+        let LaneDefinition { route, checkpoint_topic, .. } = self.definition;
+        let is_open_checkpoint = |it: &&OpenTransaction| *it.0 == **checkpoint_topic;
+        let open_records: Vec<_> = open.iter().filter(|it| *it.0 == *route.topic).cloned().collect();
+        let checkpoint_is_open = open.iter().any(|it| is_open_checkpoint(&it));
+        if open_records.len() + usize::from(checkpoint_is_open) < open.len() {
+            return Ok(None);
+        }
+        let checkpoint = match open.iter().find(is_open_checkpoint) {
+            Some(open) => self.open_checkpoint(open)?.filter(|it| self.is_committed(it)),
+            None => self.committed.cloned(),
         };
-        let checkpoints = &self.definition.checkpoint_topic;
-        let partitions: Vec<_> = open.iter().filter(|it| *it.0 != **checkpoints).cloned().collect();
+        let Some(checkpoint) = checkpoint else { return Ok(None) };
         let mut records = Vec::new();
-        for (topic, partition, start) in &partitions {
-            let mut written = self.uncommitted.records_from(topic, *partition, *start)?;
-            if **topic == *self.definition.route.topic {
-                written.retain(|it| self.position(it).is_some());
+        let mut partitions = Vec::new();
+        for tail in self.tails {
+            let Some(expected) =
+                checkpoint.last.get(&tail.partition).filter(|it| tail.position != Some(**it))
+            else {
+                continue;
+            };
+            match self.lost(tail, *expected)? {
+                Some(lost) => records.extend(lost.iter().map(|it| self.copy(it))),
+                // Retention may have removed the record.
+                None if tail.position.is_none() && tail.start > 0 => continue,
+                None => return Ok(None),
             }
-            if !self.is_of(&checkpoint, &written) {
-                return Ok(None);
-            }
-            records.extend(written.iter().map(|it| copy(topic, it)));
+            partitions.push(tail.partition);
+        }
+        let is_complete = open_records.iter().all(|(_, partition, _)| partitions.contains(partition));
+        if !is_complete || (records.is_empty() && !checkpoint_is_open) {
+            return Ok(None);
         }
         records.push(self.definition.checkpoint_record(checkpoint));
-        Ok(Some(OpenHalf { partitions, records }))
+        Ok(Some(LostHalf { open: open_records, records }))
     }
 
-    /// The checkpoint in the open transaction.
-    fn open_checkpoint(&self, open: &[OpenTransaction]) -> Result<Option<Checkpoint>, LaneError> {
-        let topic = &self.definition.checkpoint_topic;
-        let Some((_, partition, start)) = open.iter().find(|it| *it.0 == **topic) else { return Ok(None) };
-        let written = self.uncommitted.records_from(topic, *partition, *start)?;
-        let last = written.iter().rfind(|it| it.key() == Some(checkpoint::KEY.as_bytes()));
+    /// The checkpoint in the open transaction; `None` if it cannot be read.
+    fn open_checkpoint(
+        &self,
+        (topic, partition, start): &OpenTransaction,
+    ) -> Result<Option<Checkpoint>, LaneError> {
+        let mut last = None;
+        let _all = self.uncommitted.read_from(topic, *partition, *start, |record| {
+            if record.key() == Some(checkpoint::KEY.as_bytes()) {
+                last = Some(record);
+            }
+            ControlFlow::Continue(())
+        })?;
         Ok(last.and_then(|it| self.definition.parse_checkpoint(it.payload()?).ok()))
     }
 
@@ -86,29 +103,40 @@ impl HalfCommitted<'_> {
         since.peek().is_some() && since.all(|tail| tail.position == last(open, tail))
     }
 
-    /// Whether records of one partition are those of the checkpoint's transaction.
-    fn is_of(&self, checkpoint: &Checkpoint, written: &[OwnedMessage]) -> bool {
-        let Some(last) = written.last() else { return false };
-        if last.topic() == self.definition.route.topic {
-            let expected = checkpoint.last.get(&last.partition()).copied();
-            let is_visible = |tail: &Tail| tail.partition == last.partition() && tail.position == expected;
-            return self.position(last) == expected && !self.tails.iter().any(is_visible);
+    /// The records behind a partition's visible end of the transaction whose last one has the position `expected`. `None` if
+    /// it is not there, or if another producer's records are: they may hide committed ones.
+    fn lost(&self, tail: &Tail, expected: u64) -> Result<Option<Vec<OwnedMessage>>, LaneError> {
+        let (mut found, mut run, mut next) = (None, Vec::new(), tail.next);
+        let topic = &self.definition.route.topic;
+        let read = self.uncommitted.read_from(topic, tail.partition, tail.next, |record| {
+            // Between two transactions of a partition is a marker, which takes an offset.
+            if record.offset() != next {
+                run.clear();
+            }
+            next = record.offset() + 1;
+            match own_position(&record, &self.definition.source) {
+                Some(position) => {
+                    run.push(record);
+                    if position == expected {
+                        found = Some(std::mem::take(&mut run));
+                    }
+                }
+                None if record.key() == Some(ABORTED_KEY) => run.clear(),
+                None => return ControlFlow::Break(()),
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found.filter(|_| read.is_continue()))
+    }
+
+    fn copy(&self, record: &OwnedMessage) -> Record {
+        let headers = record.headers().into_iter().flat_map(|it| it.iter());
+        Record {
+            topic: self.definition.route.topic.as_str().into(),
+            partition: record.partition(),
+            key: Bytes::copy_from_slice(record.key().unwrap_or_default()),
+            value: record.payload().map(Bytes::copy_from_slice),
+            headers: HeaderBlock::of(headers.map(|it| (it.key, it.value.unwrap_or_default()))),
         }
-        checkpoint.batch > 0 && written.iter().all(|it| batch_number::get(it) == Some(checkpoint.batch))
-    }
-
-    fn position(&self, record: &OwnedMessage) -> Option<u64> {
-        own_position(record, &self.definition.source)
-    }
-}
-
-fn copy(topic: &Arc<str>, record: &OwnedMessage) -> Record {
-    let headers = record.headers().into_iter().flat_map(|it| it.iter());
-    Record {
-        topic: Arc::clone(topic),
-        partition: record.partition(),
-        key: Bytes::copy_from_slice(record.key().unwrap_or_default()),
-        value: record.payload().map(Bytes::copy_from_slice),
-        headers: HeaderBlock::of(headers.map(|it| (it.key, it.value.unwrap_or_default()))),
     }
 }

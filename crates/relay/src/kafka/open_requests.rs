@@ -17,7 +17,7 @@ const FORMAT_BYTES: usize = 64;
 /// What librdkafka was given for each partition and has not written yet. librdkafka gathers the records of a partition for one
 /// request and sends it; what it is given beyond that waits until the request is acknowledged. It must not be
 /// given more: the idempotent producer's limit of five requests in flight for a partition is compared with the number of
-/// messages (librdkafka 2.12, `rktp_msgs_inflight`), so nothing is sent beside a request of five messages, and as
+/// messages (librdkafka 2.12, `rktp_msgs_inflight`), so nothing is sent while a request of five messages is in flight, and as
 /// long as messages wait whose linger is over, librdkafka's thread polls without sleeping.
 pub(crate) struct OpenRequests {
     limit: usize,

@@ -30,6 +30,9 @@ const SETTLE: Duration = Duration::from_millis(1);
 /// An abort only spares the readers a wait: the next owner of the transactional id aborts too.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Key of the records that are written only to be aborted.
+pub(crate) const ABORTED_KEY: &[u8] = b"aborted";
+
 /// Longest wait for a topic's metadata before transactions are initialized.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -136,7 +139,7 @@ impl TransactionalProducer {
         let records = partitions.iter().map(|(topic, partition)| Record {
             topic: Arc::clone(topic),
             partition: *partition,
-            key: Bytes::from_static(b"aborted"),
+            key: Bytes::from_static(ABORTED_KEY),
             value: Some(Bytes::new()),
             headers: HeaderBlock::default(),
         });
@@ -215,6 +218,7 @@ impl TransactionalProducer {
             match self.producer.send(message) {
                 Ok(()) => return Ok(()),
                 Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                    send_now(self.producer.client());
                     self.poll_delivery_reports()?;
                     message = back;
                 }

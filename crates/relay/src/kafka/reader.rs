@@ -1,6 +1,7 @@
 //! Reading the end of a partition.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use aqueduct_kafka::{LogContext, create_client};
@@ -170,25 +171,22 @@ impl Reader {
         Ok(record)
     }
 
-    /// All records of a partition from the given offset on.
-    pub(crate) fn records_from(
+    /// Passes all records of a partition from the given offset on to `take`, which may stop the read.
+    pub(crate) fn read_from(
         &self,
         topic: &str,
         partition: i32,
         start: i64,
-    ) -> Result<Vec<OwnedMessage>, LaneError> {
-        let mut records = Vec::new();
+        mut take: impl FnMut(OwnedMessage) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, LaneError> {
         self.assign(topic, [(partition, Offset::Offset(start))])?;
-        self.poll_until(|found| match found {
-            Found::Record(record) => {
-                records.push(record);
-                None
-            }
-            Found::End(_) => Some(()),
+        let read = self.poll_until(|found| match found {
+            Found::Record(record) => take(record).is_break().then_some(ControlFlow::Break(())),
+            Found::End(_) => Some(ControlFlow::Continue(())),
             Found::Nothing => None,
         })?;
         self.unassign()?;
-        Ok(records)
+        Ok(read)
     }
 
     /// Begins to read these partitions, each at its offset.

@@ -7,7 +7,7 @@ use aqueduct_kafka::Cluster;
 use rdkafka::message::{Message as _, OwnedMessage};
 
 use crate::error::LaneError;
-use crate::kafka::half_committed::{HalfCommitted, OpenHalf};
+use crate::kafka::half_committed::{HalfCommitted, LostHalf};
 use crate::kafka::parked_topics::ParkedTopics;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::{Last, Reader};
@@ -58,22 +58,21 @@ pub(crate) fn resume(
     let mut open = hanging.find(&written)?;
     if !open.is_empty() {
         tracing::warn!(route = route.name, lane, ?open, "found hanging transactions");
-        let Found { checkpoint, tails, .. } = &found;
-        let half =
-            HalfCommitted { definition, committed: checkpoint.as_ref(), tails, uncommitted }.find(&open)?;
-        if let Some(OpenHalf { partitions: lost, records }) = half {
-            tracing::warn!(
-                route = route.name,
-                lane,
-                records = records.len(),
-                "writing a lost half of a transaction again"
-            );
-            hanging.abort(lost, producer, timeout)?;
-            producer.commit_batch(records)?;
-            hanging.wait_until_ended(&written)?;
-            found = Found::read(reader, definition, metrics, &partitions)?;
-            open.clear();
-        }
+    }
+    let half =
+        HalfCommitted { definition, committed: found.checkpoint.as_ref(), tails: &found.tails, uncommitted };
+    if let Some(LostHalf { open: lost, records }) = half.find(&open)? {
+        tracing::warn!(
+            route = route.name,
+            lane,
+            records = records.len(),
+            "writing a lost half of a transaction again"
+        );
+        hanging.abort(lost, producer, timeout)?;
+        producer.commit_batch(records)?;
+        hanging.wait_until_ended(&written)?;
+        found = Found::read(reader, definition, metrics, &partitions)?;
+        open.clear();
     }
     let Found { checkpoint, adopted, tails } = found;
     let resumed = checkpoint.as_ref().or(adopted.as_ref());
@@ -148,6 +147,7 @@ fn tails(
     let tail = |(partition, last): (&i32, &Last)| Tail {
         partition: *partition,
         start: last.start,
+        next: last.record.as_ref().map_or(last.start, |record| record.offset() + 1),
         position: last.record.as_ref().and_then(|record| own_position(record, &definition.source)),
         other_source: other_sources.get(partition).cloned(),
     };

@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn tail(partition: i32, start: i64, position: Option<u64>) -> Tail {
-        Tail { partition, start, position, other_source: None }
+        Tail { partition, start, next: start, position, other_source: None }
     }
 
     #[test]

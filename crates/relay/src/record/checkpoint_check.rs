@@ -13,6 +13,8 @@ pub(crate) struct Tail {
     pub(crate) partition: i32,
     /// The first offset; above 0 where retention has removed records.
     pub(crate) start: i64,
+    /// The offset after the last record that the relay wrote, or the first one.
+    pub(crate) next: i64,
     /// `ce_position` of the last record that the relay wrote.
     pub(crate) position: Option<u64>,
     /// `ce_source` of a record that a relay of another source wrote, where the search for the last record met one.
@@ -140,7 +142,7 @@ mod tests {
     }
 
     fn tail(partition: i32, start: i64, position: Option<u64>) -> Tail {
-        Tail { partition, start, position, other_source: None }
+        Tail { partition, start, next: start, position, other_source: None }
     }
 
     #[test]

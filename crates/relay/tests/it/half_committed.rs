@@ -3,9 +3,12 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::time::Duration;
 
 use aqueduct_devstack::DevStack;
+use rdkafka::producer::{BaseRecord, Producer as _};
 
+use crate::hanging_transactions::open_producer;
 use crate::support::{World, own_stack};
 
 /// Offsets of two fields of a batch of records, from the batch's first byte, and the length of what comes before the
@@ -57,9 +60,33 @@ async fn relay_one_transaction(stack: &DevStack) -> World {
     world
 }
 
+/// Aborts what is open in partitions, as a lane does that ends before it has written it again.
+fn abort(world: &World, partitions: &[u32]) {
+    let id = world.options.routes[0].transactional_id(&world.cluster.prefix, 0);
+    let producer = open_producer(world, &id);
+    producer.begin_transaction().unwrap();
+    for partition in partitions {
+        let record = BaseRecord::to(world.topic()).partition(*partition as i32).key("aborted").payload("");
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(Duration::from_secs(60)).unwrap();
+    producer.abort_transaction(Duration::from_secs(60)).unwrap();
+}
+
 /// Promises: nothing is lost (1), nothing is doubled (2), whichever partitions of a committed transaction lost its marker.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_committed_in_part_is_committed() {
+    complete(|_, _| {}).await;
+}
+
+/// The same where the lane was killed between its two transactions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_in_part_and_then_aborted_is_committed() {
+    complete(abort).await;
+}
+
+/// `interrupted` is what happened before the lane starts.
+async fn complete(interrupted: fn(&World, &[u32])) {
     let stack = own_stack().await;
     let mut worlds = Vec::new();
     for (checkpoint, partitions) in
@@ -78,7 +105,8 @@ async fn what_was_committed_in_part_is_committed() {
         }
     }
     stack.kafka().unwrap().start().await.unwrap();
-    for (world, ..) in &worlds {
+    for (world, _, partitions) in &worlds {
+        interrupted(world, partitions);
         world.append_notes(20, 20).await;
         let mut relay = world.start();
         world.assert_complete(140).await;

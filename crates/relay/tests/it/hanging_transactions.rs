@@ -18,7 +18,7 @@ use crate::support::{World, own_stack, shared_stack};
 
 const GRAVE: &str = "from the grave";
 
-fn open_producer(world: &World, transactional_id: &str) -> BaseProducer {
+pub(crate) fn open_producer(world: &World, transactional_id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &world.cluster.brokers)
         .set("transactional.id", transactional_id)
@@ -223,5 +223,28 @@ async fn another_producers_open_transaction_halts_the_lane() {
     stranger.abort_transaction(Duration::from_secs(60)).unwrap();
     world.assert_complete(100).await;
     relay.ready().await;
+    relay.stop().await;
+}
+
+/// Guarantee 2: somebody else's open transaction hides what the lane committed behind it. That is not lost, and not written
+/// again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_producers_open_transaction_hides_is_not_written_again() {
+    let world = World::new(shared_stack().await).await;
+    let relay = world.start();
+    world.append_notes(20, 100).await;
+    world.assert_complete(100).await;
+    let checkpoints = world.checkpoints(1).await.len();
+    let stranger = open_producer(&world, &format!("{}.stranger", world.topic()));
+    Open { checkpoint: None, ..Open::at(1_000_000) }.write(&world, &stranger, "elsewhere");
+    world.append_notes(20, 20).await;
+    world.checkpoints(checkpoints + 1).await;
+    relay.stop().await;
+
+    let mut relay = world.start();
+    halted(&mut relay, world.route(), &["has an open transaction", "another producer wrote it"]).await;
+    stranger.abort_transaction(Duration::from_secs(60)).unwrap();
+    relay.ready().await;
+    world.assert_complete(120).await;
     relay.stop().await;
 }

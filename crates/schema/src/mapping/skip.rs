@@ -5,7 +5,7 @@ use crate::mapping::decode::Walk;
 use crate::mapping::mismatch::Mismatch;
 
 impl Walk<'_, '_> {
-    /// Reads only what says where the value ends: what a value means, and whether its text is valid, is not looked at.
+    /// Reads only what says where the value ends: what a value means, and whether its text is valid, is not checked.
     pub(super) fn skip(&mut self, shape: &Shape, depth: usize) -> Result<(), Mismatch> {
         self.enter(depth)?;
         match shape {
