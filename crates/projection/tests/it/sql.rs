@@ -205,7 +205,7 @@ async fn a_batch_takes_a_statement_for_each_file_and_step() {
     assert!(database.texts(ROWS).await.is_empty());
     let statements = database.texts("select kind from bank.statements").await;
     // An update runs event by event.
-    let updates = vec!["UPDATE"; 6];
+    let updates = ["UPDATE"; 6];
     assert_eq!(statements, [&["INSERT"], &updates[..], &["DELETE"]].concat());
 }
 
