@@ -151,11 +151,13 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
                         .map_err(|source| ApplyError::Row { table: D::TABLE, source })?;
                     json.push(b',');
                 }
-                if !summed.contains_key(&json) {
-                    let sums = vec![ExactSum::default(); D::SUMS.len()];
-                    summed.insert(json.clone(), SummedRow { key: row.clone(), sums });
-                }
-                let sums = summed.get_mut(&json).into_iter().flat_map(|it| &mut it.sums);
+                let SummedRow { sums, .. } = match summed.get_mut(&json) {
+                    Some(known) => known,
+                    None => {
+                        let sums = vec![ExactSum::default(); D::SUMS.len()];
+                        summed.entry(json.clone()).or_insert(SummedRow { key: row.clone(), sums })
+                    }
+                };
                 for ((column, column_type), sum) in D::SUMS.iter().zip(&types).zip(sums) {
                     let added = sum.add(*column_type, row.get(column).unwrap_or(Cell::Null));
                     *sum = added.ok_or(NoChange::Unsupported("sum"))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use sqlx::postgres::PgDatabaseError;
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{PgConnection, Row as _};
 
 use crate::model::error::{ApplyError, StatementError};
 use crate::sql::events::Columns;
@@ -43,7 +43,8 @@ pub(crate) enum Effect {
 const EXPLAIN: &str = "explain (format json) ";
 
 impl Proof {
-    /// Has Postgres plan a statement, and finds out what it shows. An error if it cannot be planned.
+    /// Has Postgres plan a statement, and finds out what it shows. An error if it cannot be planned. Not to be called within a
+    /// transaction, which such an error would end.
     pub(crate) async fn of(
         statement: &Statement,
         connection: &mut PgConnection,
@@ -60,12 +61,7 @@ impl Proof {
 }
 
 async fn explain(sql: &str, connection: &mut PgConnection) -> Result<Value, sqlx::Error> {
-    // Within a savepoint: the caller's transaction goes on after an error.
-    let mut savepoint = connection.begin().await?;
-    let explained =
-        Columns::default().bind(&format!("{EXPLAIN}{sql}").into()).fetch_one(&mut *savepoint).await;
-    savepoint.rollback().await?;
-    explained?.try_get(0)
+    Columns::default().bind(&format!("{EXPLAIN}{sql}").into()).fetch_one(connection).await?.try_get(0)
 }
 
 /// Whether no node of a plan makes several rows of one: neither a join nor a function that returns a set.
@@ -124,7 +120,7 @@ fn has_code(error: &sqlx::Error, code: &str) -> bool {
 }
 
 /// An error of Postgres with the place in the file.
-pub(crate) fn statement_error(statement: &Statement, source: sqlx::Error) -> StatementError {
+fn statement_error(statement: &Statement, source: sqlx::Error) -> StatementError {
     error_at(statement, source, 0)
 }
 

@@ -32,8 +32,8 @@ pub(crate) fn producer(cluster: &Cluster, options: &Options, transactional_id: &
         .set("message.timeout.ms", &timeout)
         .set("message.max.bytes", options.largest_message().to_string())
         .set("batch.size", BATCH_BYTES.to_string())
-        // What is given to librdkafka is sent when the producer says so (`send_now`): a request for each partition, see
-        // `OpenRequests`. This is only for a call that came too early to be noticed.
+        // `send_now` sends what was gathered, a request for each partition, see `OpenRequests`. No record waits this long unless
+        // that call goes unnoticed.
         .set("linger.ms", "100")
         // librdkafka's default is not Java's. The relay chooses the partition of each record; this is for
         // whoever changes that.

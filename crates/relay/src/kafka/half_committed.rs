@@ -44,13 +44,12 @@ impl HalfCommitted<'_> {
     /// exceptions and parked events nothing is written again.
     pub(crate) fn find(&self, open: &[OpenTransaction]) -> Result<Option<LostHalf>, LaneError> {
         let LaneDefinition { route, checkpoint_topic, .. } = self.definition;
-        let is_open_checkpoint = |it: &&OpenTransaction| *it.0 == **checkpoint_topic;
+        let open_checkpoint = open.iter().find(|it| *it.0 == **checkpoint_topic);
         let open_records: Vec<_> = open.iter().filter(|it| *it.0 == *route.topic).cloned().collect();
-        let checkpoint_is_open = open.iter().any(|it| is_open_checkpoint(&it));
-        if open_records.len() + usize::from(checkpoint_is_open) < open.len() {
+        if open_records.len() + usize::from(open_checkpoint.is_some()) < open.len() {
             return Ok(None);
         }
-        let checkpoint = match open.iter().find(is_open_checkpoint) {
+        let checkpoint = match open_checkpoint {
             Some(open) => self.open_checkpoint(open)?.filter(|it| self.is_committed(it)),
             None => self.committed.cloned(),
         };
@@ -72,7 +71,7 @@ impl HalfCommitted<'_> {
             partitions.push(tail.partition);
         }
         let is_complete = open_records.iter().all(|(_, partition, _)| partitions.contains(partition));
-        if !is_complete || (records.is_empty() && !checkpoint_is_open) {
+        if !is_complete || (records.is_empty() && open_checkpoint.is_none()) {
             return Ok(None);
         }
         records.push(self.definition.checkpoint_record(checkpoint));

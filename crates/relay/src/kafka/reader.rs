@@ -161,14 +161,12 @@ impl Reader {
         partition: i32,
         start: i64,
     ) -> Result<Option<OwnedMessage>, LaneError> {
-        self.assign(topic, [(partition, Offset::Offset(start))])?;
-        let record = self.poll_until(|found| match found {
-            Found::Record(record) => Some(Some(record)),
-            Found::End(_) => Some(None),
-            Found::Nothing => None,
+        let mut first = None;
+        let _stopped = self.read_from(topic, partition, start, |record| {
+            first = Some(record);
+            ControlFlow::Break(())
         })?;
-        self.unassign()?;
-        Ok(record)
+        Ok(first)
     }
 
     /// Passes all records of a partition from the given offset on to `take`, which may stop the read.
