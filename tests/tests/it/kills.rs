@@ -7,18 +7,17 @@ use std::time::{Duration, Instant};
 
 use aqueduct_shop::input::{Feeder, Month, Plan, Step};
 use nix::sys::signal::Signal;
+use sqlx::{Postgres, Transaction};
 
 use crate::support::{PATIENCE, Pipeline, Service, Shop, eventually, plan, say};
 use crate::watch::{READERS, Watch};
 
-/// Orders that are fed at a time while a service is to be caught; three times as many are there for each kill.
-const ORDERS_A_KILL: usize = 4;
-/// The longest random wait before each try to catch a service with unfinished work.
-const LONGEST_WAIT_MS: u64 = 100;
-/// Time in which a service has unfinished work, or more is fed.
-const UNSEEN: Duration = Duration::from_secs(30);
-/// Tries before more work is fed.
-const TRIES: usize = 20;
+/// Orders that are fed at a time while a service is frozen; enough for all tries are there for each kill.
+const ORDERS_A_TRY: usize = 4;
+/// Tries to catch a service inside before it is killed wherever it is.
+const TRIES: usize = 3;
+/// The longest random wait before each look at a service that works on what was fed.
+const LONGEST_WAIT_MS: u64 = 20;
 /// Of so many kills at least one quarter must fall inside a transaction, a batch or a half-answered order.
 const INSIDE: usize = 4;
 
@@ -107,7 +106,7 @@ async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
     }
     // The inventory service moves to another port at each start; what it keeps is fed before the first kill.
     let feeder = shop.feeder(&running[2].url);
-    let orders = rounds * TARGETS.len() * ORDERS_A_KILL * 3;
+    let orders = rounds * TARGETS.len() * ORDERS_A_TRY * TRIES;
     let plan = plan(orders);
     let mut supply = Supply { feeder: &feeder, steps: Vec::new().into_iter() };
     let mut rest = Vec::new();
@@ -122,28 +121,28 @@ async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
     for round in 0..rounds {
         for (place, target) in TARGETS.into_iter().enumerate() {
             let mut service = running.remove(place);
-            // Every second kill is aimed: it lets go of a service that it has not caught inside.
-            let mut aimed = round % 2 == 0;
-            let deadline = Instant::now() + PATIENCE;
-            let caught_inside = loop {
-                let stop = stop_unfinished(&mut service, target, &watch, &mut random, aimed);
-                let (more, caught) = tokio::join!(supply.feed(ORDERS_A_KILL), stop);
-                match caught {
-                    Some(inside) => break inside,
-                    // What is left must do for the kills to come.
-                    None => {
-                        assert!(more || Instant::now() < deadline, "{target:?} has no unfinished work");
-                        aimed = aimed && more;
-                    }
+            // Every second kill is aimed.
+            let aimed = round % 2 == 0;
+            let held = match target {
+                Target::Projections if aimed => {
+                    freeze_with_work(&mut service, target, &watch, &mut supply).await;
+                    Some(hold_batch(&mut service, target, &watch).await)
                 }
+                _ => None,
             };
+            let caught_inside = held.is_some()
+                || stop_at_work(&mut service, target, &watch, &mut supply, &mut random, aimed).await;
             inside[place] += usize::from(caught_inside);
             service.kill().await;
             let (name, arguments) = target.arguments();
             running.insert(place, pipeline.service(name, arguments).await);
+            // Postgres finishes the statement of the dead process, beside its successor.
+            if let Some(lock) = held {
+                lock.rollback().await.unwrap();
+            }
         }
     }
-    while supply.feed(ORDERS_A_KILL).await {}
+    while supply.feed(ORDERS_A_TRY).await {}
     say(&format!("kills inside a transaction, a batch, a half-answered order: {inside:?} of {rounds} each"));
 
     let report = crate::support::finished(&pipeline, orders).await;
@@ -151,8 +150,49 @@ async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
     assert!(inside.iter().all(|inside| *inside >= rounds / INSIDE), "{inside:?} of {rounds}");
 }
 
+/// Freezes a service until it has work before it, however fast it is.
+async fn freeze_with_work(service: &mut Service, target: Target, watch: &Watch, supply: &mut Supply<'_>) {
+    service.child.signal(Signal::SIGSTOP);
+    assert!(supply.feed(ORDERS_A_TRY).await, "the plan holds too few orders");
+    eventually("work for a frozen service", async || {
+        watch.level().await;
+        target.is_behind(watch).await.then_some(())
+    })
+    .await;
+}
+
+/// Lets a service go on until a batch of it waits for this lock. A batch of views is one statement, which Postgres
+/// executes to its end whether its client still lives or not.
+async fn hold_batch(service: &mut Service, target: Target, watch: &Watch) -> Transaction<'static, Postgres> {
+    let lock = watch.lock_inbox().await;
+    service.child.signal(Signal::SIGCONT);
+    eventually("a batch that waits", async || target.is_inside(watch).await.then_some(())).await;
+    lock
+}
+
+/// Feeds a frozen service and stops it at a random moment while it works on that, and says whether it was inside.
+async fn stop_at_work(
+    service: &mut Service,
+    target: Target,
+    watch: &Watch,
+    supply: &mut Supply<'_>,
+    random: &mut fastrand::Rng,
+    aimed: bool,
+) -> bool {
+    for attempt in 1..=TRIES {
+        freeze_with_work(service, target, watch, supply).await;
+        service.child.signal(Signal::SIGCONT);
+        let stopped = stop_unfinished(service, target, watch, random, aimed && attempt < TRIES).await;
+        if let Some(inside) = stopped {
+            return inside;
+        }
+    }
+    false
+}
+
 /// Stops a service at a random moment while its work is unfinished, and says whether it was inside. `None`
-/// if it was not caught for a while.
+/// if it has finished without having been caught; it works on then. An aimed stop lets go of a service that it has not
+/// caught inside.
 async fn stop_unfinished(
     service: &mut Service,
     target: Target,
@@ -160,25 +200,24 @@ async fn stop_unfinished(
     random: &mut fastrand::Rng,
     aimed: bool,
 ) -> Option<bool> {
-    // What was fed may be finished before it is seen: then more is.
-    let unfinished = eventually("unfinished work", async || {
-        watch.level().await;
-        target.is_behind(watch).await.then_some(())
-    });
-    tokio::time::timeout(UNSEEN, unfinished).await.ok()?;
-    for _ in 0..TRIES {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let moment = Instant::now() + Duration::from_millis(random.u64(..LONGEST_WAIT_MS));
         tokio::time::sleep_until(moment.into()).await;
         // Stopped, its state can be looked at; and the kill finds it in just this state.
         service.child.signal(Signal::SIGSTOP);
         watch.level().await;
-        if target.is_behind(watch).await {
+        let behind = target.is_behind(watch).await;
+        if behind {
             let inside = target.is_inside(watch).await;
             if inside || !aimed {
                 return Some(inside);
             }
         }
         service.child.signal(Signal::SIGCONT);
+        if !behind {
+            return None;
+        }
+        assert!(Instant::now() < deadline, "{target:?} does not finish its work:\n{}", service.log());
     }
-    None
 }

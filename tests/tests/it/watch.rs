@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::support::{PATIENCE, Pipeline, eventually};
 
@@ -206,6 +206,16 @@ impl Watch {
         .await
         .unwrap();
         open > 0
+    }
+
+    /// Holds back each batch of a projection inside its statement, until the transaction ends.
+    pub(crate) async fn lock_inbox(&self) -> Transaction<'static, Postgres> {
+        let mut lock = self.postgres.begin().await.unwrap();
+        sqlx::raw_sql("LOCK TABLE aqueduct.inbox_streams IN EXCLUSIVE MODE")
+            .execute(&mut *lock)
+            .await
+            .unwrap();
+        lock
     }
 
     /// An order of which some products have answered and some have not.
