@@ -59,6 +59,7 @@
 
 mod backoff;
 mod batch;
+pub mod consumer;
 mod error;
 mod inbox;
 mod kafka;

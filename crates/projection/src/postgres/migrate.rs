@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqlSafeStr as _};
 
 /// Version, name and text of each migration.
-const MIGRATIONS: [(i64, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (1, "inbox", include_str!("../../migrations/0001_inbox.sql")),
     (2, "offsets", include_str!("../../migrations/0002_offsets.sql")),
     (3, "parked", include_str!("../../migrations/0003_parked.sql")),
@@ -17,6 +17,7 @@ const MIGRATIONS: [(i64, &str, &str); 9] = [
     (7, "parked steps", include_str!("../../migrations/0007_parked_steps.sql")),
     (8, "step bytes", include_str!("../../migrations/0008_step_bytes.sql")),
     (9, "single statement", include_str!("../../migrations/0009_single_statement.sql")),
+    (10, "consumers", include_str!("../../migrations/0010_consumers.sql")),
 ];
 
 /// A migration may rewrite a large table, and instances wait for each other's, so statements have no timeout. A session

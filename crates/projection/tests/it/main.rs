@@ -7,6 +7,7 @@
 mod bank;
 mod batches;
 mod both_paths;
+mod consumer;
 mod durability;
 mod faults;
 mod inbox;

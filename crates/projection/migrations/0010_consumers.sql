@@ -1,0 +1,63 @@
+-- What the functions for consumers in other languages (schema aqueduct_consumer) store in the tables of the schema.
+
+alter table aqueduct.inbox_streams
+    add column event_id       text,
+    add column event_revision bigint,
+    add column started_after  bigint;
+comment on column aqueduct.inbox_streams.event_id is
+    'id of the event with event_revision; null or another revision: the id of the last applied event is not known';
+comment on column aqueduct.inbox_streams.started_after is
+    'the stream was first seen after this revision, and that was taken for its beginning; null: it was seen from its beginning';
+
+alter table aqueduct.offsets
+    add column topic_id text;
+comment on column aqueduct.offsets.topic_id is
+    'Kafka''s id of the topic that was read; null: the client does not know it';
+
+alter table aqueduct.parked drop constraint parked_verdict_check;
+alter table aqueduct.parked add constraint parked_verdict_check
+    check (verdict in ('invalid', 'gap', 'blocked', 'conflict', 'undecidable'));
+comment on column aqueduct.parked.verdict is 'conflict and undecidable do not block the stream';
+
+-- Events that do not block their stream are known by their offset: several may have the same revision.
+drop index aqueduct.parked_event;
+create unique index parked_event on aqueduct.parked
+    (projection, generation, source, topic, stream, revision)
+    where revision is not null and verdict not in ('conflict', 'undecidable');
+drop index aqueduct.parked_record;
+create unique index parked_record on aqueduct.parked
+    (projection, generation, topic, partition, "offset")
+    where revision is null or verdict in ('conflict', 'undecidable');
+
+-- As before; events that do not block their stream are left out.
+create or replace function aqueduct.parked_applied(in_inbox integer, in_stream text, in_ids bigint[], in_revision bigint)
+returns boolean
+language plpgsql as $$
+declare
+    new_revision bigint;
+    is_open boolean;
+begin
+    delete from aqueduct.parked p where p.id = any (in_ids) and p.state = 'parked';
+    new_revision := greatest(in_revision, (select s.revision
+                                             from aqueduct.inbox_streams s
+                                            where s.inbox = in_inbox and s.stream = in_stream));
+    select not exists (
+               select from aqueduct.inboxes i
+                 join aqueduct.parked p
+                   on p.projection = i.projection and p.generation = i.generation
+                  and p.source = i.source and p.topic = i.topic
+                where i.inbox = in_inbox and p.stream = in_stream and p.state = 'parked'
+                  and p.verdict not in ('conflict', 'undecidable'))
+           and not exists (
+               select from aqueduct.inboxes i
+                 join aqueduct.parked p
+                   on p.projection = i.projection and p.generation = i.generation
+                  and p.source = i.source and p.topic = i.topic
+                where i.inbox = in_inbox and p.stream = in_stream and p.state = 'discarded'
+                  and p.revision > new_revision)
+      into is_open;
+    update aqueduct.inbox_streams s
+       set revision = new_revision, blocked = not is_open
+     where s.inbox = in_inbox and s.stream = in_stream;
+    return is_open;
+end $$;

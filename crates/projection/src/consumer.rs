@@ -1,0 +1,115 @@
+//! The contract for consumers in other languages: SQL functions in the schema `aqueduct_consumer`.
+
+use sqlx::migrate::MigrateError;
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::inbox::GENERATION;
+use crate::postgres::migrate::{migrate, migration_pool, migrator};
+
+/// Version, name and text of each migration.
+const MIGRATIONS: [(i64, &str, &str); 6] = [
+    (1, "tables", include_str!("../consumer/0001_tables.sql")),
+    (2, "claim", include_str!("../consumer/0002_claim.sql")),
+    (3, "receive", include_str!("../consumer/0003_receive.sql")),
+    (4, "park", include_str!("../consumer/0004_park.sql")),
+    (5, "held", include_str!("../consumer/0005_held.sql")),
+    (6, "rights", include_str!("../consumer/0006_rights.sql")),
+];
+
+/// Creates the functions for consumers in other languages, or brings them up to date, with the tables that they need (see
+/// [`migrate`]). Any number of processes can do it at the same time. The connection must be a direct one: it holds a
+/// session lock.
+///
+/// The history is in `aqueduct_consumer.migrations`.
+///
+/// # Errors
+/// Postgres cannot be reached, or rejects a migration.
+pub async fn install(pool: &PgPool) -> Result<(), MigrateError> {
+    migrate(pool).await?;
+    let mut migrator = migrator(MIGRATIONS);
+    migrator.dangerous_set_table_name("aqueduct_consumer.migrations");
+    migrator.create_schema("aqueduct_consumer");
+    let own = migration_pool(pool);
+    let installed = migrator.run(&own).await;
+    own.close().await;
+    installed
+}
+
+/// A projection that consumers in another language keep.
+#[derive(Debug, Clone, Copy)]
+pub struct Registration<'a> {
+    /// At most 40 lower-case letters, digits and `_`.
+    pub projection: &'a str,
+    /// Role whose members may act for the projection.
+    pub owner: &'a str,
+    /// Whether the first record of an unknown stream is taken for its beginning.
+    pub starts_late: bool,
+}
+
+/// Registers a projection, or changes its registration. Its owner may call the functions from then on.
+///
+/// # Errors
+/// The functions are not installed, the name is not allowed, the role does not exist, or the caller must not grant.
+pub async fn register(
+    pool: &PgPool,
+    Registration { projection, owner, starts_late }: Registration<'_>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("select aqueduct_consumer.register($1, $2, $3, $4)")
+        .bind(projection)
+        .bind(GENERATION)
+        .bind(owner)
+        .bind(starts_late)
+        .execute(pool)
+        .await
+        .map(drop)
+}
+
+/// Grants the tables of the schema `aqueduct` to a role with which the runner in Rust connects.
+///
+/// # Errors
+/// The role does not exist, or the caller must not grant.
+pub async fn grant_runner(pool: &PgPool, role: &str) -> Result<(), sqlx::Error> {
+    let grants: String = sqlx::query_scalar(
+        "select format('grant usage on schema aqueduct to %1$I; \
+                        grant select, insert, update, delete on all tables in schema aqueduct to %1$I; \
+                        grant execute on all functions in schema aqueduct to %1$I', $1)",
+    )
+    .bind(role)
+    .fetch_one(pool)
+    .await?;
+    sqlx::raw_sql(AssertSqlSafe(grants)).execute(pool).await.map(drop)
+}
+
+/// Lets a projection go on that was halted with this code. Returns the problems that are accepted with it; empty: it was
+/// not halted with this code.
+///
+/// # Errors
+/// The projection is not registered, or the caller does not act for its owner.
+pub async fn accept(pool: &PgPool, projection: &str, code: &str) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("select aqueduct_consumer.accept($1, $2, $3)")
+        .bind(projection)
+        .bind(GENERATION)
+        .bind(code)
+        .fetch_all(pool)
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sqlx::migrate::{Migration, Migrator};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_file_of_the_folder_is_a_migration() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/consumer"));
+        let described = |migrator: &Migrator| {
+            let describe = |it: &Migration| (it.version, it.description.to_string(), it.checksum.to_vec());
+            migrator.iter().map(describe).collect::<Vec<_>>()
+        };
+        let files = Migrator::new(folder).await.unwrap();
+        assert_eq!(described(&migrator(MIGRATIONS)), described(&files));
+    }
+}

@@ -1,0 +1,454 @@
+//! The contract for consumers in other languages, called as they call it.
+
+use aqueduct_projection::consumer::{self, Registration};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::support::Database;
+
+const TOPIC: &str = "bank.accounts";
+
+/// A consumer of one partition, connected as a member of the owning role.
+struct Consumer {
+    database: Database,
+    connection: PgConnection,
+    epoch: i64,
+    next_offset: i64,
+}
+
+impl Consumer {
+    /// Installs the functions, registers the projection and claims the partition.
+    async fn start() -> Self {
+        Self::start_with(false).await
+    }
+
+    async fn start_with(starts_late: bool) -> Self {
+        let database = Database::create().await;
+        let role = create_role(&database, "consumer").await;
+        consumer::install(&database.pool).await.unwrap();
+        let registration = Registration { projection: "accounts", owner: &role, starts_late };
+        consumer::register(&database.pool, registration).await.unwrap();
+        let mut connection = PgConnection::connect_with(&database.pool.connect_options()).await.unwrap();
+        let session = format!("set session authorization {role}");
+        sqlx::raw_sql(AssertSqlSafe(session)).execute(&mut connection).await.unwrap();
+        let mut consumer = Self { database, connection, epoch: 0, next_offset: 0 };
+        let (result, problem) = consumer.claim(json!({})).await;
+        assert_eq!((result.as_str(), problem), ("claimed", None));
+        consumer
+    }
+
+    /// Claims the partition; `changes` to what Kafka says of it.
+    async fn claim(&mut self, changes: Value) -> (String, Option<String>) {
+        let number = |name: &str, usual: Option<i64>| changes[name].as_i64().or(usual);
+        let (result, epoch, next_offset, problem): (String, Option<i64>, Option<i64>, Option<String>) =
+            sqlx::query_as(
+                "select * from aqueduct_consumer.claim('accounts', 1, $1, $2, 0, $3, $4, $5, 'test')",
+            )
+            .bind(TOPIC)
+            .bind(changes["topic_id"].as_str())
+            .bind(number("earliest", Some(0)))
+            .bind(number("latest", Some(1_000)))
+            .bind(number("committed", None))
+            .fetch_one(&mut self.connection)
+            .await
+            .unwrap();
+        if let (Some(epoch), Some(next_offset)) = (epoch, next_offset) {
+            (self.epoch, self.next_offset) = (epoch, next_offset);
+        }
+        (result, problem)
+    }
+
+    fn partition(&self) -> Value {
+        json!([{ "topic": TOPIC, "partition": 0, "epoch": self.epoch }])
+    }
+
+    /// What `receive` says of each record, in a transaction that parks what must be, and advances.
+    async fn take(&mut self, records: &[Value]) -> Vec<String> {
+        self.take_with(records, json!([])).await
+    }
+
+    async fn take_with(&mut self, records: &[Value], failed: Value) -> Vec<String> {
+        let first_offset = self.next_offset;
+        self.take_at(first_offset, records, failed).await
+    }
+
+    async fn take_at(&mut self, first_offset: i64, records: &[Value], failed: Value) -> Vec<String> {
+        let mut records = records.to_vec();
+        for (offset, record) in (first_offset..).zip(&mut records) {
+            record["topic"] = TOPIC.into();
+            record["partition"] = 0.into();
+            record["offset"] = offset.into();
+        }
+        let partition = self.partition();
+        let mut transaction = self.connection.begin().await.unwrap();
+        let results: Vec<(i32, String, Option<String>)> =
+            sqlx::query_as("select * from aqueduct_consumer.receive('accounts', 1, $1, $2, $3)")
+                .bind(&partition)
+                .bind(json!(records))
+                .bind(failed)
+                .fetch_all(&mut *transaction)
+                .await
+                .unwrap();
+        let parked: Vec<Value> = results
+            .iter()
+            .filter(|(_, result, _)| !["new", "unjudged", "duplicate"].contains(&result.as_str()))
+            .map(|(ordinal, ..)| {
+                let record = &records[*ordinal as usize - 1];
+                let header =
+                    |name: &str| Some(json!({ "name": name, "value": base64(record[name].as_str()?) }));
+                let headers: Vec<_> =
+                    ["ce_revision", "ce_previousrevision"].into_iter().filter_map(header).collect();
+                json!({
+                    "topic": TOPIC, "partition": 0, "offset": record["offset"],
+                    "key": record["key"].as_str().map(base64), "value": base64("payload"),
+                    "headers": headers,
+                })
+            })
+            .collect();
+        sqlx::query("select aqueduct_consumer.park('accounts', 1, $1)")
+            .bind(json!(parked))
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        let next_offset = first_offset + records.len() as i64;
+        sqlx::query("select aqueduct_consumer.advance('accounts', 1, $1)")
+            .bind(
+                json!([{ "topic": TOPIC, "partition": 0, "epoch": self.epoch, "next_offset": next_offset }]),
+            )
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        self.next_offset = self.next_offset.max(next_offset);
+        results.into_iter().map(|(_, result, _)| result).collect()
+    }
+
+    /// The events that are taken from the parked ones, as `revision@stream`.
+    async fn next_held(&mut self, limit: i32, failed: Value) -> Vec<String> {
+        let partition = self.partition();
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "select coalesce(revision::text, '?') || '@' || stream from aqueduct_consumer.next_held('accounts', 1, $1, $2, $3)",
+        )
+        .bind(partition)
+        .bind(limit)
+        .bind(failed)
+        .fetch_all(&mut self.connection)
+        .await
+        .unwrap();
+        rows.into_iter().map(|(row,)| row).collect()
+    }
+
+    /// SQLSTATE of a call that fails.
+    async fn code(&mut self, call: &'static str, argument: Value) -> String {
+        let error = sqlx::query(call).bind(argument).execute(&mut self.connection).await.unwrap_err();
+        error.as_database_error().unwrap().code().unwrap().into_owned()
+    }
+
+    async fn parked(&self) -> Vec<String> {
+        self.database
+            .texts(
+                "select coalesce(revision::text, '?') || '@' || stream || ' ' || verdict || ' ' || code \
+                   from aqueduct.parked where state = 'parked' order by id",
+            )
+            .await
+    }
+}
+
+/// Roles belong to the whole server: the name contains the database's.
+async fn create_role(database: &Database, name: &str) -> String {
+    let role: String = sqlx::query_scalar("select $1 || '_' || md5(current_database())")
+        .bind(name)
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("create role {role}"))).execute(&database.pool).await.unwrap();
+    role
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+/// A record of the relay.
+fn event(stream: &str, revision: i64, previous: impl Into<Option<i64>>) -> Value {
+    let mut record = json!({
+        "key": stream, "timestamp": 1, "ce_source": "store", "ce_subject": stream,
+        "ce_id": format!("{revision}@{stream}"), "ce_revision": revision.to_string(),
+    });
+    if let Some(previous) = previous.into() {
+        record["ce_previousrevision"] = previous.to_string().into();
+    }
+    record
+}
+
+fn with(mut record: Value, header: &str, value: impl Into<Value>) -> Value {
+    record[header] = value.into();
+    record
+}
+
+/// A record of another producer.
+fn message(id: &str, time: &str) -> Value {
+    json!({ "key": "k", "timestamp": 1, "ce_source": "shop", "ce_id": id, "ce_time": time })
+}
+
+#[tokio::test]
+async fn each_record_has_a_result() {
+    let mut consumer = Consumer::start().await;
+    let results = consumer
+        .take(&[
+            event("a", 0, -1),
+            event("a", 1, 0),
+            event("b", 0, -1),
+            event("a", 0, -1),
+            event("a", 3, 2),
+            event("a", 2, 1),
+            event("a", 1, 0),
+            event("b", 1, 0),
+            event("cut", 41, None),
+            with(event("b", 1, 0), "ce_id", "another"),
+        ])
+        .await;
+    assert_eq!(
+        results,
+        ["new", "new", "new", "duplicate", "gap", "blocked", "duplicate", "new", "unjudged", "conflict"]
+    );
+    assert_eq!(consumer.parked().await, ["3@a gap gap", "2@a blocked blocked", "1@b conflict conflict"]);
+    // The same in calls of their own. A conflict does not block its stream.
+    assert_eq!(consumer.take(&[event("a", 1, 0)]).await, ["duplicate"]);
+    assert_eq!(consumer.take(&[event("b", 2, 1)]).await, ["new"]);
+    assert_eq!(consumer.take(&[with(event("b", 2, 1), "ce_id", "other")]).await, ["conflict"]);
+    assert_eq!(consumer.take(&[with(event("b", 2, 1), "ce_id", "third")]).await, ["conflict"]);
+    assert_eq!(consumer.take(&[event("b", 2, 1)]).await, ["duplicate"]);
+    assert_eq!(consumer.take(&[]).await, [""; 0]);
+    assert_eq!(consumer.parked().await.len(), 5);
+    assert_eq!(
+        consumer.database.texts("select unjudged::text from aqueduct_consumer.projections").await,
+        ["1"]
+    );
+}
+
+#[tokio::test]
+async fn an_envelope_that_cannot_be_read_is_invalid() {
+    for (record, reason) in [
+        (json!({ "key": "a" }), "header ce_source is missing"),
+        (json!({ "key": "a", "ce_source": "shop" }), "neither a revision nor a message id"),
+        (
+            with(event("a", 0, -1), "key", Value::Null),
+            "the record's key is null, but header ce_subject names",
+        ),
+        (with(event("a", 0, -1), "key", "b"), "the record's key is \"b\", but header ce_subject names"),
+        (with(event("a", 0, -1), "ce_revision", "seven"), "header ce_revision is \"seven\""),
+        (with(event("a", 0, -1), "ce_revision", "9223372036854775808"), "header ce_revision is"),
+        (with(event("a", 0, -1), "ce_previousrevision", "-2"), "header ce_previousrevision is \"-2\""),
+    ] {
+        let mut consumer = Consumer::start().await;
+        assert_eq!(consumer.take(&[record]).await, ["invalid"], "{reason}");
+        let reasons = consumer.database.texts("select reason from aqueduct.parked").await;
+        assert!(reasons[0].contains(reason), "{reasons:?}");
+    }
+    let mut consumer = Consumer::start().await;
+    let largest = with(event("a", 0, None), "ce_revision", "9223372036854775807");
+    assert_eq!(consumer.take(&[largest]).await, ["unjudged"]);
+}
+
+#[tokio::test]
+async fn what_the_consumer_reports_blocks_its_stream_until_it_is_replayed() {
+    let mut consumer = Consumer::start().await;
+    let failed = json!([{ "ordinal": 2, "code": "row", "reason": "amount is negative" }]);
+    let records = [event("a", 0, -1), event("a", 1, 0), event("a", 2, 1), event("b", 0, -1)];
+    assert_eq!(consumer.take_with(&records, failed).await, ["new", "invalid", "blocked", "new"]);
+    assert_eq!(consumer.take(&[event("a", 3, 2)]).await, ["blocked"]);
+    assert_eq!(consumer.parked().await, ["1@a invalid row", "2@a blocked blocked", "3@a blocked blocked"]);
+    assert_eq!(consumer.next_held(10, json!([])).await, [""; 0]);
+
+    let replay = "select aqueduct_consumer.replay('accounts', 1, 'a') + $1::jsonb::integer - 0";
+    sqlx::query(replay).bind(json!(0)).execute(&mut consumer.connection).await.unwrap();
+    // It fails again at the second event: what is before it is applied.
+    let id = consumer.database.number("select id from aqueduct.parked where revision = 2").await;
+    let failed = json!([{ "id": id, "reason": "still negative" }]);
+    assert_eq!(consumer.next_held(10, failed).await, ["1@a"]);
+    assert_eq!(consumer.parked().await, ["2@a invalid row", "3@a blocked blocked"]);
+
+    sqlx::query(replay).bind(json!(0)).execute(&mut consumer.connection).await.unwrap();
+    assert_eq!(consumer.next_held(1, json!([])).await, ["2@a"]);
+    // The stream is not drained yet.
+    assert_eq!(consumer.take(&[event("a", 4, 3)]).await, ["blocked"]);
+    assert_eq!(consumer.next_held(10, json!([])).await, ["3@a", "4@a"]);
+    assert_eq!(consumer.take(&[event("a", 5, 4)]).await, ["new"]);
+    assert_eq!(consumer.parked().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_filled_gap_is_taken_without_a_request() {
+    let mut consumer = Consumer::start().await;
+    assert_eq!(consumer.take(&[event("a", 0, -1), event("a", 3, 2)]).await, ["new", "gap"]);
+    assert_eq!(consumer.take(&[event("a", 2, 1)]).await, ["blocked"]);
+    assert_eq!(consumer.next_held(10, json!([])).await, [""; 0]);
+    assert_eq!(consumer.take(&[event("a", 1, 0)]).await, ["blocked"]);
+    assert_eq!(consumer.next_held(10, json!([])).await, ["1@a", "2@a", "3@a"]);
+    assert_eq!(consumer.take(&[event("a", 4, 3)]).await, ["new"]);
+}
+
+#[tokio::test]
+async fn a_discarded_event_lets_its_stream_go_on() {
+    let mut consumer = Consumer::start().await;
+    let failed = json!([{ "ordinal": 1 }]);
+    let records = [event("a", 0, -1), event("a", 1, 0)];
+    assert_eq!(consumer.take_with(&records, failed).await, ["invalid", "blocked"]);
+    sqlx::query("select aqueduct_consumer.discard('accounts', 1, 'a', 0)")
+        .execute(&mut consumer.connection)
+        .await
+        .unwrap();
+    assert_eq!(consumer.next_held(10, json!([])).await, ["1@a"]);
+    assert_eq!(consumer.take(&[event("a", 2, 1)]).await, ["new"]);
+}
+
+#[tokio::test]
+async fn records_without_a_revision_are_known_by_their_id() {
+    let mut consumer = Consumer::start().await;
+    let (old, new) = ("2026-11-01T00:00:00Z", "2026-11-20T00:00:00Z");
+    let records = [message("1", new), message("2", old), message("1", new)];
+    assert_eq!(consumer.take(&records).await, ["new", "new", "duplicate"]);
+    assert_eq!(consumer.take(&[message("2", old)]).await, ["duplicate"]);
+    sqlx::query("select aqueduct_consumer.prune('accounts', 1, '2026-11-10', 100)")
+        .execute(&mut consumer.connection)
+        .await
+        .unwrap();
+    assert_eq!(
+        consumer.take(&[message("2", old), message("1", new), message("3", new)]).await,
+        ["undecidable", "duplicate", "new"]
+    );
+    let failed = json!([{ "ordinal": 1 }]);
+    let records = [message("4", new), message("5", new)];
+    assert_eq!(consumer.take_with(&records, failed).await, ["invalid", "blocked"]);
+    assert_eq!(consumer.take(&[message("4", new), message("6", new)]).await, ["duplicate", "blocked"]);
+    sqlx::query("select aqueduct_consumer.replay('accounts', 1)")
+        .execute(&mut consumer.connection)
+        .await
+        .unwrap();
+    assert_eq!(consumer.next_held(10, json!([])).await, ["?@k"; 4]);
+    assert_eq!(consumer.take(&[message("7", new)]).await, ["new"]);
+}
+
+#[tokio::test]
+async fn a_late_start_is_a_setting_and_recorded() {
+    let mut consumer = Consumer::start().await;
+    assert_eq!(consumer.take(&[event("a", 7, 6)]).await, ["gap"]);
+    let mut consumer = Consumer::start_with(true).await;
+    assert_eq!(consumer.take(&[event("a", 7, 6), event("a", 8, 7), event("b", 0, -1)]).await, ["new"; 3]);
+    assert_eq!(consumer.take(&[event("a", 10, 9)]).await, ["gap"]);
+    let begun =
+        "select stream || ' ' || coalesce(started_after::text, '-') from aqueduct.inbox_streams order by 1";
+    assert_eq!(consumer.database.texts(begun).await, ["a 6", "b -"]);
+}
+
+#[tokio::test]
+async fn an_older_epoch_is_stale() {
+    let mut consumer = Consumer::start().await;
+    let old = consumer.partition();
+    consumer.claim(json!({})).await;
+    for call in [
+        "select aqueduct_consumer.receive('accounts', 1, $1, '[]')",
+        "select aqueduct_consumer.advance('accounts', 1, $1)",
+        "select aqueduct_consumer.next_held('accounts', 1, $1, 1)",
+    ] {
+        assert_eq!(consumer.code(call, old.clone()).await, "AQ001", "{call}");
+    }
+    // A backup is restored: an epoch that was given out since is not given out again.
+    let given = consumer.epoch;
+    sqlx::raw_sql("update aqueduct.offsets set epoch = 1").execute(&consumer.database.pool).await.unwrap();
+    consumer.claim(json!({})).await;
+    assert!(consumer.epoch > given, "{} {given}", consumer.epoch);
+}
+
+#[tokio::test]
+async fn offsets_do_not_advance_over_a_record_that_must_be_parked() {
+    let mut consumer = Consumer::start().await;
+    let record = with(with(event("a", 3, 2), "topic", TOPIC), "partition", 0);
+    let record = with(record, "offset", 5);
+    let offsets = json!([{ "topic": TOPIC, "partition": 0, "epoch": consumer.epoch, "next_offset": 6 }]);
+    let partition = consumer.partition();
+    let mut transaction = consumer.connection.begin().await.unwrap();
+    sqlx::query("select aqueduct_consumer.receive('accounts', 1, $1, $2)")
+        .bind(partition)
+        .bind(json!([record]))
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let advance = sqlx::query("select aqueduct_consumer.advance('accounts', 1, $1)");
+    let error = advance.bind(offsets).execute(&mut *transaction).await.unwrap_err();
+    assert!(error.to_string().contains("record bank.accounts/0@5 (gap: revision 2"), "{error}");
+    drop(transaction);
+    let unknown = json!([{ "topic": TOPIC, "partition": 0, "offset": 9, "headers": [] }]);
+    assert_eq!(consumer.code("select aqueduct_consumer.park('accounts', 1, $1)", unknown).await, "AQ014");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_topic_or_database_halts_until_it_is_accepted() {
+    for (code, change, resumes_at) in [
+        ("topic_recreated", json!({ "topic_id": "another" }), 0),
+        ("topic_recreated", json!({ "latest": 1 }), 0),
+        ("offsets_missing", json!({ "earliest": 7 }), 7),
+        ("database_restored", json!({ "committed": 9 }), 2),
+    ] {
+        let mut consumer = Consumer::start().await;
+        consumer.claim(json!({ "topic_id": "first" })).await;
+        assert_eq!(consumer.take(&[event("a", 0, -1), event("a", 1, 0)]).await, ["new", "new"]);
+        let (result, problem) = consumer.claim(change.clone()).await;
+        assert_eq!(result, "halted", "{code}");
+        assert!(problem.unwrap().contains(&format!("aqueduct projection accept accounts {code}")));
+        // Nothing else of the projection goes on either.
+        let receive = "select aqueduct_consumer.receive('accounts', 1, $1, '[]')";
+        assert_eq!(consumer.code(receive, consumer.partition()).await, "AQ012");
+        assert_eq!(consumer.claim(json!({})).await.0, "halted");
+
+        let accepted = consumer::accept(&consumer.database.pool, "accounts", code).await.unwrap();
+        assert_eq!(accepted.len(), 1, "{code}");
+        assert_eq!(consumer::accept(&consumer.database.pool, "accounts", code).await.unwrap(), [""; 0]);
+        assert_eq!(consumer.claim(change).await, ("claimed".to_owned(), None), "{code}");
+        assert_eq!(consumer.next_offset, resumes_at, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn only_members_of_the_owner_act_for_a_projection() {
+    let mut consumer = Consumer::start().await;
+    let stranger = create_role(&consumer.database, "stranger").await;
+    let registration = Registration { projection: "other", owner: &stranger, starts_late: false };
+    consumer::register(&consumer.database.pool, registration).await.unwrap();
+    let partition = consumer.partition();
+    let receive = "select aqueduct_consumer.receive('other', 1, $1, '[]')";
+    assert_eq!(consumer.code(receive, partition.clone()).await, "AQ011");
+    let receive = "select aqueduct_consumer.receive('missing', 1, $1, '[]')";
+    assert_eq!(consumer.code(receive, partition).await, "AQ010");
+    for statement in [
+        "select * from aqueduct.parked where $1::jsonb is null",
+        "select * from aqueduct_consumer.projections where $1::jsonb is null",
+        "select aqueduct_consumer.hold('accounts', 1, $1)",
+        "select aqueduct_consumer.register('accounts', 1, current_user, ($1::jsonb is null))",
+    ] {
+        assert_eq!(consumer.code(statement, json!([])).await, "42501", "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_consumer_keeps_nothing() {
+    let mut consumer = Consumer::start().await;
+    let mut transaction = consumer.connection.begin().await.unwrap();
+    sqlx::query("select aqueduct_consumer.receive('accounts', 1, '[]', '[]')")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let timeout: String = sqlx::query_scalar("select current_setting('idle_in_transaction_session_timeout')")
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+    assert_eq!(timeout, "1min");
+    transaction.rollback().await.unwrap();
+    let after: String = sqlx::query_scalar("select current_setting('idle_in_transaction_session_timeout')")
+        .fetch_one(&mut consumer.connection)
+        .await
+        .unwrap();
+    assert_ne!(after, "1min");
+}
