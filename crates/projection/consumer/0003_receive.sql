@@ -20,6 +20,7 @@ end $$;
 -- Reads the envelopes of a batch. See receive for the fields of in_records and in_failed.
 --   fault  why the record cannot be applied; null: nothing is wrong with it
 --   own    it has a revision, as the relay's records do
+--   id     id by which a record of another producer, or the event of a record of our own, is told from others
 create function aqueduct_consumer.envelopes(in_records jsonb, in_failed jsonb)
 returns table (ordinal bigint, topic text, partition integer, "offset" bigint, source text, stream text, id text,
                revision bigint, previous bigint, "time" timestamptz, own boolean, code text, fault text)
@@ -35,11 +36,11 @@ begin
         select r.*, r.ce_revision is not null as own
           from rows from (jsonb_to_recordset(in_records)
                           as (topic text, partition integer, "offset" bigint, key text, timestamp bigint,
-                              ce_source text, ce_subject text, ce_id text, ce_revision text,
+                              ce_source text, ce_subject text, ce_id text, ce_eventid text, ce_revision text,
                               ce_previousrevision text, ce_time text))
                with ordinality
-            as r (topic, partition, "offset", key, timestamp, ce_source, ce_subject, ce_id, ce_revision,
-                  ce_previousrevision, ce_time, ordinal)
+            as r (topic, partition, "offset", key, timestamp, ce_source, ce_subject, ce_id, ce_eventid,
+                  ce_revision, ce_previousrevision, ce_time, ordinal)
     ), read as (
         select r.*, aqueduct_consumer.number(r.ce_revision, 0) as revision,
                aqueduct_consumer.number(r.ce_previousrevision, -1) as previous,
@@ -48,7 +49,8 @@ begin
                              r.key, case when not r.own then r.ce_subject end, ''), 1024) as stream
           from record r
     )
-    select r.ordinal, r.topic, r.partition, r."offset", coalesce(r.ce_source, ''), r.stream, r.ce_id,
+    select r.ordinal, r.topic, r.partition, r."offset", coalesce(r.ce_source, ''), r.stream,
+           case when r.own then r.ce_eventid else r.ce_id end,
            case when r.key is not distinct from r.ce_subject then r.revision end, r.previous,
            coalesce(aqueduct_consumer.instant(r.ce_time), to_timestamp(r.timestamp / 1000.0), '-infinity'), r.own,
            case when f.reason is not null then f.code else 'headers' end,
@@ -164,7 +166,7 @@ end $$;
 --
 -- in_partitions  array of {topic, partition, epoch}: all partitions of the batch, with the epochs of claim
 -- in_records     array of {topic, partition, offset, key, timestamp, ce_source, ce_subject, ce_id, ce_revision,
---                ce_previousrevision, ce_time}: key and the headers as text, as far as the record has them; timestamp is
+--                ce_previousrevision, ce_time, ce_eventid}: key and the headers as text, as far as the record has them; timestamp is
 --                Kafka's, in milliseconds
 -- in_failed      array of {ordinal, code, reason}: records, counted from 1, that the caller cannot read or apply. code is
 --                one of payload, unknown_type, row, headers

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aqueduct_projection::consumer;
 use aqueduct_relay::create_topics;
 
 use super::schemas::publish_all;
@@ -67,6 +68,7 @@ pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<Setup
     let schemas = async {
         let Some(pool) = postgres else { return Ok((Vec::new(), Vec::new())) };
         app.migrate(&pool).await?;
+        consumer::install(&pool).await?;
         let mut projections = Vec::new();
         for projection in &in_sql {
             if projection.migrate(&pool).await? > 0 {

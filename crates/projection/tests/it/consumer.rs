@@ -174,7 +174,7 @@ fn base64(text: &str) -> String {
 fn event(stream: &str, revision: i64, previous: impl Into<Option<i64>>) -> Value {
     let mut record = json!({
         "key": stream, "timestamp": 1, "ce_source": "store", "ce_subject": stream,
-        "ce_id": format!("{revision}@{stream}"), "ce_revision": revision.to_string(),
+        "ce_id": format!("{revision}@{stream}"), "ce_eventid": format!("event {revision}"), "ce_revision": revision.to_string(),
     });
     if let Some(previous) = previous.into() {
         record["ce_previousrevision"] = previous.to_string().into();
@@ -206,7 +206,7 @@ async fn each_record_has_a_result() {
             event("a", 1, 0),
             event("b", 1, 0),
             event("cut", 41, None),
-            with(event("b", 1, 0), "ce_id", "another"),
+            with(event("b", 1, 0), "ce_eventid", "another"),
         ])
         .await;
     assert_eq!(
@@ -217,8 +217,8 @@ async fn each_record_has_a_result() {
     // The same in calls of their own. A conflict does not block its stream.
     assert_eq!(consumer.take(&[event("a", 1, 0)]).await, ["duplicate"]);
     assert_eq!(consumer.take(&[event("b", 2, 1)]).await, ["new"]);
-    assert_eq!(consumer.take(&[with(event("b", 2, 1), "ce_id", "other")]).await, ["conflict"]);
-    assert_eq!(consumer.take(&[with(event("b", 2, 1), "ce_id", "third")]).await, ["conflict"]);
+    assert_eq!(consumer.take(&[with(event("b", 2, 1), "ce_eventid", "other")]).await, ["conflict"]);
+    assert_eq!(consumer.take(&[with(event("b", 2, 1), "ce_eventid", "third")]).await, ["conflict"]);
     assert_eq!(consumer.take(&[event("b", 2, 1)]).await, ["duplicate"]);
     assert_eq!(consumer.take(&[]).await, [""; 0]);
     assert_eq!(consumer.parked().await.len(), 5);
