@@ -100,7 +100,7 @@ begin
                max(r.revision) over (partition by r.source, r.topic, r.stream order by r.ordinal
                                      rows between unbounded preceding and 1 preceding) as earlier,
                first_value(r.id) over (partition by r.source, r.topic, r.stream, r.revision order by r.ordinal) as first_id,
-               row_number() over (partition by r.source, r.topic, r.id order by r.ordinal) as occurrence,
+               row_number() over (partition by r.source, r.topic, r.own, r.id order by r.ordinal) as occurrence,
                f.id is not null as is_taken, h.horizon
           from record r
           left join lateral (

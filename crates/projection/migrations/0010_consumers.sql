@@ -17,6 +17,9 @@ comment on column aqueduct.offsets.topic_id is
 alter table aqueduct.parked drop constraint parked_verdict_check;
 alter table aqueduct.parked add constraint parked_verdict_check
     check (verdict in ('invalid', 'gap', 'blocked', 'conflict', 'undecidable'));
+alter table aqueduct.parked add constraint parked_code_check
+    check (code in ('headers', 'source', 'unknown_type', 'payload', 'panic', 'row', 'reaction', 'gap', 'blocked',
+                    'conflict', 'undecidable'));
 comment on column aqueduct.parked.verdict is 'conflict and undecidable do not block the stream';
 
 -- Events that do not block their stream are known by their offset: several may have the same revision.

@@ -25,11 +25,15 @@ pub enum ReasonCode {
     Gap,
     /// An earlier event of its stream is parked.
     Blocked,
+    /// Another event was applied under its revision. Only consumers in other languages notice it.
+    Conflict,
+    /// It is older than the message ids that are kept. Only consumers in other languages notice it.
+    Undecidable,
 }
 
 impl ReasonCode {
     /// All codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Headers,
         Self::Source,
         Self::UnknownType,
@@ -39,6 +43,8 @@ impl ReasonCode {
         Self::Reaction,
         Self::Gap,
         Self::Blocked,
+        Self::Conflict,
+        Self::Undecidable,
     ];
 
     /// The text that is stored and shown.
@@ -53,6 +59,8 @@ impl ReasonCode {
             Self::Reaction => "reaction",
             Self::Gap => "gap",
             Self::Blocked => "blocked",
+            Self::Conflict => "conflict",
+            Self::Undecidable => "undecidable",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::support::Database;
 const TOPIC: &str = "bank.accounts";
 
 /// A consumer of one partition, connected as a member of the owning role.
-struct Consumer {
+pub(crate) struct Consumer {
     database: Database,
     connection: PgConnection,
     epoch: i64,
@@ -18,7 +18,7 @@ struct Consumer {
 
 impl Consumer {
     /// Installs the functions, registers the projection and claims the partition.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(false).await
     }
 
@@ -67,7 +67,7 @@ impl Consumer {
         self.take_with(records, json!([])).await
     }
 
-    async fn take_with(&mut self, records: &[Value], failed: Value) -> Vec<String> {
+    pub(crate) async fn take_with(&mut self, records: &[Value], failed: Value) -> Vec<String> {
         let first_offset = self.next_offset;
         self.take_at(first_offset, records, failed).await
     }

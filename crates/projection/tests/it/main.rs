@@ -8,6 +8,7 @@ mod bank;
 mod batches;
 mod both_paths;
 mod consumer;
+mod consumer_model;
 mod durability;
 mod faults;
 mod inbox;
