@@ -146,10 +146,22 @@ begin
            f.own, f.code, f.fault, f.applied, f.is_known,
            case when f.failed_at is null or f.ordinal <= f.failed_at then f.result
                 when not f.own and f.result in ('duplicate', 'undecidable') then f.result
-                when f.own and f.revision <= f.failed_after
-                then case f.result when 'conflict' then f.result else 'duplicate' end
+                when f.own and f.revision = f.failed_after
+                     and f.id <> case when f.failed_after > f.applied then f.first_id else f.applied_id end then 'conflict'
+                when f.own and f.revision <= f.failed_after then 'duplicate'
                 else 'blocked' end
       from failing f;
+end $$;
+
+-- SQLSTATE 40001: a stream or a message was taken at the same time from another partition. The caller takes the batch again.
+create function aqueduct_consumer.expect(in_is_complete boolean) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if not in_is_complete then
+        raise exception 'a stream or a message of the batch was taken from another partition at the same time'
+            using errcode = '40001';
+    end if;
+    return true;
 end $$;
 
 -- Judges a batch and stores what is applied, in the transaction in which the caller applies it. One row a record, in the
@@ -222,24 +234,32 @@ begin
          where j.own and j.result in ('new', 'unjudged') and not j.is_known
          order by j.known_inbox, j.stream, j.ordinal
     ), stream as (
-        select j.known_inbox, j.stream, max(j.applied) as before,
+        select j.known_inbox, j.stream, max(j.applied) as before, bool_or(j.is_known) as is_known,
                bool_or(j.result in ('blocked', 'invalid', 'gap')) as blocked
           from judged j
          where j.own and j.result in ('new', 'unjudged') or j.result in ('blocked', 'invalid', 'gap')
          group by j.known_inbox, j.stream
-    ), written as (
-        insert into aqueduct.inbox_streams as t
-            (inbox, stream, revision, blocked, event_id, event_revision, started_after)
-        select s.known_inbox, s.stream, coalesce(a.revision, s.before), s.blocked, a.id, a.revision,
-               nullif(b.previous, -1)
+    ), stored as (
+        select s.*, a.revision, a.id as event_id, nullif(b.previous, -1) as started_after
           from stream s
           left join applied a using (known_inbox, stream)
           left join begun b using (known_inbox, stream)
+    ), moved as (
+        update aqueduct.inbox_streams t
+           set revision = coalesce(s.revision, t.revision), blocked = t.blocked or s.blocked,
+               event_id = case when s.revision is null then t.event_id else s.event_id end,
+               event_revision = coalesce(s.revision, t.event_revision)
+          from stored s
+         where s.is_known and t.inbox = s.known_inbox and t.stream = s.stream collate "C" and t.revision = s.before
+        returning 1
+    ), added as (
+        insert into aqueduct.inbox_streams (inbox, stream, revision, blocked, event_id, event_revision, started_after)
+        select s.known_inbox, s.stream, coalesce(s.revision, -1), s.blocked, s.event_id, s.revision, s.started_after
+          from stored s
+         where not s.is_known
          order by s.known_inbox, s.stream
-            on conflict (inbox, stream) do update
-           set revision = excluded.revision, blocked = t.blocked or excluded.blocked,
-               event_id = case when excluded.event_revision is null then t.event_id else excluded.event_id end,
-               event_revision = coalesce(excluded.event_revision, t.event_revision)
+            on conflict do nothing
+        returning 1
     ), taken as (
         insert into aqueduct_consumer.ids (inbox, id, time)
         select j.known_inbox, j.id, j.time
@@ -247,6 +267,7 @@ begin
          where not j.own and j.id is not null and j.result <> 'duplicate'
          order by j.known_inbox, j.id
             on conflict do nothing
+        returning 1
     ), parking as (
         insert into aqueduct_consumer.unparked
             (projection, generation, topic, partition, "offset", inbox, stream, revision, previous, result, code, reason)
@@ -265,6 +286,11 @@ begin
            case when j.result not in ('new', 'unjudged', 'duplicate')
                 then aqueduct_consumer.reason(j.result, j.fault, j.revision, j.previous) end
       from judged j
+     where aqueduct_consumer.expect((select count(*) from moved) + (select count(*) from added)
+                                    + (select count(*) from taken)
+                                    = (select count(*) from stored)
+                                    + (select count(*) from judged j
+                                        where not j.own and j.id is not null and j.result <> 'duplicate'))
      order by j.ordinal;
 end $$;
 

@@ -452,3 +452,39 @@ async fn a_frozen_consumer_keeps_nothing() {
         .unwrap();
     assert_ne!(after, "1min");
 }
+
+#[tokio::test]
+async fn a_message_that_two_partitions_hold_is_taken_once() {
+    let mut consumer = Consumer::start().await;
+    let options = consumer.database.pool.connect_options();
+    let mut other = PgConnection::connect_with(&options).await.unwrap();
+    let claim = "select epoch from aqueduct_consumer.claim('accounts', 1, $1, null, 1, 0, 9, null, 'other')";
+    let epoch: i64 = sqlx::query_scalar(claim).bind(TOPIC).fetch_one(&mut other).await.unwrap();
+    let mut record = with(message("1", "2026-11-20T00:00:00Z"), "topic", TOPIC);
+    record["offset"] = 0.into();
+    let receive = "select result from aqueduct_consumer.receive('accounts', 1, $1, $2)";
+    let mut first = consumer.connection.begin().await.unwrap();
+    let result: String = sqlx::query_scalar(receive)
+        .bind(json!([{ "topic": TOPIC, "partition": 0, "epoch": consumer.epoch }]))
+        .bind(json!([with(record.clone(), "partition", 0)]))
+        .fetch_one(&mut *first)
+        .await
+        .unwrap();
+    assert_eq!(result, "new");
+    let partition = json!([{ "topic": TOPIC, "partition": 1, "epoch": epoch }]);
+    let records = json!([with(record, "partition", 1)]);
+    // It waits for the first transaction.
+    let second = async {
+        sqlx::query_scalar::<_, String>(receive).bind(&partition).bind(&records).fetch_one(&mut other).await
+    };
+    let (refused, ()) = tokio::join!(second, async { first.commit().await.unwrap() });
+    match refused {
+        // Either it saw the message while it was judged, or it ran into it.
+        Ok(result) => assert_eq!(result, "duplicate"),
+        Err(error) => {
+            assert_eq!(error.as_database_error().unwrap().code().unwrap(), "40001");
+            let again = sqlx::query_scalar::<_, String>(receive).bind(&partition).bind(&records);
+            assert_eq!(again.fetch_one(&mut other).await.unwrap(), "duplicate");
+        }
+    }
+}
