@@ -4,6 +4,7 @@
 mod architecture;
 mod bank;
 mod configuration;
+mod consumers;
 mod dashboard;
 mod demo;
 mod dev;

@@ -1,0 +1,216 @@
+//! The template consumers of `tests/consumers`: programs in other languages that keep the shop's orders and revenue.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aqueduct_devstack::{Child, Conditions};
+use nix::sys::signal::Signal;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+
+use crate::support::{PATIENCE, Pipeline, ROOT, Shop, eventually, finished, plan};
+use crate::topic::partitions;
+
+const ORDERS: usize = 60;
+const TOPIC: &str = "shop.orders";
+
+/// A program of `tests/consumers`.
+struct Template {
+    /// Name of its folder; the projection and its schema are called `shop_<name>`.
+    name: &'static str,
+    /// Installs its packages and returns its command line.
+    install: fn() -> Vec<String>,
+}
+
+const PYTHON: Template = Template { name: "python", install: install_python };
+
+impl Template {
+    fn folder(&self) -> PathBuf {
+        Path::new(ROOT).join("tests/consumers").join(self.name)
+    }
+
+    fn projection(&self) -> String {
+        format!("shop_{}", self.name)
+    }
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+}
+
+/// Panics with what to install if Python or its module for virtual environments is missing.
+fn install_python() -> Vec<String> {
+    let tools = Command::new("python3")
+        .args(["-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"])
+        .output();
+    assert!(
+        tools.is_ok_and(|output| output.status.success()),
+        "this test runs a consumer in Python: install Python 3.11 or later, with the module venv"
+    );
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-consumer");
+    let requirements = PYTHON.folder().join("requirements.txt");
+    // Written last: it shows that the installation is complete.
+    let installed = environment.join("installed.txt");
+    let is_installed =
+        fs::read(&installed).is_ok_and(|installed| installed == fs::read(&requirements).unwrap());
+    let python = environment.join("bin/python");
+    if !is_installed {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment));
+        let mut pip = Command::new(&python);
+        succeed(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements));
+        fs::copy(&requirements, &installed).unwrap();
+    }
+    let program = PYTHON.folder().join("consumer.py");
+    [python, program].map(|path| path.to_str().unwrap().to_owned()).into()
+}
+
+/// A template with its projection installed.
+struct Installed<'a> {
+    template: Template,
+    command_line: Vec<String>,
+    pipeline: &'a Pipeline,
+    postgres: PgPool,
+    url: String,
+}
+
+impl<'a> Installed<'a> {
+    async fn on(pipeline: &'a Pipeline, template: Template) -> Self {
+        let command_line = (template.install)();
+        let postgres = pipeline.postgres().await;
+        let projection = template.projection();
+        let role = format!(
+            "create role {projection} login password '{projection}';
+             do $$ begin execute format('grant create on database %I to {projection}', current_database()); end $$"
+        );
+        sqlx::raw_sql(AssertSqlSafe(role)).execute(&postgres).await.unwrap();
+        succeed(&mut pipeline.command(&["projection", "install", &projection, "--owner", &projection]));
+
+        let (_, server) = pipeline.stack.postgres_url().unwrap().split_once('@').unwrap();
+        // Without parameters: they are those of the driver in Rust.
+        let (server, _) = server.split_once('?').unwrap_or((server, ""));
+        let url = format!("postgres://{projection}:{projection}@{server}");
+        let migration = template.folder().join(format!("migrations/0001_{projection}.sql"));
+        let migration = fs::read_to_string(migration).unwrap();
+        let mut owner = PgConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(migration)).execute(&mut owner).await.unwrap();
+        owner.close().await.unwrap();
+        Self { template, command_line, pipeline, postgres, url }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.pipeline.stack.data_dir().join(format!("{}.log", self.template.name))
+    }
+
+    fn start(&self) -> Child {
+        let mut command = Command::new(&self.command_line[0]);
+        command.args(&self.command_line[1..]);
+        command.envs(self.pipeline.environment.iter().map(|(key, value)| (key, value)));
+        command.env("AQUEDUCT_POSTGRES__URL", &self.url);
+        command.env("AQUEDUCT_SCHEMAS__DIRECTORY", Path::new(ROOT).join("schemas"));
+        command.env("AQUEDUCT_HTTP__CONSUMER", "127.0.0.1:0");
+        // The shortest that Kafka allows.
+        command.env("AQUEDUCT_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "6000");
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        Child::spawn(command, &Conditions::plain(), &self.log()).unwrap()
+    }
+
+    async fn stop(&self, mut child: Child) {
+        child.signal(Signal::SIGTERM);
+        let ended = child.wait(PATIENCE).await.unwrap();
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}:\n{}", self.logged());
+    }
+
+    fn logged(&self) -> String {
+        fs::read_to_string(self.log()).unwrap()
+    }
+
+    async fn number(&self, query: String) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&self.postgres).await.unwrap()
+    }
+
+    /// Sum of the offsets that it has reached.
+    async fn reached(&self) -> i64 {
+        let query = format!(
+            "select coalesce(sum(next_offset), 0)::bigint from aqueduct.offsets where projection = '{}'",
+            self.template.projection()
+        );
+        self.number(query).await
+    }
+
+    /// Waits until it has read the topic to its end.
+    async fn finish(&self, children: &mut [Child]) {
+        let ends = sum_of_ends(self.pipeline);
+        eventually("the consumer has read everything", async || {
+            for child in &mut *children {
+                assert!(child.ended().unwrap().is_none(), "{}", self.logged());
+            }
+            (self.reached().await == ends).then_some(())
+        })
+        .await;
+    }
+
+    /// How many rows differ from those of the views in Rust.
+    async fn differences(&self) -> i64 {
+        let schema = self.template.projection();
+        let one_way = |one: &str, other: &str| {
+            format!("(select count(*) from (table {one} except all table {other}) differing)")
+        };
+        let terms = ["orders", "revenue"].map(|table| {
+            let (rust, other) = (format!("shop.{table}"), format!("{schema}.{table}"));
+            format!("{} + {}", one_way(&rust, &other), one_way(&other, &rust))
+        });
+        self.number(format!("select {}", terms.join(" + "))).await
+    }
+
+    async fn parked(&self) -> Vec<String> {
+        let query = "select stream || ' ' || coalesce(revision::text, '-') || ' ' || verdict || ' ' || code \
+                       from aqueduct.parked where projection = $1 order by 1";
+        sqlx::query_scalar(query).bind(self.template.projection()).fetch_all(&self.postgres).await.unwrap()
+    }
+}
+
+fn sum_of_ends(pipeline: &Pipeline) -> i64 {
+    let brokers = pipeline.stack.kafka_bootstrap().unwrap();
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let end = |partition| client.fetch_watermarks(TOPIC, partition, PATIENCE).unwrap().1;
+    (0..partitions(brokers, TOPIC)).map(end).sum()
+}
+
+/// Feeds the shop, and waits until the topic and the views in Rust are complete.
+async fn filled_pipeline() -> Pipeline {
+    let pipeline = Pipeline::start(&[]).await;
+    let shop = Shop::start(&pipeline).await;
+    let relay = pipeline.service("relay", &["relay"]).await;
+    let projections = pipeline.service("projections", &["shop", "project"]).await;
+    let inventory = pipeline.service("inventory", &["shop", "inventory"]).await;
+    shop.feeder(&inventory.url).feed(&plan(ORDERS), |_| {}).await.unwrap();
+    let report = finished(&pipeline, ORDERS).await;
+    assert!(report.is_clean(), "{report}\n{}\n{}", relay.log(), projections.log());
+    for service in [inventory, projections, relay] {
+        service.stop().await;
+    }
+    pipeline
+}
+
+/// Promise: the rows of a projection do not depend on the language in which it is written.
+async fn has_the_rows_of_the_views_in_rust(template: Template) {
+    let pipeline = filled_pipeline().await;
+    let consumer = Installed::on(&pipeline, template).await;
+    let mut children = [consumer.start()];
+    consumer.finish(&mut children).await;
+    assert_eq!(consumer.differences().await, 0, "{}", consumer.logged());
+    let orders = format!("select count(*) from {}.orders", consumer.template.projection());
+    assert_eq!(consumer.number(orders).await, ORDERS as i64);
+    assert_eq!(consumer.parked().await, [""; 0]);
+    for child in children {
+        consumer.stop(child).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_has_the_rows_of_the_views_in_rust() {
+    has_the_rows_of_the_views_in_rust(PYTHON).await;
+}
