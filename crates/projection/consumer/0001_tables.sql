@@ -38,7 +38,7 @@ create table aqueduct_consumer.halts (
 create unique index halts_open on aqueduct_consumer.halts (projection, generation, code, topic, partition)
     where accepted_at is null;
 
--- Records of this transaction that receive did not let through and park has not stored yet. Empty between transactions.
+-- Records of this transaction that receive did not let through and park has not stored yet.
 create table aqueduct_consumer.unparked (
     projection  text    not null,
     generation  integer not null,
@@ -52,6 +52,7 @@ create table aqueduct_consumer.unparked (
     result      text    not null,
     code        text    not null,
     reason      text    not null,
+    xid         xid8    not null default pg_current_xact_id(),
     primary key (projection, generation, topic, partition, "offset")
 );
 

@@ -13,7 +13,7 @@ begin
         return in_text::timestamptz;
     end if;
     return null;
-exception when datetime_field_overflow or invalid_datetime_format then
+exception when datetime_field_overflow or invalid_datetime_format or invalid_time_zone_displacement_value then
     return null;
 end $$;
 
@@ -30,7 +30,7 @@ begin
     return query
     with failed as (
         select distinct on (f.ordinal) f.ordinal, coalesce(f.code, 'payload') as code,
-               coalesce(f.reason, 'the consumer gave no reason') as reason
+               left(coalesce(f.reason, 'the consumer gave no reason'), 2000) as reason
           from jsonb_to_recordset(in_failed) as f (ordinal bigint, code text, reason text)
     ), record as (
         select r.*, r.ce_revision is not null as own
@@ -44,17 +44,28 @@ begin
     ), read as (
         select r.*, aqueduct_consumer.number(r.ce_revision, 0) as revision,
                aqueduct_consumer.number(r.ce_previousrevision, -1) as previous,
-               -- The stream of a record of our own is its key, that of another producer's its key or subject.
-               left(coalesce(case when r.own and r.key is not distinct from r.ce_subject then r.ce_subject end,
-                             r.key, case when not r.own then r.ce_subject end, ''), 1024) as stream
-          from record r
+               -- The stream of a record of our own is its subject, which must be its key.
+               coalesce(r.key, case when not r.own then r.ce_subject end, '') as name,
+               -- Longer ones do not fit into an index.
+               (select h.name
+                  from (values ('ce_source', r.ce_source), ('ce_subject', r.ce_subject), ('ce_id', r.ce_id),
+                               ('ce_eventid', r.ce_eventid)) as h (name, value)
+                 where octet_length(h.value) > 1024
+                 limit 1) as too_long
+      from record r
     )
-    select r.ordinal, r.topic, r.partition, r."offset", coalesce(r.ce_source, ''), r.stream,
-           case when r.own then r.ce_eventid else r.ce_id end,
+    select r.ordinal, r.topic, r.partition, r."offset",
+           case when r.too_long = 'ce_source' then '' else coalesce(r.ce_source, '') end,
+           case when octet_length(r.name) > 1024 then left(r.name, 200) || '#' || md5(r.name) else r.name end,
+           -- Without a source an id says nothing.
+           case when r.too_long is null and r.ce_source is not null
+                then case when r.own then r.ce_eventid else r.ce_id end end,
            case when r.key is not distinct from r.ce_subject then r.revision end, r.previous,
            coalesce(aqueduct_consumer.instant(r.ce_time), to_timestamp(r.timestamp / 1000.0), '-infinity'), r.own,
            case when f.reason is not null then f.code else 'headers' end,
            case when f.reason is not null then f.reason
+                when r.too_long is not null then format('header %s is longer than 1024 bytes', r.too_long)
+                when octet_length(r.key) > 1024 then 'the key is longer than 1024 bytes'
                 when r.ce_source is null then 'header ce_source is missing'
                 when not r.own and r.ce_id is null
                 then 'it has neither a revision nor a message id (headers ce_revision, ce_id): a duplicate could not be told from it'
@@ -62,11 +73,13 @@ begin
                 when r.ce_subject is null then 'header ce_subject is missing'
                 when r.key is distinct from r.ce_subject
                 then format('the record''s key is %s, but header ce_subject names the stream "%s"',
-                            coalesce('"' || r.key || '"', 'null'), r.ce_subject)
+                            coalesce('"' || left(r.key, 200) || '"', 'null'), left(r.ce_subject, 200))
                 when r.revision is null
-                then format('header ce_revision is "%s", expected a number from 0 to 9223372036854775807', r.ce_revision)
+                then format('header ce_revision is "%s", expected a number from 0 to 9223372036854775807',
+                            left(r.ce_revision, 200))
                 when r.ce_previousrevision is not null and r.previous is null
-                then format('header ce_previousrevision is "%s", expected a number from -1', r.ce_previousrevision)
+                then format('header ce_previousrevision is "%s", expected a number from -1',
+                            left(r.ce_previousrevision, 200))
                 end
       from read r
       left join failed f using (ordinal);
@@ -197,6 +210,12 @@ begin
     registered := aqueduct_consumer.authorize(in_projection, in_generation);
     perform aqueduct_consumer.hold(in_projection, in_generation, in_partitions);
 
+    -- A consumer that committed without parking left them.
+    delete from aqueduct_consumer.unparked u
+     using jsonb_to_recordset(in_partitions) as p (topic text, partition integer)
+     where u.projection = in_projection and u.generation = in_generation
+       and u.topic = p.topic and u.partition = p.partition and u.xid <> pg_current_xact_id();
+
     select format('%s/%s', r.topic, r.partition) into foreign_partition
       from jsonb_to_recordset(in_records) as r (topic text, partition integer)
      where not exists (select from jsonb_to_recordset(in_partitions) as p (topic text, partition integer)
@@ -208,11 +227,13 @@ begin
     end if;
 
     insert into aqueduct.inboxes (projection, generation, source, topic)
-    select distinct in_projection, in_generation, coalesce(r.ce_source, ''), r.topic
+    select distinct in_projection, in_generation, s.source, r.topic
       from jsonb_to_recordset(in_records) as r (topic text, ce_source text)
+     cross join lateral (select case when octet_length(r.ce_source) > 1024 then ''
+                                     else coalesce(r.ce_source, '') end as source) s
      where not exists (select from aqueduct.inboxes i
                         where i.projection = in_projection and i.generation = in_generation
-                          and i.source = coalesce(r.ce_source, '') and i.topic = r.topic)
+                          and i.source = s.source and i.topic = r.topic)
      order by 3, 4
         on conflict do nothing;
 
@@ -276,6 +297,7 @@ begin
                aqueduct_consumer.reason(j.result, j.fault, j.revision, j.previous)
           from judged j
          where j.result not in ('new', 'unjudged', 'duplicate')
+            on conflict do nothing
     ), counted as (
         update aqueduct_consumer.projections p
            set unjudged = p.unjudged + u.records

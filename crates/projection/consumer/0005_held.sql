@@ -1,10 +1,13 @@
+-- A header of a parked event as text; null: it has none.
+create function aqueduct_consumer.header_of(in_headers jsonb, in_name text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+    select h->>'value' from jsonb_array_elements(in_headers) h where h->>'name' = in_name limit 1
+$$;
+
 -- The revision before a parked event, as its headers say; null: they do not say.
 create function aqueduct_consumer.previous_of(in_headers jsonb) returns bigint
 language sql immutable set search_path = pg_catalog, pg_temp as $$
-    select aqueduct_consumer.number(h->>'value', -1)
-      from jsonb_array_elements(in_headers) h
-     where h->>'name' = 'ce_previousrevision'
-     limit 1
+    select aqueduct_consumer.number(aqueduct_consumer.header_of(in_headers, 'ce_previousrevision'), -1)
 $$;
 
 create function aqueduct_consumer.has_header(in_headers jsonb, in_name text) returns boolean
@@ -29,7 +32,10 @@ create function aqueduct_consumer.next_held(
 language plpgsql security definer rows 100 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    max_bytes constant bigint := 4 * 1024 * 1024;
+    registered aqueduct_consumer.projections;
+    max_bytes bigint := 4 * 1024 * 1024;
+    before bigint;
+    last_id text;
     remaining integer := in_limit;
     work record;
     event record;
@@ -40,7 +46,7 @@ declare
     problem text;
     outcome text;
 begin
-    perform aqueduct_consumer.authorize(in_projection, in_generation);
+    registered := aqueduct_consumer.authorize(in_projection, in_generation);
     perform aqueduct_consumer.hold(in_projection, in_generation, in_partitions);
     for work in
         select w.*
@@ -51,7 +57,7 @@ begin
          order by w.touched_at nulls first, w.action, w.request
          limit in_limit
     loop
-        exit when remaining <= 0;
+        exit when remaining <= 0 or max_bytes <= 0;
         select i.inbox into strict owned_inbox
           from aqueduct.inboxes i
          where i.projection = in_projection and i.generation = in_generation
@@ -59,17 +65,29 @@ begin
         if work.action = 'discard' and not work.is_discarded then
             perform aqueduct.parked_discard(work.request, owned_inbox, work.stream, 2147483647);
         end if;
+        -- A stream without revisions may be in several partitions: its owners take turns.
         select s.revision into applied
           from aqueduct.inbox_streams s
-         where s.inbox = owned_inbox and s.stream = work.stream;
+         where s.inbox = owned_inbox and s.stream = work.stream
+           for update;
+        last_id := null;
         passed := '{}';
         problem := null;
         for event in
             select n.* from aqueduct.parked_next(owned_inbox, work.stream, remaining, max_bytes) n
         loop
-            -- It never can be applied: only a discard removes it.
-            continue when event.code = 'conflict';
-            if event.state = 'discarded' then
+            before := aqueduct_consumer.previous_of(event.headers);
+            if registered.starts_late and applied = -1 and before >= 0 then
+                update aqueduct.inbox_streams s
+                   set started_after = before
+                 where s.inbox = owned_inbox and s.stream = work.stream;
+                applied := before;
+            end if;
+            if event.state = 'discarded' and event.revision > applied and before <> applied then
+                problem := aqueduct_consumer.reason('gap', null, event.revision, before);
+                perform aqueduct.parked_again(event.id, 'gap', 'gap', problem);
+                exit;
+            elsif event.state = 'discarded' then
                 applied := greatest(applied, event.revision);
                 continue;
             end if;
@@ -80,7 +98,9 @@ begin
                 problem := coalesce(failure.reason, 'the consumer gave no reason');
                 perform aqueduct.parked_again(event.id, 'invalid', coalesce(failure.code, 'row'), problem);
                 exit;
-            elsif event.revision is null and aqueduct_consumer.has_header(event.headers, 'ce_revision') then
+            elsif not aqueduct_consumer.has_header(event.headers, 'ce_source')
+                  or event.revision is null and aqueduct_consumer.has_header(event.headers, 'ce_revision')
+                  or before is null and aqueduct_consumer.has_header(event.headers, 'ce_previousrevision') then
                 problem := 'its headers cannot be read, so that its place in the stream is not known';
                 perform aqueduct.parked_again(event.id, 'invalid', 'headers', problem);
                 exit;
@@ -88,14 +108,17 @@ begin
                 -- It was applied since.
                 passed := passed || event.id;
                 continue;
-            elsif aqueduct_consumer.previous_of(event.headers) <> applied then
-                problem := aqueduct_consumer.reason('gap', null, event.revision,
-                                                    aqueduct_consumer.previous_of(event.headers));
+            elsif event.revision is not null and before <> applied then
+                problem := aqueduct_consumer.reason('gap', null, event.revision, before);
                 perform aqueduct.parked_again(event.id, 'gap', 'gap', problem);
                 exit;
             end if;
             passed := passed || event.id;
             remaining := remaining - 1;
+            max_bytes := max_bytes - coalesce(octet_length(event.payload), 0) - coalesce(octet_length(event.key), 0);
+            if event.revision is not null then
+                last_id := aqueduct_consumer.header_of(event.headers, 'ce_eventid');
+            end if;
             applied := greatest(applied, event.revision);
             id := event.id;
             topic := work.topic;
@@ -112,6 +135,11 @@ begin
         outcome := case when aqueduct.parked_applied(owned_inbox, work.stream, passed, applied) then 'done'
                         when problem is not null then 'failed'
                         else 'waiting' end;
+        if cardinality(passed) > 0 then
+            update aqueduct.inbox_streams s
+               set event_id = last_id, event_revision = case when last_id is not null then s.revision end
+             where s.inbox = owned_inbox and s.stream = work.stream;
+        end if;
         update aqueduct.parked_work w
            set applied = w.applied + cardinality(passed), is_discarded = w.action = 'discard', state = outcome,
                problem = in_problem.text, touched_at = clock_timestamp()

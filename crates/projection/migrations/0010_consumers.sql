@@ -64,3 +64,40 @@ begin
      where s.inbox = in_inbox and s.stream = in_stream;
     return is_open;
 end $$;
+
+-- As before; events that do not block their stream have no place in it.
+create or replace function aqueduct.parked_next(in_inbox integer, in_stream text, in_limit integer, in_bytes bigint)
+returns table (id bigint, revision bigint, state text, code text, partition integer, "offset" bigint, key bytea,
+               payload bytea, headers jsonb)
+language sql stable as $$
+    select n.id, n.revision, n.state, n.code, n.partition, n."offset", n.key, n.payload, n.headers
+      from (select l.*,
+                   sum(coalesce(octet_length(l.payload), 0) + coalesce(octet_length(l.key), 0)
+                       + coalesce(octet_length(l.headers::text), 0)) over in_order as bytes,
+                   row_number() over in_order as number
+              from (select p.*
+                      from aqueduct.inboxes i
+                      join aqueduct.inbox_streams s on s.inbox = i.inbox and s.stream = in_stream
+                     cross join lateral (
+                           (select b.*
+                              from aqueduct.parked b
+                             where b.projection = i.projection and b.generation = i.generation
+                               and b.source = i.source and b.topic = i.topic and b.stream = in_stream
+                               and b.state = 'parked' and b.verdict not in ('conflict', 'undecidable')
+                             order by b.revision, b.id
+                             limit in_limit)
+                           union all
+                           (select d.*
+                              from aqueduct.parked d
+                             where d.projection = i.projection and d.generation = i.generation
+                               and d.source = i.source and d.topic = i.topic and d.stream = in_stream
+                               and d.state = 'discarded' and d.revision > s.revision
+                             order by d.revision, d.id
+                             limit in_limit)) p
+                     where i.inbox = in_inbox
+                     order by p.revision nulls last, p.id
+                     limit in_limit) l
+            window in_order as (order by l.revision nulls last, l.id)) n
+     where n.bytes <= in_bytes or n.number = 1
+     order by n.number
+$$;

@@ -96,8 +96,10 @@ impl Consumer {
                 let record = &records[*ordinal as usize - 1];
                 let header =
                     |name: &str| Some(json!({ "name": name, "value": base64(record[name].as_str()?) }));
-                let headers: Vec<_> =
-                    ["ce_revision", "ce_previousrevision"].into_iter().filter_map(header).collect();
+                let headers: Vec<_> = ["ce_source", "ce_eventid", "ce_revision", "ce_previousrevision"]
+                    .into_iter()
+                    .filter_map(header)
+                    .collect();
                 json!({
                     "topic": TOPIC, "partition": 0, "offset": record["offset"],
                     "key": record["key"].as_str().map(base64), "value": base64("payload"),
@@ -327,7 +329,8 @@ async fn records_without_a_revision_are_known_by_their_id() {
         .execute(&mut consumer.connection)
         .await
         .unwrap();
-    assert_eq!(consumer.next_held(10, json!([])).await, ["?@k"; 4]);
+    // The undecidable one is not among them.
+    assert_eq!(consumer.next_held(10, json!([])).await, ["?@k"; 3]);
     assert_eq!(consumer.take(&[message("7", new)]).await, ["new"]);
 }
 
@@ -487,4 +490,79 @@ async fn a_message_that_two_partitions_hold_is_taken_once() {
             assert_eq!(again.fetch_one(&mut other).await.unwrap(), "duplicate");
         }
     }
+}
+
+#[tokio::test]
+async fn a_discarded_event_behind_a_gap_is_parked_again() {
+    let mut consumer = Consumer::start().await;
+    assert_eq!(consumer.take(&[event("a", 0, -1), event("a", 3, 2)]).await, ["new", "gap"]);
+    let discard = "select aqueduct_consumer.discard('accounts', 1, 'a', 3)";
+    sqlx::query(discard).execute(&mut consumer.connection).await.unwrap();
+    assert_eq!(consumer.next_held(10, json!([])).await, [""; 0]);
+    // What is missing is not given up.
+    assert_eq!(consumer.take(&[event("a", 2, 1)]).await, ["blocked"]);
+    assert_eq!(consumer.take(&[event("a", 1, 0)]).await, ["blocked"]);
+    assert_eq!(consumer.next_held(10, json!([])).await, ["1@a", "2@a", "3@a"]);
+}
+
+#[tokio::test]
+async fn a_conflict_does_not_hold_the_events_of_its_stream() {
+    let mut consumer = Consumer::start().await;
+    let other = with(event("a", 0, -1), "ce_eventid", "another");
+    let records = [event("a", 0, -1), other, event("a", 2, 1), event("a", 1, 0)];
+    assert_eq!(consumer.take(&records).await, ["new", "conflict", "gap", "blocked"]);
+    assert_eq!(consumer.next_held(1, json!([])).await, ["1@a"]);
+    assert_eq!(consumer.next_held(1, json!([])).await, ["2@a"]);
+    assert_eq!(consumer.take(&[event("a", 3, 2)]).await, ["new"]);
+}
+
+#[tokio::test]
+async fn values_that_postgres_cannot_index_or_read_are_invalid() {
+    let long = "\u{4e00}".repeat(5_000);
+    for record in [
+        with(message("1", "2026-11-20T00:00:00Z"), "ce_source", long.as_str()),
+        with(message("1", "2026-11-20T00:00:00Z"), "ce_id", long.as_str()),
+        with(message("1", "2026-11-20T00:00:00Z"), "key", long.as_str()),
+        event(&long, 0, -1),
+    ] {
+        let mut consumer = Consumer::start().await;
+        assert_eq!(consumer.take(&[record]).await, ["invalid"]);
+        let longest = "select max(length(reason))::bigint from aqueduct.parked";
+        assert!(consumer.database.number(longest).await < 1_000);
+    }
+    let mut consumer = Consumer::start().await;
+    let strange = with(message("1", "2026-01-01T00:00:00+99:00"), "key", "k");
+    let unknown = json!({ "key": "k", "ce_id": "2" });
+    assert_eq!(consumer.take(&[strange, unknown.clone(), unknown]).await, ["new", "invalid", "blocked"]);
+}
+
+#[tokio::test]
+async fn what_a_consumer_forgot_to_park_does_not_stop_the_others() {
+    let mut consumer = Consumer::start().await;
+    let mut record = with(event("a", 3, 2), "topic", TOPIC);
+    record["partition"] = 0.into();
+    record["offset"] = 0.into();
+    let forgotten = sqlx::query("select aqueduct_consumer.receive('accounts', 1, $1, $2)")
+        .bind(consumer.partition())
+        .bind(json!([record]));
+    forgotten.execute(&mut consumer.connection).await.unwrap();
+    assert_eq!(consumer.take(&[event("a", 3, 2), event("b", 0, -1)]).await, ["blocked", "new"]);
+    let back = json!([{ "topic": TOPIC, "partition": 0, "epoch": consumer.epoch, "next_offset": 0 }]);
+    assert_eq!(consumer.code("select aqueduct_consumer.advance('accounts', 1, $1)", back).await, "AQ016");
+}
+
+#[tokio::test]
+async fn many_records_of_one_stream_are_parked_at_once() {
+    let mut consumer = Consumer::start().await;
+    let records: Vec<_> = (2..5_002).map(|revision| event("a", revision, revision - 1)).collect();
+    let results = consumer.take(&records).await;
+    assert_eq!(results.iter().filter(|result| *result == "blocked").count(), 4_999);
+    assert_eq!(consumer.take(&[event("a", 1, 0), event("a", 0, -1)]).await, ["blocked"; 2]);
+    let mut taken = 0;
+    while taken < 5_002 {
+        let held = consumer.next_held(500, json!([])).await.len();
+        assert!(held > 0, "{taken}");
+        taken += held;
+    }
+    assert_eq!(consumer.take(&[event("a", 5_002, 5_001)]).await, ["new"]);
 }
