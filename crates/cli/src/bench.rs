@@ -1,7 +1,8 @@
 //! `aqueduct bench`: compares the product with the least code that does the same work.
 //!
 //! All sides of a comparison run in this process, in rounds and stretches of alternating order, so that other load on the
-//! machine affects all. The ratio is the result; there is no pass or fail. `start` compares nothing: it starts processes.
+//! machine affects all. The ratio is the result; there is no pass or fail. `start` compares nothing: it starts processes, as
+//! `growth` does for memory.
 
 mod against_sql;
 mod appends;
@@ -11,6 +12,7 @@ mod comparison;
 mod cpu;
 mod decoding;
 mod growth;
+mod growth_processes;
 mod history;
 mod lanes;
 mod measured;
@@ -20,6 +22,7 @@ mod projection;
 mod range;
 mod read_models;
 mod relay;
+mod relay_process;
 mod relayed;
 mod report;
 mod revenue;
@@ -68,7 +71,7 @@ enum What {
     Start,
     /// A route in four lanes against the same in one
     Lanes,
-    /// A million events in 100,000 streams against 10,000 in ten
+    /// A million events in 100,000 streams against 10,000 in ten, with the memory of a relay process
     Growth,
 }
 
@@ -111,6 +114,7 @@ async fn measure(arguments: &Arguments, configuration: &Configuration) -> Result
                 report.comparisons.push(lanes::measure(rounds, &surroundings, events.len()).await?);
             }
             if wanted(What::Growth) {
+                report.peaks = growth_processes::measure(&surroundings, configuration, &events).await?;
                 report.comparisons.extend(growth::measure(rounds, &surroundings, &events).await?);
             }
         }

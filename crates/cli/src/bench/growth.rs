@@ -13,28 +13,28 @@ use super::stopwatch::Stopwatch;
 use crate::Failure;
 
 /// How many events a history has, and in how many streams.
-#[derive(Debug, Clone, Copy)]
-enum History {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum History {
     Short,
     Long,
 }
 
 impl History {
-    fn events(self) -> usize {
+    pub(super) fn events(self) -> usize {
         match self {
             Self::Short => 10_000,
             Self::Long => 1_000_000,
         }
     }
 
-    fn streams(self) -> usize {
+    pub(super) fn streams(self) -> usize {
         match self {
             Self::Short => 10,
             Self::Long => 100_000,
         }
     }
 
-    fn describe(self) -> String {
+    pub(super) fn describe(self) -> String {
         format!("{} events of {} streams", self.events(), self.streams())
     }
 

@@ -20,11 +20,24 @@ pub(super) struct Starts {
     pub(super) seconds: Vec<f64>,
 }
 
+/// A relay process and its peak memory.
+#[derive(Debug, Serialize)]
+pub(super) struct Peak {
+    /// What it has relayed.
+    pub(super) name: String,
+    pub(super) events: usize,
+    /// From the start of the process until all were seen.
+    pub(super) seconds: f64,
+    /// Most resident memory.
+    pub(super) mib: Option<f64>,
+}
+
 /// All that was measured.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) comparisons: Vec<Comparison>,
     pub(super) starts: Vec<Starts>,
+    pub(super) peaks: Vec<Peak>,
 }
 
 impl Report {
@@ -51,7 +64,7 @@ impl Report {
             object["figures"] = serde_json::to_value(Range::of(start.seconds.iter().copied()))?;
             starts.push(object);
         }
-        Ok(json!({ "comparisons": comparisons, "starts": starts }))
+        Ok(json!({ "comparisons": comparisons, "starts": starts, "peaks": &self.peaks }))
     }
 }
 
@@ -94,6 +107,22 @@ impl fmt::Display for Report {
             for Starts { name, work, .. } in &self.starts {
                 writeln!(f, "- {name}: {work}")?;
             }
+        }
+        if !self.peaks.is_empty() {
+            if !self.comparisons.is_empty() || !self.starts.is_empty() {
+                writeln!(f)?;
+            }
+            writeln!(f, "| a relay process | seconds | events/s | peak MiB |\n|---|---:|---:|---:|")?;
+            for Peak { name, events, seconds, mib } in &self.peaks {
+                let mib = mib.map_or("-".to_owned(), |mib| format!("{mib:.0}"));
+                writeln!(f, "| {name} | {seconds:.1} | {:.0} | {mib} |", *events as f64 / seconds)?;
+            }
+            writeln!(f)?;
+            writeln!(
+                f,
+                "- From the start of `aqueduct relay` until a read_committed reader has seen all, from an event store on disk to \
+                 a topic of four partitions."
+            )?;
         }
         Ok(())
     }
@@ -141,7 +170,8 @@ mod tests {
 
     fn report() -> Report {
         let starts = Starts { name: "relay start", work: "To the first record.".into(), seconds: vec![0.25] };
-        Report { comparisons: vec![two_rounds()], starts: vec![starts] }
+        let peak = Peak { name: "10 events".into(), events: 10, seconds: 0.25, mib: Some(64.0) };
+        Report { comparisons: vec![two_rounds()], starts: vec![starts], peaks: vec![peak] }
     }
 
     #[test]
@@ -163,6 +193,12 @@ mod tests {
 | relay start | 0.250 (0.250 to 0.250) |
 
 - relay start: To the first record.
+
+| a relay process | seconds | events/s | peak MiB |
+|---|---:|---:|---:|
+| 10 events | 0.2 | 40 | 64 |
+
+- From the start of `aqueduct relay` until a read_committed reader has seen all, from an event store on disk to a topic of four partitions.
 ";
         assert_eq!(report().to_string(), expected);
     }
@@ -176,5 +212,6 @@ mod tests {
         assert_eq!(figures[0]["of_product"]["server_cpu_ms"], 5.0);
         assert_eq!(figures[0]["of_baseline"]["server_cpu_ms"], serde_json::Value::Null);
         assert_eq!(json["starts"][0]["figures"]["median"], 0.25);
+        assert_eq!(json["peaks"][0]["mib"], 64.0);
     }
 }

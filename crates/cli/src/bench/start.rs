@@ -1,26 +1,19 @@
 //! From the start of a process to the first record that it writes.
 
-use std::io;
 use std::num::NonZeroU32;
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aqueduct::Configuration;
-use aqueduct_devstack::{Child, Conditions, tail};
 use aqueduct_kafka::Cluster;
-use aqueduct_relay::Route;
-use nix::sys::signal::Signal;
+use aqueduct_relay::Options;
 
+use super::relay_process::RelayProcess;
 use super::relayed::Surroundings;
 use super::report::Starts;
 use crate::Failure;
 
 /// Starts that are not shown: a broker that was just started has compiled little of its code.
 const WARM_UP: usize = 10;
-
-/// Time-out of a relay's graceful shutdown.
-const STOP: Duration = Duration::from_secs(30);
 
 /// Starts a relay process for each round, on a new route with the whole history as its backlog.
 pub(super) async fn measure(
@@ -31,9 +24,9 @@ pub(super) async fn measure(
 ) -> Result<Starts, Failure> {
     let mut seconds = Vec::with_capacity(rounds);
     for n in 1..=WARM_UP + rounds {
-        let (cluster, _, route) =
+        let (cluster, options, _) =
             surroundings.new_route(&format!("bench-start-{n}"), NonZeroU32::MIN).await?;
-        let taken = first_record(surroundings, configuration, &cluster, &route).await?;
+        let taken = first_record(surroundings, configuration, &cluster, &options).await?;
         match n.checked_sub(WARM_UP) {
             Some(round @ 1..) => {
                 eprintln!("start: round {round} of {rounds}");
@@ -56,45 +49,12 @@ async fn first_record(
     surroundings: &Surroundings,
     configuration: &Configuration,
     cluster: &Cluster,
-    route: &Route,
+    options: &Options,
 ) -> Result<Duration, Failure> {
-    let directory = tempfile::tempdir()?;
-    let (file, log) = (directory.path().join("aqueduct.toml"), directory.path().join("relay.log"));
-    std::fs::write(&file, relay_configuration(&configuration.schemas.directory, cluster, route)?)?;
-    let first = surroundings.watch(route, 1).await?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--config").arg(&file).arg("relay").envs(surroundings.addresses.to_environment());
-    let started = Instant::now();
-    let mut relay = Child::spawn(command, &Conditions::plain(), &log)?;
-    let seen = first
-        .all_seen()
-        .await
-        .map_err(|error| format!("{error}; the end of the relay's log:\n{}", tail(&log)))?;
-    relay.signal(Signal::SIGTERM);
-    relay.wait(STOP).await?;
-    Ok(seen.at.saturating_duration_since(started))
-}
-
-/// The configuration file of a relay with this route. The addresses are in the environment.
-fn relay_configuration(schemas: &Path, cluster: &Cluster, route: &Route) -> io::Result<String> {
-    let Cluster { prefix, source, .. } = cluster;
-    let Route { name, topic, partitions, categories, .. } = route;
-    // A list of Rust's debug format is one of TOML.
-    let categories: Vec<_> = categories.iter().collect();
-    let schemas = std::path::absolute(schemas)?;
-    Ok(format!(
-        r#"
-eventstore.source = "{source}"
-kafka.prefix = "{prefix}"
-schemas.directory = {schemas:?}
-http.relay = "127.0.0.1:0"
-relay.lanes = 1
-
-[[relay.routes]]
-name = "{name}"
-topic = "{topic}"
-partitions = {partitions}
-categories = {categories:?}
-"#
-    ))
+    let first = surroundings.watch(&options.routes[0], 1).await?;
+    let relay = RelayProcess::start(&surroundings.addresses, configuration, cluster, options)?;
+    let seen = first.all_seen().await.map_err(|error| relay.explain(&error))?;
+    let taken = seen.at.saturating_duration_since(relay.started);
+    relay.stop().await?;
+    Ok(taken)
 }
