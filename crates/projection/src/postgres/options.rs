@@ -1,5 +1,6 @@
 //! Options of the connection to Postgres, and the sessions and pools that they make.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures::TryFutureExt as _;
@@ -23,10 +24,23 @@ pub struct PostgresOptions {
 
 /// A projection reads and writes by key only, many keys at a time. The planner, which does not know how many,
 /// would scan a table while it is small and keep that plan while it grows. A plan for the values of one batch is the same as
-/// one for all, and would be made five times on each connection. The single statement of a batch compares rows as they are
-/// when it has locked them, not as they were when it began.
-const SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-                        set plan_cache_mode = force_generic_plan; set jit = off; set default_transaction_isolation = 'read committed'";
+/// one for all, and would be made five times on each connection. The statements of SQL files run without these settings.
+pub(crate) const PLANNER_SETTINGS: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
+];
+
+/// The single statement of a batch compares rows as they are when it has locked them, not as they were when it began.
+const ISOLATION: &str = "set default_transaction_isolation = 'read committed'";
+
+/// The settings of a projection's session.
+static SETTINGS: LazyLock<String> = LazyLock::new(|| {
+    let planner = PLANNER_SETTINGS.iter().map(|(name, value)| format!("set {name} = {value}; "));
+    planner.chain([ISOLATION.to_owned()]).collect()
+});
 
 /// TCP keepalive probes until the server considers the client gone.
 const KEEPALIVE_PROBES: u32 = 3;
@@ -105,7 +119,7 @@ impl PostgresOptions {
         let session = self.session(&format!("aqueduct.{projection}"), limit)?;
         let pool = self
             .pool_options()
-            .after_connect(|connection, _| Box::pin(connection.execute(SETTINGS).map_ok(drop)))
+            .after_connect(|connection, _| Box::pin(connection.execute(SETTINGS.as_str()).map_ok(drop)))
             .test_before_acquire(false)
             .before_acquire(|connection, state| Box::pin(test_if_idle(connection, state.idle_for)));
         Ok(pool.connect_lazy_with(session))

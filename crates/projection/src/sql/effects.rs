@@ -2,33 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgRow};
 use sqlx::{PgConnection, Row as _};
 
 use crate::model::error::{ApplyError, StatementError};
 use crate::sql::events::Columns;
+use crate::sql::proof::Proof;
 use crate::sql::statement::Statement;
-use crate::sql::statement_kind::Verb;
 use crate::sql::steps::Event;
 
 /// SQLSTATE `cardinality_violation`: two events of a step are about the same row.
 const CARDINALITY_VIOLATION: &str = "21000";
-
-/// Nodes of a plan that make one row of a row, or less.
-const ROW_BY_ROW: [&str; 4] = ["ModifyTable", "Subquery Scan", "Function Scan", "Result"];
-
-/// What shows that each of several events had its effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Proof {
-    /// The statement returns the ordinals of the events that deleted a row. Whichever of two events deletes a row, it is gone.
-    Ordinals,
-    /// An event makes at most one row, so that as many rows as events are one of each.
-    Count,
-    /// Nothing does: the statement runs event by event. Of two events about one row `update` takes one, and of several rows
-    /// that an event touches it does not say which it took from another.
-    None,
-}
 
 /// What a run for several events has shown.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,59 +23,34 @@ pub(crate) enum Effect {
     Unproven,
 }
 
-/// What comes before a statement that is only planned. Postgres checks tables, columns and rights all the same.
-const EXPLAIN: &str = "explain (format json) ";
-
-impl Proof {
-    /// Has Postgres plan a statement, and finds out what it shows. An error if it cannot be planned. Not to be called within a
-    /// transaction, which such an error would end.
-    pub(crate) async fn of(
-        statement: &Statement,
-        connection: &mut PgConnection,
-    ) -> Result<Self, StatementError> {
-        let plan = explain(&statement.sql, &mut *connection).await;
-        let plan = plan.map_err(|source| error_at(statement, source, EXPLAIN.len()))?;
-        Ok(match (statement.verb, &statement.returning) {
-            _ if statement.writes_within => Self::None,
-            (Verb::Insert, _) if statement.any_rows || is_row_by_row(&plan[0]["Plan"]) => Self::Count,
-            (Verb::Delete, Some(returning)) if explain(returning, connection).await.is_ok() => Self::Ordinals,
-            _ => Self::None,
-        })
-    }
-}
-
-async fn explain(sql: &str, connection: &mut PgConnection) -> Result<Value, sqlx::Error> {
-    Columns::default().bind(&format!("{EXPLAIN}{sql}").into()).fetch_one(connection).await?.try_get(0)
-}
-
-/// Whether no node of a plan makes several rows of one: neither a join nor a function that returns a set.
-fn is_row_by_row(plan: &Value) -> bool {
-    let node = plan["Node Type"].as_str().unwrap_or_default();
-    let children = plan["Plans"].as_array().map(Vec::as_slice).unwrap_or_default();
-    ROW_BY_ROW.contains(&node) && children.iter().all(is_row_by_row)
-}
-
 /// Runs a statement once for several events.
 pub(crate) async fn run_for_all(
     statement: &Statement,
-    proof: Proof,
+    proof: &Proof,
     connection: &mut PgConnection,
     events: &[Event<'_>],
 ) -> Result<Effect, ApplyError> {
     let columns = Columns::of(events);
-    let proven = match (proof, &statement.returning) {
-        (Proof::Ordinals, Some(returning)) => {
-            let rows = columns.bind(returning).fetch_all(connection).await;
-            rows.and_then(|rows| {
-                rows.iter().map(|row| row.try_get(0)).collect::<Result<BTreeSet<Option<i64>>, _>>()
-            })
-            .map(|touched| statement.any_rows || touched.iter().flatten().count() == events.len())
-        }
-        (Proof::Count, _) => {
+    let proven = match proof {
+        Proof::Count => {
             let written = columns.bind(&statement.sql).execute(connection).await;
             written.map(|written| statement.any_rows || written.rows_affected() == events.len() as u64)
         }
-        _ => return Ok(Effect::Unproven),
+        Proof::Deleted { sql } => columns.bind(sql).fetch_all(connection).await.and_then(|rows| {
+            let deleting: BTreeSet<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+            Ok(statement.any_rows || deleting.len() == events.len())
+        }),
+        Proof::Updated { sql, unique_indexes } => {
+            columns.bind(sql).fetch_all(connection).await.and_then(|rows| {
+                let row = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
+                let updating =
+                    rows.iter().map(row).collect::<Result<BTreeSet<(i64, Option<String>)>, sqlx::Error>>()?;
+                // Without a row it is not known whether an event found none, or the row of another one.
+                Ok(rows.len() == events.len()
+                    && updating.len() == events.len()
+                    && updating.iter().all(|(_, indexes)| indexes.as_ref() == Some(unique_indexes)))
+            })
+        }
     };
     match proven {
         Ok(true) => Ok(Effect::OfEach),
@@ -125,7 +84,7 @@ fn statement_error(statement: &Statement, source: sqlx::Error) -> StatementError
 }
 
 /// The same where so many characters were sent before the statement.
-fn error_at(statement: &Statement, source: sqlx::Error, before: usize) -> StatementError {
+pub(crate) fn error_at(statement: &Statement, source: sqlx::Error, before: usize) -> StatementError {
     use sqlx::postgres::PgErrorPosition::Original;
     let error = source.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     let position = match error.and_then(PgDatabaseError::position) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 
 use crate::model::error::{ApplyError, TableError};
 use crate::model::handler::{Handler, Probe, Treatment};
@@ -13,16 +13,24 @@ use crate::record::Record;
 use crate::record::decode::Payload;
 use crate::record::envelope::Envelope;
 use crate::sql::definition::SqlProjection;
-use crate::sql::effects::{Effect, Proof, run_for_all, run_for_one};
+use crate::sql::effects::{Effect, run_for_all, run_for_one};
 use crate::sql::events::SqlEvent;
-use crate::sql::statement::Statement;
+use crate::sql::part::StatementsPart;
+use crate::sql::proof::Checked;
 use crate::sql::steps::{Event, steps};
 
 /// Runs the statements of a projection.
 pub(crate) struct SqlHandler {
     projection: Arc<SqlProjection>,
-    /// The statements of each event type, in the order in which they run.
-    statements: BTreeMap<String, Vec<(Statement, Proof)>>,
+    types: BTreeMap<String, TypeStatements>,
+}
+
+/// The statements of an event type.
+struct TypeStatements {
+    /// In the order in which they run.
+    statements: Vec<Checked>,
+    /// Whether each runs once for several events: each proves its effects, and none depends on the others.
+    run_at_once: bool,
 }
 
 impl SqlHandler {
@@ -32,35 +40,39 @@ impl SqlHandler {
         connection: &mut PgConnection,
         projection: Arc<SqlProjection>,
     ) -> Result<Self, TableError> {
-        let mut statements = BTreeMap::new();
+        let mut types = BTreeMap::new();
         for (event_type, of_type) in &projection.types {
-            let mut checked = Vec::with_capacity(of_type.len());
+            let mut statements = Vec::with_capacity(of_type.len());
             for statement in of_type {
-                checked.push((statement.clone(), Proof::of(statement, connection).await?));
+                statements.push(Checked::new(statement.clone(), connection).await?);
             }
-            statements.insert(event_type.clone(), checked);
+            let run_at_once =
+                statements.iter().all(|checked| checked.proof.is_some()) && !Checked::interfere(&statements);
+            types.insert(event_type.clone(), TypeStatements { statements, run_at_once });
         }
-        Ok(Self { projection, statements })
+        Ok(Self { projection, types })
     }
 
     /// Applies events of one type and of different streams.
     async fn apply_step(
         &self,
-        connection: &mut PgConnection,
+        part: &mut StatementsPart<'_>,
         event_type: &str,
         events: &[Event<'_>],
     ) -> Result<(), ApplyError> {
-        let statements = self.statements.get(event_type).map(Vec::as_slice).unwrap_or_default();
-        if events.len() > 1 && statements.iter().all(|(_, proof)| *proof != Proof::None) {
-            let mut savepoint = connection.begin().await?;
-            if run_all(statements, &mut savepoint, events).await? == Effect::OfEach {
-                return Ok(savepoint.commit().await?);
+        let Some(TypeStatements { statements, run_at_once }) = self.types.get(event_type) else {
+            return Ok(());
+        };
+        if *run_at_once && events.len() > 1 {
+            part.set_savepoint();
+            if run_all(statements, part.connection().await?, events).await? == Effect::OfEach {
+                return Ok(());
             }
-            savepoint.rollback().await?;
+            part.roll_back();
         }
         for event in events {
-            for (statement, _) in statements {
-                run_for_one(statement, &mut *connection, *event).await?;
+            for Checked { statement, .. } in statements {
+                run_for_one(statement, part.connection().await?, *event).await?;
             }
         }
         Ok(())
@@ -69,12 +81,13 @@ impl SqlHandler {
 
 /// Runs statements, one after the other, each for all events.
 async fn run_all(
-    statements: &[(Statement, Proof)],
+    statements: &[Checked],
     connection: &mut PgConnection,
     events: &[Event<'_>],
 ) -> Result<Effect, ApplyError> {
-    for (statement, proof) in statements {
-        if run_for_all(statement, *proof, &mut *connection, events).await? == Effect::Unproven {
+    for Checked { statement, proof, .. } in statements {
+        let Some(proof) = proof else { return Ok(Effect::Unproven) };
+        if run_for_all(statement, proof, &mut *connection, events).await? == Effect::Unproven {
             return Ok(Effect::Unproven);
         }
     }
@@ -91,7 +104,7 @@ impl Handler for SqlHandler {
     }
 
     fn treats(&self, event_type: &str) -> Treatment {
-        if self.statements.contains_key(event_type) {
+        if self.types.contains_key(event_type) {
             Treatment::Applies
         } else if self.projection.ignored.iter().any(|ignored| ignored == event_type) {
             Treatment::Ignores
@@ -109,12 +122,13 @@ impl Handler for SqlHandler {
         connection: &mut PgConnection,
         events: &[(&SqlEvent, &Envelope)],
     ) -> Result<(), ApplyError> {
+        let mut part = StatementsPart::begin(connection);
         for step in steps(events) {
             for (event_type, of_type) in step {
-                self.apply_step(&mut *connection, event_type, &of_type).await?;
+                self.apply_step(&mut part, event_type, &of_type).await?;
             }
         }
-        Ok(())
+        Ok(part.end().await?)
     }
 
     /// Which rows a statement would write is not known without an event.

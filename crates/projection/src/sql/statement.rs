@@ -8,6 +8,7 @@ use crate::sql::error::DefinitionError;
 use crate::sql::events::{EVENTS, SUBQUERY};
 use crate::sql::lexer::{Token, Unterminated, tokens};
 use crate::sql::statement_kind::{Outline, Verb};
+use crate::sql::update::Matches;
 
 /// What a statement may begin with.
 const KINDS: [&str; 5] = ["insert", "update", "delete", "merge", "with"];
@@ -21,8 +22,10 @@ pub(crate) struct Statement {
     pub(crate) path: PathBuf,
     /// As it is sent.
     pub(crate) sql: Arc<str>,
-    /// The same, with a `returning` that names the events which deleted a row; `None` if the statement cannot have it.
+    /// The same, with a `returning` of the events that updated or deleted a row; `None` if the statement cannot have it.
     pub(crate) returning: Option<Arc<str>>,
+    /// Of an update, how to ask which rows of its target an event finds.
+    pub(crate) matches: Option<Matches>,
     pub(crate) verb: Verb,
     /// Whether a part of `with` writes too.
     pub(crate) writes_within: bool,
@@ -94,15 +97,19 @@ impl Statement {
             )
         })?;
         let sql = replaced(text, &events);
-        let may_return = verb == Verb::Delete && !returns;
-        let end = sql.len() - (text.len() - end_of_statement(&tokens));
-        let returning =
-            alias.filter(|_| may_return).map(|alias| format!("{} returning {alias}.ordinal", &sql[..end]));
+        let may_return = matches!(verb, Verb::Update | Verb::Delete) && !returns;
+        let end = end_of_statement(&tokens);
+        let sent_end = sql.len() - (text.len() - end);
+        let returning = alias
+            .filter(|_| may_return)
+            .map(|alias| format!("{} returning {alias}.ordinal", &sql[..sent_end]));
+        let matches = Matches::of(&sql, sent_end).filter(|_| verb == Verb::Update && !returns);
         let (path, text) = (path.to_owned(), text.to_owned());
         Ok(Self {
             path,
             sql: sql.into(),
             returning: returning.map(Into::into),
+            matches,
             verb,
             writes_within,
             any_rows,
@@ -165,7 +172,8 @@ mod tests {
     fn events_are_replaced() {
         let statement = Statement::parse(Path::new("a.sql"), UPDATE).unwrap();
         assert_eq!(*statement.sql, UPDATE.replace("$events", SUBQUERY));
-        assert_eq!(statement.returning, None);
+        let returning = UPDATE.replace("$events", SUBQUERY).replace("stream;", "stream returning e.ordinal");
+        assert_eq!(statement.returning.as_deref(), Some(&*returning));
         let delete = "delete from t using $events e where t.a = e.stream; -- end";
         let returning = Statement::parse(Path::new("a.sql"), delete).unwrap().returning;
         let expected = delete.replace("$events", SUBQUERY).replace("; -- end", " returning e.ordinal");

@@ -22,6 +22,8 @@ mod reactors;
 mod sessions;
 mod single_statement;
 mod sql;
+mod sql_planner;
+mod sql_steps;
 mod support;
 mod tables;
 mod telemetry;
