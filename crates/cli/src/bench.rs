@@ -27,6 +27,7 @@ mod relayed;
 mod report;
 mod revenue;
 mod rounds;
+mod sql_files;
 mod start;
 mod stock;
 mod stopwatch;
@@ -67,6 +68,8 @@ enum What {
     Relay,
     /// From records to rows in Postgres: projections against bare SQL, with rows that are ready and with Avro to decode
     Projection,
+    /// From records to rows in Postgres: projections that are SQL files against the same views in Rust
+    Sql,
     /// From the start of a relay process to its first record
     Start,
     /// A route in four lanes against the same in one
@@ -121,6 +124,10 @@ async fn measure(arguments: &Arguments, configuration: &Configuration) -> Result
         if wanted(What::Projection) {
             let projections = projection::measure(rounds, &stack, &surroundings, configuration).await?;
             report.comparisons.extend(projections);
+        }
+        if wanted(What::Sql) {
+            let in_sql = sql_files::measure(rounds, &stack, &surroundings, configuration).await?;
+            report.comparisons.extend(in_sql);
         }
         stack.shutdown().await;
     }

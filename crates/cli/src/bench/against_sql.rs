@@ -84,7 +84,9 @@ impl Contest for AgainstSql<'_> {
         let sides = self.sides.as_mut().ok_or("the round has no database")?;
         let begin = Moment::now();
         match side {
-            Runner::Projection => sides.project(batches.len()).await?,
+            Runner::Projection => {
+                apply(&sides.projection, sides.waiting.drain(..batches.len())).await?;
+            }
             Runner::BareSql => {
                 for batch in &self.prepared.batches[batches] {
                     sides.bare_sql.write(&self.model, batch, &batch.rows).await?;
@@ -119,22 +121,23 @@ impl Contest for AgainstSql<'_> {
     }
 }
 
-impl Sides {
-    /// Applies the next batches, one after the other: when one is applied, it is committed.
-    async fn project(&mut self, batches: usize) -> Result<(), Failure> {
-        for batch in self.waiting.drain(..batches) {
-            let expected = batch.len() as u64;
-            let outcome = self.projection.apply(batch).await?.unwrap_or_default();
-            if outcome.applied != expected {
-                return Err(format!("of {expected} records were not all applied: {outcome:?}").into());
-            }
+/// Applies batches, one after the other: when one is applied, it is committed.
+pub(super) async fn apply(
+    projection: &BatchProcessor,
+    batches: impl Iterator<Item = Vec<Record>>,
+) -> Result<(), Failure> {
+    for batch in batches {
+        let expected = batch.len() as u64;
+        let outcome = projection.apply(batch).await?.unwrap_or_default();
+        if outcome.applied != expected {
+            return Err(format!("of {expected} records were not all applied: {outcome:?}").into());
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Claims the records' partitions and gives the records the epochs of the claims.
-async fn claim(
+pub(super) async fn claim(
     projection: &BatchProcessor,
     records: impl Iterator<Item = &mut Record>,
 ) -> Result<(), Failure> {
@@ -152,12 +155,12 @@ async fn claim(
     Ok(())
 }
 
-fn stretches(batches: usize) -> usize {
+pub(super) fn stretches(batches: usize) -> usize {
     (batches / LEAST_BATCHES).clamp(1, MOST_STRETCHES)
 }
 
 /// The batches of a stretch: all stretches together have all batches.
-fn batches_of(stretch: usize, stretches: usize, batches: usize) -> Range<usize> {
+pub(super) fn batches_of(stretch: usize, stretches: usize, batches: usize) -> Range<usize> {
     stretch * batches / stretches..(stretch + 1) * batches / stretches
 }
 

@@ -33,23 +33,12 @@ impl Prepared {
         history: MemoryStore,
         batch_size: usize,
     ) -> Result<Self, Failure> {
-        let mut events = history::events(&history).await?;
-        eprintln!("{}: making records of {} events", model.name, events.len());
-        let (cluster, relay, route) =
-            surroundings.new_route(&format!("bench-records-{}", model.category), NonZeroU32::MIN).await?;
-        let store = Stopwatch::new(Arc::new(history) as Arc<dyn EventStore>);
-        surroundings.relay(cluster, relay, &store, events.len()).await?;
-        let mut written = surroundings.written(&route, events.len()).await?;
-        // One record for each event, both in the order of positions.
-        let of_model: Vec<_> = events.iter().map(|event| event.stream.category() == model.category).collect();
-        retain(&mut events, &of_model);
-        retain(&mut written, &of_model);
+        let (events, written) = relayed(surroundings, model.category, model.category, history).await?;
         let schemas = WriterSchemas::of(
             events.iter().zip(written.iter().map(|written| &written.value)),
             &surroundings.schemas,
         )?;
-        let records: Vec<_> =
-            records(written, model.topic).chunks(batch_size).map(<[Record]>::to_vec).collect();
+        let records = self::batches(written, model.topic, batch_size);
         let mut fold = (model.fold)();
         let mut batches = Vec::with_capacity(records.len());
         for (events, records) in events.chunks(batch_size).zip(&records) {
@@ -64,6 +53,32 @@ impl Prepared {
     pub(super) fn len(&self) -> usize {
         self.records.iter().map(Vec::len).sum()
     }
+}
+
+/// Has a real relay make the records of a history. Returns the events of a category and their records.
+pub(super) async fn relayed(
+    surroundings: &Surroundings,
+    label: &str,
+    category: &str,
+    history: MemoryStore,
+) -> Result<(Vec<RecordedEvent>, Vec<Written>), Failure> {
+    let mut events = history::events(&history).await?;
+    eprintln!("{label}: making records of {} events", events.len());
+    let (cluster, relay, route) =
+        surroundings.new_route(&format!("bench-records-{label}"), NonZeroU32::MIN).await?;
+    let store = Stopwatch::new(Arc::new(history) as Arc<dyn EventStore>);
+    surroundings.relay(cluster, relay, &store, events.len()).await?;
+    let mut written = surroundings.written(&route, events.len()).await?;
+    // One record for each event, both in the order of positions.
+    let of_category: Vec<_> = events.iter().map(|event| event.stream.category() == category).collect();
+    retain(&mut events, &of_category);
+    retain(&mut written, &of_category);
+    Ok((events, written))
+}
+
+/// Records in batches, as if they had been read from a topic that holds no others.
+pub(super) fn batches(written: Vec<Written>, topic: &str, batch_size: usize) -> Vec<Vec<Record>> {
+    records(written, topic).chunks(batch_size).map(<[Record]>::to_vec).collect()
 }
 
 fn retain<T>(all: &mut Vec<T>, wanted: &[bool]) {
