@@ -11,6 +11,7 @@ mod part;
 mod plan;
 mod proof;
 pub(crate) mod statement;
+mod statement_error;
 mod statement_kind;
 mod steps;
 mod update;

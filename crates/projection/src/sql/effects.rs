@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::postgres::{PgDatabaseError, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
-use crate::model::error::{ApplyError, StatementError};
+use crate::model::error::ApplyError;
 use crate::sql::events::Columns;
 use crate::sql::proof::Proof;
 use crate::sql::statement::Statement;
+use crate::sql::statement_error::error_at;
 use crate::sql::steps::Event;
 
 /// SQLSTATE `cardinality_violation`: two events of a step are about the same row.
@@ -56,7 +57,7 @@ pub(crate) async fn run_for_all(
         Ok(true) => Ok(Effect::OfEach),
         Ok(false) => Ok(Effect::Unproven),
         Err(error) if has_code(&error, CARDINALITY_VIOLATION) => Ok(Effect::Unproven),
-        Err(source) => Err(statement_error(statement, source).into()),
+        Err(source) => Err(error_at(statement, source, 0).into()),
     }
 }
 
@@ -67,7 +68,7 @@ pub(crate) async fn run_for_one(
     event: Event<'_>,
 ) -> Result<(), ApplyError> {
     let written = Columns::of(&[event]).bind(&statement.sql).execute(connection).await;
-    let rows = written.map_err(|source| statement_error(statement, source))?.rows_affected();
+    let rows = written.map_err(|source| error_at(statement, source, 0))?.rows_affected();
     if rows == 0 && !statement.any_rows {
         return Err(ApplyError::NoRow { path: statement.path.clone() });
     }
@@ -76,24 +77,4 @@ pub(crate) async fn run_for_one(
 
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(code)
-}
-
-/// An error of Postgres with the place in the file.
-fn statement_error(statement: &Statement, source: sqlx::Error) -> StatementError {
-    error_at(statement, source, 0)
-}
-
-/// The same where so many characters were sent before the statement.
-pub(crate) fn error_at(statement: &Statement, source: sqlx::Error, before: usize) -> StatementError {
-    use sqlx::postgres::PgErrorPosition::Original;
-    let error = source.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-    let position = match error.and_then(PgDatabaseError::position) {
-        Some(Original(position)) => Some(position.saturating_sub(before)),
-        _ => None,
-    };
-    StatementError {
-        path: statement.path.clone(),
-        line: position.map(|position| statement.line_of(position)),
-        source,
-    }
 }

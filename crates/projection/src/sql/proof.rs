@@ -6,9 +6,9 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use crate::model::error::StatementError;
-use crate::sql::effects::error_at;
 use crate::sql::plan::{EXPLAIN, Plan, called};
 use crate::sql::statement::Statement;
+use crate::sql::statement_error::error_at;
 use crate::sql::statement_kind::Verb;
 use crate::sql::written::{Written, unique_indexes};
 
