@@ -16,6 +16,11 @@ use crate::finding::{Kind, Stage};
 /// How often the ends are moved at most while events are read.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// The broker ends a transaction partition by partition: the record of a replay may be seen so long after the removal of its
+/// exception, which was in the same transaction.
+const MARKERS: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// An exception to be judged: topic, stream and revision.
 type Place = (usize, StreamName, Revision);
 
@@ -85,6 +90,28 @@ impl<S: Sources> Lockstep<'_, S> {
         let verdict = reasons::judge(exception, &circumstances);
         exceptions.judged(&event.stream, event.revision, verdict);
         true
+    }
+
+    /// Reads on until each event whose exception was removed has its record, for a while.
+    pub(super) fn wait_for_replays(&mut self) -> Result<(), CheckError> {
+        let deadline = Instant::now() + MARKERS;
+        while self.lacks_a_replayed_record() && Instant::now() < deadline {
+            std::thread::sleep(PAUSE);
+            self.advance()?;
+            self.remaining_records()?;
+        }
+        Ok(())
+    }
+
+    fn lacks_a_replayed_record(&self) -> bool {
+        self.outcome.streams.0.iter().any(|(name, stream)| {
+            stream.topics.iter().any(|state| {
+                let exceptions = &self.exceptions[state.topic];
+                let mut awaited = state.awaited.iter().flat_map(|(first, last)| *first..=*last);
+                exceptions.was_replayed(name)
+                    && awaited.any(|revision| exceptions.get(name, revision).is_none())
+            })
+        })
     }
 
     /// Everything that was read without finding its record, and every exception.

@@ -107,6 +107,7 @@ impl<'a, S: Sources> Lockstep<'a, S> {
         // What was parked or replayed while the events were read.
         self.advance()?;
         self.remaining_records()?;
+        self.wait_for_replays()?;
         self.account()?;
         for (topic, windows) in self.windows.iter().enumerate() {
             for (partition, window) in (0..).zip(windows) {
@@ -381,7 +382,7 @@ impl<'a, S: Sources> Lockstep<'a, S> {
     }
 
     /// What is still in the topics when the store is at its end. What was written since belongs to later events.
-    fn remaining_records(&mut self) -> Result<(), CheckError> {
+    pub(super) fn remaining_records(&mut self) -> Result<(), CheckError> {
         let end = self.sources.end();
         for topic in 0..self.topics.len() {
             for window in 0..self.windows[topic].len() {
