@@ -81,6 +81,8 @@ fn java_arguments(jars: &Path) -> Vec<std::ffi::OsString> {
     vec![
         "-Xmx512m".into(),
         "-XX:+UseSerialGC".into(),
+        // A demo or a test ends before the optimizing compiler pays off: with it, a demo took a quarter more CPU time.
+        "-XX:TieredStopAtLevel=1".into(),
         "-Dorg.slf4j.simpleLogger.showDateTime=true".into(),
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ".into(),
         "-cp".into(),

@@ -41,9 +41,10 @@ async fn format(java: &Path, jars: &Path, dir: &Path) -> Result<(), StartError> 
     std::fs::write(&config, properties(9092, 9093, &dir.join("data")))
         .map_err(StartError::io("write", &config))?;
     let mut command = Command::new(java);
-    // Less than a second of work: the optimizing compiler would not pay off.
-    command.arg("-XX:TieredStopAtLevel=1").args(java_arguments(jars));
-    command.args(["kafka.tools.StorageTool", "format", "-t", &new_id(), "-c"]).arg(&config);
+    command
+        .args(java_arguments(jars))
+        .args(["kafka.tools.StorageTool", "format", "-t", &new_id(), "-c"])
+        .arg(&config);
     let log = dir.join("format.log");
     let patience = Duration::from_secs(120);
     maven::run(command, &Conditions::plain(), "formatting kafka's storage", &log, patience).await
