@@ -1,6 +1,7 @@
 -- Registers a projection, or changes who owns it and how it runs. For the role that installs.
 create function aqueduct_consumer.register(
-    in_projection text, in_generation integer, in_owner name, in_starts_late boolean
+    in_projection text, in_generation integer, in_owner name, in_starts_late boolean, in_idle_timeout interval,
+    in_lock_timeout interval, in_statement_timeout interval
 ) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -10,10 +11,12 @@ begin
         raise exception 'projection name "%" is not at most 40 lower-case letters, digits and _', in_projection
             using errcode = 'AQ010';
     end if;
-    insert into aqueduct_consumer.projections as p (projection, generation, owner, starts_late)
-    values (in_projection, in_generation, in_owner, in_starts_late)
+    insert into aqueduct_consumer.projections as p
+           (projection, generation, owner, starts_late, idle_timeout, lock_timeout, statement_timeout)
+    values (in_projection, in_generation, in_owner, in_starts_late, in_idle_timeout, in_lock_timeout, in_statement_timeout)
         on conflict (projection, generation) do update
-       set owner = excluded.owner, starts_late = excluded.starts_late;
+       set owner = excluded.owner, starts_late = excluded.starts_late, idle_timeout = excluded.idle_timeout,
+           lock_timeout = excluded.lock_timeout, statement_timeout = excluded.statement_timeout;
     execute format('grant usage on schema aqueduct_consumer to %I', in_owner);
     for callable in
         select p.oid::regprocedure
@@ -57,6 +60,28 @@ begin
     return registered;
 end $$;
 
+-- Reports the state of partitions for `aqueduct status`, if it has changed or the last report is ten seconds old.
+create function aqueduct_consumer.report(
+    in_projection text, in_generation integer, in_partitions jsonb, in_state text, in_problem text
+) returns void
+language sql as $$
+    insert into aqueduct.projection_status (projection, generation, topic, partition, owner, epoch, state, problem)
+    select o.projection, o.generation, o.topic, o.partition, o.owner, o.epoch, in_state, in_problem
+      from jsonb_to_recordset(in_partitions) as p (topic text, partition integer)
+      join aqueduct.offsets o
+        on o.projection = in_projection and o.generation = in_generation
+       and o.topic = p.topic and o.partition = p.partition
+     where not exists (
+               select from aqueduct.projection_status s
+                where s.projection = o.projection and s.generation = o.generation
+                  and s.topic = o.topic and s.partition = o.partition and s.epoch = o.epoch
+                  and s.state = in_state and s.reported_at > now() - interval '10 seconds')
+     order by o.topic, o.partition
+        on conflict (projection, generation, topic, partition) do update
+       set owner = excluded.owner, epoch = excluded.epoch, state = excluded.state, problem = excluded.problem,
+           reported_at = now()
+$$;
+
 -- Makes the caller the owner of a partition that Kafka has assigned to it, and says where to resume. Commit it.
 --
 -- in_topic_id   Kafka's id of the topic, null where the client does not know it
@@ -73,6 +98,7 @@ create function aqueduct_consumer.claim(
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
+    this jsonb := jsonb_build_array(jsonb_build_object('topic', in_topic, 'partition', in_partition));
     known aqueduct.offsets;
     found_code text;
     found_problem text;
@@ -118,7 +144,7 @@ begin
     if found_code is not null then
         insert into aqueduct_consumer.halts (projection, generation, code, topic, partition, problem, kafka_offset)
         values (in_projection, in_generation, found_code, in_topic, in_partition,
-                found_problem || '; to go on: aqueduct projection accept ' || in_projection || ' ' || found_code,
+                found_problem || '; to continue, run: aqueduct projection accept ' || in_projection || ' ' || found_code,
                 in_committed)
             on conflict do nothing;
     end if;
@@ -128,6 +154,7 @@ begin
      order by h.halt
      limit 1;
     if found then
+        perform aqueduct_consumer.report(in_projection, in_generation, this, 'halted', found_problem);
         return query select 'halted'::text, null::bigint, null::bigint, found_problem;
         return;
     end if;
@@ -138,14 +165,15 @@ begin
            topic_id = coalesce(in_topic_id, o.topic_id), next_offset = resume_at
      where o.projection = in_projection and o.generation = in_generation
        and o.topic = in_topic and o.partition = in_partition;
+    perform aqueduct_consumer.report(in_projection, in_generation, this, 'running', null);
     return query select 'claimed'::text, new_epoch, resume_at, null::text;
 end $$;
 
--- Lets a projection go on that was halted with this code. Returns the problems that it accepts; none: there was nothing to
--- accept.
+-- Lets a projection continue that was halted with this code. Returns the problems that it accepts; none: there was nothing
+-- to accept.
 --   topic_recreated    the new topic is read from its beginning; events that were applied are dropped as duplicates
---   offsets_missing    reading goes on at the first offset that is left; what is missing shows as gaps
---   database_restored  reading goes on where this database stands
+--   offsets_missing    reading continues at the first offset that is left; what is missing shows as gaps
+--   database_restored  reading continues where this database stands
 create function aqueduct_consumer.accept(in_projection text, in_generation integer, in_code text)
 returns setof text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

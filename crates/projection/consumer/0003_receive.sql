@@ -1,6 +1,6 @@
 -- A header's number, or null if it is none from in_least to 2^63 - 1.
 create function aqueduct_consumer.number(in_text text, in_least integer) returns bigint
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
     select case when in_text ~ '^(-1|[0-9]{1,19})$'
                 then case when in_text::numeric between in_least and 9223372036854775807 then in_text::bigint end end
 $$;
@@ -16,6 +16,12 @@ begin
 exception when datetime_field_overflow or invalid_datetime_format or invalid_time_zone_displacement_value then
     return null;
 end $$;
+
+-- A record's source as the inbox has it: too long a one does not fit into an index.
+create function aqueduct_consumer.source_of(in_source text) returns text
+language sql immutable as $$
+    select case when octet_length(in_source) > 1024 then '' else coalesce(in_source, '') end
+$$;
 
 -- Reads the envelopes of a batch. See receive for the fields of in_records and in_failed.
 --   fault  why the record cannot be applied; null: nothing is wrong with it
@@ -55,7 +61,7 @@ begin
       from record r
     )
     select r.ordinal, r.topic, r.partition, r."offset",
-           case when r.too_long = 'ce_source' then '' else coalesce(r.ce_source, '') end,
+           aqueduct_consumer.source_of(r.ce_source),
            case when octet_length(r.name) > 1024 then left(r.name, 200) || '#' || md5(r.name) else r.name end,
            -- Without a source an id says nothing.
            case when r.too_long is null and r.ce_source is not null
@@ -85,15 +91,16 @@ begin
       left join failed f using (ordinal);
 end $$;
 
--- Judges the envelopes of a batch and changes nothing. inbox is null for the first record of a source and topic.
+-- Judges the envelopes of a batch and changes nothing. inbox is null for the first record of a source and topic. code and
+-- reason are those of a record that must be parked, else null.
 --
 -- The streams are looked up by the index: the planner would scan the table while it is small and keep that plan while it
 -- grows, hence the setting and the lateral joins.
 create function aqueduct_consumer.judge(
     in_projection text, in_generation integer, in_starts_late boolean, in_records jsonb, in_failed jsonb
 ) returns table (ordinal bigint, inbox integer, source text, topic text, partition integer, "offset" bigint, stream text,
-                 id text, revision bigint, previous bigint, "time" timestamptz, own boolean, code text, fault text,
-                 applied bigint, is_known boolean, result text)
+                 id text, revision bigint, previous bigint, "time" timestamptz, own boolean, applied bigint, is_known boolean,
+                 result text, code text, reason text)
 language plpgsql stable rows 1000 set enable_seqscan = off set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
@@ -154,16 +161,23 @@ begin
                min(a.before) filter (where a.result in ('blocked', 'invalid', 'gap')) over of_stream as failed_after
           from alone a
         window of_stream as (partition by a.source, a.topic, a.stream)
+    ), final as (
+        select f.*,
+               case when f.failed_at is null or f.ordinal <= f.failed_at then f.result
+                    when not f.own and f.result in ('duplicate', 'undecidable') then f.result
+                    when f.own and f.revision = f.failed_after
+                         and f.id <> case when f.failed_after > f.applied then f.first_id else f.applied_id end
+                    then 'conflict'
+                    when f.own and f.revision <= f.failed_after then 'duplicate'
+                    else 'blocked' end as verdict
+          from failing f
     )
     select f.ordinal, f.inbox, f.source, f.topic, f.partition, f."offset", f.stream, f.id, f.revision, f.previous, f.time,
-           f.own, f.code, f.fault, f.applied, f.is_known,
-           case when f.failed_at is null or f.ordinal <= f.failed_at then f.result
-                when not f.own and f.result in ('duplicate', 'undecidable') then f.result
-                when f.own and f.revision = f.failed_after
-                     and f.id <> case when f.failed_after > f.applied then f.first_id else f.applied_id end then 'conflict'
-                when f.own and f.revision <= f.failed_after then 'duplicate'
-                else 'blocked' end
-      from failing f;
+           f.own, f.applied, f.is_known, f.verdict,
+           case when f.verdict = 'invalid' then f.code
+                when f.verdict not in ('new', 'unjudged', 'duplicate') then f.verdict end,
+           aqueduct_consumer.reason(f.verdict, f.fault, f.revision, f.previous)
+      from final f;
 end $$;
 
 -- SQLSTATE 40001: a stream or a message was taken at the same time from another partition. The caller takes the batch again.
@@ -186,8 +200,8 @@ end $$;
 --   gap          park it: a revision before it is missing
 --   blocked      park it: an earlier event of its stream is parked
 --   invalid      park it: its envelope cannot be read, or in_failed names it
---   conflict     park it: another event was applied under the same revision; the stream goes on
---   undecidable  park it: it is older than the ids that are kept; the stream goes on
+--   conflict     park it: another event was applied under the same revision; the stream continues
+--   undecidable  park it: it is older than the ids that are kept; the stream continues
 --
 -- in_partitions  array of {topic, partition, epoch}: all partitions of the batch, with the epochs of claim
 -- in_records     array of {topic, partition, offset, key, timestamp, ce_source, ce_subject, ce_id, ce_revision,
@@ -227,13 +241,11 @@ begin
     end if;
 
     insert into aqueduct.inboxes (projection, generation, source, topic)
-    select distinct in_projection, in_generation, s.source, r.topic
+    select distinct in_projection, in_generation, aqueduct_consumer.source_of(r.ce_source), r.topic
       from jsonb_to_recordset(in_records) as r (topic text, ce_source text)
-     cross join lateral (select case when octet_length(r.ce_source) > 1024 then ''
-                                     else coalesce(r.ce_source, '') end as source) s
      where not exists (select from aqueduct.inboxes i
                         where i.projection = in_projection and i.generation = in_generation
-                          and i.source = s.source and i.topic = r.topic)
+                          and i.source = aqueduct_consumer.source_of(r.ce_source) and i.topic = r.topic)
      order by 3, 4
         on conflict do nothing;
 
@@ -293,10 +305,9 @@ begin
         insert into aqueduct_consumer.unparked
             (projection, generation, topic, partition, "offset", inbox, stream, revision, previous, result, code, reason)
         select in_projection, in_generation, j.topic, j.partition, j."offset", j.known_inbox, j.stream, j.revision,
-               j.previous, j.result, case when j.result = 'invalid' then j.code else j.result end,
-               aqueduct_consumer.reason(j.result, j.fault, j.revision, j.previous)
+               j.previous, j.result, j.code, j.reason
           from judged j
-         where j.result not in ('new', 'unjudged', 'duplicate')
+         where j.code is not null
             on conflict do nothing
     ), counted as (
         update aqueduct_consumer.projections p
@@ -304,9 +315,7 @@ begin
           from (select count(*) as records from judged j where j.result = 'unjudged') u
          where p.projection = in_projection and p.generation = in_generation and u.records > 0
     )
-    select j.ordinal::integer, j.result,
-           case when j.result not in ('new', 'unjudged', 'duplicate')
-                then aqueduct_consumer.reason(j.result, j.fault, j.revision, j.previous) end
+    select j.ordinal::integer, j.result, j.reason
       from judged j
      where aqueduct_consumer.expect((select count(*) from moved) + (select count(*) from added)
                                     + (select count(*) from taken)
@@ -316,10 +325,10 @@ begin
      order by j.ordinal;
 end $$;
 
--- Why a record is parked, for people.
+-- Why a record is parked, for people; null: it is not.
 create function aqueduct_consumer.reason(in_result text, in_fault text, in_revision bigint, in_previous bigint)
 returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
     select case in_result
            when 'invalid' then in_fault
            when 'blocked' then 'an earlier event of the stream is parked'

@@ -1,26 +1,18 @@
--- A header of a parked event as text; null: it has none.
-create function aqueduct_consumer.header_of(in_headers jsonb, in_name text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-    select h->>'value' from jsonb_array_elements(in_headers) h where h->>'name' = in_name limit 1
-$$;
-
--- The revision before a parked event, as its headers say; null: they do not say.
-create function aqueduct_consumer.previous_of(in_headers jsonb) returns bigint
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-    select aqueduct_consumer.number(aqueduct_consumer.header_of(in_headers, 'ce_previousrevision'), -1)
-$$;
-
-create function aqueduct_consumer.has_header(in_headers jsonb, in_name text) returns boolean
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-    select exists (select from jsonb_array_elements(in_headers) h where h->>'name' = in_name)
+-- The headers of a parked event by name, the first of each; null: its value is no text.
+create function aqueduct_consumer.by_name(in_headers jsonb) returns jsonb
+language sql immutable as $$
+    select coalesce(jsonb_object_agg(h.header->>'name', h.header->'value' order by h.place desc), '{}')
+      from jsonb_array_elements(in_headers) with ordinality as h (header, place)
+     where h.header ? 'name'
 $$;
 
 -- Takes parked events of the caller's partitions whose turn it is: of streams whose gap was filled, and of those that a
 -- person wants replayed. Moves the inbox and removes them; the caller applies them, in the order of the rows, in the same
--- transaction. Call it before each batch, and every second when there is none. No row: there is nothing to apply now.
+-- transaction. Call it before each batch, and every second when there is none: it also reports to `aqueduct status` that
+-- the consumer runs. No row: there is nothing to apply now.
 --
 -- in_partitions  array of {topic, partition, epoch}
--- in_limit       the most events that it returns; a longer stream goes on with the next call
+-- in_limit       the most events that it returns; a longer stream continues with the next call
 -- in_failed      array of {id, code, reason}: events of an earlier call, rolled back since, that the caller could not
 --                apply. They stay parked with the reason, and what is before them is returned
 --
@@ -39,7 +31,9 @@ declare
     remaining integer := in_limit;
     work record;
     event record;
-    failure record;
+    follows boolean;
+    verdict text;
+    code text;
     owned_inbox integer;
     applied bigint;
     passed bigint[];
@@ -48,6 +42,7 @@ declare
 begin
     registered := aqueduct_consumer.authorize(in_projection, in_generation);
     perform aqueduct_consumer.hold(in_projection, in_generation, in_partitions);
+    perform aqueduct_consumer.report(in_projection, in_generation, in_partitions, 'running', null);
     for work in
         select w.*
           from aqueduct.parked_work w
@@ -72,52 +67,58 @@ begin
            for update;
         last_id := null;
         passed := '{}';
+        verdict := null;
         problem := null;
         for event in
-            select n.* from aqueduct.parked_next(owned_inbox, work.stream, remaining, max_bytes) n
+            select n.*, aqueduct_consumer.by_name(n.headers) as named, f.id is not null as is_failed, f.code as failed_code,
+                   f.reason as failed_reason
+              from aqueduct.parked_next(owned_inbox, work.stream, remaining, max_bytes) with ordinality n
+              left join jsonb_to_recordset(in_failed) as f (id bigint, code text, reason text) using (id)
+             order by n.ordinality
         loop
-            before := aqueduct_consumer.previous_of(event.headers);
+            before := aqueduct_consumer.number(event.named->>'ce_previousrevision', -1);
             if registered.starts_late and applied = -1 and before >= 0 then
                 update aqueduct.inbox_streams s
                    set started_after = before
                  where s.inbox = owned_inbox and s.stream = work.stream;
                 applied := before;
             end if;
-            if event.state = 'discarded' and event.revision > applied and before <> applied then
-                problem := aqueduct_consumer.reason('gap', null, event.revision, before);
-                perform aqueduct.parked_again(event.id, 'gap', 'gap', problem);
-                exit;
-            elsif event.state = 'discarded' then
+            follows := event.revision is null or before is null or before = applied;
+            if event.state = 'discarded' and (follows or event.revision <= applied) then
                 applied := greatest(applied, event.revision);
                 continue;
-            end if;
-            select f.code, f.reason into failure
-              from jsonb_to_recordset(in_failed) as f (id bigint, code text, reason text)
-             where f.id = event.id;
-            if found then
-                problem := coalesce(failure.reason, 'the consumer gave no reason');
-                perform aqueduct.parked_again(event.id, 'invalid', coalesce(failure.code, 'row'), problem);
-                exit;
-            elsif not aqueduct_consumer.has_header(event.headers, 'ce_source')
-                  or event.revision is null and aqueduct_consumer.has_header(event.headers, 'ce_revision')
-                  or before is null and aqueduct_consumer.has_header(event.headers, 'ce_previousrevision') then
+            elsif event.state = 'discarded' then
+                verdict := 'gap';
+            elsif event.is_failed then
+                verdict := 'invalid';
+                code := coalesce(event.failed_code, 'row');
+                problem := coalesce(event.failed_reason, 'the consumer gave no reason');
+            elsif not event.named ? 'ce_source'
+                  or event.revision is null and event.named ? 'ce_revision'
+                  or before is null and event.named ? 'ce_previousrevision' then
+                verdict := 'invalid';
+                code := 'headers';
                 problem := 'its headers cannot be read, so that its place in the stream is not known';
-                perform aqueduct.parked_again(event.id, 'invalid', 'headers', problem);
-                exit;
             elsif event.revision <= applied then
                 -- It was applied since.
                 passed := passed || event.id;
                 continue;
-            elsif event.revision is not null and before <> applied then
+            elsif not follows then
+                verdict := 'gap';
+            end if;
+            if verdict = 'gap' then
+                code := 'gap';
                 problem := aqueduct_consumer.reason('gap', null, event.revision, before);
-                perform aqueduct.parked_again(event.id, 'gap', 'gap', problem);
+            end if;
+            if verdict is not null then
+                perform aqueduct.parked_again(event.id, verdict, code, problem);
                 exit;
             end if;
             passed := passed || event.id;
             remaining := remaining - 1;
             max_bytes := max_bytes - coalesce(octet_length(event.payload), 0) - coalesce(octet_length(event.key), 0);
             if event.revision is not null then
-                last_id := aqueduct_consumer.header_of(event.headers, 'ce_eventid');
+                last_id := event.named->>'ce_eventid';
             end if;
             applied := greatest(applied, event.revision);
             id := event.id;

@@ -1,5 +1,7 @@
 //! The contract for consumers in other languages: SQL functions in the schema `aqueduct_consumer`.
 
+use std::time::Duration;
+
 use sqlx::migrate::MigrateError;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -44,6 +46,27 @@ pub struct Registration<'a> {
     pub owner: &'a str,
     /// Whether the first record of an unknown stream is taken for its beginning.
     pub starts_late: bool,
+    /// Time-outs of the transactions in which consumers call the functions.
+    pub timeouts: Timeouts,
+}
+
+/// Postgres's settings of the same names, which end what a consumer that is frozen or hangs would hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `idle_in_transaction_session_timeout`: time between two statements of a transaction.
+    pub idle: Duration,
+    /// `lock_timeout`: time that a statement waits for a lock.
+    pub lock: Duration,
+    /// `statement_timeout`: time of a statement.
+    pub statement: Duration,
+}
+
+impl Default for Timeouts {
+    /// 60 s, 30 s and 60 s.
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { idle: seconds(60), lock: seconds(30), statement: seconds(60) }
+    }
 }
 
 /// Registers a projection, or changes its registration. Its owner may call the functions from then on.
@@ -52,13 +75,20 @@ pub struct Registration<'a> {
 /// The functions are not installed, the name is not allowed, the role does not exist, or the caller must not grant.
 pub async fn register(
     pool: &PgPool,
-    Registration { projection, owner, starts_late }: Registration<'_>,
+    Registration { projection, owner, starts_late, timeouts }: Registration<'_>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("select aqueduct_consumer.register($1, $2, $3, $4)")
+    let Timeouts { idle, lock, statement } = timeouts;
+    sqlx::query(
+        "select aqueduct_consumer.register($1, $2, $3, $4, make_interval(secs => $5), make_interval(secs => $6),
+                                           make_interval(secs => $7))",
+    )
         .bind(projection)
         .bind(GENERATION)
         .bind(owner)
         .bind(starts_late)
+        .bind(idle.as_secs_f64())
+        .bind(lock.as_secs_f64())
+        .bind(statement.as_secs_f64())
         .execute(pool)
         .await
         .map(drop)
@@ -80,7 +110,7 @@ pub async fn grant_runner(pool: &PgPool, role: &str) -> Result<(), sqlx::Error> 
     sqlx::raw_sql(AssertSqlSafe(grants)).execute(pool).await.map(drop)
 }
 
-/// Lets a projection go on that was halted with this code. Returns the problems that are accepted with it; empty: it was
+/// Lets a projection continue that was halted with this code. Returns the problems that are accepted with it; empty: it was
 /// not halted with this code.
 ///
 /// # Errors

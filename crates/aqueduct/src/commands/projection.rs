@@ -1,8 +1,9 @@
 //! `projection`: the projections that consumers in other languages keep.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use aqueduct_projection::consumer::{self, Registration};
+use aqueduct_projection::consumer::{self, Registration, Timeouts};
 
 use crate::connections::Connections;
 use crate::failure::Failure;
@@ -25,8 +26,10 @@ pub(super) enum ProjectionCommand {
         /// Take the first record of an unknown stream for its beginning, whatever was before it
         #[arg(long)]
         starts_late: bool,
+        #[command(flatten)]
+        timeouts: TimeoutArguments,
     },
-    /// Let a projection go on that is halted because topic or database are not what they were
+    /// Let a projection continue that is halted because topic or database are not what they were
     Accept {
         /// Name of the projection
         name: String,
@@ -36,13 +39,37 @@ pub(super) enum ProjectionCommand {
     },
 }
 
+/// What ends a consumer's transaction, so that one that is frozen or hangs holds nothing.
+#[derive(clap::Args)]
+pub(super) struct TimeoutArguments {
+    /// Time-out between two statements of a transaction
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = timeout)]
+    idle_timeout: Duration,
+    /// Time-out of waiting for a lock
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    lock_timeout: Duration,
+    /// Time-out of a statement
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = timeout)]
+    statement_timeout: Duration,
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+        _ => Err("expected a number of seconds from 1 to 86400".to_owned()),
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "what was done is the command's output")]
 pub(super) async fn run(command: &ProjectionCommand, connections: &Connections) -> Result<ExitCode, Failure> {
     let pool = connections.postgres()?;
     match command {
-        ProjectionCommand::Install { name, owner, runner, starts_late } => {
+        ProjectionCommand::Install { name, owner, runner, starts_late, timeouts } => {
             consumer::install(&pool).await?;
-            let registration = Registration { projection: name, owner, starts_late: *starts_late };
+            let TimeoutArguments { idle_timeout: idle, lock_timeout: lock, statement_timeout: statement } =
+                *timeouts;
+            let timeouts = Timeouts { idle, lock, statement };
+            let registration = Registration { projection: name, owner, starts_late: *starts_late, timeouts };
             consumer::register(&pool, registration).await?;
             if let Some(runner) = runner {
                 consumer::grant_runner(&pool, runner).await?;

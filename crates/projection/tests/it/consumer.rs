@@ -1,6 +1,8 @@
 //! The contract for consumers in other languages, called as they call it.
 
-use aqueduct_projection::consumer::{self, Registration};
+use std::time::Duration;
+
+use aqueduct_projection::consumer::{self, Registration, Timeouts};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -26,7 +28,7 @@ impl Consumer {
         let database = Database::create().await;
         let role = create_role(&database, "consumer").await;
         consumer::install(&database.pool).await.unwrap();
-        let registration = Registration { projection: "accounts", owner: &role, starts_late };
+        let registration = Registration { starts_late, ..registration("accounts", &role) };
         consumer::register(&database.pool, registration).await.unwrap();
         let mut connection = PgConnection::connect_with(&database.pool.connect_options()).await.unwrap();
         let session = format!("set session authorization {role}");
@@ -157,6 +159,10 @@ impl Consumer {
 }
 
 /// Roles belong to the whole server: the name contains the database's.
+fn registration<'a>(projection: &'a str, owner: &'a str) -> Registration<'a> {
+    Registration { projection, owner, starts_late: false, timeouts: Timeouts::default() }
+}
+
 async fn create_role(database: &Database, name: &str) -> String {
     let role: String = sqlx::query_scalar("select $1 || '_' || md5(current_database())")
         .bind(name)
@@ -293,7 +299,7 @@ async fn a_filled_gap_is_taken_without_a_request() {
 }
 
 #[tokio::test]
-async fn a_discarded_event_lets_its_stream_go_on() {
+async fn a_discarded_event_lets_its_stream_continue() {
     let mut consumer = Consumer::start().await;
     let failed = json!([{ "ordinal": 1 }]);
     let records = [event("a", 0, -1), event("a", 1, 0)];
@@ -401,7 +407,7 @@ async fn what_is_wrong_with_topic_or_database_halts_until_it_is_accepted() {
         let (result, problem) = consumer.claim(change.clone()).await;
         assert_eq!(result, "halted", "{code}");
         assert!(problem.unwrap().contains(&format!("aqueduct projection accept accounts {code}")));
-        // Nothing else of the projection goes on either.
+        // Nothing else of the projection continues either.
         let receive = "select aqueduct_consumer.receive('accounts', 1, $1, '[]')";
         assert_eq!(consumer.code(receive, consumer.partition()).await, "AQ012");
         assert_eq!(consumer.claim(json!({})).await.0, "halted");
@@ -418,8 +424,7 @@ async fn what_is_wrong_with_topic_or_database_halts_until_it_is_accepted() {
 async fn only_members_of_the_owner_act_for_a_projection() {
     let mut consumer = Consumer::start().await;
     let stranger = create_role(&consumer.database, "stranger").await;
-    let registration = Registration { projection: "other", owner: &stranger, starts_late: false };
-    consumer::register(&consumer.database.pool, registration).await.unwrap();
+    consumer::register(&consumer.database.pool, registration("other", &stranger)).await.unwrap();
     let partition = consumer.partition();
     let receive = "select aqueduct_consumer.receive('other', 1, $1, '[]')";
     assert_eq!(consumer.code(receive, partition.clone()).await, "AQ011");
@@ -429,31 +434,69 @@ async fn only_members_of_the_owner_act_for_a_projection() {
         "select * from aqueduct.parked where $1::jsonb is null",
         "select * from aqueduct_consumer.projections where $1::jsonb is null",
         "select aqueduct_consumer.hold('accounts', 1, $1)",
-        "select aqueduct_consumer.register('accounts', 1, current_user, ($1::jsonb is null))",
+        "select aqueduct_consumer.register('accounts', 1, current_user, ($1::jsonb is null), '1 s', '1 s', '1 s')",
     ] {
         assert_eq!(consumer.code(statement, json!([])).await, "42501", "{statement}");
     }
 }
 
+/// Postgres ends its transaction, so that another consumer gets the partition.
 #[tokio::test]
 async fn a_frozen_consumer_keeps_nothing() {
     let mut consumer = Consumer::start().await;
-    let mut transaction = consumer.connection.begin().await.unwrap();
-    sqlx::query("select aqueduct_consumer.receive('accounts', 1, '[]', '[]')")
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-    let timeout: String = sqlx::query_scalar("select current_setting('idle_in_transaction_session_timeout')")
-        .fetch_one(&mut *transaction)
-        .await
-        .unwrap();
-    assert_eq!(timeout, "1min");
-    transaction.rollback().await.unwrap();
-    let after: String = sqlx::query_scalar("select current_setting('idle_in_transaction_session_timeout')")
+    let role: String =
+        sqlx::query_scalar("select session_user::text").fetch_one(&mut consumer.connection).await.unwrap();
+    let timeouts = Timeouts { idle: Duration::from_millis(200), ..Timeouts::default() };
+    let registration = Registration { timeouts, ..registration("accounts", &role) };
+    consumer::register(&consumer.database.pool, registration).await.unwrap();
+    let session: String = sqlx::query_scalar("show idle_in_transaction_session_timeout")
         .fetch_one(&mut consumer.connection)
         .await
         .unwrap();
-    assert_ne!(after, "1min");
+
+    let partition = consumer.partition();
+    let mut frozen = PgConnection::connect_with(&consumer.database.pool.connect_options()).await.unwrap();
+    let mut transaction = frozen.begin().await.unwrap();
+    sqlx::query("select aqueduct_consumer.receive('accounts', 1, $1, '[]')")
+        .bind(&partition)
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    // It waits for the partition's row until the transaction is ended.
+    let claimed = tokio::time::timeout(Duration::from_secs(60), consumer.claim(json!({}))).await;
+    assert_eq!(claimed.expect("the partition is free").0, "claimed");
+    transaction.commit().await.unwrap_err();
+    let after: String = sqlx::query_scalar("show idle_in_transaction_session_timeout")
+        .fetch_one(&mut consumer.connection)
+        .await
+        .unwrap();
+    assert_eq!(after, session, "the time-outs are those of a transaction");
+}
+
+/// `aqueduct status` reads it.
+#[tokio::test]
+async fn the_state_of_a_consumer_is_reported() {
+    let mut consumer = Consumer::start().await;
+    let reported = async |consumer: &Consumer| {
+        let partitions = aqueduct_projection::read_partitions(&consumer.database.pool).await.unwrap();
+        let [partition] = &partitions[..] else { panic!("{partitions:?}") };
+        let reported = partition.reported.clone().unwrap();
+        (reported.state, reported.problem, reported.at)
+    };
+    let (state, problem, at) = reported(&consumer).await;
+    assert_eq!((state.as_str(), problem), ("running", None));
+    consumer.next_held(10, json!([])).await;
+    assert_eq!(reported(&consumer).await.2, at, "not each second");
+    let pool = consumer.database.pool.clone();
+    let age = "update aqueduct.projection_status set reported_at = reported_at - interval '11 seconds'";
+    sqlx::query(age).execute(&pool).await.unwrap();
+    consumer.next_held(10, json!([])).await;
+    assert!(reported(&consumer).await.2 >= at);
+
+    let (result, problem) = consumer.claim(json!({ "committed": 9 })).await;
+    assert_eq!(result, "halted");
+    let (state, shown, _) = reported(&consumer).await;
+    assert_eq!((state.as_str(), shown), ("halted", problem));
 }
 
 #[tokio::test]
