@@ -90,6 +90,13 @@ impl Bank {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What `aqueduct status` reports.
+    pub(crate) fn status(&self) -> Value {
+        let output = self.run(&["status", "--json", "--interval", "1"], "");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// How many events the relay has in a state: parked, skipped or discarded.
     pub(crate) fn exceptions(&self, state: &str) -> usize {
         let list = ["parked", "list", "--route", "accounts", "--json", "--limit", "10000000"];

@@ -9,6 +9,7 @@ mod dashboard;
 mod demo;
 mod dev;
 mod docs;
+mod halted_lane;
 mod histories;
 mod imports;
 mod input;

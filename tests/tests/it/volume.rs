@@ -16,12 +16,12 @@ const STREAM: &str = "account-1";
 const BAD: &str = r#"{"account": "1", "pence": 1000000, "note": "a gift"}"#;
 const PENNY: &str = r#"{"account": "1", "pence": 1}"#;
 
-fn number(variable: &str, default: usize) -> usize {
+pub(crate) fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
 /// The most memory that a process has used, in MiB.
-fn peak_memory(process: &Child) -> u64 {
+pub(crate) fn peak_memory(process: &Child) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024

@@ -35,12 +35,6 @@ fn assert_found(findings: &[String], text: &str) {
     assert!(findings.iter().any(|finding| finding.contains(text)), "{text} in {findings:#?}");
 }
 
-fn status(bank: &Bank) -> Value {
-    let output = bank.run(&["status", "--json", "--interval", "1"], "");
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 /// Whether a condition holds for every lane, or every partition of a projection.
 fn all(status: &Value, part: &str, holds: impl Fn(&Value) -> bool) -> bool {
     let rows = status[part].as_array().unwrap();
@@ -56,7 +50,7 @@ async fn status_shows_how_far_everything_is() {
 
     // Also the transaction markers at the end of the partitions count as applied.
     let done = eventually("everything is relayed and applied", async || {
-        let status = status(&bank);
+        let status = bank.status();
         let done = all(&status, "lanes", |lane| lane["state"] == "running" && lane["lag"] == 0)
             && all(&status, "projections", |it| {
                 it["state"] == "running" && it["lag"] == 0 && it["lag_seconds"] == 0.0 && it["parked"] == 0
@@ -87,20 +81,20 @@ async fn status_shows_how_far_everything_is() {
     stop(project).await;
     bank.succeed(&["teller"], "7 1\n");
     eventually("the record waits", async || {
-        let status = status(&bank);
+        let status = bank.status();
         let waiting = |it: &&Value| it["lag"].as_u64() > Some(0) && it["lag_seconds"].as_f64() > Some(0.0);
         let waiting = status["projections"].as_array().unwrap().iter().filter(waiting).count();
         (waiting == 1 && all(&status, "projections", |it| it["state"] == "stopped")).then_some(())
     })
     .await;
     stop(relay).await;
-    assert!(all(&status(&bank), "lanes", |lane| lane["state"] == "stopped"));
+    assert!(all(&bank.status(), "lanes", |lane| lane["state"] == "stopped"));
 }
 
 /// Waits until a lane satisfies the condition.
 async fn lane_that(bank: &Bank, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     eventually(what, async || {
-        let lanes = status(bank)["lanes"].take();
+        let lanes = bank.status()["lanes"].take();
         lanes.as_array().unwrap().iter().find(|lane| holds(lane)).cloned()
     })
     .await
@@ -116,7 +110,7 @@ async fn status_shows_parked_events_and_the_error_of_a_halted_lane() {
     bank.append("account-9", [r#"{"account": "9", "pence": 9223372036854775807}"#.to_owned()]).await;
     bank.append("account-9", [r#"{"account": "9", "pence": 1}"#.to_owned()]).await;
     eventually("the projection has parked the events", async || {
-        let status = status(&bank);
+        let status = bank.status();
         let parked = status["projections"].as_array().unwrap().iter().filter_map(|it| it["parked"].as_u64());
         (parked.sum::<u64>() == 2).then_some(())
     })
