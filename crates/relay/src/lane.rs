@@ -27,8 +27,10 @@ pub(crate) mod halted_request;
 pub(crate) mod known_streams;
 pub(crate) mod lane_reader;
 pub(crate) mod load;
+pub(crate) mod look_ahead;
 pub(crate) mod missing_records;
 pub(crate) mod parked_scan;
+pub(crate) mod previous_records;
 pub(crate) mod problem;
 #[cfg(feature = "testing")]
 pub(crate) mod record_bench;
@@ -42,6 +44,7 @@ pub(crate) mod route_selector;
 pub(crate) mod session;
 pub(crate) mod status_record;
 pub(crate) mod step;
+pub(crate) mod stream_page;
 pub(crate) mod trace;
 pub(crate) mod writer;
 

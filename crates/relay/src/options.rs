@@ -48,7 +48,8 @@ pub struct Options {
     pub retry_ms: u64,
     /// Pause after which a halted lane restarts; it halts again if the cause still exists.
     pub halt_retry_ms: u64,
-    /// Streams of which a lane remembers the last revision; any other is looked up in the store.
+    /// Streams of which a lane remembers the last revision. Any other is looked up in the store: up to 16 at once, for the
+    /// lanes of a process together.
     pub known_streams: NonZeroUsize,
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use aqueduct_core::EventStore;
 use aqueduct_kafka::Cluster;
 use aqueduct_schema::{Registry, SchemaSet};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::lane::look_ahead::PAGES_AT_ONCE;
 use crate::lane::status_record::StatusWriter;
 use crate::membership::JOINING;
 use crate::options::Options;
@@ -53,6 +55,7 @@ impl Relay {
             status_writer: Arc::new(StatusWriter::new(Arc::clone(&cluster))),
             cluster,
             readers: SharedReaders::new(Arc::clone(&store), Limits::default(), options.lanes.get()),
+            pages_ahead: Arc::new(Semaphore::new(PAGES_AT_ONCE as usize)),
             store_end: StoreEnd::new(),
             options: Arc::new(options),
             store,

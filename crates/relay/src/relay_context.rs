@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aqueduct_core::EventStore;
 use aqueduct_kafka::Cluster;
 use aqueduct_schema::{Registry, SchemaSet};
+use tokio::sync::Semaphore;
 
 use crate::lane::status_record::StatusWriter;
 use crate::options::Options;
@@ -18,6 +19,8 @@ pub(crate) struct RelayContext {
     pub(crate) options: Arc<Options>,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) readers: SharedReaders,
+    /// [`PAGES_AT_ONCE`](crate::lane::look_ahead::PAGES_AT_ONCE) permits.
+    pub(crate) pages_ahead: Arc<Semaphore>,
     pub(crate) store_end: StoreEnd,
     pub(crate) schemas: Arc<SchemaSet>,
     pub(crate) registry: Registry,

@@ -70,7 +70,9 @@ impl<'a> RunningLanes<'a> {
     }
 
     fn context(&self, lane: u32) -> LaneContext {
-        let RelayContext { cluster, options, store, readers, schemas, registry, reporter, .. } = self.relay;
+        let RelayContext {
+            cluster, options, store, readers, pages_ahead, schemas, registry, reporter, ..
+        } = self.relay;
         let (route, mapping) = (self.route.clone(), Arc::clone(self.mapping));
         LaneContext {
             cluster: Arc::clone(cluster),
@@ -78,6 +80,7 @@ impl<'a> RunningLanes<'a> {
             definition: LaneDefinition::new(cluster, route, mapping, lane, options.lanes.get()),
             store: Arc::clone(store),
             readers: readers.clone(),
+            pages_ahead: Arc::clone(pages_ahead),
             encoder: RecordEncoder::new(Arc::clone(schemas), registry.clone(), &self.route.topic),
             reporter: reporter.lane(&self.route.name, lane),
         }

@@ -1,13 +1,13 @@
 //! Fills a batch with records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use aqueduct_core::{Position, RecordedEvent, Revision, StoreError, StreamName};
 
 use crate::lane::batch::Batch;
 use crate::lane::context::LaneContext;
 use crate::lane::exceptions::Exceptions;
-use crate::lane::known_streams::EarlierEvent;
+use crate::lane::previous_records::EarlierEvent;
 use crate::lane::problem::EventProblem;
 use crate::lane::record_maker::RecordMaker;
 use crate::lane::trace::BatchSpan;
@@ -63,6 +63,24 @@ impl<'a> BatchBuilder<'a> {
         exceptions: Option<&Exceptions>,
     ) -> Result<LastRelayed, StoreError> {
         self.maker.last_relayed(event, |stream, revision| earlier_event(exceptions, stream, revision)).await
+    }
+
+    /// Begins to look up what the records of the event and of those after it will need, as far as the lane will ask for it.
+    /// `exceptions` as for [`last_relayed`](Self::last_relayed).
+    pub(crate) fn look_ahead(
+        &mut self,
+        event: &RecordedEvent,
+        upcoming: &VecDeque<RecordedEvent>,
+        exceptions: Option<&Exceptions>,
+    ) {
+        let earlier = |stream: &StreamName, revision| earlier_event(exceptions, stream, revision);
+        let is_blocked = |stream: &StreamName| exceptions.is_some_and(|it| it.is_blocked(stream));
+        self.maker.previous_records.look_ahead(event, upcoming, earlier, is_blocked);
+    }
+
+    /// Drops what was looked up ahead.
+    pub(crate) fn drop_read_ahead(&mut self) {
+        self.maker.previous_records.drop_read_ahead();
     }
 
     /// Adds the event's record to the batch, or leaves everything as it is. `exceptions` as for

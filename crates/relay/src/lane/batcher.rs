@@ -1,5 +1,6 @@
 //! Groups events into batches, before any byte of a batch is sent.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use aqueduct_core::{ErrorKind, Position, RecordedEvent};
@@ -154,6 +155,17 @@ impl<'a> Batcher<'a> {
     /// All events of the lane up to this position were dealt with.
     pub(crate) fn pass(&mut self, place: Position) {
         self.received = self.received.max(Some(place));
+    }
+
+    /// Begins to look up what the next event and the upcoming ones after it will need.
+    pub(crate) fn look_ahead(&mut self, event: &RecordedEvent, upcoming: &VecDeque<RecordedEvent>) {
+        let exceptions = self.executor.as_ref().map(RequestExecutor::exceptions);
+        self.builder.look_ahead(event, upcoming, exceptions);
+    }
+
+    /// Drops what was looked up ahead: the upcoming events will come again.
+    pub(crate) fn drop_read_ahead(&mut self) {
+        self.builder.drop_read_ahead();
     }
 
     /// Deals with the next event of the lane.

@@ -30,6 +30,7 @@ pub(crate) async fn run(
         if batcher.is_halted() {
             // It may take days: others must not keep events for it.
             feed.pause();
+            batcher.drop_read_ahead();
         } else {
             feed.resume(batcher.received());
         }
@@ -47,7 +48,10 @@ pub(crate) async fn run(
             () = stop.cancelled() => return Ok(()),
             () = until(retry_at), if retry_at.is_some() => batcher.retry().await,
             received = feed.next(), if takes_events => match received? {
-                Received::Event(event) => batcher.handle_event(event).await?,
+                Received::Event(event) => {
+                    batcher.look_ahead(&event, feed.upcoming());
+                    batcher.handle_event(event).await?;
+                }
                 Received::Place(place) => batcher.pass(place),
                 Received::Progress => {}
             },

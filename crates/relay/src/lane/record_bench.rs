@@ -5,9 +5,11 @@ use std::sync::Arc;
 use aqueduct_core::{EventStore, RecordedEvent};
 use aqueduct_kafka::Cluster;
 use aqueduct_schema::{RecordEncoder, Registry, SchemaSet};
+use tokio::sync::Semaphore;
 
 use crate::lane::batch_builder::BatchBuilder;
 use crate::lane::context::LaneContext;
+use crate::lane::look_ahead::PAGES_AT_ONCE;
 use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
 use crate::options_error::OptionsError;
@@ -45,6 +47,7 @@ impl RecordBench {
                 definition: LaneDefinition::new(&cluster, route, mapping, 0, options.lanes.get()),
                 cluster: Arc::new(cluster),
                 readers: SharedReaders::new(Arc::clone(&store), Limits::default(), options.lanes.get()),
+                pages_ahead: Arc::new(Semaphore::new(PAGES_AT_ONCE as usize)),
                 options: Arc::new(options),
                 store,
             },

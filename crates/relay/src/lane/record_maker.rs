@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aqueduct_core::mapping::LeftOut;
-use aqueduct_core::{EventStore, Position, RecordedEvent, Revision, StoreError, StreamName};
+use aqueduct_core::{Position, RecordedEvent, Revision, StoreError, StreamName};
 
 use crate::lane::context::LaneContext;
 use crate::lane::event_types::EventTypes;
-use crate::lane::known_streams::{EarlierEvent, KnownStreams};
+use crate::lane::previous_records::{EarlierEvent, PreviousRecords};
 use crate::lane::problem::EventProblem;
 use crate::lane::record_buffer::RecordBuffer;
 use crate::lane::route_selector::RouteSelector;
+use crate::lane::stream_page::PageReader;
 use crate::lane_definition::LaneDefinition;
 use crate::options::Options;
 use crate::record::Record;
@@ -29,10 +30,9 @@ pub(crate) struct RecordMaker<'a> {
     topic: Arc<str>,
     options: &'a Options,
     definition: &'a LaneDefinition,
-    store: &'a dyn EventStore,
-    selector: RouteSelector,
+    selector: Arc<RouteSelector>,
     types: EventTypes<'a>,
-    known: KnownStreams,
+    pub(crate) previous_records: PreviousRecords,
     buffer: RecordBuffer,
 }
 
@@ -55,15 +55,16 @@ pub(crate) struct EventRecord<'e> {
 impl<'a> RecordMaker<'a> {
     /// `since` are the event types that were added to the route, each with the position from which on it counts.
     pub(crate) fn new(context: &'a LaneContext, since: &BTreeMap<String, Position>) -> Self {
-        let LaneContext { cluster, options, definition, store, encoder, .. } = context;
+        let LaneContext { cluster, options, definition, store, pages_ahead, encoder, .. } = context;
+        let selector = Arc::new(RouteSelector::new(&definition.route.selection(), since));
+        let reader = PageReader { store: Arc::clone(store), selector: Arc::clone(&selector) };
         Self {
             topic: definition.route.topic.as_str().into(),
             options,
             definition,
-            store: store.as_ref(),
-            selector: RouteSelector::new(&definition.route.selection(), since),
+            selector,
             types: EventTypes::new(&cluster.source, encoder),
-            known: KnownStreams::new(options.known_streams),
+            previous_records: PreviousRecords::new(options.known_streams, reader, Arc::clone(pages_ahead)),
             buffer: RecordBuffer::default(),
         }
     }
@@ -81,7 +82,7 @@ impl<'a> RecordMaker<'a> {
         event: &'e RecordedEvent,
         earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
     ) -> Result<EventRecord<'e>, EventProblem> {
-        let Self { topic, options, definition, store, selector, types, known, buffer } = self;
+        let Self { topic, options, definition, types, previous_records, buffer, .. } = self;
         let mapping = &definition.mapping.events;
         let prepared = types.get(&event.event_type);
         let mapped = match &prepared {
@@ -105,7 +106,7 @@ impl<'a> RecordMaker<'a> {
         let key = record.len();
         let encoded = event_type.registered.encode(version, &event.data, record)?;
         let value = record.len();
-        let previous = known.before(event, *store, selector, earlier).await?;
+        let previous = previous_records.before(event, earlier).await?;
         let mut headers = HeaderWriter::new(record);
         event_type.headers.write(&mut headers, event, &metadata, previous);
         let bytes = value + headers.text_bytes;
@@ -138,12 +139,12 @@ impl<'a> RecordMaker<'a> {
         event: &RecordedEvent,
         earlier: impl Fn(&StreamName, Revision) -> EarlierEvent,
     ) -> Result<LastRelayed, StoreError> {
-        self.known.before(event, self.store, &self.selector, earlier).await
+        self.previous_records.before(event, earlier).await
     }
 
     /// The event's record is in the batch.
     pub(crate) fn relayed(&mut self, event: &RecordedEvent) {
-        self.known.relayed(event);
+        self.previous_records.relayed(event);
     }
 }
 

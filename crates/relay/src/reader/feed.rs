@@ -61,6 +61,11 @@ impl LaneFeed {
         self.behind
     }
 
+    /// Events that are about to come.
+    pub(crate) fn upcoming(&self) -> &VecDeque<RecordedEvent> {
+        &self.events
+    }
+
     /// What comes next. Can be cancelled without losing anything.
     ///
     /// # Errors

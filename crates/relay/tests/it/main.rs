@@ -12,6 +12,7 @@ mod idle;
 mod kafka_proxy;
 mod lanes;
 mod late_commit;
+mod look_ups;
 mod lost_records;
 mod mapped_events;
 mod parked;
