@@ -14,12 +14,13 @@ pub(crate) const EVENTS: &str = "events";
 /// The alias by which a plan shows that it reads the events.
 pub(crate) const SCAN: &str = "aqueduct_event";
 
-/// What stands for `$events`: a row for each event. `ordinal` counts them from 1.
+/// What stands for `$events`: a row for each event. `ordinal` counts them from 1. `offset 0` keeps Postgres from merging the
+/// subquery with the statement, where it would parse `data` again for each field that is read.
 pub(crate) const SUBQUERY: &str = "(select type, version, event_id, source, topic, stream, revision, position, \
     time::timestamptz as time, correlation_id, causation_id, data::jsonb as data, ordinal \
     from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], \
     $9::text[], $10::text[], $11::text[], $12::text[]) with ordinality as aqueduct_event (type, version, event_id, source, topic, \
-    stream, revision, position, time, correlation_id, causation_id, data, ordinal))";
+    stream, revision, position, time, correlation_id, causation_id, data, ordinal) offset 0)";
 
 /// An event for a statement.
 #[derive(Debug)]

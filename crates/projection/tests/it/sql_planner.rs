@@ -1,6 +1,7 @@
 //! The planner's settings for the statements of SQL files.
 
 use aqueduct_projection::Outcome;
+use sqlx::Row as _;
 
 use crate::bank::{deposited, opened};
 use crate::sql::{apply, directory, start, write};
@@ -40,4 +41,35 @@ async fn statements_of_files_are_planned_with_the_settings_of_their_role() {
     assert_eq!(of_files, expected);
     let at_end = database.texts("select settings from bank.seen where by = 'end'").await;
     assert_eq!(at_end, ["off off force_generic_plan off off"]);
+}
+
+/// `data` is parsed once for an event, however many fields of it a statement reads.
+#[tokio::test]
+async fn the_data_of_an_event_is_parsed_once() {
+    let database = Database::create().await;
+    let directory = directory();
+    let deposit = "insert into bank.parts
+                   select e.data->>'amount', e.data->>'branch', e.data->>'note' from $events e where e.data->>'amount' > ''";
+    write(directory.path(), "deposited.sql", deposit);
+    // The statement as the projection has sent it.
+    let setup = "create table bank.parts (amount text, branch text, note text);
+                 create table bank.sent (sql text);
+                 create function bank.keep_statement() returns trigger language plpgsql as
+                     $$ begin insert into bank.sent values (current_query()); return null; end $$;
+                 create trigger sent after insert on bank.parts for each statement execute function bank.keep_statement()";
+    sqlx::raw_sql(setup).execute(&database.pool).await.unwrap();
+    let batches = start(&database, directory.path()).await.unwrap();
+    let events = [event("account-1", 0, &deposited(1)), event("account-2", 0, &deposited(2))];
+    assert_eq!(apply(&batches, &events).await, Outcome { applied: 2, ..Outcome::default() });
+    let sent = database.texts("select sql from bank.sent").await;
+    assert_eq!(sent.len(), 1, "once for both events");
+
+    let mut connection = database.pool.acquire().await.unwrap();
+    let prepare = format!("set plan_cache_mode = force_generic_plan; prepare sent as {}", sent[0]);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+    let nulls = ["null"; 12].join(", ");
+    let explain = format!("explain (verbose) execute sent ({nulls})");
+    let plan = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+    assert_eq!(plan.join("\n").matches("::jsonb").count(), 1, "{plan:#?}");
 }
