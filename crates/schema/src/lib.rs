@@ -9,6 +9,8 @@
 //!   the relay.
 //! - [`publish`] registers the latest versions; [`RecordEncoder`] and [`RecordDecoder`] make and read Kafka values
 //!   in wire format by a [`Registry`], and never register anything.
+//! - [`TopicSchemas`] knows which event types topics carry, and a [`ReaderSchema`] reads values of any schema as those of
+//!   the version that a reader was written for.
 //! - [`generate`] writes Rust types of the latest versions.
 //!
 //! Everything but the registry is synchronous and pure. What is refused names its place: the file and field of a
@@ -52,9 +54,12 @@ mod layout;
 mod limits;
 mod load;
 mod mapping;
+mod place;
 pub mod plain;
+mod reader;
 mod registry;
 mod set;
+mod topic_schemas;
 mod upcast;
 
 pub use generate::{GenerateError, generate};
@@ -63,9 +68,12 @@ pub use limits::{
     MAX_VALUES,
 };
 pub use load::{LoadError, SchemaFiles};
+pub use place::JsonPlace;
+pub use reader::{ReadError, ReaderSchema};
 pub use registry::{
     DecodeError, DecodedRecord, EncodedRecord, EncodedValue, PublishError, Published, RecordDecoder,
     RecordEncoder, RecordValue, RegisteredType, Registry, RegistryError, RegistryOptions, TopicEvents,
     publish, unpublished,
 };
 pub use set::{EventSchemas, SchemaSet};
+pub use topic_schemas::{TopicSchemas, VersionError};

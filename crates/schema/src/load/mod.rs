@@ -6,8 +6,8 @@ mod defaults;
 mod error;
 mod files;
 mod logical;
+pub(crate) mod registered;
 mod texts;
 
-pub(crate) use attributes::strip as strip_attributes;
 pub use error::LoadError;
 pub use texts::SchemaFiles;

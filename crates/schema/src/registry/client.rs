@@ -7,10 +7,13 @@ use crate::registry::error::{BoxError, RegistryError, UNKNOWN};
 use crate::registry::options::RegistryOptions;
 use aqueduct_core::ErrorKind;
 use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id, perform_sr_call, post_schema,
+    SrSettings, get_all_subjects, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call,
+    post_schema,
 };
 use schema_registry_converter::error::SRCError;
-use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SrCall, SuppliedSchema};
+use schema_registry_converter::schema_registry_common::{
+    RawError, RegisteredSchema, SchemaType, SrCall, SuppliedSchema,
+};
 use serde_json::json;
 
 /// A client of the registry. Keeps nothing but its connections; cheap to clone.
@@ -90,23 +93,34 @@ impl Registry {
             error if error.is_unknown() => RegistryError { kind: ErrorKind::Park, ..error },
             error => error,
         })?;
-        match answer.schema_type {
-            SchemaType::Avro if answer.references.is_empty() => Ok(answer.schema),
-            SchemaType::Avro => Err(RegistryError {
+        usable(answer).map_err(|problem| RegistryError {
+            operation: "look-up",
+            subject: subject(),
+            problem,
+            kind: ErrorKind::Park,
+            source: None,
+        })
+    }
+
+    /// The schema that a subject has under a version of the registry's own.
+    pub(crate) async fn schema_of(&self, subject: &str, version: u32) -> Result<String, RegistryError> {
+        let named = format!("{subject}, version {version}");
+        let answer = get_schema_by_subject_and_version(&self.settings, subject, Some(version)).await;
+        usable(answer.map_err(|error| self.failed("look-up", &named, error))?).map_err(|problem| {
+            RegistryError {
                 operation: "look-up",
-                subject: subject(),
-                problem: "it refers to other subjects, which is not supported".to_owned(),
-                kind: ErrorKind::Park,
+                subject: format!("{named} at {}", self.url),
+                problem,
+                kind: ErrorKind::Stop,
                 source: None,
-            }),
-            _ => Err(RegistryError {
-                operation: "look-up",
-                subject: subject(),
-                problem: "it is not an Avro schema".to_owned(),
-                kind: ErrorKind::Park,
-                source: None,
-            }),
-        }
+            }
+        })
+    }
+
+    /// All subjects.
+    pub(crate) async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
+        let subjects = get_all_subjects(&self.settings).await;
+        subjects.map_err(|error| self.failed("look-up", "the subjects", error))
     }
 
     fn failed(&self, operation: &'static str, subject: &str, error: SRCError) -> RegistryError {
@@ -148,6 +162,15 @@ impl Registry {
             kind: ErrorKind::Stop,
             source: None,
         }
+    }
+}
+
+/// The text of a schema, or why it cannot be used.
+fn usable(schema: RegisteredSchema) -> Result<String, String> {
+    match schema.schema_type {
+        SchemaType::Avro if schema.references.is_empty() => Ok(schema.schema),
+        SchemaType::Avro => Err("it refers to other subjects, which is not supported".to_owned()),
+        _ => Err("it is not an Avro schema".to_owned()),
     }
 }
 

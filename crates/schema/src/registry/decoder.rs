@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use apache_avro::schema::Schema;
 use aqueduct_core::ErrorKind;
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-use crate::layout::types::{Layout, Names};
-use crate::load::compile::compile;
-use crate::load::strip_attributes;
+use crate::layout::types::Names;
+use crate::load::registered::RegisteredSchema;
 use crate::mapping::decode;
 use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
@@ -36,22 +34,22 @@ impl DecodedRecord {
 /// A record's value and the schema that it was written with; nothing of it has been read yet.
 #[derive(Debug)]
 pub struct RecordValue<'a> {
-    id: u32,
-    layout: Arc<Layout>,
+    pub(crate) id: u32,
+    pub(crate) schema: Arc<RegisteredSchema>,
     avro: &'a [u8],
 }
 
 impl<'a> RecordValue<'a> {
     /// The Avro full name, `shop.orders.OrderCreated`.
     pub fn full_name(&self) -> &str {
-        &self.layout.full_name
+        &self.schema.layout.full_name
     }
 
     /// Reads the value into what `seed` makes of the event's plain JSON: the same answer as from the text of
     /// [`to_json`](Self::to_json), but straight from the bytes. Only [`serde_json::value::RawValue`] cannot be
     /// had, because there is no text. Fields that it does not have are passed over: they are not decoded, and so not checked.
     pub fn read<S: DeserializeSeed<'a>>(&self, seed: S) -> Result<S::Value, DecodeError> {
-        let read = decode::read(&self.layout, self.avro, Names::Avro, seed);
+        let read = decode::read(&self.schema.layout, self.avro, Names::Avro, seed);
         read.map_err(|mismatch| DecodeError::Payload { id: self.id, problem: mismatch.to_string() })
     }
 
@@ -65,53 +63,49 @@ impl<'a> RecordValue<'a> {
 #[derive(Debug)]
 pub struct RecordDecoder {
     registry: Registry,
-    layouts: RwLock<HashMap<u32, Arc<Layout>>>,
+    schemas: RwLock<HashMap<u32, Arc<RegisteredSchema>>>,
 }
 
 impl RecordDecoder {
     /// A decoder for any topic. Sends no request yet.
     pub fn new(registry: Registry) -> Self {
-        Self { registry, layouts: RwLock::default() }
+        Self { registry, schemas: RwLock::default() }
     }
 
     /// Decodes a value to JSON, see [`value`](Self::value).
     pub async fn decode(&self, record: &[u8]) -> Result<DecodedRecord, DecodeError> {
         let value = self.value(record).await?;
-        Ok(DecodedRecord { full_name: Arc::clone(&value.layout.full_name), json: value.to_json()? })
+        Ok(DecodedRecord { full_name: Arc::clone(&value.schema.layout.full_name), json: value.to_json()? })
     }
 
     /// Finds the schema of a value. Asks the registry only for an id that it does not know yet; nothing about an error
     /// is remembered.
     pub async fn value<'a>(&self, record: &'a [u8]) -> Result<RecordValue<'a>, DecodeError> {
         let (id, avro) = split(record)?;
-        let layout = match self.known_layout(id) {
-            Some(layout) => layout,
-            None => self.fetch_layout(id).await?,
+        let schema = match self.known_schema(id) {
+            Some(schema) => schema,
+            None => self.fetch_schema(id).await?,
         };
-        Ok(RecordValue { id, layout, avro })
+        Ok(RecordValue { id, schema, avro })
     }
 
     /// As [`value`](Self::value), but asks nobody: `None` if the schema is not known yet.
     pub fn known_value<'a>(&self, record: &'a [u8]) -> Result<Option<RecordValue<'a>>, DecodeError> {
         let (id, avro) = split(record)?;
-        Ok(self.known_layout(id).map(|layout| RecordValue { id, layout, avro }))
+        Ok(self.known_schema(id).map(|schema| RecordValue { id, schema, avro }))
     }
 
-    fn known_layout(&self, id: u32) -> Option<Arc<Layout>> {
-        self.layouts.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    fn known_schema(&self, id: u32) -> Option<Arc<RegisteredSchema>> {
+        self.schemas.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    async fn fetch_layout(&self, id: u32) -> Result<Arc<Layout>, DecodeError> {
+    async fn fetch_schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, DecodeError> {
         let text = self.registry.schema(id).await?;
-        let unusable = |problem: String| DecodeError::Schema { id, problem };
-        let mut json: Value = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
-        // Attributes of that name are someone else's there, and of no meaning for reading Avro.
-        strip_attributes(&mut json);
-        let schema = Schema::parse(&json).map_err(|error| unusable(error.to_string()))?;
-        let layout = Arc::new(compile(&schema).map_err(|refusal| unusable(refusal.to_string()))?);
-        let mut layouts = self.layouts.write().unwrap_or_else(PoisonError::into_inner);
-        layouts.insert(id, Arc::clone(&layout));
-        Ok(layout)
+        let schema = RegisteredSchema::parse(&text).map_err(|problem| DecodeError::Schema { id, problem })?;
+        let schema = Arc::new(schema);
+        let mut schemas = self.schemas.write().unwrap_or_else(PoisonError::into_inner);
+        schemas.insert(id, Arc::clone(&schema));
+        Ok(schema)
     }
 }
 

@@ -1,0 +1,110 @@
+//! The schema that a reader was written for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value;
+
+use crate::layout::types::Names;
+use crate::load::registered::RegisteredSchema;
+use crate::mapping::decode;
+use crate::mapping::encode::encode;
+use crate::mapping::json::Json;
+use crate::mapping::mismatch::Mismatch;
+use crate::place::JsonPlace;
+use crate::registry::{DecodeError, RecordValue};
+use crate::upcast::{UpcastStep, environment};
+
+/// The schema that a reader was written for. Values of other schemas of the type are resolved to it as one version of the schema
+/// files to the next, but without rules: every value of the writer's schema must be readable.
+#[derive(Debug)]
+pub struct ReaderSchema {
+    schema: RegisteredSchema,
+    /// How the values of other schemas become those of this one, by the other's id.
+    resolutions: RwLock<HashMap<u32, Arc<Resolution>>>,
+}
+
+#[derive(Debug)]
+enum Resolution {
+    /// It is the same schema.
+    Same,
+    Step(UpcastStep),
+}
+
+/// A value that cannot be read as one of a [`ReaderSchema`].
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// No value of the writer's schema can be relied on to fit.
+    #[error("the writer's schema (id {id}) does not resolve to it: {problem}")]
+    Unresolvable {
+        /// The id in the record.
+        id: u32,
+        /// Where the schemas differ, and how.
+        problem: String,
+    },
+    /// This value cannot be read.
+    #[error(transparent)]
+    Value(#[from] DecodeError),
+}
+
+impl ReaderSchema {
+    /// Compiles the text of an Avro schema. An error says why it cannot be used.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self { schema: RegisteredSchema::parse(text)?, resolutions: RwLock::default() })
+    }
+
+    /// The event as a whole.
+    pub fn event(&self) -> JsonPlace<'_> {
+        JsonPlace::event(&self.schema.layout)
+    }
+
+    /// Plain JSON of this schema in its canonical form. An error says where it does not fit.
+    pub fn canonical(&self, json: &Value) -> Result<Value, String> {
+        let layout = &self.schema.layout;
+        let encoded =
+            encode(layout, &Json::from(json), Names::Avro).map_err(|mismatch| mismatch.to_string())?;
+        decode::decode(layout, &encoded.avro, Names::Avro).map_err(|mismatch| mismatch.to_string())
+    }
+
+    /// The value in the plain mapping of this schema, in canonical form.
+    pub fn read(&self, value: &RecordValue<'_>) -> Result<Value, ReadError> {
+        let resolution = self.resolution(value)?;
+        let json = value.to_json()?;
+        match &*resolution {
+            Resolution::Same => Ok(json),
+            Resolution::Step(step) => self.resolve(step, value, &json).map_err(|mismatch| {
+                let problem = format!("resolved to the reader's schema: {mismatch}");
+                DecodeError::Payload { id: value.id, problem }.into()
+            }),
+        }
+    }
+
+    fn resolve(&self, step: &UpcastStep, value: &RecordValue<'_>, json: &Value) -> Result<Value, Mismatch> {
+        // Without rules the size has no influence.
+        let resolved = step.run(&value.schema.layout, json, 0)?;
+        let encoded = encode(&self.schema.layout, &Json::from(&resolved), Names::Avro)?;
+        if encoded.canonical {
+            return Ok(resolved);
+        }
+        decode::decode(&self.schema.layout, &encoded.avro, Names::Avro)
+    }
+
+    fn resolution(&self, value: &RecordValue<'_>) -> Result<Arc<Resolution>, ReadError> {
+        let known = self.resolutions.read().unwrap_or_else(PoisonError::into_inner).get(&value.id).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let resolution = if value.schema.json == self.schema.json {
+            Resolution::Same
+        } else {
+            let unresolvable = |problem: String| ReadError::Unresolvable { id: value.id, problem };
+            let environment = environment().map_err(|error| unresolvable(error.to_string()))?;
+            let step = UpcastStep::new(&environment, &value.schema.layout, &self.schema.layout);
+            Resolution::Step(step.map_err(|invalid| unresolvable(invalid.to_string()))?)
+        };
+        let resolution = Arc::new(resolution);
+        let mut resolutions = self.resolutions.write().unwrap_or_else(PoisonError::into_inner);
+        resolutions.insert(value.id, Arc::clone(&resolution));
+        Ok(resolution)
+    }
+}
