@@ -9,7 +9,7 @@ use aqueduct_core::{Aggregate, Codec, EventBus, EventStore};
 use aqueduct_eventstore::EventStoreDb;
 use aqueduct_projection::{Decoder, PostgresOptions, Projection, Reactor, registry_decoder};
 use aqueduct_relay::EventsOptions;
-use aqueduct_schema::{LoadError, Registry, RegistryError, SchemaSet};
+use aqueduct_schema::{LoadError, Registry, RegistryError, SchemaSet, TopicSchemas};
 use aqueduct_service::{Component, Health};
 use sqlx::PgPool;
 
@@ -96,6 +96,17 @@ impl Connections {
     pub fn schemas(&self) -> Result<Arc<SchemaSet>, ConnectionError> {
         let directory = &self.configuration().schemas.directory;
         once(&self.shared.schemas, || Ok(Arc::new(SchemaSet::load(directory)?)))
+    }
+
+    /// What is known of the events of topics: from the schema files and the registry, as far as there are any.
+    pub(crate) fn topic_schemas(&self) -> Result<TopicSchemas, ConnectionError> {
+        let (schemas, configured) =
+            (&self.configuration().schemas, self.configuration().registry.configured());
+        Ok(TopicSchemas {
+            files: if schemas.directory.is_dir() { Some(self.schemas()?) } else { None },
+            contexts: schemas.contexts.clone(),
+            registry: configured.map(|_| self.registry()).transpose()?,
+        })
     }
 
     /// The schemas as repositories need them: new events are checked, old ones are upcast.

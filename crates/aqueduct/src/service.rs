@@ -88,8 +88,13 @@ impl Service {
         let options = Options { topic_prefix, ..configuration.projection_options()? };
         let decoder = self.connections.decoder()?;
         self.projections.extend(projections.iter().map(|make| make(options.clone(), Arc::clone(&decoder))));
-        let in_sql = |projection| Projection::sql(options.clone(), Arc::clone(&decoder), projection);
-        self.projections.extend(of_directory.into_iter().map(in_sql));
+        if !of_directory.is_empty() {
+            let schemas = self.connections.topic_schemas()?;
+            let in_sql = |projection| {
+                Projection::sql(options.clone(), Arc::clone(&decoder), projection, schemas.clone())
+            };
+            self.projections.extend(of_directory.into_iter().map(in_sql));
+        }
         let mut names = BTreeSet::new();
         match self.projections.iter().map(Projection::name).find(|name| !names.insert(*name)) {
             Some(name) => {

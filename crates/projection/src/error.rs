@@ -144,6 +144,7 @@ impl ProjectionError {
             Self::Table(
                 TableError::Postgres { source, .. } | TableError::Statement(StatementError { source, .. }),
             ) => source,
+            Self::Table(TableError::Version { source, .. }) => return source.kind(),
             _ => return ErrorKind::Stop,
         };
         if error_kind(source) == ErrorKind::Retry { ErrorKind::Retry } else { ErrorKind::Stop }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use aqueduct_core::{ErrorKind, with_causes};
+use aqueduct_schema::TopicSchemas;
 use futures::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
@@ -126,13 +127,29 @@ impl Projection {
         })
     }
 
-    /// Creates a projection that runs the statements of SQL files. For `decoder` see [`view`](Self::view).
-    pub fn sql(options: Options, decoder: Arc<dyn Decoder>, projection: SqlProjection) -> Self {
-        let projection = Arc::new(projection);
+    /// Creates a projection that runs the statements of SQL files. For `decoder` see [`view`](Self::view); `schemas` knows the
+    /// versions that the files are written for.
+    pub fn sql(
+        options: Options,
+        decoder: Arc<dyn Decoder>,
+        projection: SqlProjection,
+        schemas: TopicSchemas,
+    ) -> Self {
+        let (projection, schemas) = (Arc::new(projection), Arc::new(schemas));
         Self::new(projection.name, projection.topics, options, decoder, move |mut parts| {
-            let projection = Arc::clone(&projection);
+            let (projection, schemas) = (Arc::clone(&projection), Arc::clone(&schemas));
             Box::pin(async move {
-                let handler = SqlHandler::new(&mut parts.connection, projection).await?;
+                let topics: Vec<_> =
+                    projection.topics.iter().map(|topic| parts.options.topic(topic)).collect();
+                let pins = projection.pin(&schemas, &topics).await?;
+                for warning in &pins.warnings {
+                    tracing::warn!(
+                        projection = projection.name,
+                        warning,
+                        "the fields that a statement reads are not all checked"
+                    );
+                }
+                let handler = SqlHandler::new(&mut parts.connection, projection, pins).await?;
                 Ok(parts.processor(handler))
             })
         })

@@ -1,5 +1,6 @@
 //! Projections that are SQL files.
 
+mod check;
 pub(crate) mod definition;
 mod effects;
 pub(crate) mod error;
@@ -8,11 +9,14 @@ pub(crate) mod handler;
 pub(crate) mod lexer;
 mod migrations;
 mod part;
+mod paths;
+mod pins;
 mod plan;
 mod proof;
 pub(crate) mod statement;
 mod statement_error;
 mod statement_kind;
 mod steps;
+mod type_entry;
 mod update;
 mod written;

@@ -40,5 +40,6 @@ async fn the_read_models_in_sql_have_the_rows_of_those_in_rust() {
     let parked: i64 =
         sqlx::query_scalar("select count(*) from aqueduct.parked").fetch_one(&postgres).await.unwrap();
     assert_eq!(parked, 0);
+    assert!(!projections.log().contains("are not all checked"), "{}", projections.log());
     projections.stop().await;
 }

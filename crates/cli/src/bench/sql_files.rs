@@ -10,6 +10,7 @@ use aqueduct_devstack::DevStack;
 use aqueduct_projection::{
     BatchProcessor, Decoder, Options, PostgresOptions, Projection, Record, SqlProjection, registry_decoder,
 };
+use aqueduct_schema::TopicSchemas;
 use aqueduct_shop::inventory::Stock;
 use aqueduct_shop::orders::Orders;
 use aqueduct_shop::topics;
@@ -98,7 +99,9 @@ pub(super) async fn measure(
         write(directory.path(), forms.files)?;
         let batches = batches(written, topic, size);
         let (records, options) = (batches.iter().map(Vec::len).sum(), options.clone());
-        let mut contest = SqlFiles { stack, options, decoder, directory, forms, batches, sides: None };
+        let schemas = TopicSchemas { files: Some(Arc::clone(schemas)), ..TopicSchemas::default() };
+        let mut contest =
+            SqlFiles { stack, options, decoder, schemas, directory, forms, batches, sides: None };
         let shown = interleaved(contest.forms.name, rounds, &mut contest).await?;
         comparisons.push(comparison(contest.forms.name, records, size, shown));
     }
@@ -145,6 +148,7 @@ struct SqlFiles<'a> {
     stack: &'a DevStack,
     options: Options,
     decoder: Arc<dyn Decoder>,
+    schemas: TopicSchemas,
     directory: tempfile::TempDir,
     forms: Forms,
     batches: Vec<Vec<Record>>,
@@ -198,7 +202,7 @@ impl Contest for SqlFiles<'_> {
         let postgres = PostgresOptions { url, ..self.options.postgres.clone() };
         let options = Options { postgres, ..self.options.clone() };
         let decoder = || Arc::clone(&self.decoder);
-        let sql = Projection::sql(options.clone(), decoder(), files);
+        let sql = Projection::sql(options.clone(), decoder(), files, self.schemas.clone());
         let rust = (self.forms.in_rust)(options, decoder());
         let sql = Running::start(sql, &self.batches).await?;
         self.sides = Some(Sides { pool, sql, rust: Running::start(rust, &self.batches).await? });

@@ -39,6 +39,10 @@ pub(crate) enum BatchError {
          fault and not the event: change the table back or adapt the projection, then restart"
     )]
     ExistingRow { source: ApplyError },
+    #[error(
+        "record {record} (event {event}) cannot be applied, and on_failure is \"halt\" in projection.toml: {reason}"
+    )]
+    Failure { record: String, event: String, reason: String },
     #[error(transparent)]
     React(#[from] ReactorHalted),
     #[error("the reaction to a parked event failed")]
@@ -56,7 +60,9 @@ impl BatchError {
             },
             Self::Timeout(_) => ErrorKind::Retry,
             Self::Apply(error) => error.kind(),
-            Self::EveryRow { .. } | Self::ExistingRow { .. } | Self::React(_) => ErrorKind::Stop,
+            Self::EveryRow { .. } | Self::ExistingRow { .. } | Self::Failure { .. } | Self::React(_) => {
+                ErrorKind::Stop
+            }
             Self::Reaction(error) => error.kind(),
         }
     }

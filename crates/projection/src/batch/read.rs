@@ -67,14 +67,8 @@ impl<H: Handler> Reader<'_, H> {
             Some(decoded) => decoded,
             None => self.decoder.decode(envelope, payload).await,
         };
-        match decoded {
-            Ok(payload) => Ok(match self.handler.read(record, event_type, &payload) {
-                Ok(event) => Content::Event(event),
-                Err(problem) => {
-                    let problem = format_args!("the payload is not an event of type {event_type}: {problem}");
-                    invalid(ReasonCode::Payload, problem)
-                }
-            }),
+        match decoded.and_then(|payload| self.handler.read(record, event_type, &payload)) {
+            Ok(event) => Ok(Content::Event(event)),
             Err(error) if error.kind == ErrorKind::Park => {
                 Ok(invalid(ReasonCode::Payload, with_causes(&error)))
             }

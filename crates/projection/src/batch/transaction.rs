@@ -120,6 +120,13 @@ impl<H: Handler> Transactions<H> {
         outcome: &mut Outcome,
     ) -> Result<(), BatchError> {
         match park::park(connection, entry, verdict).await? {
+            ParkOutcome::New if verdict == ParkingVerdict::Invalid && self.handler.halts_on_failure() => {
+                return Err(BatchError::Failure {
+                    record: entry.record.to_string(),
+                    event: entry.envelope.as_ref().map_or("unknown", |envelope| &envelope.id).to_owned(),
+                    reason: park::reason(entry, verdict),
+                });
+            }
             ParkOutcome::New => {
                 outcome.parked += 1;
                 outcome.gaps += u64::from(verdict == ParkingVerdict::Gap);

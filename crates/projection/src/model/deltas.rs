@@ -19,7 +19,7 @@ use crate::model::table::Table;
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::postgres::text_array::TextArray;
 use crate::record::Record;
-use crate::record::decode::Payload;
+use crate::record::decode::{DecodeError, Payload};
 use crate::record::envelope::Envelope;
 
 /// A read model whose rows are fed by many streams: each event adds to some rows, `x = x + delta`.
@@ -106,7 +106,7 @@ impl<D: Deltas> Handler for DeltasHandler<D> {
         Treatment::of::<D::Event>(event_type, D::IGNORED_TYPES)
     }
 
-    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<D::Event, String> {
+    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<D::Event, DecodeError> {
         payload.event(event_type)
     }
 

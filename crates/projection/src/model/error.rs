@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use aqueduct_core::ErrorKind;
+use aqueduct_schema::VersionError;
 
 use crate::inbox::reason_code::ReasonCode;
 use crate::postgres::error::error_kind;
+use crate::sql::error::DefinitionError;
 
 /// A table that its projection cannot write.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +79,27 @@ pub enum TableError {
     /// Postgres refuses a statement of an SQL projection.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// A statement of an SQL projection reads what its events do not have.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// A version for which SQL files are written, or what a topic carries, is not known.
+    #[error("{}", path.display())]
+    Version {
+        /// The file that names it.
+        path: PathBuf,
+        /// Why.
+        source: VersionError,
+    },
+    /// A topic carries event types about which an SQL projection says nothing.
+    #[error("{}: topic {topic} carries {types}: name them in types or in ignored", path.display())]
+    UnknownTypes {
+        /// `projection.toml`.
+        path: PathBuf,
+        /// Name of the topic.
+        topic: String,
+        /// The types, separated by commas.
+        types: String,
+    },
     /// The columns could not be read from Postgres.
     #[error("projection {projection}: the columns of table {table} could not be read")]
     Postgres {

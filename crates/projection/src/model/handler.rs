@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use crate::model::error::{ApplyError, ReactError};
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::record::Record;
-use crate::record::decode::Payload;
+use crate::record::decode::{DecodeError, Payload};
 use crate::record::envelope::Envelope;
 
 /// What a projection does with the events of a batch.
@@ -23,8 +23,18 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// What it does with events of a type.
     fn treats(&self, event_type: &str) -> Treatment;
 
-    /// Reads the payload of an event of a type that it applies. An error says what is wrong with the payload.
-    fn read(&self, record: &Record, event_type: &str, payload: &Payload<'_>) -> Result<Self::Event, String>;
+    /// Whether an event that cannot be read or applied halts the projection, instead of being parked.
+    fn halts_on_failure(&self) -> bool {
+        false
+    }
+
+    /// Reads the payload of an event of a type that it applies.
+    fn read(
+        &self,
+        record: &Record,
+        event_type: &str,
+        payload: &Payload<'_>,
+    ) -> Result<Self::Event, DecodeError>;
 
     /// Effects outside of the transaction, before it.
     async fn react(&self, _event: &Self::Event, _envelope: &Envelope) -> Result<(), ReactError> {

@@ -11,7 +11,7 @@ use crate::model::error::{ApplyError, ReactError};
 use crate::model::handler::{Handler, Treatment};
 use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::record::Record;
-use crate::record::decode::Payload;
+use crate::record::decode::{DecodeError, Payload};
 use crate::record::envelope::Envelope;
 
 /// Reacts to events with effects outside of Postgres, most often commands to other aggregates.
@@ -53,7 +53,7 @@ impl<R: Reactor> Handler for ReactorHandler<R> {
         Treatment::of::<R::Event>(event_type, R::IGNORED_TYPES)
     }
 
-    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<R::Event, String> {
+    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<R::Event, DecodeError> {
         payload.event(event_type)
     }
 

@@ -25,7 +25,7 @@ use crate::model::table_change::{NoChange, TableChange, WrittenRows};
 use crate::model::table_version::TableVersion;
 use crate::model::view_rows::{KnownTable, ViewRows, WrittenRow, read_rows};
 use crate::record::Record;
-use crate::record::decode::Payload;
+use crate::record::decode::{DecodeError, Payload};
 use crate::record::envelope::Envelope;
 
 /// A read model in which each row is determined by the events of one stream: `(row, event) → row`.
@@ -142,7 +142,7 @@ impl<V: View> Handler for ViewHandler<V> {
         Treatment::of::<V::Event>(event_type, V::IGNORED_TYPES)
     }
 
-    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<V::Event, String> {
+    fn read(&self, _: &Record, event_type: &str, payload: &Payload<'_>) -> Result<V::Event, DecodeError> {
         payload.event(event_type)
     }
 

@@ -42,28 +42,28 @@ const NOT_READ: &str = "its event enum lists the type but does not read it";
 
 impl Payload<'_> {
     /// Deserialises an event of this type.
-    pub(crate) fn event<E: DomainEvent>(&self, event_type: &str) -> Result<E, String> {
-        match self {
-            Self::Json(json) => {
-                let event = E::from_json(event_type, json).ok_or(NOT_READ)?;
-                event.map_err(|error| error.to_string())
-            }
+    pub(crate) fn event<E: DomainEvent>(&self, event_type: &str) -> Result<E, DecodeError> {
+        let event = match self {
+            Self::Json(json) => match E::from_json(event_type, json) {
+                Some(event) => event.map_err(|error| error.to_string()),
+                None => Err(NOT_READ.to_owned()),
+            },
             Self::Avro(value) => {
                 value.read(OfType(event_type, PhantomData)).map_err(|error| error.to_string())
             }
-        }
+        };
+        event.map_err(|problem| DecodeError::not_of_type(event_type, &problem))
     }
-}
 
-impl Payload<'_> {
     /// The data as text in the plain JSON mapping.
-    pub(crate) fn to_json(&self) -> Result<String, String> {
-        match self {
+    pub(crate) fn to_json(&self, event_type: &str) -> Result<String, DecodeError> {
+        let json = match self {
             Self::Json(json) => String::from_utf8(json.to_vec()).map_err(|error| error.to_string()),
             Self::Avro(value) => {
                 value.to_json().map(|json| json.to_string()).map_err(|error| error.to_string())
             }
-        }
+        };
+        json.map_err(|problem| DecodeError::not_of_type(event_type, &problem))
     }
 }
 
@@ -129,4 +129,12 @@ pub struct DecodeError {
     /// The cause, if there is one.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl DecodeError {
+    /// The data is not that of an event of its type.
+    pub(crate) fn not_of_type(event_type: &str, problem: &str) -> Self {
+        let problem = format!("the payload is not an event of type {event_type}: {problem}");
+        Self { kind: ErrorKind::Park, problem, source: None }
+    }
 }

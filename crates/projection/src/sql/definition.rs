@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::sql::error::DefinitionError;
 use crate::sql::statement::Statement;
+use crate::sql::type_entry::TypeEntry;
 
 /// The file with the projection's topics and types.
 const FILE: &str = "projection.toml";
@@ -23,8 +24,26 @@ pub struct SqlProjection {
     pub(crate) name: &'static str,
     pub(crate) topics: &'static [&'static str],
     pub(crate) ignored: Vec<String>,
-    /// The statements of each event type, in the order in which they run.
-    pub(crate) types: BTreeMap<String, Vec<Statement>>,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) types: BTreeMap<String, EventTypeFiles>,
+}
+
+/// The files of an event type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventTypeFiles {
+    /// The version that they are written for. `None`: whatever an event's writer has written.
+    pub(crate) version: Option<u32>,
+    /// In the order in which they run.
+    pub(crate) statements: Vec<Statement>,
+}
+
+/// What happens to an event that cannot be read or applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnFailure {
+    #[default]
+    Park,
+    Halt,
 }
 
 /// `projection.toml`.
@@ -34,10 +53,11 @@ struct File {
     /// Instead of the directory's name.
     name: Option<String>,
     topics: Vec<String>,
-    /// The files of each event type, in order.
-    types: BTreeMap<String, Vec<PathBuf>>,
+    types: BTreeMap<String, TypeEntry>,
     #[serde(default)]
     ignored: Vec<String>,
+    #[serde(default)]
+    on_failure: OnFailure,
 }
 
 impl SqlProjection {
@@ -65,7 +85,7 @@ impl SqlProjection {
     pub fn load(directory: &Path) -> Result<Self, DefinitionError> {
         let path = directory.join(FILE);
         let mistake = |problem: String| DefinitionError::Definition { path: path.clone(), problem };
-        let File { name, topics, types, ignored } =
+        let File { name, topics, types, ignored, on_failure } =
             toml::from_str(&read(&path)?).map_err(|error| mistake(error.to_string()))?;
         let name = name.or_else(|| Some(directory.file_name()?.to_str()?.to_owned()));
         let name = name.ok_or_else(|| mistake("name is missing, and the directory has none".to_owned()))?;
@@ -80,8 +100,12 @@ impl SqlProjection {
         if let Some(both) = ignored.iter().find(|ignored| types.contains_key(*ignored)) {
             return Err(mistake(format!("{both} is in types and in ignored")));
         }
-        let mut statements = BTreeMap::new();
-        for (event_type, files) in types {
+        let mut files_of_types = BTreeMap::new();
+        for (event_type, entry) in types {
+            let (version, files) = entry.parts(&event_type);
+            if version == Some(0) {
+                return Err(mistake(format!("types.{event_type}: versions count from 1")));
+            }
             if files.is_empty() {
                 return Err(mistake(format!(
                     "types.{event_type} has no file: name one, or add the type to ignored"
@@ -91,16 +115,22 @@ impl SqlProjection {
                 let path = directory.join(file);
                 Statement::parse(&path, &read(&path)?)
             });
-            statements.insert(event_type, of_type.collect::<Result<_, DefinitionError>>()?);
+            let statements = of_type.collect::<Result<_, DefinitionError>>()?;
+            files_of_types.insert(event_type, EventTypeFiles { version, statements });
         }
         let topics: Vec<&'static str> = topics.into_iter().map(leaked).collect();
         let (directory, name) = (directory.to_owned(), leaked(name));
-        Ok(Self { directory, name, topics: topics.leak(), ignored, types: statements })
+        Ok(Self { directory, name, topics: topics.leak(), ignored, on_failure, types: files_of_types })
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         self.name
+    }
+
+    /// The path of `projection.toml`.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.join(FILE)
     }
 }
 
@@ -139,7 +169,17 @@ mod tests {
         let SqlProjection { name, topics, ignored, types, .. } =
             SqlProjection::load(directory.path()).unwrap();
         assert_eq!((name, topics, ignored), ("orders", &["shop.orders"][..], vec!["B".to_owned()]));
-        assert_eq!(types["A"].len(), 1);
+        assert_eq!((types["A"].version, types["A"].statements.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_type_has_a_version_files_or_both() {
+        let definition = "name = \"n\"\ntopics = [\"t\"]\non_failure = \"halt\"\n[types]\ninsert = 2\n\
+                          B = { version = 3, files = [\"insert.sql\", \"insert.sql\"] }";
+        let projection = SqlProjection::load(directory(definition).path()).unwrap();
+        let types = projection.types.values().map(|of| (of.version, of.statements.len())).collect::<Vec<_>>();
+        assert_eq!(types, [(Some(3), 2), (Some(2), 1)]);
+        assert_eq!(projection.on_failure, OnFailure::Halt);
     }
 
     #[test]
@@ -162,6 +202,9 @@ mod tests {
             (with("[types]\nA = [\"wrong.sql\"]"), "wrong.sql, line 1: a statement begins with"),
             (with("[types]\nA = [\"missing.sql\"]"), "missing.sql cannot be read"),
             (with("[types]\n[colour]"), "unknown field `colour`"),
+            (with("on_failure = \"skip\"\n[types]"), "unknown variant `skip`, expected `park` or `halt`"),
+            (with("[types]\nA = { versions = 2 }"), "write a version, a list of files, or"),
+            (with("[types]\nA = { version = 0, files = [\"insert.sql\"] }"), "versions count from 1"),
             ("name = \"n\"\ntopics = []\n[types]".to_owned(), "projection.toml: topics is empty"),
             ("name = \"N-1\"\ntopics = [\"t\"]\n[types]".to_owned(), "name \"N-1\""),
         ] {

@@ -26,6 +26,8 @@ pub(crate) const SUBQUERY: &str = "(select type, version, event_id, source, topi
 #[derive(Debug)]
 pub(crate) struct SqlEvent {
     pub(crate) topic: Arc<str>,
+    /// The version of the schema of `data`, where that is not the record's.
+    pub(crate) version: Option<u32>,
     /// The data in the plain JSON mapping.
     pub(crate) data: String,
 }
@@ -58,7 +60,7 @@ impl Columns {
     /// Adds an event as the last row.
     fn push(&mut self, event: &SqlEvent, envelope: &Envelope) {
         self.types.push(envelope.event_type().to_owned());
-        self.versions.push(envelope.schema_version.into());
+        self.versions.push(event.version.unwrap_or(envelope.schema_version).into());
         self.event_ids.push(envelope.event_id.map(|id| id.to_string()));
         self.sources.push(envelope.source.clone());
         self.topics.push(event.topic.to_string());

@@ -10,12 +10,13 @@ use crate::model::error::{ApplyError, TableError};
 use crate::model::handler::{Handler, Probe, Treatment};
 use crate::model::table_change::{NoChange, TableChange};
 use crate::record::Record;
-use crate::record::decode::Payload;
+use crate::record::decode::{DecodeError, Payload};
 use crate::record::envelope::Envelope;
-use crate::sql::definition::SqlProjection;
+use crate::sql::definition::{OnFailure, SqlProjection};
 use crate::sql::effects::{Effect, run_for_all, run_for_one};
 use crate::sql::events::SqlEvent;
 use crate::sql::part::StatementsPart;
+use crate::sql::pins::{PinnedVersion, Pins};
 use crate::sql::proof::Checked;
 use crate::sql::steps::{Event, steps};
 
@@ -27,6 +28,8 @@ pub(crate) struct SqlHandler {
 
 /// The statements of an event type.
 struct TypeStatements {
+    /// The version that the statements are written for, if one is named.
+    pinned: Option<PinnedVersion>,
     /// In the order in which they run.
     statements: Vec<Checked>,
     /// Whether each runs once for several events: each proves its effects, and none depends on the others.
@@ -39,18 +42,25 @@ impl SqlHandler {
     pub(crate) async fn new(
         connection: &mut PgConnection,
         projection: Arc<SqlProjection>,
+        Pins { mut versions, .. }: Pins,
     ) -> Result<Self, TableError> {
         let mut types = BTreeMap::new();
-        for (event_type, of_type) in &projection.types {
-            let mut statements = Vec::with_capacity(of_type.len());
-            for statement in of_type {
+        for (event_type, files) in &projection.types {
+            let mut statements = Vec::with_capacity(files.statements.len());
+            for statement in &files.statements {
                 statements.push(Checked::new(statement.clone(), connection).await?);
             }
             let run_at_once =
                 statements.iter().all(|checked| checked.proof.is_some()) && !Checked::interfere(&statements);
-            types.insert(event_type.clone(), TypeStatements { statements, run_at_once });
+            let pinned = versions.remove(event_type);
+            types.insert(event_type.clone(), TypeStatements { pinned, statements, run_at_once });
         }
         Ok(Self { projection, types })
+    }
+
+    /// The version that the files of an event type are written for, if one is named.
+    pub(crate) fn pinned(&self, event_type: &str) -> Option<&PinnedVersion> {
+        self.types.get(event_type).and_then(|of_type| of_type.pinned.as_ref())
     }
 
     /// Applies events of one type and of different streams.
@@ -60,7 +70,7 @@ impl SqlHandler {
         event_type: &str,
         events: &[Event<'_>],
     ) -> Result<(), ApplyError> {
-        let Some(TypeStatements { statements, run_at_once }) = self.types.get(event_type) else {
+        let Some(TypeStatements { statements, run_at_once, .. }) = self.types.get(event_type) else {
             return Ok(());
         };
         if *run_at_once && events.len() > 1 {
@@ -113,8 +123,21 @@ impl Handler for SqlHandler {
         }
     }
 
-    fn read(&self, record: &Record, _: &str, payload: &Payload<'_>) -> Result<SqlEvent, String> {
-        Ok(SqlEvent { topic: Arc::clone(&record.topic), data: payload.to_json()? })
+    fn halts_on_failure(&self) -> bool {
+        self.projection.on_failure == OnFailure::Halt
+    }
+
+    fn read(
+        &self,
+        record: &Record,
+        event_type: &str,
+        payload: &Payload<'_>,
+    ) -> Result<SqlEvent, DecodeError> {
+        let (version, data) = match (self.pinned(event_type), payload) {
+            (Some(pinned), Payload::Avro(value)) => (Some(pinned.version), pinned.read(value)?),
+            _ => (None, payload.to_json(event_type)?),
+        };
+        Ok(SqlEvent { topic: Arc::clone(&record.topic), version, data })
     }
 
     async fn apply(

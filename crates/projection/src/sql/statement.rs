@@ -32,7 +32,7 @@ pub(crate) struct Statement {
     /// Whether an event may touch no row.
     pub(crate) any_rows: bool,
     /// The file's text.
-    text: String,
+    pub(crate) text: String,
     /// Where `$events` was in it, in bytes.
     events: Vec<Range<usize>>,
 }
@@ -142,7 +142,7 @@ fn end_of_statement(tokens: &[(Token, Range<usize>)]) -> usize {
 }
 
 /// The line of a byte, from 1.
-fn line(text: &str, at: usize) -> usize {
+pub(crate) fn line(text: &str, at: usize) -> usize {
     1 + text[..at].bytes().filter(|byte| *byte == b'\n').count()
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use aqueduct_projection::{BatchProcessor, Outcome, Projection, SqlProjection};
+use aqueduct_schema::TopicSchemas;
 
 use crate::bank::{Accounts, Closed, deposited, opened};
 use crate::support::{Database, TestRecord, event, plain, records};
@@ -53,7 +54,7 @@ pub(crate) fn directory() -> tempfile::TempDir {
 
 pub(crate) async fn start(database: &Database, directory: &Path) -> Result<BatchProcessor, String> {
     let projection = SqlProjection::load(directory).map_err(|error| error.to_string())?;
-    let projection = Projection::sql(database.options(), plain(), projection);
+    let projection = Projection::sql(database.options(), plain(), projection, TopicSchemas::default());
     projection.batch_processor().await.map_err(|error| aqueduct_core::with_causes(&error))
 }
 
@@ -294,4 +295,33 @@ async fn a_statement_that_never_touches_a_row_halts_the_projection() {
     let halted = aqueduct_core::with_causes(&halted);
     assert!(halted.contains("10 consecutive streams") && halted.contains("deposited.sql"), "{halted}");
     assert_eq!(database.number("select count(*) from aqueduct.parked").await, 9);
+}
+
+/// Where each event must be applied, the first that cannot be stops all.
+#[tokio::test]
+async fn with_on_failure_halt_an_event_halts_the_projection_instead_of_being_parked() {
+    let database = Database::create().await;
+    let directory = directory();
+    write(directory.path(), "projection.toml", &format!("on_failure = \"halt\"\n{DEFINITION}"));
+    let batches = start(&database, directory.path()).await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
+    let mut no_number = event("account-1", 1, &deposited(1));
+    no_number.payload = br#"{"amount":"much"}"#.to_vec();
+    let unknown = TestRecord { event_type: "Renamed".to_owned(), ..event("account-3", 0, &deposited(1)) };
+    for (at_fault, expected) in [
+        (event("account-2", 0, &deposited(20)), "deposited.sql: the event touched no row"),
+        (no_number, "much"),
+        (unknown, "event type Renamed is unknown to projection sql_accounts"),
+    ] {
+        let events = [event("account-1", 0, &opened("Paris")), at_fault];
+        let halted = batches.apply(records(epoch, 0, &events)).await.unwrap_err();
+        let halted = aqueduct_core::with_causes(&halted);
+        assert!(halted.contains("record bank.0/0@1") && halted.contains("on_failure"), "{halted}");
+        assert!(halted.contains(expected), "{halted}");
+        assert_eq!(database.number("select count(*) from aqueduct.parked").await, 0);
+        assert!(database.texts(ROWS).await.is_empty(), "nothing of the batch is committed");
+    }
+    // The event that is missing may still come.
+    let outcome = batches.apply(records(epoch, 0, &[event("account-4", 1, &deposited(1))])).await;
+    assert_eq!(outcome.unwrap(), Some(Outcome { parked: 1, gaps: 1, ..Outcome::default() }));
 }
