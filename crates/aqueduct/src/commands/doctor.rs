@@ -6,6 +6,7 @@ mod eventstore;
 mod finding;
 mod kafka;
 mod postgres;
+mod projections;
 mod registry;
 mod routes;
 mod topics;
@@ -38,11 +39,12 @@ pub(super) async fn run(
     arguments: &Arguments,
     connections: &Connections,
 ) -> Result<ExitCode, Failure> {
-    let (configuration, eventstore, registry, postgres) = tokio::join!(
+    let (configuration, eventstore, registry, postgres, projections) = tokio::join!(
         async { configuration::check(connections) },
         eventstore::check(connections),
         registry::check(connections),
         postgres::check(app, connections),
+        projections::check(connections),
     );
     // One after the other: what cannot be reached is said once.
     let (kafka, probe) = kafka::check(connections).await;
@@ -51,7 +53,7 @@ pub(super) async fn run(
         topics = topics::check(connections, probe).await;
         routes = routes::check(connections).await;
     }
-    let all = [configuration, eventstore, kafka, topics, registry, postgres, routes];
+    let all = [configuration, eventstore, kafka, topics, registry, postgres, projections, routes];
     let findings: Vec<Finding> = all.into_iter().flat_map(Findings::into_vec).collect();
     print(&findings, arguments.json)?;
     let broken = findings.iter().any(|finding| finding.level == Level::Error);

@@ -8,7 +8,7 @@ use crate::support::eventually;
 const FILES: [(&str, &str); 3] = [
     (
         "projection.toml",
-        "name = \"sql_balances\"\ntopics = [\"bank.accounts\"]\n\n[types]\nBooked = [\"booked.sql\"]\n",
+        "name = \"sql_balances\"\ntopics = [\"bank.accounts\"]\n\n[types]\nBooked = { version = 1, files = [\"booked.sql\"] }\n",
     ),
     (
         "booked.sql",
@@ -56,14 +56,27 @@ async fn a_projection_in_sql_has_the_rows_of_the_one_in_rust() {
         stop(process).await;
     }
 
+    let findings = |bank: &Bank| String::from_utf8(bank.run(&["doctor"], "").stdout).unwrap();
+    assert!(
+        findings(&bank).contains("sql_balances: its statements fit the schemas and the tables"),
+        "{}",
+        findings(&bank)
+    );
+
     // What a typing error does is said before anything is consumed.
-    fs::write(
-        bank.path("projections/balances/booked.sql"),
-        "insert into bank_sql.missing select 1 from $events e",
-    )
-    .unwrap();
-    let refused = bank.run(&["project"], "");
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("booked.sql, line 1") && said.contains("bank_sql.missing"), "{said}");
+    for (statement, expected) in [
+        ("insert into bank_sql.missing select 1 from $events e", "bank_sql.missing"),
+        (
+            "insert into bank_sql.balances (account) select e.data->>'acount' from $events e",
+            "bank.Booked has no field \"acount\", it has account, pence (version 1 of Booked)",
+        ),
+    ] {
+        fs::write(bank.path("projections/balances/booked.sql"), statement).unwrap();
+        let refused = bank.run(&["project"], "");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("booked.sql, line 1") && said.contains(expected), "{said}");
+        let found = findings(&bank);
+        assert!(found.contains("error    projections") && found.contains(expected), "{found}");
+    }
 }

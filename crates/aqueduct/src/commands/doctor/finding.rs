@@ -21,7 +21,8 @@ pub(super) enum Level {
 /// A fact, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    /// `configuration`, `eventstore`, `kafka`, `topics`, `registry`, `postgres`, `routes`.
+    /// `configuration`, `eventstore`, `kafka`, `topics`, `registry`, `postgres`,
+    /// `projections`, `routes`.
     pub(super) area: &'static str,
     pub(super) level: Level,
     pub(super) finding: String,
