@@ -52,7 +52,7 @@ enum AppCommand {
     /// Work with the parked events of routes, projections and reactors
     #[command(subcommand)]
     Parked(parked::ParkedCommand),
-    /// Work with the projections that consumers in other languages keep
+    /// Test SQL projections, and manage those that consumers in other languages keep
     #[command(subcommand)]
     Projection(projection::ProjectionCommand),
     /// Work with the schemas
@@ -192,7 +192,7 @@ impl App {
             AppCommand::Status(arguments) => return status::run(&arguments, &connections).await,
             AppCommand::Doctor(arguments) => return doctor::run(self, &arguments, &connections).await,
             AppCommand::Parked(command) => return parked::run(&command, &connections).await,
-            AppCommand::Projection(command) => return projection::run(&command, &connections).await,
+            AppCommand::Projection(command) => return projection::run(self, &command, &connections).await,
             AppCommand::Schemas(command) => return schemas::run(&command, &connections).await,
         }
         Ok(ExitCode::SUCCESS)

@@ -100,6 +100,7 @@ pub use record::envelope::{Envelope, Previous};
 pub use record::headers::Headers;
 pub use sql::definition::SqlProjection;
 pub use sql::error::DefinitionError;
+pub use sql::examples::report::{ExampleReport, ExamplesError};
 pub use status::{ProjectionEnded, Status};
 
 /// The example of the README, which must compile.

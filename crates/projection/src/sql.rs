@@ -5,6 +5,7 @@ pub(crate) mod definition;
 mod effects;
 pub(crate) mod error;
 pub(crate) mod events;
+pub(crate) mod examples;
 pub(crate) mod handler;
 pub(crate) mod lexer;
 mod migrations;

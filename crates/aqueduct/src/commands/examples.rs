@@ -1,7 +1,7 @@
 //! The examples in the help of the commands.
 
 /// Commands that take more than the configuration, with the arguments of the example in their help.
-const EXAMPLES: [(&str, &str); 18] = [
+const EXAMPLES: [(&str, &str); 19] = [
     ("init", "my-system"),
     ("completions", "bash > completions.bash"),
     ("devstore", "--in-memory"),
@@ -15,6 +15,7 @@ const EXAMPLES: [(&str, &str); 18] = [
     ("parked park", "7@order-42 --route orders"),
     ("parked skip", "7@order-42 --route orders"),
     ("parked discard", "--stream order-42 --revision 7 --yes"),
+    ("projection test", "orders"),
     ("projection install", "invoices --owner invoicing"),
     ("projection accept", "invoices topic_recreated"),
     ("schemas check", ""),

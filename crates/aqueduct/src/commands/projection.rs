@@ -1,15 +1,26 @@
-//! `projection`: the projections that consumers in other languages keep.
+//! `projection`: examples of SQL projections, and the projections that consumers in other languages keep.
+
+mod examples;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use aqueduct_projection::consumer::{self, Registration, Timeouts};
 
+use crate::app::App;
 use crate::connections::Connections;
 use crate::failure::Failure;
 
 #[derive(clap::Subcommand)]
 pub(super) enum ProjectionCommand {
+    /// Run the examples of SQL projections and compare the rows
+    ///
+    /// Each example is run as one batch and event by event, in a database that is created on the server of `postgres.url` and
+    /// dropped again. Exit code 1 if an example fails. See docs/sql-projections.md.
+    Test {
+        /// Name of a projection [default: all]
+        name: Option<String>,
+    },
     /// Install the SQL functions for consumers in other languages and register a projection
     ///
     /// Idempotent. Connect directly and not through a pooler, as a role that may create schemas. See
@@ -61,10 +72,15 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 #[expect(clippy::print_stdout, reason = "what was done is the command's output")]
-pub(super) async fn run(command: &ProjectionCommand, connections: &Connections) -> Result<ExitCode, Failure> {
-    let pool = connections.postgres()?;
+pub(super) async fn run(
+    app: &App,
+    command: &ProjectionCommand,
+    connections: &Connections,
+) -> Result<ExitCode, Failure> {
     match command {
+        ProjectionCommand::Test { name } => return examples::test(app, name.as_deref(), connections).await,
         ProjectionCommand::Install { name, owner, runner, starts_late, timeouts } => {
+            let pool = connections.postgres()?;
             consumer::install(&pool).await?;
             let TimeoutArguments { idle_timeout: idle, lock_timeout: lock, statement_timeout: statement } =
                 *timeouts;
@@ -77,7 +93,7 @@ pub(super) async fn run(command: &ProjectionCommand, connections: &Connections) 
             println!("projection {name} is registered; members of {owner} may act for it");
         }
         ProjectionCommand::Accept { name, code } => {
-            let accepted = consumer::accept(&pool, name, code).await?;
+            let accepted = consumer::accept(&connections.postgres()?, name, code).await?;
             for problem in &accepted {
                 println!("accepted: {problem}");
             }
