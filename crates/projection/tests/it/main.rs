@@ -11,6 +11,7 @@ mod consumer;
 mod consumer_model;
 mod durability;
 mod faults;
+mod groups;
 mod inbox;
 mod migration;
 mod parallel_batches;
