@@ -22,14 +22,12 @@ const LATE: &str = "Closed";
 const LATE_SCHEMA: &str = r#"{"type": "record", "name": "Closed", "namespace": "bank", "fields": [{ "name": "account", "type": "string" }]}"#;
 /// Bytes of an event. The store takes a mebibyte, the relay records of a megabyte.
 const EVENT: usize = 900_000;
-/// Events of each lane that are relayed before one is halted, and then while it is.
-const BEFORE: usize = 20;
-const HALTED: usize = 160;
-/// What a relay may use for the events that wait for lanes, in MiB. Those of the halted lane alone are 137.
+/// Events of each lane that are relayed before one is halted, and again while it is. Those of one lane are 137 MiB.
+const EVENTS: usize = 160;
+/// What a relay may use for the events that wait for lanes, in MiB.
 const BUFFER: u64 = 64;
-/// The same with batches of 8 MiB, of which each lane fills one and writes another, what librdkafka copies of them, and all
-/// else.
-const ALL: u64 = 200;
+/// The same for batches: each of the two lanes fills one of 8 MiB and writes another.
+const BATCHES: u64 = 32;
 
 /// A stream of a lane.
 fn of_lane(lane: u32) -> String {
@@ -48,6 +46,17 @@ fn is_halted(lane: &Value) -> bool {
 impl Bank {
     fn committed(&self, stream: &str) -> i64 {
         topic::end_of(self.stack.kafka_bootstrap().unwrap(), TOPIC, stream)
+    }
+
+    /// Appends so many large events to each of the streams, one of each at this pace.
+    async fn append_to_each(&self, streams: [&str; 2], events: usize, pace: Duration) {
+        let mut pace = tokio::time::interval(pace.max(Duration::from_millis(1)));
+        for n in 0..events {
+            pace.tick().await;
+            for stream in streams {
+                self.append(stream, [large(n)]).await;
+            }
+        }
     }
 
     /// Waits until all lanes but `halted` have relayed all, as long as they progress.
@@ -77,13 +86,10 @@ async fn a_lane_that_is_halted_for_long_takes_no_memory_and_is_complete_afterwar
     let [halted, other] = [0, 1].map(of_lane);
 
     let mut relay = bank.process(&["relay"]);
-    for n in 0..BEFORE {
-        bank.append(&halted, [large(n)]).await;
-        bank.append(&other, [large(n)]).await;
-    }
+    bank.append_to_each([&halted, &other], EVENTS, Duration::ZERO).await;
     bank.relayed(0).await;
     let both_relay = peak_memory(&relay);
-    say(&format!("halted lane: both lanes relayed {BEFORE} events of {EVENT} bytes, peak {both_relay} MiB"));
+    say(&format!("halted lane: both lanes relayed {EVENTS} events of {EVENT} bytes, peak {both_relay} MiB"));
 
     let late = NewEvent {
         id: "00000000-0000-4000-8000-000000000001".parse().unwrap(),
@@ -98,14 +104,9 @@ async fn a_lane_that_is_halted_for_long_takes_no_memory_and_is_complete_afterwar
     };
     eventually("a lane is halted", one_is_halted).await;
     let before = bank.committed(&halted);
-    let events = HALTED.max(minutes * 60);
+    let events = EVENTS.max(minutes * 60);
     let pace = Duration::from_secs(minutes as u64 * 60) / events as u32;
-    let mut pace = tokio::time::interval(pace.max(Duration::from_millis(1)));
-    for n in 0..events {
-        pace.tick().await;
-        bank.append(&halted, [large(n)]).await;
-        bank.append(&other, [large(n)]).await;
-    }
+    bank.append_to_each([&halted, &other], events, pace).await;
     bank.relayed(1).await;
     eventually("the lane is still halted", one_is_halted).await;
     assert_eq!(bank.committed(&halted), before, "nothing passes the event");
@@ -117,16 +118,16 @@ async fn a_lane_that_is_halted_for_long_takes_no_memory_and_is_complete_afterwar
     bank.relayed(0).await;
     let peak = peak_memory(&relay);
     say(&format!("halted lane: relayed, peak {peak} MiB"));
-    assert!(peak < ALL, "{peak} MiB");
+    assert!(peak < both_relay + BUFFER + BATCHES, "{both_relay} MiB before, {peak} MiB");
     stop(&mut relay).await;
 
     let records = topic::committed_records(bank.stack.kafka_bootstrap().unwrap(), TOPIC);
-    for (stream, count) in [(&halted, BEFORE + 1 + events), (&other, BEFORE + events)] {
+    for (stream, count) in [(&halted, EVENTS + 1 + events), (&other, EVENTS + events)] {
         let of_stream = records.iter().filter(|it| it.key() == Some(stream.as_bytes()));
         let revisions =
             of_stream.map(|it| topic::header(it, header::REVISION).unwrap().parse::<usize>().unwrap());
         assert!(revisions.eq(0..count), "{stream}: each of {count} events once, in order");
     }
     let large = records.iter().filter(|it| it.payload().is_some_and(|it| it.len() > EVENT)).count();
-    assert_eq!((large, records.len()), (2 * (BEFORE + events), 2 * (BEFORE + events) + 1));
+    assert_eq!((large, records.len()), (2 * (EVENTS + events), 2 * (EVENTS + events) + 1));
 }

@@ -1,5 +1,7 @@
 //! What a topic contains.
 
+use std::time::{Duration, Instant};
+
 use aqueduct_relay::partition_of;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -39,12 +41,15 @@ pub(crate) fn committed_records(brokers: &str, topic: &str) -> Vec<OwnedMessage>
         all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&all).unwrap();
-    let (mut records, mut ends) = (Vec::new(), 0);
+    let (mut records, mut ends, deadline) = (Vec::new(), 0, Instant::now() + PATIENCE);
     while ends < partitions {
-        match consumer.poll(PATIENCE).unwrap() {
-            Err(KafkaError::PartitionEOF(_)) => ends += 1,
-            Err(error) => panic!("{error}"),
-            Ok(record) => records.push(record.detach()),
+        assert!(Instant::now() < deadline, "{topic}: {} records within {PATIENCE:?}", records.len());
+        match consumer.poll(Duration::from_secs(1)) {
+            // Also where an event that is not a record was served.
+            None => {}
+            Some(Err(KafkaError::PartitionEOF(_))) => ends += 1,
+            Some(Err(error)) => panic!("{error}"),
+            Some(Ok(record)) => records.push(record.detach()),
         }
     }
     records
