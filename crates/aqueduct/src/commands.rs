@@ -2,6 +2,8 @@
 
 pub(crate) mod completions;
 #[cfg(feature = "dev")]
+mod consumer;
+#[cfg(feature = "dev")]
 mod dev;
 #[cfg(feature = "dev")]
 mod devstore;
@@ -67,6 +69,10 @@ enum BinaryCommand {
     Completions(completions::Arguments),
     #[cfg(feature = "dev")]
     Devstore(devstore::Arguments),
+    /// Work on consumers in any language
+    #[cfg(feature = "dev")]
+    #[command(subcommand)]
+    Consumer(consumer::ConsumerCommand),
 }
 
 impl App {
@@ -147,6 +153,8 @@ impl App {
                 BinaryCommand::Completions(arguments) => completions::run(&arguments, self.arguments()),
                 #[cfg(feature = "dev")]
                 BinaryCommand::Devstore(arguments) => devstore::run(arguments).await?,
+                #[cfg(feature = "dev")]
+                BinaryCommand::Consumer(command) => return consumer::run(command).await,
             }
             return Ok(ExitCode::SUCCESS);
         }

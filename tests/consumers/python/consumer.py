@@ -67,6 +67,7 @@ class Application:
         self.stopping = threading.Event()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.batch = int(environment.get("AQUEDUCT_BATCH", "500"))
+        self.topics = environment.get("AQUEDUCT_TOPICS", ",".join(read_models.TOPICS)).split(",")
         schemas = Path(environment.get("AQUEDUCT_SCHEMAS__DIRECTORY", "schemas"))
         self.decoder = Decoder(environment["AQUEDUCT_REGISTRY__URL"], schemas, read_models.TYPES, read_models.IGNORED)
         properties = "AQUEDUCT_KAFKA__PROPERTIES__"
@@ -92,7 +93,7 @@ class Application:
                 "partition.assignment.strategy": "cooperative-sticky",
             })
             try:
-                consumer.subscribe(read_models.TOPICS, on_assign=self.on_assign, on_revoke=self.on_revoke,
+                consumer.subscribe(self.topics, on_assign=self.on_assign, on_revoke=self.on_revoke,
                                    on_lost=self.on_revoke)
                 self.consume(consumer)
             except Rejoin as error:

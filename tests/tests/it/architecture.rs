@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("projection", &["core", "schema", "kafka"]),
     ("devstore", &[]),
     ("devstack", &["devstore", "schema"]),
+    ("conformance", &["core", "kafka", "schema", "relay", "projection", "devstack"]),
     ("service", &[]),
     (
         "aqueduct",
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "projection",
             "verify",
             "service",
+            "conformance",
             "devstack",
             "devstore",
         ],

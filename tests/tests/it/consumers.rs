@@ -1,5 +1,8 @@
 //! The template consumers of `tests/consumers`: programs in other languages that keep the shop's orders and revenue.
 
+mod kit;
+mod python;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +27,7 @@ struct Template {
     install: fn() -> Vec<String>,
 }
 
-const PYTHON: Template = Template { name: "python", install: install_python };
+const PYTHON: Template = Template { name: "python", install: python::command_line };
 
 impl Template {
     fn folder(&self) -> PathBuf {
@@ -39,32 +42,6 @@ impl Template {
 fn succeed(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {output:?}");
-}
-
-/// Panics with what to install if Python or its module for virtual environments is missing.
-fn install_python() -> Vec<String> {
-    let tools = Command::new("python3")
-        .args(["-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"])
-        .output();
-    assert!(
-        tools.is_ok_and(|output| output.status.success()),
-        "this test runs a consumer in Python: install Python 3.11 or later, with the module venv"
-    );
-    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-consumer");
-    let requirements = PYTHON.folder().join("requirements.txt");
-    // Written last: it shows that the installation is complete.
-    let installed = environment.join("installed.txt");
-    let is_installed =
-        fs::read(&installed).is_ok_and(|installed| installed == fs::read(&requirements).unwrap());
-    let python = environment.join("bin/python");
-    if !is_installed {
-        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment));
-        let mut pip = Command::new(&python);
-        succeed(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements));
-        fs::copy(&requirements, &installed).unwrap();
-    }
-    let program = PYTHON.folder().join("consumer.py");
-    [python, program].map(|path| path.to_str().unwrap().to_owned()).into()
 }
 
 /// A template with its projection installed.

@@ -106,6 +106,7 @@ fn no_modules_import_each_other_in_a_circle() {
     for name in [
         "aqueduct",
         "cli",
+        "conformance",
         "core",
         "devstack",
         "devstore",

@@ -6,6 +6,7 @@ const EXAMPLES: [(&str, &str); 19] = [
     ("completions", "bash > completions.bash"),
     ("devstore", "--in-memory"),
     ("dev", "--postgres-port 5433"),
+    ("consumer test", "-- .venv/bin/python consumer.py"),
     ("verify", "--strict"),
     ("status", "--watch"),
     ("doctor", "--json"),

@@ -1,0 +1,95 @@
+//! The trials, one for each property.
+
+mod feeds;
+mod freeze;
+mod kill;
+mod two_instances;
+
+use std::time::Instant;
+
+use fastrand::Rng;
+
+use crate::cuts::Cuts;
+use crate::error::Error;
+use crate::oracle::Oracle;
+use crate::property::Property;
+use crate::record::Record;
+use crate::report::{Failure, PropertyReport, Verdict};
+use crate::script::{Expected, Script};
+use crate::trial::{Batch, Setup, Trial};
+use crate::trial_error::TrialError;
+
+/// What all trials need.
+#[derive(Clone, Copy)]
+pub(crate) struct Material<'a> {
+    pub(crate) setup: Setup<'a>,
+    /// Of the history, in its order.
+    pub(crate) records: &'a [Record],
+    pub(crate) cuts: &'a Cuts,
+    pub(crate) oracle: &'a Oracle,
+    pub(crate) seed: u64,
+}
+
+/// Tests a property.
+pub(crate) async fn judge(property: Property, material: Material<'_>) -> Result<PropertyReport, Error> {
+    let started = Instant::now();
+    let (verdict, strikes, failure) = match run(property, material).await {
+        Ok(0) => (Verdict::NotJudged, 0, Some(not_judged(property, material))),
+        Ok(strikes) => (Verdict::Passed, strikes, None),
+        Err(TrialError::Consumer(failure)) => (Verdict::Failed, 1, Some(failure)),
+        Err(TrialError::Kit(error)) => return Err(error),
+    };
+    Ok(PropertyReport { property, verdict, strikes, seconds: started.elapsed().as_secs_f64(), failure })
+}
+
+/// Runs a trial. Returns how often the consumer was disturbed.
+async fn run(property: Property, material: Material<'_>) -> Result<usize, TrialError> {
+    let Material { records, cuts, seed, .. } = material;
+    let mut random = Rng::with_seed(seed);
+    let script = match property {
+        Property::Duplicates => feeds::duplicates(records, &mut random),
+        Property::Replay => feeds::replay(records),
+        Property::Gap => feeds::gap(records, cuts),
+        Property::LateArrival => feeds::late_arrival(records, cuts),
+        Property::AbortedTransactions => feeds::aborted_transactions(records, cuts),
+        Property::Poison => feeds::poison(records, cuts),
+        Property::UnknownSchema => feeds::unknown_schema(records, cuts),
+        Property::LargeBatch => feeds::large_batch(records),
+        Property::Kill => return kill::run(material).await,
+        Property::TwoInstances => return two_instances::run(material).await,
+        Property::Freeze => return freeze::run(material).await,
+    };
+    if script.expected == Expected::Intact && !material.oracle.shows_damage() {
+        return Ok(0);
+    }
+    play(property, script, material).await
+}
+
+async fn play(property: Property, script: Script, material: Material<'_>) -> Result<usize, TrialError> {
+    let mut trial = Trial::create(material.setup, &trial_name(property)).await?;
+    let mut phases = script.phases.into_iter();
+    trial.write(phases.next().unwrap_or_default()).await?;
+    trial.start(Batch::Own)?;
+    for phase in phases {
+        trial.catch_up().await?;
+        trial.write(phase).await?;
+    }
+    trial.finish(material.oracle.tables(script.expected)).await?;
+    Ok(script.strikes)
+}
+
+fn trial_name(property: Property) -> String {
+    property.to_string().replace('-', "_")
+}
+
+fn not_judged(property: Property, material: Material<'_>) -> Failure {
+    let problem = match property {
+        Property::Kill | Property::Freeze => {
+            "the consumer was never seen in a transaction: the history is too short, or the consumer does not call \
+             aqueduct_consumer.advance in the transaction of its work"
+        }
+        _ if material.cuts.is_empty() => "no stream of the history has two events",
+        _ => "the tables are the same without the damaged events: take a longer history or another seed",
+    };
+    Failure { problem: problem.to_owned(), ..Failure::default() }
+}

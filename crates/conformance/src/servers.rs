@@ -1,0 +1,127 @@
+//! The servers that all trials share.
+
+use std::sync::Arc;
+
+use aqueduct_devstack::{DevStack, Options, Part};
+use aqueduct_kafka::Cluster;
+use aqueduct_projection::consumer::{self, Registration};
+use aqueduct_schema::{Registry, RegistryOptions, SchemaSet};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgPool};
+use uuid::Uuid;
+
+use crate::definition::Definition;
+use crate::error::Error;
+use crate::sql_files;
+
+/// The database from which those of the trials are copied.
+const TEMPLATE: &str = "template";
+/// How long a frozen consumer keeps its transaction: shorter than a trial waits for progress.
+const IDLE_TIMEOUT: &str = "3 seconds";
+
+/// Kafka, Postgres and a registry, with a database to copy.
+pub(crate) struct Servers {
+    pub(crate) stack: DevStack,
+    pub(crate) cluster: Cluster,
+    pub(crate) registry: Registry,
+    pub(crate) schemas: Arc<SchemaSet>,
+    /// Of the consumer's role.
+    password: String,
+}
+
+/// A trial's database.
+pub(crate) struct Database {
+    /// As the role that owns the server.
+    pub(crate) pool: PgPool,
+    /// As the consumer's role.
+    pub(crate) url: String,
+}
+
+impl Servers {
+    /// Starts the servers, installs the functions and applies the consumer's migrations.
+    pub(crate) async fn start(definition: &Definition) -> Result<Self, Error> {
+        let schemas = Arc::new(SchemaSet::load(&definition.schemas)?);
+        let start = Part::start;
+        let options = Options { kafka: start(), postgres: start(), registry: start(), ..Options::none() };
+        let stack = DevStack::start(options).await?;
+        let cluster = Cluster::new(stack.kafka_bootstrap()?);
+        let registry = Registry::new(&RegistryOptions::new(stack.registry_url()?))?;
+        let password = Uuid::new_v4().simple().to_string();
+        let servers = Self { stack, cluster, registry, schemas, password };
+        servers.create_template(definition).await?;
+        Ok(servers)
+    }
+
+    async fn create_template(&self, definition: &Definition) -> Result<(), Error> {
+        let role = &definition.projection;
+        let pool = pool(&self.stack.create_database(TEMPLATE).await?).await?;
+        consumer::install(&pool).await?;
+        let create = format!(
+            "create role \"{role}\" login password '{}'; grant create on database {TEMPLATE} to \"{role}\"",
+            self.password
+        );
+        let doing = "register the projection";
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(&pool).await.map_err(Error::postgres(doing))?;
+        let registration = Registration { projection: role, owner: role, starts_late: false };
+        consumer::register(&pool, registration).await.map_err(Error::postgres(doing))?;
+        sqlx::query("update aqueduct_consumer.projections set idle_timeout = $1::interval")
+            .bind(IDLE_TIMEOUT)
+            .execute(&pool)
+            .await
+            .map_err(Error::postgres(doing))?;
+        self.migrate(definition).await?;
+        // A database is copied only while nobody is connected to it.
+        pool.close().await;
+        Ok(())
+    }
+
+    /// Applies the consumer's migrations as its role.
+    async fn migrate(&self, definition: &Definition) -> Result<(), Error> {
+        let doing = format!("read the migrations in {}", definition.migrations.display());
+        let files = sql_files::read(&definition.migrations).map_err(Error::io(doing))?;
+        let connect = self.as_consumer(definition, TEMPLATE)?;
+        let mut owner = connect.connect().await.map_err(Error::postgres("connect as the consumer's role"))?;
+        for (path, text) in files {
+            let applied = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut owner).await;
+            applied.map_err(|source| Error::Migration { path, source })?;
+        }
+        owner.close().await.map_err(Error::postgres("close a connection"))
+    }
+
+    fn as_consumer(&self, definition: &Definition, database: &str) -> Result<PgConnectOptions, Error> {
+        let options: PgConnectOptions =
+            self.stack.postgres_url()?.parse().map_err(Error::postgres("read the server's URL"))?;
+        Ok(options.username(&definition.projection).password(&self.password).database(database))
+    }
+
+    /// Creates a database for a trial.
+    pub(crate) async fn create_database(
+        &self,
+        definition: &Definition,
+        name: &str,
+    ) -> Result<Database, Error> {
+        let doing = "create a trial's database";
+        let admin: PgConnectOptions = self.stack.postgres_url()?.parse().map_err(Error::postgres(doing))?;
+        let mut connection = admin.connect().await.map_err(Error::postgres(doing))?;
+        let create = format!("create database \"{name}\" template {TEMPLATE}");
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(&mut connection)
+            .await
+            .map_err(Error::postgres(doing))?;
+        connection.close().await.map_err(Error::postgres(doing))?;
+        let consumer = self.as_consumer(definition, name)?;
+        // Without parameters: they are those of the driver in Rust.
+        let url = format!(
+            "postgres://{}:{}@{}:{}/{name}",
+            definition.projection,
+            self.password,
+            consumer.get_host(),
+            consumer.get_port()
+        );
+        Ok(Database { pool: pool(admin.database(name).to_url_lossy().as_str()).await?, url })
+    }
+}
+
+async fn pool(url: &str) -> Result<PgPool, Error> {
+    PgPoolOptions::new().max_connections(2).connect(url).await.map_err(Error::postgres("connect"))
+}

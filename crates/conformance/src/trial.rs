@@ -1,0 +1,201 @@
+//! A trial: a database, topics and a consumer group of its own, in which the consumer is disturbed.
+
+mod difference;
+mod progress;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aqueduct_devstack::tail;
+use aqueduct_kafka::{LogContext, create_client};
+use aqueduct_schema::publish;
+use nix::sys::signal::Signal;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use sqlx::PgPool;
+
+use crate::definition::Definition;
+use crate::error::Error;
+use crate::events::carried;
+use crate::history::Event;
+use crate::instance::Instance;
+use crate::report::Failure;
+use crate::script::{Sent, Transaction, transactions};
+use crate::servers::{Database, Servers};
+use crate::tables::Tables;
+use crate::trial_error::TrialError;
+use crate::written::{Writer, Written};
+
+/// The shortest session that Kafka allows: a killed member's partitions are free after it.
+pub(crate) const SESSION_TIMEOUT_MS: u64 = 6000;
+
+/// What the trials have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) definition: &'a Definition,
+    pub(crate) program: &'a [OsString],
+    pub(crate) servers: &'a Servers,
+    pub(crate) events: &'a [Event],
+}
+
+/// How many records a transaction of the consumer may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Batch {
+    /// As the consumer decides.
+    Own,
+    /// One.
+    Single,
+}
+
+pub(crate) struct Trial<'a> {
+    setup: Setup<'a>,
+    /// The names of the definition's topics in this trial.
+    topics: Vec<String>,
+    environment: Vec<(String, OsString)>,
+    log: PathBuf,
+    writer: Arc<Writer>,
+    pub(crate) database: PgPool,
+    pub(crate) instances: Vec<Instance>,
+    /// In the order in which they were written.
+    written: Vec<Written>,
+}
+
+impl<'a> Trial<'a> {
+    /// Creates database and topics. The name must be one that no other trial has.
+    pub(crate) async fn create(setup: Setup<'a>, name: &str) -> Result<Self, Error> {
+        let Setup { definition, servers, events, .. } = setup;
+        let Database { pool, url } = servers.create_database(definition, name).await?;
+        let topics: Vec<_> = definition.topics.iter().map(|topic| format!("{name}.{topic}")).collect();
+        create_topics(setup, &topics).await?;
+        publish(&servers.schemas, &servers.registry, &carried(events, &topics)).await?;
+        let (cluster, id, names) = (servers.cluster.clone(), name.to_owned(), topics.clone());
+        let writer = blocking(move || Writer::new(&cluster, &id, names)).await?;
+        let writer = writer.map_err(Error::kafka("create a producer"))?;
+        let environment = [
+            ("AQUEDUCT_KAFKA__BROKERS", servers.stack.kafka_bootstrap()?.into()),
+            ("AQUEDUCT_KAFKA__GROUP", format!("conformance.{name}").into()),
+            ("AQUEDUCT_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", SESSION_TIMEOUT_MS.to_string().into()),
+            ("AQUEDUCT_REGISTRY__URL", servers.stack.registry_url()?.into()),
+            ("AQUEDUCT_POSTGRES__URL", url.into()),
+            ("AQUEDUCT_SCHEMAS__DIRECTORY", definition.schemas.clone().into_os_string()),
+            ("AQUEDUCT_TOPICS", topics.join(",").into()),
+            ("AQUEDUCT_HTTP__CONSUMER", "127.0.0.1:0".into()),
+        ];
+        Ok(Self {
+            setup,
+            topics,
+            environment: environment.map(|(key, value): (&str, OsString)| (key.to_owned(), value)).into(),
+            log: servers.stack.data_dir().join(format!("{name}.log")),
+            writer: Arc::new(writer),
+            database: pool,
+            instances: Vec::new(),
+            written: Vec::new(),
+        })
+    }
+
+    /// Starts a further instance.
+    pub(crate) fn start(&mut self, batch: Batch) -> Result<(), Error> {
+        let mut environment = self.environment.clone();
+        if batch == Batch::Single {
+            environment.push(("AQUEDUCT_BATCH".to_owned(), "1".into()));
+        }
+        let program = self.setup.program;
+        let instance = Instance::start(program, &environment, &self.log).map_err(Error::io(format!(
+            "run {}",
+            program.first().map_or("".into(), |it| it.to_string_lossy())
+        )))?;
+        self.instances.push(instance);
+        Ok(())
+    }
+
+    /// Writes records as the relay does.
+    pub(crate) async fn write(&mut self, all: Vec<Transaction>) -> Result<(), Error> {
+        let writer = Arc::clone(&self.writer);
+        let written = blocking(move || {
+            let written: Result<Vec<_>, _> =
+                all.iter().map(|transaction| writer.write(transaction)).collect();
+            written
+        });
+        let written = written.await?.map_err(Error::kafka("write records"))?;
+        self.written.extend(written.into_iter().flatten());
+        Ok(())
+    }
+
+    /// Writes records in transactions of the usual size.
+    pub(crate) async fn write_all(&mut self, records: Vec<Sent>) -> Result<(), Error> {
+        self.write(transactions(records)).await
+    }
+
+    /// Asks an instance to stop and waits for its end.
+    pub(crate) async fn stop(&mut self, index: usize) -> Result<(), TrialError> {
+        let Definition { stop_signal, .. } = *self.setup.definition;
+        let at_most = self.setup.definition.stop_timeout();
+        let mut instance = self.instances.remove(index);
+        instance.signal(stop_signal);
+        let ended = instance.wait(at_most).await.map_err(Error::io("wait for the consumer"))?;
+        if ended.is_none() {
+            let problem = format!("the consumer did not stop within {at_most:?} of {stop_signal}");
+            return Err(TrialError::Consumer(self.failure(problem)));
+        }
+        Ok(())
+    }
+
+    /// Kills an instance.
+    pub(crate) async fn kill(&mut self, index: usize) -> Result<(), Error> {
+        let mut instance = self.instances.remove(index);
+        instance.signal(Signal::SIGKILL);
+        let at_most = self.setup.definition.stop_timeout();
+        instance.wait(at_most).await.map_err(Error::io("wait for the consumer")).map(drop)
+    }
+
+    /// Waits until nothing is left to do, stops the consumer and compares.
+    pub(crate) async fn finish(mut self, expected: &Tables) -> Result<(), TrialError> {
+        self.end().await?;
+        self.compare(expected).await?.map_or(Ok(()), |failure| Err(TrialError::Consumer(failure)))
+    }
+
+    /// The same without anything to compare with. Returns the tables.
+    pub(crate) async fn finish_as_oracle(mut self) -> Result<Tables, TrialError> {
+        self.end().await?;
+        match self.wrongly_parked().await? {
+            Some(failure) => Err(TrialError::Consumer(failure)),
+            None => Ok(Tables::read(&self.database, self.setup.definition).await?),
+        }
+    }
+
+    async fn end(&mut self) -> Result<(), TrialError> {
+        self.settle().await?;
+        while !self.instances.is_empty() {
+            self.stop(0).await?;
+        }
+        Ok(())
+    }
+
+    /// The role as which the consumer connects.
+    pub(crate) fn role(&self) -> &str {
+        &self.setup.definition.projection
+    }
+
+    /// A failure with the end of the log.
+    fn failure(&self, problem: String) -> Failure {
+        Failure { problem, log: tail(&self.log), ..Failure::default() }
+    }
+}
+
+async fn create_topics(setup: Setup<'_>, topics: &[String]) -> Result<(), Error> {
+    let Setup { definition, servers, .. } = setup;
+    let failed = || Error::kafka("create a trial's topics");
+    let admin: AdminClient<_> = create_client(&servers.cluster.config(&[]), LogContext).map_err(failed())?;
+    let new = topics
+        .iter()
+        .map(|topic| NewTopic::new(topic, i32::from(definition.partitions), TopicReplication::Fixed(1)));
+    let new: Vec<_> = new.collect();
+    for created in admin.create_topics(&new, &AdminOptions::new()).await.map_err(failed())? {
+        created.map_err(|(_, code)| failed()(rdkafka::error::KafkaError::AdminOp(code)))?;
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(call).await.map_err(|_| Error::Panicked)
+}
