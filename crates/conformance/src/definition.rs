@@ -32,7 +32,7 @@ pub struct Definition {
     pub(crate) excluded_columns: Vec<String>,
     /// The events, JSON lines.
     pub(crate) history: PathBuf,
-    /// A query of one boolean: whether the consumer has nothing left to do.
+    /// A query of one boolean: whether a consumer that has read everything has nothing left to do.
     pub(crate) idle: Option<String>,
     /// The longest time without progress, in seconds.
     #[serde(default = "default_idle_timeout")]

@@ -33,17 +33,18 @@ pub(crate) struct Material<'a> {
 /// Tests a property.
 pub(crate) async fn judge(property: Property, material: Material<'_>) -> Result<PropertyReport, Error> {
     let started = Instant::now();
-    let (verdict, strikes, failure) = match run(property, material).await {
-        Ok(0) => (Verdict::NotJudged, 0, Some(not_judged(property, material))),
-        Ok(strikes) => (Verdict::Passed, strikes, None),
-        Err(TrialError::Consumer(failure)) => (Verdict::Failed, 1, Some(failure)),
+    let mut strikes = 0;
+    let (verdict, failure) = match run(property, material, &mut strikes).await {
+        Ok(()) if strikes == 0 => (Verdict::NotJudged, Some(not_judged(property, material))),
+        Ok(()) => (Verdict::Passed, None),
+        Err(TrialError::Consumer(failure)) => (Verdict::Failed, Some(failure)),
         Err(TrialError::Kit(error)) => return Err(error),
     };
     Ok(PropertyReport { property, verdict, strikes, seconds: started.elapsed().as_secs_f64(), failure })
 }
 
-/// Runs a trial. Returns how often the consumer was disturbed.
-async fn run(property: Property, material: Material<'_>) -> Result<usize, TrialError> {
+/// Runs a trial, and counts how often the consumer was disturbed.
+async fn run(property: Property, material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
     let Material { records, cuts, seed, .. } = material;
     let mut random = Rng::with_seed(seed);
     let script = match property {
@@ -55,17 +56,18 @@ async fn run(property: Property, material: Material<'_>) -> Result<usize, TrialE
         Property::Poison => feeds::poison(records, cuts),
         Property::UnknownSchema => feeds::unknown_schema(records, cuts),
         Property::LargeBatch => feeds::large_batch(records),
-        Property::Kill => return kill::run(material).await,
-        Property::TwoInstances => return two_instances::run(material).await,
-        Property::Freeze => return freeze::run(material).await,
+        Property::Kill => return kill::run(material, strikes).await,
+        Property::TwoInstances => return two_instances::run(material, strikes).await,
+        Property::Freeze => return freeze::run(material, strikes).await,
     };
     if script.expected == Expected::Intact && !material.oracle.shows_damage() {
-        return Ok(0);
+        return Ok(());
     }
+    *strikes = script.strikes;
     play(property, script, material).await
 }
 
-async fn play(property: Property, script: Script, material: Material<'_>) -> Result<usize, TrialError> {
+async fn play(property: Property, script: Script, material: Material<'_>) -> Result<(), TrialError> {
     let mut trial = Trial::create(material.setup, &trial_name(property)).await?;
     let mut phases = script.phases.into_iter();
     trial.write(phases.next().unwrap_or_default()).await?;
@@ -74,8 +76,7 @@ async fn play(property: Property, script: Script, material: Material<'_>) -> Res
         trial.catch_up().await?;
         trial.write(phase).await?;
     }
-    trial.finish(material.oracle.tables(script.expected)).await?;
-    Ok(script.strikes)
+    trial.finish(material.oracle.tables(script.expected)).await
 }
 
 fn trial_name(property: Property) -> String {
@@ -88,6 +89,7 @@ fn not_judged(property: Property, material: Material<'_>) -> Failure {
             "the consumer was never seen in a transaction: the history is too short, or the consumer does not call \
              aqueduct_consumer.advance in the transaction of its work"
         }
+        Property::TwoInstances => "no instance claimed a partition after the first one",
         _ if material.cuts.is_empty() => "no stream of the history has two events",
         _ => "the tables are the same without the damaged events: take a longer history or another seed",
     };

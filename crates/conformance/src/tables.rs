@@ -51,8 +51,12 @@ impl Tables {
                     Some(RowDifference { table: table.clone(), is_expected, row })
                 }
             };
-            differences.extend(without(expected, found).into_iter().filter_map(difference(true)));
-            differences.extend(without(found, expected).into_iter().filter_map(difference(false)));
+            let mut of_table: Vec<_> =
+                without(expected, found).into_iter().filter_map(difference(true)).collect();
+            of_table.extend(without(found, expected).into_iter().filter_map(difference(false)));
+            // What one row should be and what it is are often next to each other.
+            of_table.sort_by(|one, other| one.row.get().cmp(other.row.get()));
+            differences.extend(of_table);
         }
         differences.truncate(at_most);
         differences

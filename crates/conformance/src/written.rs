@@ -61,13 +61,13 @@ impl Writer {
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(POLL);
         }
-        let places = self.producer.client().context().take()?;
+        let deliveries = self.producer.client().context().take()?;
         if transaction.is_committed {
             self.producer.commit_transaction(TIMEOUT)?;
         } else {
             self.producer.abort_transaction(TIMEOUT)?;
         }
-        let written = places.into_iter().filter_map(|(index, partition, offset)| {
+        let written = deliveries.into_iter().filter_map(|Delivery { index, partition, offset }| {
             let sent = transaction.records.get(index)?;
             Some(Written {
                 place: Place { topic: sent.record.topic, partition, offset },
@@ -95,11 +95,19 @@ impl Writer {
 
 /// The delivery reports of a transaction.
 #[derive(Default)]
-struct Deliveries(Mutex<Vec<Result<(usize, i32, i64), KafkaError>>>);
+struct Deliveries(Mutex<Vec<KafkaResult<Delivery>>>);
+
+/// A record that Kafka has.
+struct Delivery {
+    /// Its index in the transaction.
+    index: usize,
+    partition: i32,
+    offset: i64,
+}
 
 impl Deliveries {
-    /// Index, partition and offset of each record.
-    fn take(&self) -> KafkaResult<Vec<(usize, i32, i64)>> {
+    /// Each record that was delivered, or the first failure.
+    fn take(&self) -> KafkaResult<Vec<Delivery>> {
         let reports = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         reports.into_iter().collect()
     }
@@ -120,7 +128,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
         let report = match result {
-            Ok(record) => Ok((index, record.partition(), record.offset())),
+            Ok(record) => Ok(Delivery { index, partition: record.partition(), offset: record.offset() }),
             Err((error, _)) => Err(error.clone()),
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report);

@@ -14,7 +14,8 @@ class ForgetsFollowers(Contract):
         rows = super().receive(epochs, envelopes, failed)
         unusable = {failure["ordinal"] for failure in failed}
         followers = {row.ordinal for row in rows if row.result == "blocked"} - unusable
-        self._call("park", Jsonb([envelopes[ordinal - 1] for ordinal in followers]))
+        places = [{name: envelopes[ordinal - 1][name] for name in ("topic", "partition", "offset")} for ordinal in followers]
+        self._call("park", Jsonb(places))
         return [row._replace(result="new") if row.ordinal in followers else row for row in rows]
 
 

@@ -10,14 +10,13 @@ use crate::trial_error::TrialError;
 /// The moments of the kills.
 const MOMENTS: [Moment; 4] = [Moment::Open, Moment::Commit, Moment::Open, Moment::Commit];
 
-/// Returns how often it was killed while a transaction was open or at its COMMIT.
-pub(super) async fn run(material: Material<'_>) -> Result<usize, TrialError> {
+/// A strike is a kill while a transaction is open or at its COMMIT.
+pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
     let mut trial = Trial::create(material.setup, &trial_name(Property::Kill)).await?;
     slow_commits(&trial).await?;
     trial.write_all(material.records.iter().map(Sent::applied).collect()).await?;
     trial.start(Batch::Single)?;
     let all = trial.left().await?;
-    let mut strikes = 0;
     for (killed, moment) in (1..).zip(MOMENTS) {
         // Spread over the work: at first one of five parts is done, then two.
         trial.wait_until_left(all - all * killed / (MOMENTS.len() as i64 + 1)).await?;
@@ -25,9 +24,8 @@ pub(super) async fn run(material: Material<'_>) -> Result<usize, TrialError> {
             break;
         }
         trial.kill(0).await?;
-        strikes += 1;
+        *strikes += 1;
         trial.start(Batch::Single)?;
     }
-    trial.finish(material.oracle.tables(Expected::All)).await?;
-    Ok(strikes)
+    trial.finish(material.oracle.tables(Expected::All)).await
 }

@@ -1,29 +1,51 @@
-//! Partitions move from one instance to another and back, while there is work.
+//! Partitions move from one instance to another, while there is work.
+
+use std::time::{Duration, Instant};
 
 use crate::activity::slow_commits;
+use crate::error::Error;
 use crate::properties::{Material, trial_name};
 use crate::property::Property;
+use crate::record::Record;
 use crate::script::{Expected, Sent};
 use crate::trial::{Batch, Trial};
 use crate::trial_error::TrialError;
 
-/// Returns how often partitions moved: when the second instance came, when the first left, and when a third came.
-pub(super) async fn run(material: Material<'_>) -> Result<usize, TrialError> {
+/// Pause between two records while partitions are to move.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long partitions may take to move.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Partitions move when the second instance comes, when the first leaves, and when a third comes.
+pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
     let mut trial = Trial::create(material.setup, &trial_name(Property::TwoInstances)).await?;
     slow_commits(&trial).await?;
-    let third = material.records.len().div_ceil(3);
-    let mut parts = material.records.chunks(third).map(|part| part.iter().map(Sent::applied).collect());
-    trial.write_all(parts.next().unwrap_or_default()).await?;
+    let mut parts = material.records.chunks(material.records.len().div_ceil(4));
+    let mut next_part = || parts.next().unwrap_or_default();
+    trial.write_all(next_part().iter().map(Sent::applied).collect()).await?;
     trial.start(Batch::Single)?;
-    let all = trial.left().await?;
-    trial.wait_until_left(all / 2).await?;
+    trial.wait_until_left(trial.left().await? / 2).await?;
     trial.start(Batch::Single)?;
-    trial.write_all(parts.next().unwrap_or_default()).await?;
-    let all = trial.left().await?;
-    trial.wait_until_left(all / 2).await?;
+    *strikes += usize::from(write_until_moved(&mut trial, next_part()).await?);
     trial.stop(0).await?;
-    trial.write_all(parts.next().unwrap_or_default()).await?;
+    *strikes += usize::from(write_until_moved(&mut trial, next_part()).await?);
     trial.start(Batch::Own)?;
-    trial.finish(material.oracle.tables(Expected::All)).await?;
-    Ok(3)
+    *strikes += usize::from(write_until_moved(&mut trial, next_part()).await?);
+    trial.finish(material.oracle.tables(Expected::All)).await
+}
+
+/// Writes one record after the other until an instance has claimed partitions, then the rest at once. False: none was
+/// claimed.
+async fn write_until_moved(trial: &mut Trial<'_>, records: &[Record]) -> Result<bool, Error> {
+    let before = trial.claims().await?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut left = records.iter().map(Sent::applied);
+    let mut moved = false;
+    while !moved && Instant::now() < deadline {
+        trial.write_all(left.by_ref().take(1).collect()).await?;
+        tokio::time::sleep(PAUSE).await;
+        moved = trial.claims().await? != before;
+    }
+    trial.write_all(left.collect()).await?;
+    Ok(moved)
 }

@@ -66,6 +66,17 @@ impl Trial<'_> {
         Ok(self.lag().await?.values().sum())
     }
 
+    /// A number that changes when an instance claims a partition.
+    pub(crate) async fn claims(&self) -> Result<i64, Error> {
+        sqlx::query_scalar(
+            "select coalesce(sum(epoch), 0)::bigint from aqueduct.offsets where projection = $1",
+        )
+        .bind(&self.setup.definition.projection)
+        .fetch_one(&self.database)
+        .await
+        .map_err(Error::postgres("read the epochs"))
+    }
+
     fn check_instances(&mut self) -> Result<(), TrialError> {
         for instance in &mut self.instances {
             if let Some(status) = instance.ended().map_err(Error::io("check the consumer"))? {
@@ -76,23 +87,20 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// The condition of the definition; without one: nothing is left.
+    /// Whether nothing is left, and the condition of the definition holds, if it has one.
     async fn is_idle(&self, left: i64) -> Result<bool, Error> {
         match &self.setup.definition.idle {
-            Some(condition) => {
+            Some(condition) if left == 0 => {
                 sqlx::query_scalar(AssertSqlSafe(condition.clone())).fetch_one(&self.database).await.map_err(
                     Error::postgres("query the definition's idle condition, which must return one boolean"),
                 )
             }
-            None => Ok(left == 0),
+            _ => Ok(left == 0),
         }
     }
 
     /// Offsets up to the last committed record that the consumer has not stored as read, where there are any.
     async fn lag(&self) -> Result<BTreeMap<Partition, i64>, Error> {
-        if self.setup.definition.idle.is_some() {
-            return Ok(BTreeMap::new());
-        }
         let reached: Vec<(String, i32, i64)> = sqlx::query_as(
             "select topic, partition, next_offset from aqueduct.offsets \
               where projection = $1 and next_offset is not null",

@@ -89,32 +89,59 @@ fn a_consumer_that_resumes_from_kafka_is_found() {
     assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == true), "{failure:#}");
 }
 
-/// Promise: the kit judges nothing by columns that differ without a fault.
 #[test]
-fn a_column_that_differs_between_two_runs_must_be_excluded() {
-    let folder = tempfile::tempdir().unwrap();
-    let migrations = PYTHON.folder().join("migrations");
-    fs::create_dir(folder.path().join("migrations")).unwrap();
-    for file in fs::read_dir(&migrations).unwrap() {
+fn a_consumer_that_keeps_sums_in_memory_is_found() {
+    let failure = found_in("keeps_sums_in_memory", "two-instances");
+    assert!(!failure["rows"].as_array().unwrap().is_empty(), "{failure:#}");
+}
+
+#[test]
+fn a_consumer_that_claims_what_kafka_has_not_assigned_is_found() {
+    let failure = found_in("claims_again", "freeze");
+    assert!(failure["problem"].as_str().unwrap().starts_with("the consumer ended"), "{failure:#}");
+}
+
+/// A kit file for the template in a folder of its own, with this migration and these further lines.
+fn other_definition(folder: &Path, migration: &str, lines: &str) -> PathBuf {
+    let migrations = folder.join("migrations");
+    fs::create_dir_all(&migrations).unwrap();
+    for file in fs::read_dir(PYTHON.folder().join("migrations")).unwrap() {
         let file = file.unwrap();
-        fs::copy(file.path(), folder.path().join("migrations").join(file.file_name())).unwrap();
+        fs::copy(file.path(), migrations.join(file.file_name())).unwrap();
     }
-    let column = "alter table shop_python.orders add column seen_at timestamptz default clock_timestamp()";
-    fs::write(folder.path().join("migrations/0002_seen_at.sql"), column).unwrap();
+    fs::write(migrations.join("0002_other.sql"), migration).unwrap();
     let consumers = Path::new(ROOT).join("tests/consumers").canonicalize().unwrap();
     let kit = fs::read_to_string(definition()).unwrap();
     let kit = kit.replace("../histories", consumers.join("histories").to_str().unwrap());
     let kit = kit.replace("../../../schemas", consumers.join("../../schemas").to_str().unwrap());
-    let path = folder.path().join("consumer-test.toml");
-    fs::write(&path, &kit).unwrap();
+    let path = folder.join("consumer-test.toml");
+    fs::write(&path, format!("{kit}{lines}")).unwrap();
+    path
+}
+
+/// Promise: the kit judges nothing by columns that differ without a fault.
+#[test]
+fn a_column_that_differs_between_two_runs_must_be_excluded() {
+    let folder = tempfile::tempdir().unwrap();
+    let column = "alter table shop_python.orders add column seen_at timestamptz default clock_timestamp()";
     let program = PYTHON.folder().join("consumer.py");
     let arguments = ["--property", "large-batch"];
-    let output = run(&path, &arguments, &program);
+    let output = run(&other_definition(folder.path(), column, ""), &arguments, &program);
     assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
     assert!(texts(&output).contains("shop_python.orders.seen_at; if that is intended"), "{}", texts(&output));
 
-    fs::write(&path, format!("{kit}excluded_columns = [\"shop_python.orders.seen_at\"]\n")).unwrap();
-    let output = run(&path, &arguments, &program);
+    let excluded = "excluded_columns = [\"shop_python.orders.seen_at\"]\n";
+    let output = run(&other_definition(folder.path(), column, excluded), &arguments, &program);
     assert!(output.status.success(), "{}", texts(&output));
     assert!(texts(&output).contains("not compared: shop_python.orders.seen_at"), "{}", texts(&output));
+}
+
+#[test]
+fn a_consumer_whose_idle_condition_is_not_met_is_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = "idle = \"select false\"\nidle_timeout_seconds = 20\n";
+    let path = other_definition(folder.path(), "", lines);
+    let output = run(&path, &["--property", "large-batch"], &PYTHON.folder().join("consumer.py"));
+    assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
+    assert!(texts(&output).contains("the idle condition was not met for 20s"), "{}", texts(&output));
 }
