@@ -14,7 +14,7 @@ use crate::trial_error::TrialError;
 /// Pause between two records while partitions are to move.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long partitions may take to move.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Partitions move when the second instance comes, when the first leaves, and when a third comes.
 pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {

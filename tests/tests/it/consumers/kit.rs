@@ -139,9 +139,8 @@ fn a_column_that_differs_between_two_runs_must_be_excluded() {
 #[test]
 fn a_consumer_whose_idle_condition_is_not_met_is_not_judged() {
     let folder = tempfile::tempdir().unwrap();
-    let lines = "idle = \"select false\"\nidle_timeout_seconds = 20\n";
-    let path = other_definition(folder.path(), "", lines);
+    let path = other_definition(folder.path(), "", "idle = \"select false\"\n");
     let output = run(&path, &["--property", "large-batch"], &PYTHON.folder().join("consumer.py"));
     assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
-    assert!(texts(&output).contains("the idle condition was not met for 20s"), "{}", texts(&output));
+    assert!(texts(&output).contains("the idle condition was not met for 60s"), "{}", texts(&output));
 }
