@@ -90,8 +90,8 @@ fn a_consumer_that_resumes_from_kafka_is_found() {
 }
 
 #[test]
-fn a_consumer_that_keeps_sums_in_memory_is_found() {
-    let failure = found_in("keeps_sums_in_memory", "two-instances");
+fn a_consumer_that_keeps_orders_in_memory_is_found() {
+    let failure = found_in("keeps_orders_in_memory", "two-instances");
     assert!(!failure["rows"].as_array().unwrap().is_empty(), "{failure:#}");
 }
 
