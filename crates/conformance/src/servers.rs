@@ -1,10 +1,11 @@
 //! The servers that all trials share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aqueduct_devstack::{DevStack, Options, Part};
 use aqueduct_kafka::Cluster;
-use aqueduct_projection::consumer::{self, Registration};
+use aqueduct_projection::consumer::{self, Registration, Timeouts};
 use aqueduct_schema::{Registry, RegistryOptions, SchemaSet};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgPool};
@@ -17,7 +18,7 @@ use crate::sql_files;
 /// The database from which those of the trials are copied.
 const TEMPLATE: &str = "template";
 /// How long a frozen consumer keeps its transaction: shorter than a trial waits for progress.
-const IDLE_TIMEOUT: &str = "3 seconds";
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Kafka, Postgres and a registry, with a database to copy.
 pub(crate) struct Servers {
@@ -62,13 +63,9 @@ impl Servers {
         );
         let doing = "register the projection";
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&pool).await.map_err(Error::postgres(doing))?;
-        let registration = Registration { projection: role, owner: role, starts_late: false };
+        let timeouts = Timeouts { idle: IDLE_TIMEOUT, ..Timeouts::default() };
+        let registration = Registration { projection: role, owner: role, starts_late: false, timeouts };
         consumer::register(&pool, registration).await.map_err(Error::postgres(doing))?;
-        sqlx::query("update aqueduct_consumer.projections set idle_timeout = $1::interval")
-            .bind(IDLE_TIMEOUT)
-            .execute(&pool)
-            .await
-            .map_err(Error::postgres(doing))?;
         self.migrate(definition).await?;
         // A database is copied only while nobody is connected to it.
         pool.close().await;
