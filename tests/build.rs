@@ -2,12 +2,13 @@
 
 use std::process::Command;
 
-const TOOLS: [(&str, &str, &str); 5] = [
+const TOOLS: [(&str, &str, &str); 6] = [
     ("java", "-version", "a JDK, 17 or later: it runs Kafka"),
     ("mvn", "--version", "Maven: it downloads the servers"),
     ("node", "--version", "Node, 20 or later: a test appends events with the vendor's client for Node"),
     ("npm", "--version", "npm, which belongs to Node: it downloads that client"),
     ("python3", "--version", "Python, 3.11 or later, with the module venv: a test runs a consumer in Python"),
+    ("go", "version", "Go, 1.26 or later: a test runs a consumer in Go"),
 ];
 
 fn main() {

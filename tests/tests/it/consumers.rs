@@ -1,5 +1,6 @@
 //! The template consumers of `tests/consumers`: programs in other languages that keep the shop's orders and revenue.
 
+mod go;
 mod kit;
 mod python;
 
@@ -23,10 +24,11 @@ const TOPIC: &str = "shop.orders";
 struct Template {
     /// Name of its folder; the projection and its schema are called `shop_<name>`.
     name: &'static str,
-    /// Installs its packages and returns its command line.
+    /// Installs its packages, builds it and returns its command line.
     install: fn() -> Vec<String>,
 }
 
+const GO: Template = Template { name: "go", install: go::command_line };
 const PYTHON: Template = Template { name: "python", install: python::command_line };
 
 impl Template {
@@ -190,4 +192,9 @@ async fn has_the_rows_of_the_views_in_rust(template: Template) {
 #[tokio::test(flavor = "multi_thread")]
 async fn python_has_the_rows_of_the_views_in_rust() {
     has_the_rows_of_the_views_in_rust(PYTHON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn go_has_the_rows_of_the_views_in_rust() {
+    has_the_rows_of_the_views_in_rust(GO).await;
 }

@@ -1,4 +1,4 @@
-//! The conformance kit, on the template in Python and on programs with a defect.
+//! The conformance kit, on the templates and on programs with a defect.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::consumers::{PYTHON, python};
+use crate::consumers::{GO, PYTHON, Template, python};
 use crate::support::{BINARY, ROOT, say};
 
-fn definition() -> PathBuf {
-    PYTHON.folder().join("consumer-test.toml")
+fn definition(template: &Template) -> PathBuf {
+    template.folder().join("consumer-test.toml")
 }
 
 /// Runs `aqueduct consumer test`.
-fn run(definition: &Path, arguments: &[&str], program: &Path) -> Output {
+fn run(definition: &Path, arguments: &[&str], command_line: &[String]) -> Output {
     let mut command = Command::new(BINARY);
     command.args(["consumer", "test", "--kit"]).arg(definition).args(arguments);
-    command.arg("--").args(python::command_line_of(program)).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg("--").args(command_line).env("PYTHONDONTWRITEBYTECODE", "1");
     command.output().unwrap()
 }
 
@@ -33,7 +33,7 @@ fn found_in(defect: &str, property: &str) -> Value {
     let (json, junit) = (folder.path().join("report.json"), folder.path().join("report.xml"));
     let files = [json.to_str().unwrap(), junit.to_str().unwrap()];
     let arguments = ["--seed", "1", "--property", property, "--json", files[0], "--junit", files[1]];
-    let output = run(&definition(), &arguments, &program);
+    let output = run(&definition(&PYTHON), &arguments, &python::command_line_of(&program));
     assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
     let report: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
     let found = &report["properties"][0];
@@ -44,15 +44,25 @@ fn found_in(defect: &str, property: &str) -> Value {
 }
 
 /// Promise: the template does what the contract asks for.
-#[test]
-fn the_template_in_python_has_every_property() {
+#[track_caller]
+fn has_every_property(template: &Template) {
     let seed = std::env::var("KIT_SEED").unwrap_or_else(|_| fastrand::u32(..).to_string());
-    say(&format!("conformance of the consumer in python: KIT_SEED={seed}"));
-    let output = run(&definition(), &["--seed", &seed], &PYTHON.folder().join("consumer.py"));
+    say(&format!("conformance of the consumer in {}: KIT_SEED={seed}", template.name));
+    let output = run(&definition(template), &["--seed", &seed], &(template.install)());
     assert!(output.status.success(), "{}", texts(&output));
     let text = texts(&output);
     assert!(text.contains("11 passed, 0 failed"), "{text}");
     say(&text);
+}
+
+#[test]
+fn the_template_in_python_has_every_property() {
+    has_every_property(&PYTHON);
+}
+
+#[test]
+fn the_template_in_go_has_every_property() {
+    has_every_property(&GO);
 }
 
 #[test]
@@ -111,7 +121,7 @@ fn other_definition(folder: &Path, migration: &str, lines: &str) -> PathBuf {
     }
     fs::write(migrations.join("0002_other.sql"), migration).unwrap();
     let consumers = Path::new(ROOT).join("tests/consumers").canonicalize().unwrap();
-    let kit = fs::read_to_string(definition()).unwrap();
+    let kit = fs::read_to_string(definition(&PYTHON)).unwrap();
     let kit = kit.replace("../histories", consumers.join("histories").to_str().unwrap());
     let kit = kit.replace("../../../schemas", consumers.join("../../schemas").to_str().unwrap());
     let path = folder.join("consumer-test.toml");
@@ -124,14 +134,14 @@ fn other_definition(folder: &Path, migration: &str, lines: &str) -> PathBuf {
 fn a_column_that_differs_between_two_runs_must_be_excluded() {
     let folder = tempfile::tempdir().unwrap();
     let column = "alter table shop_python.orders add column seen_at timestamptz default clock_timestamp()";
-    let program = PYTHON.folder().join("consumer.py");
+    let command_line = python::command_line();
     let arguments = ["--property", "large-batch"];
-    let output = run(&other_definition(folder.path(), column, ""), &arguments, &program);
+    let output = run(&other_definition(folder.path(), column, ""), &arguments, &command_line);
     assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
     assert!(texts(&output).contains("shop_python.orders.seen_at; if that is intended"), "{}", texts(&output));
 
     let excluded = "excluded_columns = [\"shop_python.orders.seen_at\"]\n";
-    let output = run(&other_definition(folder.path(), column, excluded), &arguments, &program);
+    let output = run(&other_definition(folder.path(), column, excluded), &arguments, &command_line);
     assert!(output.status.success(), "{}", texts(&output));
     assert!(texts(&output).contains("not compared: shop_python.orders.seen_at"), "{}", texts(&output));
 }
@@ -140,7 +150,7 @@ fn a_column_that_differs_between_two_runs_must_be_excluded() {
 fn a_consumer_whose_idle_condition_is_not_met_is_not_judged() {
     let folder = tempfile::tempdir().unwrap();
     let path = other_definition(folder.path(), "", "idle = \"select false\"\n");
-    let output = run(&path, &["--property", "large-batch"], &PYTHON.folder().join("consumer.py"));
+    let output = run(&path, &["--property", "large-batch"], &python::command_line());
     assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
     assert!(texts(&output).contains("the idle condition was not met for 60s"), "{}", texts(&output));
 }
