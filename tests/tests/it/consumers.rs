@@ -3,6 +3,7 @@
 mod go;
 mod kit;
 mod python;
+mod typescript;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ struct Template {
 
 const GO: Template = Template { name: "go", install: go::command_line };
 const PYTHON: Template = Template { name: "python", install: python::command_line };
+const TYPESCRIPT: Template = Template { name: "typescript", install: typescript::command_line };
 
 impl Template {
     fn folder(&self) -> PathBuf {

@@ -44,8 +44,9 @@ abstract class Text extends avro.types.LogicalType {
       const isSame = writer.constructor === this.constructor && writer.scale === this.scale
       return isSame ? value => value as string : undefined
     }
-    const isUnderlying = writer.typeName === this.underlyingType.typeName
-    return isUnderlying ? value => this._fromValue(value) : undefined
+    const written = writer === LONG ? 'long' : writer.typeName
+    const isRead = written === this.underlyingType.typeName || (written === 'int' && this.underlyingType.typeName === 'long')
+    return isRead ? value => this._fromValue(value) : undefined
   }
 }
 
@@ -67,13 +68,13 @@ class CalendarDate extends Text {
 
 /** Without a zone: 2026-01-31T10:00:00.000. */
 class LocalMillis extends Text {
-  protected override _fromValue (millis: bigint): string {
+  protected override _fromValue (millis: bigint | number): string {
     return new Date(Number(millis)).toISOString().slice(0, -1)
   }
 }
 
 class UtcMillis extends Text {
-  protected override _fromValue (millis: bigint): string {
+  protected override _fromValue (millis: bigint | number): string {
     return new Date(Number(millis)).toISOString()
   }
 }
@@ -83,8 +84,13 @@ const LOGICAL_TYPES = {
 }
 
 function parse (schema: string): Type {
-  // Unwrapped: a union's value is the value itself.
-  return avro.Type.forSchema(JSON.parse(schema), { registry: { long: LONG }, logicalTypes: LOGICAL_TYPES, wrapUnions: 'never' })
+  return avro.Type.forSchema(JSON.parse(schema), {
+    logicalTypes: LOGICAL_TYPES,
+    // Numbers below the times: those that a Date can hold are exact.
+    typeHook: (it: any) => it === 'long' || (it.type === 'long' && !(it.logicalType in LOGICAL_TYPES)) ? LONG : undefined,
+    // A union's value is the value itself.
+    wrapUnions: 'never'
+  })
 }
 
 interface Writer {
