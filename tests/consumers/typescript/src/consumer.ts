@@ -9,7 +9,7 @@ import {
 import type { Failure, Owned, Record } from './contract.js'
 import { ConnectionLost, Database, sqlState } from './database.js'
 import { Decoder, RegistryUnavailable, Undecodable } from './decode.js'
-import { Group, Rejoin, isKafkaError, options } from './kafka.js'
+import { Group, Rejoin, isKafkaError, options, reason } from './kafka.js'
 import type { Batch } from './kafka.js'
 import { log } from './log.js'
 import { ASSIGNED, BATCHES, HELD, RECORDS, REJOINS, RETRIES, serveMetrics } from './metrics.js'
@@ -61,7 +61,7 @@ class Application {
       } catch (error) {
         if (!(error instanceof Rejoin || isKafkaError(error))) throw error
         REJOINS.inc()
-        log('warning', `leaving the group to join it again: ${(error as Error).message}`)
+        log('warning', `leaving the group to join it again: ${reason(error)}`)
         await sleep(100 + 900 * Math.random())
       } finally {
         this.own([])
@@ -192,12 +192,12 @@ class Application {
     }
     while (!await this.database.savepoint(contract.client, attempt));
     await contract.park(records.filter((_, index) => isParked(results[index]!.result)))
-    for (const [index, { result, reason }] of results.entries()) {
+    for (const [index, { result, reason: why }] of results.entries()) {
       RECORDS.inc({ result })
       if (!isParked(result)) continue
       const record = records[index]!
       const { topic, partition, offset } = record
-      log('warning', `parking ${topic}/${partition}@${offset} as ${result}: ${reason}`, { traceparent: record.optional('traceparent') })
+      log('warning', `parking ${topic}/${partition}@${offset} as ${result}: ${why}`, { traceparent: record.optional('traceparent') })
     }
   }
 
@@ -235,10 +235,10 @@ class Application {
     for (const [index, event] of events) {
       const { stream, revision, traceparent } = event
       if (failedStreams.has(stream)) continue
-      const reason = await this.failureOf(client, [event])
-      if (reason === undefined) continue
-      log('warning', `revision ${revision} of ${stream} cannot be applied: ${reason}`, { traceparent })
-      failures.set(index, failure('row', reason))
+      const problem = await this.failureOf(client, [event])
+      if (problem === undefined) continue
+      log('warning', `revision ${revision} of ${stream} cannot be applied: ${problem}`, { traceparent })
+      failures.set(index, failure('row', problem))
       failedStreams.add(stream)
     }
     return failures

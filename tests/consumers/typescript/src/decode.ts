@@ -37,9 +37,14 @@ abstract class Text extends avro.types.LogicalType {
     this.scale = schema.scale ?? 0
   }
 
-  protected abstract override _fromValue (value: any): string
+  protected abstract text (value: any): string
 
-  protected override _resolve (writer: Type): ((value: unknown) => string) | undefined {
+  protected override _fromValue (value: unknown): string | undefined {
+    // Undefined: bytes are missing, which avsc reports at the end.
+    return value === undefined ? undefined : this.text(value)
+  }
+
+  protected override _resolve (writer: Type): ((value: unknown) => string | undefined) | undefined {
     if (writer instanceof Text) {
       const isSame = writer.constructor === this.constructor && writer.scale === this.scale
       return isSame ? value => value as string : undefined
@@ -51,7 +56,7 @@ abstract class Text extends avro.types.LogicalType {
 }
 
 class Decimal extends Text {
-  protected override _fromValue (bytes: Buffer): string {
+  protected override text (bytes: Buffer): string {
     const unscaled = bytes.length === 0 ? 0n : BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`))
     const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(this.scale + 1, '0')
     const point = digits.length - this.scale
@@ -61,20 +66,20 @@ class Decimal extends Text {
 }
 
 class CalendarDate extends Text {
-  protected override _fromValue (days: number): string {
+  protected override text (days: number): string {
     return new Date(days * 86_400_000).toISOString().slice(0, 10)
   }
 }
 
 /** Without a zone: 2026-01-31T10:00:00.000. */
 class LocalMillis extends Text {
-  protected override _fromValue (millis: bigint | number): string {
+  protected override text (millis: bigint | number): string {
     return new Date(Number(millis)).toISOString().slice(0, -1)
   }
 }
 
 class UtcMillis extends Text {
-  protected override _fromValue (millis: bigint | number): string {
+  protected override text (millis: bigint | number): string {
     return new Date(Number(millis)).toISOString()
   }
 }

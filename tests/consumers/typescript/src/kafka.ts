@@ -32,6 +32,12 @@ export function isKafkaError (error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('PLT_KFK_')
 }
 
+/** The error that a list of the client's errors ends with says more than the list. */
+export function reason (error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reason(error.errors.at(-1))
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The client's options from properties with the names of Kafka's documentation. */
 export function options (brokers: string, groupId: string, clientId: string, properties: Map<string, string>): Options {
   const take = (name: string, otherwise: string): string => {
@@ -103,7 +109,7 @@ export class Group {
   constructor (private readonly topics: string[], options: Options) {
     this.member = new Consumer({ ...options })
     this.reader = new Consumer({ ...options })
-    this.reader.on('error', error => log('warning', `kafka: ${error.message}`))
+    this.reader.on('error', error => log('warning', `kafka: ${reason(error)}`))
     this.member.on('error', error => { this.failure ??= error })
     // The client is told to join again by an answer to a heartbeat, and does so at once. It may still apply a batch:
     // whoever is assigned the partition claims it, and then the batch cannot be committed.
@@ -127,7 +133,7 @@ export class Group {
 
   /** The assigned partitions, undefined during a rebalance. Throws if the membership is lost. */
   assignment (): Partition[] | undefined {
-    if (this.failure) throw new Rejoin(`membership lost: ${this.failure.message}`, { cause: this.failure })
+    if (this.failure) throw new Rejoin(`membership lost: ${reason(this.failure)}`, { cause: this.failure })
     return this.assigned
   }
 
@@ -205,7 +211,7 @@ export class Group {
       await Promise.race([closed, timedOut])
     } catch (error) {
       // Without heartbeats the group drops the member.
-      log('warning', `cannot leave the group: ${String(error)}`)
+      log('warning', `cannot leave the group: ${reason(error)}`)
       await Promise.allSettled([this.member.connections.close(), this.reader.connections.close()])
     }
   }
@@ -224,7 +230,7 @@ export class Group {
       try {
         await this.member.commit({ offsets })
       } catch (error) {
-        log('debug', `cannot commit offsets to Kafka: ${String(error)}`)
+        log('debug', `cannot commit offsets to Kafka: ${reason(error)}`)
       }
     }
   }
