@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -40,7 +42,7 @@ func kafkaProperties(environ []string) (map[string]string, error) {
 
 // connectionOptions are the options of every client.
 func connectionOptions(brokers string, properties map[string]string) ([]kgo.Opt, error) {
-	options := []kgo.Opt{kgo.SeedBrokers(strings.Split(brokers, ",")...)}
+	options := []kgo.Opt{kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.WithLogger(kafkaLogger{})}
 	protocol := strings.ToLower(properties["security.protocol"])
 	switch protocol {
 	case "", "plaintext", "ssl", "sasl_plaintext", "sasl_ssl":
@@ -112,4 +114,17 @@ func saslMechanism(properties map[string]string) (sasl.Mechanism, error) {
 		return scram.Auth{User: user, Pass: password}.AsSha512Mechanism(), nil
 	}
 	return nil, fmt.Errorf("sasl.mechanism is %q, expected PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", name)
+}
+
+// kafkaLogger shows what the client repeats without an error, such as connections to a broker that is down.
+type kafkaLogger struct{}
+
+func (kafkaLogger) Level() kgo.LogLevel { return kgo.LogLevelWarn }
+
+func (kafkaLogger) Log(level kgo.LogLevel, message string, details ...any) {
+	severity := slog.LevelWarn
+	if level == kgo.LogLevelError {
+		severity = slog.LevelError
+	}
+	slog.Log(context.Background(), severity, "kafka: "+message, details...)
 }

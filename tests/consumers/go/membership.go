@@ -56,6 +56,9 @@ func (m *membership) onAssigned(
 	ctx context.Context, committed map[string]map[int32]kgo.Offset,
 ) (map[string]map[int32]kgo.Offset, error) {
 	resumed := map[string]map[int32]kgo.Offset{}
+	for topic := range committed {
+		resumed[topic] = map[int32]kgo.Offset{}
+	}
 	err := m.retry(ctx, func(int) error { return m.claimAll(ctx, committed, resumed) })
 	if err != nil && ctx.Err() == nil {
 		m.fail(err)
@@ -63,15 +66,18 @@ func (m *membership) onAssigned(
 	return resumed, err
 }
 
+// claimAll claims partitions that are not in resumed, and adds them.
 func (m *membership) claimAll(ctx context.Context, committed, resumed map[string]map[int32]kgo.Offset) error {
 	for topic, partitions := range committed {
-		resumed[topic] = map[int32]kgo.Offset{}
 		offsets, err := m.offsetsOf(ctx, topic)
 		if err != nil {
 			return fmt.Errorf("%w: offsets of topic %s: %w", errUnavailable, topic, err)
 		}
 		for number, offset := range partitions {
 			it := partition{topic, number}
+			if _, isClaimed := resumed[topic][number]; isClaimed {
+				continue
+			}
 			kafka, isListed := offsets[number]
 			if !isListed {
 				return fmt.Errorf("%w: Kafka does not list partition %d of topic %s", errUnavailable, number, topic)
