@@ -3,7 +3,7 @@ create function aqueduct_consumer.by_name(in_headers jsonb) returns jsonb
 language sql immutable as $$
     select coalesce(jsonb_object_agg(h.header->>'name', h.header->'value' order by h.place desc), '{}')
       from jsonb_array_elements(in_headers) with ordinality as h (header, place)
-     where h.header ? 'name'
+     where h.header->>'name' is not null
 $$;
 
 -- Takes parked events of the caller's partitions whose turn it is: of streams whose gap was filled, and of those that a
