@@ -75,6 +75,8 @@ async fn fields_that_exist_raise_nothing() {
         seen("e.data->'labels'->>'whatever' from $events e"),
         seen("(coalesce(e.data->'lines', '[]'::jsonb)->0->>'quantity')::numeric(9, 2)::text from $events e"),
         seen("jsonb_array_length(e.data->'lines')::text from $events e"),
+        seen("e.data->'id'#>>'{}' from $events e"),
+        "update bank.docs d set data['state'] = to_jsonb(e.data->>'id') from $events e where d.id = e.data->>'id'".to_owned(),
         seen("l->>'sku' from $events e, jsonb_array_elements(e.data->'lines') l"),
         seen("l.value->>'sku' from $events e cross join lateral jsonb_array_elements(e.data->'lines') as l where l->>'quantity' <> ''"),
         seen("line->>'sku' || n from $events e, jsonb_array_elements(e.data->'lines') with ordinality as l(line, n)"),
@@ -178,6 +180,13 @@ async fn what_cannot_be_followed_is_a_warning_with_its_line() {
         (seen("e.type from $events e\nwhere e.data ? 'id'"), 2, "an operator that searches"),
         (seen("to_jsonb(e)->'data'->>'id' from $events e"), 1, "it is not known from which part"),
         (seen("(e.data || '{}')->>'idd' from $events e"), 1, "it is not known from which part"),
+        // A text may itself be JSON.
+        (seen("(e.data->>'id')::jsonb->>'idd' from $events e"), 1, "it is not known from which part"),
+        (
+            seen("coalesce(e.data->'customer', e.data->'lines'->0)->>'sku' from $events e"),
+            1,
+            "it is not known from which part",
+        ),
     ] {
         let warnings = checks.of(&statement).await.unwrap_or_else(|problem| panic!("{statement}\n{problem}"));
         let expected = format!("Placed.sql, line {line}: {expected}");

@@ -90,6 +90,12 @@ impl<'s> Walker<'_, 's> {
         let arguments: Vec<_> = parts.iter().map(|part| self.expression(part.clone(), scope)).collect();
         let first = arguments.first().copied().unwrap_or(Value::Other);
         match function {
+            // Which of them it returns is not known.
+            _ if FIRST.contains(&function)
+                && arguments.iter().filter(|value| value.has_parts()).count() > 1 =>
+            {
+                Value::Lost
+            }
             _ if FIRST.contains(&function) => {
                 arguments.into_iter().find(|value| !matches!(value, Value::Other)).unwrap_or(Value::Other)
             }
@@ -156,7 +162,10 @@ impl<'s> Walker<'_, 's> {
             (of, next) = (self.tokens.word(next + 1), next + 2);
         }
         let cast = match (value, of) {
-            (Value::Json(place) | Value::Text(place), "json" | "jsonb") => Value::Json(place),
+            (Value::Json(place), "json" | "jsonb") => Value::Json(place),
+            (Value::Text(place), "json" | "jsonb") if place.has_parts() => Value::Json(place),
+            // A text that is itself JSON, of which the schema says nothing.
+            (Value::Text(_), "json" | "jsonb") => Value::Lost,
             (Value::Json(place) | Value::Text(place), "text") => Value::Text(place),
             (Value::Lost, "json" | "jsonb" | "text") => Value::Lost,
             _ => Value::Other,
@@ -240,6 +249,9 @@ fn path(text: &str) -> Option<Vec<String>> {
     let names = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     if names.contains(['\\', '{']) {
         return None;
+    }
+    if names.trim().is_empty() {
+        return Some(Vec::new());
     }
     let name = |name: &str| {
         let name = name.trim();

@@ -151,7 +151,11 @@ impl<'s> Walker<'_, 's> {
         let behind = self.tokens.find_word(range.clone(), &["where", "returning"]);
         let from = self.tokens.find_word(target_end..behind, &[from]);
         self.sources(from + 1..behind, &mut scope);
-        self.expression(target_end..from, &scope);
+        for assignment in self.tokens.split(target_end + 1..from) {
+            // What is before the sign is the target's, whatever its columns are called.
+            let sign = self.tokens.find(assignment.clone(), |at| self.tokens.text(at) == "=");
+            self.expression(sign..assignment.end, &scope);
+        }
         self.returning(behind..range.end, &scope)
     }
 
