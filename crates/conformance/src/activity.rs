@@ -17,7 +17,7 @@ const PAUSE: &str = "0.05";
 /// What a transaction of the consumer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// It has written, and is open.
+    /// It has received records, and is open.
     Open,
     /// It is being committed.
     Commit,
@@ -61,8 +61,10 @@ async fn is_at(trial: &Trial<'_>, moment: Moment) -> Result<bool, Error> {
              select from pg_stat_activity a
               where a.datname = current_database() and a.usename = $1 and a.backend_xid is not null
                 and case when $2 then a.state = 'active' and a.query ~* '^\\s*(commit|end)\\y'
-                         else a.state = 'idle in transaction'
-                              or a.state = 'active' and a.query !~* '^\\s*(commit|end)\\y' end)",
+                         else (a.state = 'idle in transaction'
+                               or a.state = 'active' and a.query !~* '^\\s*(commit|end)\\y')
+                              -- Without records these are all that a transaction calls.
+                              and a.query !~ 'aqueduct_consumer\\.(claim|next_held|advance)' end)",
     )
     .bind(trial.role())
     .bind(moment == Moment::Commit)

@@ -96,6 +96,14 @@ impl Definition {
         if self.partitions == 0 {
             return Err("partitions: at least 1".to_owned());
         }
+        for (key, seconds) in [
+            ("idle_timeout_seconds", self.idle_timeout_seconds),
+            ("stop_timeout_seconds", self.stop_timeout_seconds),
+        ] {
+            if !(1..=3600).contains(&seconds) {
+                return Err(format!("{key}: from 1 to 3600"));
+            }
+        }
         let is_column = |column: &str| self.tables.iter().any(|table| column_of(table, column).is_some());
         match self.excluded_columns.iter().find(|column| !is_column(column)) {
             Some(column) => {

@@ -26,6 +26,12 @@ impl Instance {
         let (name, arguments) =
             program.split_first().ok_or_else(|| io::Error::other("no command was given"))?;
         let mut command = Command::new(name);
+        // What is set while a consumer is developed must not reach it here.
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("AQUEDUCT_") {
+                command.env_remove(variable);
+            }
+        }
         command.args(arguments).envs(environment.iter().map(|(key, value)| (key, value)));
         Ok(Self { child: Child::spawn(command, &Conditions::plain(), log)? })
     }

@@ -1,6 +1,6 @@
 //! The conformance kit: tests whether a consumer in any language keeps the contract of `aqueduct_consumer`.
 //!
-//! The consumer is a command, and a black box: [`test`] starts servers, gives the command their addresses in its
+//! The consumer is a command, and a black box: [`test()`] starts servers, gives the command their addresses in its
 //! environment, writes records as the relay does, disturbs it, and compares the tables that it leaves with those that the
 //! same command makes of undisturbed records, one record a transaction. Each [`Property`] is a kind of disturbance with a
 //! [`Verdict`]. What the kit cannot see is a fold that is wrong in itself.

@@ -23,6 +23,7 @@ use crate::report::Failure;
 use crate::script::{Sent, Transaction, transactions};
 use crate::servers::{Database, Servers};
 use crate::tables::Tables;
+use crate::trial::progress::{LONG_QUIET, QUIET};
 use crate::trial_error::TrialError;
 use crate::written::{Writer, Written};
 
@@ -150,21 +151,25 @@ impl<'a> Trial<'a> {
 
     /// Waits until nothing is left to do, stops the consumer and compares.
     pub(crate) async fn finish(mut self, expected: &Tables) -> Result<(), TrialError> {
-        self.end().await?;
+        self.settle(QUIET).await?;
+        if self.compare(expected).await?.is_some() {
+            self.settle(LONG_QUIET).await?;
+        }
+        self.stop_all().await?;
         self.compare(expected).await?.map_or(Ok(()), |failure| Err(TrialError::Consumer(failure)))
     }
 
     /// The same without anything to compare with. Returns the tables.
     pub(crate) async fn finish_as_oracle(mut self) -> Result<Tables, TrialError> {
-        self.end().await?;
+        self.settle(QUIET).await?;
+        self.stop_all().await?;
         match self.wrongly_parked().await? {
             Some(failure) => Err(TrialError::Consumer(failure)),
             None => Ok(Tables::read(&self.database, self.setup.definition).await?),
         }
     }
 
-    async fn end(&mut self) -> Result<(), TrialError> {
-        self.settle().await?;
+    async fn stop_all(&mut self) -> Result<(), TrialError> {
         while !self.instances.is_empty() {
             self.stop(0).await?;
         }

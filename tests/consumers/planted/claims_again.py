@@ -16,8 +16,9 @@ class ClaimsAgain(consumer.Application):
                 return super().retry(work)
             except consumer.Rejoin:
                 for partition in self.epochs:
-                    self.epochs[partition], _ = super().retry(
+                    claimed = super().retry(
                         lambda functions: functions.claim(partition, None, 0, LATEST, None, self.name))
+                    self.epochs[partition] = claimed.epoch
 
 
 consumer.Application = ClaimsAgain

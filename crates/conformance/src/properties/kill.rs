@@ -7,14 +7,17 @@ use crate::script::{Expected, Sent};
 use crate::trial::{Batch, Trial};
 use crate::trial_error::TrialError;
 
-/// The moments of the kills.
+/// The moments of the kills with one record a transaction.
 const MOMENTS: [Moment; 4] = [Moment::Open, Moment::Commit, Moment::Open, Moment::Commit];
+/// The moments of those with as many as the consumer likes.
+const MOMENTS_OF_BATCHES: [Moment; 2] = [Moment::Open, Moment::Commit];
 
 /// A strike is a kill while a transaction is open or at its COMMIT.
 pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
     let mut trial = Trial::create(material.setup, &trial_name(Property::Kill)).await?;
     slow_commits(&trial).await?;
-    trial.write_all(material.records.iter().map(Sent::applied).collect()).await?;
+    let (first, second) = material.records.split_at(material.records.len() / 2);
+    trial.write_all(first.iter().map(Sent::applied).collect()).await?;
     trial.start(Batch::Single)?;
     let all = trial.left().await?;
     for (killed, moment) in (1..).zip(MOMENTS) {
@@ -26,6 +29,19 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
         trial.kill(0).await?;
         *strikes += 1;
         trial.start(Batch::Single)?;
+    }
+    trial.catch_up().await?;
+    trial.stop(0).await?;
+
+    trial.write_all(second.iter().map(Sent::applied).collect()).await?;
+    trial.start(Batch::Own)?;
+    for moment in MOMENTS_OF_BATCHES {
+        if !freeze_at(&trial, moment).await? {
+            break;
+        }
+        trial.kill(0).await?;
+        *strikes += 1;
+        trial.start(Batch::Own)?;
     }
     trial.finish(material.oracle.tables(Expected::All)).await
 }

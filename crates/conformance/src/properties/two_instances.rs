@@ -25,19 +25,21 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     trial.write_all(next_part().iter().map(Sent::applied).collect()).await?;
     trial.start(Batch::Single)?;
     trial.wait_until_left(trial.left().await? / 2).await?;
+    let before = trial.claims().await?;
     trial.start(Batch::Single)?;
-    *strikes += usize::from(write_until_moved(&mut trial, next_part()).await?);
+    *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
+    let before = trial.claims().await?;
     trial.stop(0).await?;
-    *strikes += usize::from(write_until_moved(&mut trial, next_part()).await?);
+    *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
+    let before = trial.claims().await?;
     trial.start(Batch::Own)?;
-    *strikes += usize::from(write_until_moved(&mut trial, next_part()).await?);
+    *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
     trial.finish(material.oracle.tables(Expected::All)).await
 }
 
-/// Writes one record after the other until an instance has claimed partitions, then the rest at once. False: none was
-/// claimed.
-async fn write_until_moved(trial: &mut Trial<'_>, records: &[Record]) -> Result<bool, Error> {
-    let before = trial.claims().await?;
+/// Writes one record after the other until an instance has claimed partitions since `before`, then the rest at once. False:
+/// none was claimed.
+async fn write_until_moved(trial: &mut Trial<'_>, before: i64, records: &[Record]) -> Result<bool, Error> {
     let deadline = Instant::now() + PATIENCE;
     let mut left = records.iter().map(Sent::applied);
     let mut moved = false;

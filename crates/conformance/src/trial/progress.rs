@@ -12,7 +12,9 @@ use crate::trial_error::TrialError;
 
 const POLL: Duration = Duration::from_millis(50);
 /// How long tables and parked records must be unchanged.
-const QUIET: Duration = Duration::from_secs(2);
+pub(super) const QUIET: Duration = Duration::from_secs(2);
+/// The same before a consumer is said to be wrong: on a busy machine it may be slow.
+pub(super) const LONG_QUIET: Duration = Duration::from_secs(10);
 
 /// A partition: index of the topic in the definition, and number.
 type Partition = (usize, i32);
@@ -43,8 +45,8 @@ impl Trial<'_> {
         }
     }
 
-    /// Waits until the consumer is idle and neither its tables nor its parked records have changed for a while.
-    pub(crate) async fn settle(&mut self) -> Result<(), TrialError> {
+    /// Waits until the consumer is idle and neither its tables nor its parked records have changed for so long.
+    pub(super) async fn settle(&mut self, quiet: Duration) -> Result<(), TrialError> {
         self.catch_up().await?;
         let (mut last, mut changed_at) = (None, Instant::now());
         loop {
@@ -54,7 +56,7 @@ impl Trial<'_> {
                 Some(before) if *before == seen => {}
                 _ => (last, changed_at) = (Some(seen), Instant::now()),
             }
-            if changed_at.elapsed() > QUIET {
+            if changed_at.elapsed() > quiet {
                 return Ok(());
             }
             tokio::time::sleep(QUIET / 10).await;
