@@ -128,20 +128,22 @@ type offsetsInKafka struct {
 	committed        *int64
 }
 
-// claim makes this consumer the partition's owner. It returns the partition's epoch and the offset to resume at.
-func claim(ctx context.Context, tx pgx.Tx, it partition, kafka offsetsInKafka, consumer string) (int64, int64, error) {
-	var result, problem string
-	var epoch, next int64
+// claimed is a partition's epoch and the offset to resume at, or the problem that halts the projection.
+type claimed struct {
+	epoch, next int64
+	problem     string
+}
+
+// claim makes this consumer the partition's owner.
+func claim(ctx context.Context, tx pgx.Tx, it partition, kafka offsetsInKafka, consumer string) (claimed, error) {
+	var c claimed
 	err := tx.QueryRow(ctx, `
-		select result, coalesce(epoch, 0), coalesce(next_offset, 0), coalesce(problem, '')
+		select coalesce(epoch, 0), coalesce(next_offset, 0), coalesce(problem, '')
 		  from aqueduct_consumer.claim($1::text, $2::integer, $3::text, $4::text, $5::integer, $6::bigint, $7::bigint,
 		                               $8::bigint, $9::text)`,
 		projection, generation, it.topic, kafka.topicID, it.number, kafka.earliest, kafka.latest, kafka.committed, consumer,
-	).Scan(&result, &epoch, &next, &problem)
-	if err == nil && result != "claimed" {
-		err = fmt.Errorf("%w: %s", errHalted, problem)
-	}
-	return epoch, next, err
+	).Scan(&c.epoch, &c.next, &c.problem)
+	return c, err
 }
 
 // nextHeld returns parked events whose turn it is.

@@ -85,20 +85,24 @@ func (m *membership) claimAll(ctx context.Context, committed, resumed map[string
 			if at := offset.EpochOffset().Offset; at >= 0 {
 				kafka.committed = &at
 			}
-			var epoch, next int64
+			var claimed claimed
 			err := transact(ctx, m.postgres, func(ctx context.Context, tx pgx.Tx) (err error) {
-				epoch, next, err = claim(ctx, tx, it, kafka, m.name)
+				claimed, err = claim(ctx, tx, it, kafka, m.name)
 				return err
 			})
 			if err != nil {
 				return err
 			}
+			// Committed by now: others must see it, and a person accepts it.
+			if claimed.problem != "" {
+				return fmt.Errorf("%w: %s", errHalted, claimed.problem)
+			}
 			m.lock.Lock()
-			m.owned[it] = epoch
+			m.owned[it] = claimed.epoch
 			partitionsOwned.Set(float64(len(m.owned)))
 			m.lock.Unlock()
-			resumed[topic][number] = kgo.NewOffset().At(next)
-			slog.Info("claimed partition", "topic", topic, "partition", number, "offset", next)
+			resumed[topic][number] = kgo.NewOffset().At(claimed.next)
+			slog.Info("claimed partition", "topic", topic, "partition", number, "offset", claimed.next)
 		}
 	}
 	return nil

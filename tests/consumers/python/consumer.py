@@ -113,9 +113,12 @@ class Application:
             offset = committed[it.topic, it.partition]
             topic_id = str(described[it.topic].result().topic_id)
             partition = Partition(it.topic, it.partition)
-            epoch, it.offset = self.retry(lambda functions: functions.claim(
+            claimed = self.retry(lambda functions: functions.claim(
                 partition, topic_id, earliest, latest, offset if offset >= 0 else None, self.name))
-            self.epochs[partition] = epoch
+            # Committed by then: others must see it, and a person accepts it.
+            if claimed.result == "halted":
+                raise Halted(claimed.problem)
+            self.epochs[partition], it.offset = claimed.epoch, claimed.next_offset
             log.info("claimed %s/%s from offset %s", it.topic, it.partition, it.offset)
         consumer.incremental_assign(assigned)
         ASSIGNED.set(len(self.epochs))

@@ -110,12 +110,10 @@ class Contract:
         self.projection = projection
 
     def claim(self, partition: Partition, topic_id: str | None, earliest: int, latest: int,
-              committed: int | None, consumer: str) -> tuple[int, int]:
-        """Makes this consumer the partition's owner. Returns its epoch and the offset to resume at."""
+              committed: int | None, consumer: str) -> Any:
+        """Makes this consumer the partition's owner: its epoch and next_offset, or a problem if the result is halted."""
         (row,) = self._call("claim", partition.topic, topic_id, partition.number, earliest, latest, committed, consumer)
-        if row.result == "halted":
-            raise Halted(row.problem)
-        return row.epoch, row.next_offset
+        return row
 
     def next_held(self, epochs: dict[Partition, int], limit: int, failed: list[dict]) -> list[tuple[int, Record]]:
         """Parked events whose turn it is, with their ids."""

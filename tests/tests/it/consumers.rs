@@ -176,6 +176,26 @@ async fn filled_pipeline() -> Pipeline {
     pipeline
 }
 
+/// Promise: a projection whose topic is another one halts, says so, and continues where a person accepts it.
+async fn halts_until_it_is_accepted(consumer: &Installed<'_>) {
+    let projection = consumer.template.projection();
+    let other = format!(
+        "update aqueduct.offsets set topic_id = 'another' where projection = '{projection}' and partition = 0"
+    );
+    sqlx::raw_sql(AssertSqlSafe(other)).execute(&consumer.postgres).await.unwrap();
+    let mut halted = consumer.start();
+    let ended = halted.wait(PATIENCE).await.unwrap();
+    assert_eq!(ended.and_then(|status| status.code()), Some(2), "{}", consumer.logged());
+    succeed(&mut consumer.pipeline.command(&["projection", "accept", &projection, "topic_recreated"]));
+
+    let mut children = [consumer.start()];
+    consumer.finish(&mut children).await;
+    assert_eq!(consumer.differences().await, 0, "{}", consumer.logged());
+    for child in children {
+        consumer.stop(child).await;
+    }
+}
+
 /// Promise: the rows of a projection do not depend on the language in which it is written.
 async fn has_the_rows_of_the_views_in_rust(template: Template) {
     let pipeline = filled_pipeline().await;
@@ -189,6 +209,7 @@ async fn has_the_rows_of_the_views_in_rust(template: Template) {
     for child in children {
         consumer.stop(child).await;
     }
+    halts_until_it_is_accepted(&consumer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

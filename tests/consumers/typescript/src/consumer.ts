@@ -101,8 +101,11 @@ class Application {
     const changes = group.changes
     for (const partition of await group.describe(group.assignment() ?? [])) {
       const { topic, partition: number, topicId, earliest, latest, committed } = partition
-      const { epoch, nextOffset } = await this.retry(group, async contract =>
+      const claim = await this.retry(group, async contract =>
         await contract.claim(partition, topicId, earliest, latest, committed, this.name))
+      // Committed by then: others must see it, and a person accepts it.
+      if ('problem' in claim) throw new Halted(claim.problem)
+      const { epoch, nextOffset } = claim
       log('info', `claimed ${topic}/${number} from offset ${nextOffset}`)
       claimed.push({ ...partition, offset: nextOffset })
       owned.push({ topic, partition: number, epoch })

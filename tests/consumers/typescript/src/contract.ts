@@ -136,14 +136,14 @@ interface HeldRow {
 export class Contract {
   constructor (readonly client: ClientBase, private readonly projection: string) {}
 
-  /** Makes this consumer the partition's owner. Returns its epoch and the offset to resume at. */
+  /** Makes this consumer the partition's owner. Returns its epoch and the offset to resume at, or the problem that halts it. */
   async claim (
     { topic, partition }: Partition, topicId: string, earliest: bigint, latest: bigint, committed: bigint | null, consumer: string
-  ): Promise<{ epoch: bigint, nextOffset: bigint }> {
+  ): Promise<{ epoch: bigint, nextOffset: bigint } | { problem: string }> {
     const [row] = await this.call<ClaimRow>(
       'claim', ['text', 'text', 'integer', 'bigint', 'bigint', 'bigint', 'text'],
       topic, topicId, partition, earliest, latest, committed, consumer)
-    if (row?.result !== 'claimed') throw new Halted(row?.problem)
+    if (row?.result !== 'claimed') return { problem: row?.problem ?? 'claim returned nothing' }
     return { epoch: BigInt(row.epoch), nextOffset: BigInt(row.next_offset) }
   }
 
