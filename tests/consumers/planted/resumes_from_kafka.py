@@ -11,9 +11,9 @@ from contract import Contract
 
 
 class ResumesFromKafka(Contract):
-    def claim(self, partition, topic_id, earliest, latest, committed, name) -> tuple[int, int]:
-        epoch, _ = super().claim(partition, topic_id, earliest, latest, None, name)
-        return epoch, earliest if committed is None else committed
+    def claim(self, partition, topic_id, earliest, latest, committed, name):
+        claimed = super().claim(partition, topic_id, earliest, latest, None, name)
+        return claimed._replace(next_offset=earliest if committed is None else committed)
 
 
 class CommitsFirst(consumer.Application):

@@ -176,17 +176,18 @@ async fn filled_pipeline() -> Pipeline {
     pipeline
 }
 
-/// Promise: a projection whose topic is another one halts, says so, and continues where a person accepts it.
+/// Promise: a projection whose database is older than what Kafka knows halts, says so, and continues where a person accepts
+/// it.
 async fn halts_until_it_is_accepted(consumer: &Installed<'_>) {
     let projection = consumer.template.projection();
-    let other = format!(
-        "update aqueduct.offsets set topic_id = 'another' where projection = '{projection}' and partition = 0"
+    let restored = format!(
+        "update aqueduct.offsets set next_offset = 0 where projection = '{projection}' and partition = 0"
     );
-    sqlx::raw_sql(AssertSqlSafe(other)).execute(&consumer.postgres).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(restored)).execute(&consumer.postgres).await.unwrap();
     let mut halted = consumer.start();
     let ended = halted.wait(PATIENCE).await.unwrap();
     assert_eq!(ended.and_then(|status| status.code()), Some(2), "{}", consumer.logged());
-    succeed(&mut consumer.pipeline.command(&["projection", "accept", &projection, "topic_recreated"]));
+    succeed(&mut consumer.pipeline.command(&["projection", "accept", &projection, "database_restored"]));
 
     let mut children = [consumer.start()];
     consumer.finish(&mut children).await;
@@ -220,4 +221,9 @@ async fn python_has_the_rows_of_the_views_in_rust() {
 #[tokio::test(flavor = "multi_thread")]
 async fn go_has_the_rows_of_the_views_in_rust() {
     has_the_rows_of_the_views_in_rust(GO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typescript_has_the_rows_of_the_views_in_rust() {
+    has_the_rows_of_the_views_in_rust(TYPESCRIPT).await;
 }

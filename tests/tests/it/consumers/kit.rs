@@ -3,18 +3,23 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::consumers::{GO, PYTHON, Template, python};
+use crate::consumers::{GO, PYTHON, TYPESCRIPT, Template, python};
 use crate::support::{BINARY, ROOT, say};
 
 fn definition(template: &Template) -> PathBuf {
     template.folder().join("consumer-test.toml")
 }
 
+/// Each run starts servers and three trials at a time: several at once would make one another slow.
+static RUNNING: Mutex<()> = Mutex::new(());
+
 /// Runs `aqueduct consumer test`.
 fn run(definition: &Path, arguments: &[&str], command_line: &[String]) -> Output {
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(BINARY);
     command.args(["consumer", "test", "--kit"]).arg(definition).args(arguments);
     command.arg("--").args(command_line).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -63,6 +68,11 @@ fn the_template_in_python_has_every_property() {
 #[test]
 fn the_template_in_go_has_every_property() {
     has_every_property(&GO);
+}
+
+#[test]
+fn the_template_in_typescript_has_every_property() {
+    has_every_property(&TYPESCRIPT);
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::consumers::{TYPESCRIPT, has_the_rows_of_the_views_in_rust, succeed};
-use crate::support::{BINARY, say};
+use crate::consumers::{TYPESCRIPT, succeed};
 
 /// The command line of the template.
 pub(super) fn command_line() -> Vec<String> {
@@ -53,23 +52,4 @@ fn install() -> PathBuf {
     }
     succeed(Command::new("npm").args(["run", "build"]).current_dir(&folder));
     folder.join("dist/consumer.js")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn typescript_has_the_rows_of_the_views_in_rust() {
-    has_the_rows_of_the_views_in_rust(TYPESCRIPT).await;
-}
-
-/// Promise: the template does what the contract asks for.
-#[test]
-fn the_template_in_typescript_has_every_property() {
-    let seed = std::env::var("KIT_SEED").unwrap_or_else(|_| fastrand::u32(..).to_string());
-    say(&format!("conformance of the consumer in typescript: KIT_SEED={seed}"));
-    let mut command = Command::new(BINARY);
-    command.args(["consumer", "test", "--kit"]).arg(TYPESCRIPT.folder().join("consumer-test.toml"));
-    let output = command.args(["--seed", &seed, "--"]).args(command_line()).output().unwrap();
-    let text =
-        format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && text.contains("11 passed, 0 failed"), "{text}");
-    say(&text);
 }
