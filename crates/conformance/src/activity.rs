@@ -55,6 +55,14 @@ pub(crate) async fn freeze_at(trial: &Trial<'_>, moment: Moment) -> Result<bool,
     Ok(false)
 }
 
+/// Ends the consumer's transactions, as Postgres does after its time-outs: the trial does not wait for those.
+pub(crate) async fn end_transactions(trial: &Trial<'_>) -> Result<(), Error> {
+    let end = "select pg_terminate_backend(a.pid) from pg_stat_activity a
+                where a.datname = current_database() and a.usename = $1 and a.xact_start is not null";
+    let ended = sqlx::query(end).bind(trial.role()).execute(&trial.database).await;
+    ended.map(drop).map_err(Error::postgres("end the consumer's transactions"))
+}
+
 async fn is_at(trial: &Trial<'_>, moment: Moment) -> Result<bool, Error> {
     sqlx::query_scalar(
         "select exists (

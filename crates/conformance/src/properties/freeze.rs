@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::activity::{Moment, freeze_at, slow_commits};
+use crate::activity::{Moment, end_transactions, freeze_at, slow_commits};
 use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::script::{Expected, Sent};
@@ -28,6 +28,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     }
     *strikes += 1;
     tokio::time::sleep(Duration::from_millis(SESSION_TIMEOUT_MS) + MARGIN).await;
+    end_transactions(&trial).await?;
     trial.start(Batch::Single)?;
     trial.catch_up().await?;
     trial.instances[0].signal(Signal::SIGCONT);
