@@ -103,7 +103,7 @@ async fn measure(arguments: &Arguments, configuration: &Configuration) -> Result
     }
     if What::value_variants().iter().any(|what| *what != What::Appends && wanted(*what)) {
         eprintln!("starting the servers");
-        let stack = DevStack::start(StackOptions::all()).await?;
+        let stack = DevStack::start(StackOptions { runs_long: true, ..StackOptions::all() }).await?;
         let surroundings = Surroundings::new(&stack, configuration).await?;
         if [What::Relay, What::Start, What::Lanes, What::Growth].into_iter().any(wanted) {
             let events = relay::append_history(&surroundings, configuration).await?;

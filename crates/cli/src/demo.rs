@@ -95,6 +95,7 @@ fn stack_options(arguments: &Arguments, configuration: &Configuration) -> aquedu
         kafka: part(&configuration.kafka.brokers),
         registry: part(&configuration.registry.url),
         postgres: part(&configuration.postgres.url),
+        runs_long: arguments.keep,
         ..aqueduct_devstack::Options::none()
     }
 }

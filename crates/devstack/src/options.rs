@@ -33,6 +33,8 @@ pub struct Options {
     /// Apicurio Registry with its Confluent-compatible interface, for tests against a second registry. It keeps its
     /// schemas in memory. Not included in [`all`](Options::all).
     pub apicurio: Part,
+    /// Whether the parts will run for many minutes: only then does Java's optimizing compiler pay off for Kafka.
+    pub runs_long: bool,
 }
 
 /// The directory of the parts' data.
@@ -108,6 +110,7 @@ impl Options {
             registry: Part::Off,
             event_store: Part::Off,
             apicurio: Part::Off,
+            runs_long: false,
         }
     }
 }

@@ -32,7 +32,12 @@ impl Plan {
         };
         let kafka = options.kafka.is_started().then(|| {
             let mvn = mvn(kafka::is_cached(cache), "Apache Kafka");
-            Some(kafka::Plan { java: java.clone()?, mvn, port: options.kafka.port() })
+            Some(kafka::Plan {
+                java: java.clone()?,
+                mvn,
+                port: options.kafka.port(),
+                runs_long: options.runs_long,
+            })
         });
         let apicurio = options.apicurio.is_started().then(|| {
             let mvn = mvn(apicurio::is_cached(cache), "Apicurio Registry");

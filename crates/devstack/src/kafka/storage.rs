@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{JARS, java_arguments, properties};
+use super::{JARS, NO_OPTIMIZING_COMPILER, java_arguments, properties};
 use crate::cache::Cache;
 use crate::error::StartError;
 use crate::maven;
@@ -42,6 +42,7 @@ async fn format(java: &Path, jars: &Path, dir: &Path) -> Result<(), StartError> 
         .map_err(StartError::io("write", &config))?;
     let mut command = Command::new(java);
     command
+        .arg(NO_OPTIMIZING_COMPILER)
         .args(java_arguments(jars))
         .args(["kafka.tools.StorageTool", "format", "-t", &new_id(), "-c"])
         .arg(&config);

@@ -26,6 +26,7 @@ pub(super) fn plan(
         kafka: part(Server::Kafka)?,
         registry: part(Server::Registry)?,
         postgres: part(Server::Postgres)?,
+        runs_long: true,
         ..Options::none()
     })
 }
