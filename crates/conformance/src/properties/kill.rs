@@ -23,12 +23,10 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     for (killed, moment) in (1..).zip(MOMENTS) {
         // Spread over the work: at first one of five parts is done, then two.
         trial.wait_until_left(all - all * killed / (MOMENTS.len() as i64 + 1)).await?;
-        if !freeze_at(&trial, moment).await? {
+        if !kill_at(&mut trial, moment, Batch::Single).await? {
             break;
         }
-        trial.kill(0).await?;
         *strikes += 1;
-        trial.start(Batch::Single)?;
     }
     trial.catch_up().await?;
     trial.stop(0).await?;
@@ -36,12 +34,20 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     trial.write_all(second.iter().map(Sent::applied).collect()).await?;
     trial.start(Batch::Own)?;
     for moment in MOMENTS_OF_BATCHES {
-        if !freeze_at(&trial, moment).await? {
+        if !kill_at(&mut trial, moment, Batch::Own).await? {
             break;
         }
-        trial.kill(0).await?;
         *strikes += 1;
-        trial.start(Batch::Own)?;
     }
     trial.finish(material.oracle.tables(Expected::All)).await
+}
+
+/// Kills the consumer at the moment and starts it again. False: the moment did not come.
+async fn kill_at(trial: &mut Trial<'_>, moment: Moment, batch: Batch) -> Result<bool, TrialError> {
+    if !freeze_at(trial, moment).await? {
+        return Ok(false);
+    }
+    trial.kill(0).await?;
+    trial.start(batch)?;
+    Ok(true)
 }
