@@ -13,7 +13,7 @@ use crate::route::Route;
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A report of a lane's status that is not delivered within this time is given up.
-pub(crate) const STATUS_DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+const STATUS_DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a lane's session that is told to stop may take to finish its transaction. A thread that takes longer is
 /// abandoned: it writes nothing more, as its batches have ended, and the next owner aborts what it left open.
