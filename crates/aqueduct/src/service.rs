@@ -122,12 +122,13 @@ impl Service {
         F: FnOnce(CancellationToken) -> W,
         W: Future<Output = Result<(), Failure>>,
     {
-        let Self { process, connections, projections } = self;
+        let Self { process, connections, mut projections } = self;
         let shutdown = process.shutdown();
         let mut running = JoinSet::new();
         if !projections.is_empty() {
             aqueduct_projection::metrics::describe();
         }
+        Projection::share_consumers(&mut projections);
         for projection in projections {
             let component = process.health().component(projection.name());
             tokio::spawn(projection.status().follow(move |problem| component.show(problem)));

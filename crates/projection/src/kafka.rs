@@ -2,5 +2,7 @@
 
 pub(crate) mod claim;
 pub(crate) mod client;
+mod lag;
 pub(crate) mod poll;
+pub(crate) mod shared;
 pub(crate) mod topics;

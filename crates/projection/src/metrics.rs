@@ -32,6 +32,9 @@ pub const SLOW_BATCHES: &str = "aqueduct_projection_slow_batches_total";
 pub const ERRORS: &str = "aqueduct_projection_errors_total";
 /// Gauge `{projection, topic, partition}`: records up to the last stable offset that are not applied yet.
 pub const LAG_RECORDS: &str = "aqueduct_projection_lag_records";
+/// Gauge `{projection}`: partitions that are read through the consumer which the process's projections share. The others are
+/// read by the projection's own consumer, because it is not at their ends.
+pub const SHARED_PARTITIONS: &str = "aqueduct_projection_shared_partitions";
 /// Gauge `{projection, topic, partition}`: seconds for which the claim of an assigned partition has waited; 0 once
 /// it is claimed.
 pub const CLAIM_WAIT_SECONDS: &str = "aqueduct_projection_claim_wait_seconds";
@@ -59,6 +62,10 @@ pub fn describe() {
         "Failed attempts by kind (retry, park, stop), and errors of the Kafka client (kafka)."
     );
     describe_gauge!(LAG_RECORDS, "Records up to the last stable offset that are not applied yet.");
+    describe_gauge!(
+        SHARED_PARTITIONS,
+        "Partitions that are read through the consumer which the process's projections share."
+    );
     describe_gauge!(
         CLAIM_WAIT_SECONDS,
         metrics::Unit::Seconds,
@@ -97,6 +104,10 @@ pub(crate) fn parked_now(projection: &'static str, events: i64) {
 
 pub(crate) fn lag(projection: &'static str, topic: &str, partition: i32, records: i64) {
     partition_gauge(LAG_RECORDS, projection, topic, partition, records as f64);
+}
+
+pub(crate) fn shared_partitions(projection: &'static str, partitions: usize) {
+    gauge!(SHARED_PARTITIONS, "projection" => projection).set(partitions as f64);
 }
 
 pub(crate) fn claim_wait(projection: &'static str, topic: &str, partition: i32, waited: Duration) {

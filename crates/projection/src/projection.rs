@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use aqueduct_core::{ErrorKind, with_causes};
+use aqueduct_kafka::Cluster;
 use aqueduct_schema::TopicSchemas;
 use futures::future::BoxFuture;
 use sqlx::pool::PoolConnection;
@@ -19,6 +20,7 @@ use crate::batch::transaction::Transactions;
 use crate::error::ProjectionError;
 use crate::inbox::Inboxes;
 use crate::inbox::ownership::Ownership;
+use crate::kafka::shared::SharedConsumer;
 use crate::model::deltas::{Deltas, DeltasHandler};
 use crate::model::error::TableError;
 use crate::model::handler::Handler;
@@ -49,6 +51,7 @@ pub struct Projection {
     decoder: Arc<dyn Decoder>,
     status: StatusReporter,
     build: Build,
+    shared: Option<SharedConsumer>,
 }
 
 /// Checks the table and builds the processor.
@@ -162,7 +165,37 @@ impl Projection {
         decoder: Arc<dyn Decoder>,
         build: impl Fn(Parts) -> BoxFuture<'static, Result<BatchProcessor, TableError>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, topics, options, decoder, status: StatusReporter::new(), build: Box::new(build) }
+        Self {
+            name,
+            topics,
+            options,
+            decoder,
+            status: StatusReporter::new(),
+            build: Box::new(build),
+            shared: None,
+        }
+    }
+
+    /// Lets projections of one process read the ends of their partitions through one consumer for each cluster, so that Kafka
+    /// sends a new record once and not once for each of them. Each stays a member of its own group. One that is behind, halted
+    /// or slow reads by itself, and delays no other.
+    pub fn share_consumers(projections: &mut [Self]) {
+        let mut shared: Vec<(Cluster, SharedConsumer)> = Vec::new();
+        let clusters: Vec<_> = projections.iter().map(|it| it.options.cluster.clone()).collect();
+        for projection in projections {
+            let cluster = &projection.options.cluster;
+            if clusters.iter().filter(|other| *other == cluster).count() < 2 {
+                continue;
+            }
+            let known =
+                shared.iter().find(|(other, _)| other == cluster).map(|(_, consumer)| consumer.clone());
+            projection.shared = Some(known.unwrap_or_else(|| {
+                let group = projection.options.group(projection.name);
+                let consumer = SharedConsumer::new(cluster.clone(), group);
+                shared.push((cluster.clone(), consumer.clone()));
+                consumer
+            }));
+        }
     }
 
     /// Name of the projection.
@@ -206,6 +239,7 @@ impl Projection {
             status: &self.status,
             processor: &processor,
             monitor: &monitor,
+            shared: self.shared.as_ref(),
         };
         let ended: Result<(), ProjectionError> = tokio::select! {
             ended = sessions.run(shutdown) => ended,

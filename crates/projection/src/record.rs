@@ -4,6 +4,7 @@ pub(crate) mod decode;
 pub(crate) mod envelope;
 pub(crate) mod headers;
 mod known_header;
+pub(crate) mod partition;
 pub(crate) mod read_envelope;
 
 use std::fmt;

@@ -17,6 +17,8 @@ use crate::batch::schedule::{Schedule, ScheduledBatch};
 use crate::error::ProjectionError;
 use crate::kafka::client::{self, ConsumerState};
 use crate::kafka::poll;
+use crate::kafka::shared::SharedConsumer;
+use crate::kafka::shared::member::SharedMember;
 use crate::metrics;
 use crate::options::Options;
 use crate::parked::execute::RequestStep;
@@ -42,6 +44,7 @@ pub(crate) struct Sessions<'a> {
     pub(crate) status: &'a StatusReporter,
     pub(crate) processor: &'a BatchProcessor,
     pub(crate) monitor: &'a PostgresMonitor,
+    pub(crate) shared: Option<&'a SharedConsumer>,
 }
 
 impl Sessions<'_> {
@@ -63,6 +66,10 @@ impl Sessions<'_> {
         let failure = Arc::new(Mutex::new(None));
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
+        let (queue, mut records) = mpsc::channel(self.read_ahead());
+        let shared = self.shared.map(|shared| {
+            SharedMember::new(shared.clone(), Arc::clone(&self.processor.ownership), queue.clone())
+        });
         let context = ConsumerState {
             projection,
             pool: self.processor.pool.clone(),
@@ -73,11 +80,11 @@ impl Sessions<'_> {
             status: self.status.clone(),
             brokers: self.options.cluster.brokers.clone(),
             watch: BrokerWatch::new(self.options.session_timeout()),
+            shared,
             failure: Arc::clone(&failure),
         };
         let consumer = client::join(self.options, self.topics, context);
         let consumer = consumer.map_err(|source| ProjectionError::Kafka { projection, source })?;
-        let (queue, mut records) = mpsc::channel(self.read_ahead());
         // Blocking for a whole session, including librdkafka's callbacks. It ends soon after `stop`, also if
         // nobody awaits it.
         let polling = tokio::task::spawn_blocking(move || poll::poll(&consumer, &queue));

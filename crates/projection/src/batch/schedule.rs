@@ -1,10 +1,10 @@
 //! Which records make the next batch.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::batch::turn::{Ended, Turn};
 use crate::record::Record;
+use crate::record::partition::Partition;
 
 /// The records that wait, and which batches are running.
 ///
@@ -49,22 +49,6 @@ struct Running {
     partitions: Vec<Partition>,
     /// `None`: the batch after it is running too.
     ended: Option<Ended>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Partition {
-    topic: Arc<str>,
-    number: i32,
-}
-
-impl Partition {
-    fn of(record: &Record) -> Self {
-        Self { topic: Arc::clone(&record.topic), number: record.partition }
-    }
-
-    fn has(&self, record: &Record) -> bool {
-        self.number == record.partition && self.topic == record.topic
-    }
 }
 
 impl Schedule {
@@ -187,6 +171,8 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::record::headers::Headers;
 

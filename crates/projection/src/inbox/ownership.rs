@@ -32,6 +32,8 @@ struct Owned {
     committed_to_kafka: Option<i64>,
     /// Offset up to which everything is applied, including transaction markers; `None` while records are unread.
     read_to: Option<i64>,
+    /// Offset behind the last record that was read, at first where reading begins; 0: at the beginning.
+    next_read: i64,
     /// Records read and not yet committed.
     in_flight: i64,
 }
@@ -79,6 +81,11 @@ impl Ownership {
         Self { projection, owner, owned: Mutex::default(), rejoin_requested: AtomicBool::new(false) }
     }
 
+    /// Name of the projection.
+    pub(crate) fn projection(&self) -> &'static str {
+        self.projection
+    }
+
     /// Claims a partition in Postgres, which raises its epoch.
     pub(crate) async fn claim(
         &self,
@@ -95,11 +102,23 @@ impl Ownership {
                 .bind(&self.owner)
                 .fetch_one(executor)
                 .await?;
-        let owned =
-            Owned { epoch, next_offset: resume_at, committed_to_kafka: None, read_to: None, in_flight: 0 };
-        self.owned.lock().insert((Arc::clone(topic), partition), owned);
+        let claim = Claim { epoch, resume_at };
+        self.own(topic, partition, claim);
         tracing::info!(projection = self.projection, %topic, partition, epoch, resume_at, "partition claimed");
-        Ok(Claim { epoch, resume_at })
+        Ok(claim)
+    }
+
+    /// Takes a claimed partition as its own.
+    pub(crate) fn own(&self, topic: &Arc<str>, partition: i32, Claim { epoch, resume_at }: Claim) {
+        let owned = Owned {
+            epoch,
+            next_offset: resume_at,
+            committed_to_kafka: None,
+            read_to: None,
+            next_read: resume_at.unwrap_or_default(),
+            in_flight: 0,
+        };
+        self.owned.lock().insert((Arc::clone(topic), partition), owned);
     }
 
     /// Forgets all partitions: Kafka has revoked them.
@@ -107,14 +126,24 @@ impl Ownership {
         std::mem::take(&mut *self.owned.lock()).into_keys().collect()
     }
 
-    /// Counts a record that was just read as in flight. Returns its topic's shared name and its partition's
-    /// epoch; `None` if the partition is not owned.
-    pub(crate) fn count_in_flight(&self, topic: &str, partition: i32) -> Option<(Arc<str>, i64)> {
+    /// Takes a record that was just read: it is in flight from now on. Returns its topic's shared name and its partition's
+    /// epoch; `None` if the partition is not owned, or the record was taken before.
+    pub(crate) fn take(&self, topic: &str, partition: i32, offset: i64) -> Option<(Arc<str>, i64)> {
         let mut owned = self.owned.lock();
         let ((topic, _), owned) =
             owned.iter_mut().find(|((name, p), _)| *p == partition && **name == *topic)?;
+        if offset < owned.next_read {
+            return None;
+        }
+        owned.next_read = offset + 1;
         owned.in_flight += 1;
         Some((Arc::clone(topic), owned.epoch))
+    }
+
+    /// Offset behind the last record that was taken from a partition, at first where reading begins, with 0 for the beginning;
+    /// `None` if it is not owned.
+    pub(crate) fn next_read(&self, topic: &Arc<str>, partition: i32) -> Option<i64> {
+        self.owned.lock().get(&(Arc::clone(topic), partition)).map(|owned| owned.next_read)
     }
 
     /// The partitions that are owned now.

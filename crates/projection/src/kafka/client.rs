@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::ProjectionError;
 use crate::inbox::ownership::Ownership;
+use crate::kafka::lag;
+use crate::kafka::shared::member::SharedMember;
 use crate::metrics;
 use crate::options::Options;
 use crate::status::{Component, JOINING, StatusReporter};
@@ -41,6 +43,8 @@ pub(crate) struct ConsumerState {
     pub(crate) brokers: String,
     /// Tells when the client must be replaced.
     pub(crate) watch: BrokerWatch,
+    /// If other projections of this process may read the same partitions.
+    pub(crate) shared: Option<SharedMember>,
     /// Why the thread ended without being stopped.
     pub(crate) failure: Arc<Mutex<Option<ProjectionError>>>,
 }
@@ -95,17 +99,15 @@ impl ClientContext for ConsumerState {
             );
             self.stop.cancel();
         }
-        for (name, topic) in &statistics.topics {
-            for (number, partition) in &topic.partitions {
-                let Some(in_flight) = self.ownership.in_flight(name, *number) else { continue };
-                // The next offset to fetch is behind transaction markers, so that this reaches zero.
-                let unread = partition.ls_offset - partition.next_offset;
-                if partition.ls_offset >= 0 && partition.next_offset >= 0 {
-                    let lag = unread.max(0) + partition.fetchq_cnt + in_flight;
-                    metrics::lag(self.projection, name, *number, lag);
-                    let read_to = (lag == 0).then_some(partition.next_offset);
-                    self.ownership.set_read_to(name, *number, read_to);
-                }
+        for (topic, partition) in lag::partitions(&statistics) {
+            let number = partition.partition;
+            // What the shared consumer reads is paused here: these statistics are old.
+            if self.is_shared(topic, number) {
+                continue;
+            }
+            let unread = lag::report(&self.ownership, topic, partition);
+            if let (Some(unread), Some(shared)) = (unread, &self.shared) {
+                shared.observe(topic, number, unread);
             }
         }
     }
@@ -127,7 +129,8 @@ impl ConsumerContext for ConsumerState {
             match self.claim(partitions) {
                 ClaimOutcome::Done => {
                     self.status.clear(Component::Group);
-                    consumer.assign(partitions)
+                    // librdkafka remembers a pause from when it had the partition before.
+                    consumer.assign(partitions).and_then(|()| consumer.resume(partitions))
                 }
                 ClaimOutcome::Abandoned => consumer.unassign(),
             }
@@ -135,6 +138,7 @@ impl ConsumerContext for ConsumerState {
             if consumer.assignment_lost() {
                 self.status.report(Component::Group, JOINING);
             }
+            self.leave_shared();
             commit_offsets(consumer, &self.ownership, CommitMode::Async);
             for (topic, partition) in self.ownership.clear() {
                 metrics::lag(self.projection, &topic, partition, 0);
@@ -149,6 +153,18 @@ impl ConsumerContext for ConsumerState {
 }
 
 impl ConsumerState {
+    /// Whether the shared consumer reads the partition for this projection.
+    pub(super) fn is_shared(&self, topic: &str, partition: i32) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.follows(topic, partition))
+    }
+
+    /// The shared consumer delivers nothing after this call. It comes before the partitions are given up.
+    pub(super) fn leave_shared(&self) {
+        if let Some(shared) = &self.shared {
+            shared.leave();
+        }
+    }
+
     /// Ends the thread with an error.
     pub(super) fn fail(&self, error: ProjectionError) {
         self.failure.lock().get_or_insert(error);

@@ -49,6 +49,11 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
             if std::mem::take(&mut is_paused) {
                 change_assignment(consumer, Consumer::resume);
             }
+            if let Some(Err(error)) = context.shared.as_ref().map(|shared| shared.hand_over(consumer)) {
+                tracing::warn!(projection = context.projection, %error, "a partition could not be moved between two consumers");
+                // A new session, so that no partition stays without one that reads it.
+                break;
+            }
         } else if full_since.get_or_insert_with(Instant::now).elapsed() < PAUSE_AFTER {
             let room = async { tokio::time::timeout(POLL_TIMEOUT, queue.reserve()).await.map(drop) };
             // The next iteration checks whether there is room.
@@ -64,6 +69,7 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
             ClientState::Unusable => break,
         }
     }
+    context.leave_shared();
     commit_offsets(consumer, &context.ownership, CommitMode::Sync);
     context.ownership.clear();
     consumer.unsubscribe();
@@ -71,14 +77,16 @@ pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
 
 /// Waits for a record and takes what has arrived with it.
 fn receive(consumer: &Consumer, waiting: &mut VecDeque<Record>) -> ClientState {
-    let ownership = &consumer.context().ownership;
+    let context = consumer.context();
     let mut timeout = POLL_TIMEOUT;
     while waiting.len() < AT_ONCE {
         match consumer.poll(timeout) {
             None => break,
             Some(Ok(message)) => {
-                let owned = ownership.count_in_flight(message.topic(), message.partition());
-                if let Some((topic, epoch)) = owned {
+                let (topic, partition) = (message.topic(), message.partition());
+                if !context.is_shared(topic, partition)
+                    && let Some((topic, epoch)) = context.ownership.take(topic, partition, message.offset())
+                {
                     waiting.push_back(Record::copy(&message, &topic, epoch));
                 }
             }
@@ -99,11 +107,21 @@ fn forward(queue: &Sender<Record>, waiting: &mut VecDeque<Record>) {
     }
 }
 
+/// Pauses or resumes the partitions that this consumer reads: those that the shared one reads stay paused.
 fn change_assignment(
     consumer: &Consumer,
     change: fn(&Consumer, &TopicPartitionList) -> Result<(), KafkaError>,
 ) {
-    if let Err(error) = consumer.assignment().and_then(|partitions| change(consumer, &partitions)) {
+    let changed = consumer.assignment().and_then(|assigned| {
+        let mut own = TopicPartitionList::new();
+        for assigned in assigned.elements() {
+            if !consumer.context().is_shared(assigned.topic(), assigned.partition()) {
+                own.add_partition(assigned.topic(), assigned.partition());
+            }
+        }
+        change(consumer, &own)
+    });
+    if let Err(error) = changed {
         tracing::warn!(%error, "partitions could not be paused or resumed");
     }
 }

@@ -21,6 +21,7 @@ mod parked_steps;
 mod random;
 mod reactors;
 mod sessions;
+mod shared_consumer;
 mod single_statement;
 mod sql;
 mod sql_paths;

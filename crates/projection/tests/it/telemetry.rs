@@ -44,7 +44,7 @@ async fn a_batch_links_to_the_traces_of_its_events_and_a_reaction_continues_its_
     assert_eq!(continued[0].span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
-static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+pub(crate) static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).unwrap();

@@ -1,0 +1,174 @@
+//! The partitions that the shared consumer reads, and who follows them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::kafka::shared::follower::Follower;
+use crate::record::Record;
+use crate::record::partition::Partition;
+
+/// How long a partition that nobody follows is read. A projection that wants it tries again every second.
+const UNFOLLOWED: Duration = Duration::from_secs(5);
+
+/// The partitions that the shared consumer reads, and who follows them.
+#[derive(Debug, Default)]
+pub(crate) struct SharedPartitions(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    partitions: Vec<Shared>,
+    /// Whether a thread reads them.
+    is_reading: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    partition: Partition,
+    /// Offset behind the last record that was handed out, at first where reading begins; 0: at the beginning.
+    next: i64,
+    /// Whether the consumer was told to read it.
+    is_read: bool,
+    followers: Vec<Arc<Follower>>,
+    /// Since when nobody follows it.
+    unfollowed: Instant,
+}
+
+/// Whether a projection follows a partition from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follow {
+    /// It receives all records from its place on.
+    Follows,
+    /// It must go on by itself: the shared consumer is ahead, or does not read the partition yet.
+    NotYet,
+}
+
+/// How the consumer's assignment must change.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct AssignmentChange {
+    /// With the offset at which reading begins; 0: at the beginning.
+    pub(super) start: Vec<(Partition, i64)>,
+    pub(super) stop: Vec<Partition>,
+}
+
+impl SharedPartitions {
+    /// See [`SharedConsumer::follow`](super::SharedConsumer::follow).
+    pub(super) fn follow(&self, partition: &Partition, place: i64, follower: &Arc<Follower>) -> Follow {
+        let mut state = self.0.lock();
+        let Some(shared) = state.partitions.iter_mut().find(|shared| shared.partition == *partition) else {
+            state.partitions.push(Shared {
+                partition: partition.clone(),
+                next: place,
+                is_read: false,
+                followers: Vec::new(),
+                unfollowed: Instant::now(),
+            });
+            return Follow::NotYet;
+        };
+        if !shared.is_read || place < shared.next {
+            return Follow::NotYet;
+        }
+        shared.followers.push(Arc::clone(follower));
+        Follow::Follows
+    }
+
+    /// A projection gives up all partitions: it receives nothing after this call.
+    pub(super) fn leave(&self, follower: &Arc<Follower>) {
+        for shared in &mut self.0.lock().partitions {
+            let before = shared.followers.len();
+            shared.followers.retain(|other| !Arc::ptr_eq(other, follower));
+            shared.note_departure(before);
+        }
+        follower.take_let_go();
+    }
+
+    /// Hands a record to those that follow its partition. Waits for none: one whose queue is full is let go.
+    pub(super) fn hand_out(&self, record: &Record) {
+        let mut state = self.0.lock();
+        let Some(shared) = state.partitions.iter_mut().find(|shared| shared.partition.has(record)) else {
+            return;
+        };
+        shared.next = record.offset + 1;
+        let partition = &shared.partition;
+        let before = shared.followers.len();
+        shared.followers.retain(|follower| {
+            let given = follower.give(record);
+            if given.is_err() {
+                follower.let_go(partition);
+            }
+            given.is_ok()
+        });
+        shared.note_departure(before);
+    }
+
+    /// Those that follow a partition.
+    pub(super) fn followers(&self, topic: &str, number: i32) -> Vec<Arc<Follower>> {
+        let state = self.0.lock();
+        let shared = state.partitions.iter().find(|shared| shared.partition.is(topic, number));
+        shared.map_or_else(Vec::new, |shared| shared.followers.clone())
+    }
+
+    /// What the consumer must do now. The partitions to start count as read from now on.
+    pub(super) fn assignment_change(&self) -> AssignmentChange {
+        let mut change = AssignmentChange::default();
+        self.0.lock().partitions.retain_mut(|shared| {
+            if !std::mem::replace(&mut shared.is_read, true) {
+                change.start.push((shared.partition.clone(), shared.next));
+            }
+            let is_kept = !shared.followers.is_empty() || shared.unfollowed.elapsed() < UNFOLLOWED;
+            if !is_kept {
+                change.stop.push(shared.partition.clone());
+            }
+            is_kept
+        });
+        change
+    }
+
+    /// The right to read them, if no thread has it.
+    pub(super) fn begin_reading(self: &Arc<Self>) -> Option<Reading> {
+        let was_reading = std::mem::replace(&mut self.0.lock().is_reading, true);
+        (!was_reading).then(|| Reading(Arc::clone(self)))
+    }
+
+    /// Whether nothing is left to read. If so the thread must end: the next partition is for another one.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.lock().partitions.is_empty()
+    }
+}
+
+impl Shared {
+    /// After followers may have left, of which there were so many.
+    fn note_departure(&mut self, before: usize) {
+        if self.followers.len() < before {
+            self.unfollowed = Instant::now();
+        }
+    }
+}
+
+/// Held by the thread that reads. When it ends, also by a panic, all are let go.
+pub(super) struct Reading(Arc<SharedPartitions>);
+
+impl Reading {
+    /// Reads in a thread of its own.
+    pub(super) fn run(self, read: impl FnOnce(&SharedPartitions) + Send + 'static) {
+        let thread = std::thread::Builder::new().name("shared-consumer".to_owned());
+        let started = thread.spawn(move || {
+            let reading = self;
+            read(&reading.0);
+        });
+        if let Err(error) = started {
+            tracing::warn!(%error, "no thread for the shared consumer, trying again");
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let mut state = self.0.0.lock();
+        for Shared { partition, followers, .. } in state.partitions.drain(..) {
+            followers.iter().for_each(|follower| follower.let_go(&partition));
+        }
+        state.is_reading = false;
+    }
+}
