@@ -142,7 +142,9 @@ impl ProjectionError {
                 ..
             } => error,
             Self::Table(
-                TableError::Postgres { source, .. } | TableError::Statement(StatementError { source, .. }),
+                TableError::Postgres { source, .. }
+                | TableError::History { source, .. }
+                | TableError::Statement(StatementError { source, .. }),
             ) => source,
             Self::Table(TableError::Version { source, .. }) => return source.kind(),
             _ => return ErrorKind::Stop,

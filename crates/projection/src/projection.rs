@@ -142,6 +142,7 @@ impl Projection {
         Self::new(projection.name, projection.topics, options, decoder, move |mut parts| {
             let (projection, schemas) = (Arc::clone(&projection), Arc::clone(&schemas));
             Box::pin(async move {
+                projection.check_migrations(&mut parts.connection).await?;
                 let topics: Vec<_> =
                     projection.topics.iter().map(|topic| parts.options.topic(topic)).collect();
                 let pins = projection.pin(&schemas, &topics).await?;

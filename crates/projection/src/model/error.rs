@@ -82,6 +82,22 @@ pub enum TableError {
     /// A statement of an SQL projection reads what its events do not have.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// The migrations of an SQL projection were not run, or are not those that were.
+    #[error("projection {projection}: {problem}")]
+    Migrations {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The file, what is wrong with it, and what to do.
+        problem: String,
+    },
+    /// Which migrations of an SQL projection were run could not be read.
+    #[error("projection {projection}: which of its migrations were run could not be read")]
+    History {
+        /// Name of the projection.
+        projection: &'static str,
+        /// Postgres's error.
+        source: sqlx::Error,
+    },
     /// A version for which SQL files are written, or what a topic carries, is not known.
     #[error("{}", path.display())]
     Version {

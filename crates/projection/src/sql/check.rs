@@ -10,7 +10,7 @@ use crate::sql::definition::SqlProjection;
 use crate::sql::handler::SqlHandler;
 
 impl SqlProjection {
-    /// Checks the projection as its start does: the versions that its files are written for, the event types of its topics, the
+    /// Checks the projection as its start does: its migrations, the versions that its files are written for, the event types of its topics, the
     /// fields that its statements read, and that Postgres plans them. Changes nothing. Returns where it is not known which fields
     /// a statement reads.
     ///
@@ -21,6 +21,7 @@ impl SqlProjection {
         connection: &mut PgConnection,
         schemas: &TopicSchemas,
     ) -> Result<Vec<String>, TableError> {
+        self.check_migrations(connection).await?;
         let topics: Vec<_> = self.topics.iter().map(|topic| (*topic).to_owned()).collect();
         let mut pins = self.pin(schemas, &topics).await?;
         let warnings = std::mem::take(&mut pins.warnings);

@@ -155,6 +155,11 @@ async fn a_statement_that_postgres_refuses_is_named_with_its_line_before_an_even
     }
 }
 
+fn assert_refused(started: Result<(), String>, expected: &str) {
+    let problem = started.unwrap_err();
+    assert!(problem.contains(expected), "{problem}");
+}
+
 /// What a projection's directory needs is created by its migrations, once; a changed one is an error.
 #[tokio::test]
 async fn migrations_run_once_and_must_not_change() {
@@ -169,8 +174,11 @@ async fn migrations_run_once_and_must_not_change() {
     assert_eq!(projection.migrate(&database.pool).await.unwrap(), 1);
     assert_eq!(projection.migrate(&database.pool).await.unwrap(), 1, "it does not run again");
     write(&migrations, "0002_more.sql", "alter table bank.notes add column text text;");
+    let starts = async || start(&database, directory.path()).await.map(drop);
+    assert_refused(starts().await, "migration 2 (more) was not run: run `aqueduct setup`");
     assert_eq!(projection.migrate(&database.pool).await.unwrap(), 2);
     assert_eq!(database.number("select count(text) from bank.notes").await, 0);
+    starts().await.unwrap();
 
     write(&migrations, "tables.sql", "create table bank.never (id text);");
     let unnumbered = projection.migrate(&database.pool).await.unwrap_err();
@@ -180,6 +188,7 @@ async fn migrations_run_once_and_must_not_change() {
     write(&migrations, "0001_tables.sql", "create table bank.notes (id uuid primary key);");
     let changed = projection.migrate(&database.pool).await.unwrap_err();
     assert!(aqueduct_core::with_causes(&changed).contains("migration 1"), "{changed:?}");
+    assert_refused(starts().await, "the file of migration 1 (tables) has changed since it was run");
 }
 
 /// Counts the statements that write the accounts.

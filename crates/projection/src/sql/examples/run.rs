@@ -101,6 +101,9 @@ async fn run(
     topics: &[&str],
     Example { given, expected }: Example,
 ) -> Result<Vec<String>, sqlx::Error> {
+    if expected.is_empty() {
+        return Ok(vec!["expected names no table, so that every result would be right".to_owned()]);
+    }
     let events = match events(handler, topics, given) {
         Ok(events) => events,
         Err(problem) => return Ok(vec![problem]),
