@@ -52,7 +52,7 @@ func decodeAll(ctx context.Context, decoder *decoder, records []*kgo.Record) (de
 			continue
 		}
 		if err != nil {
-			return all, err
+			return all, fmt.Errorf("%s/%d@%d: %w", record.Topic, record.Partition, record.Offset, err)
 		}
 		if data == nil {
 			continue

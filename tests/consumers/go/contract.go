@@ -35,7 +35,7 @@ var (
 	errUnavailable = errors.New("unavailable")
 	// errRejoin: what Kafka has assigned to this instance is no longer valid.
 	errRejoin = errors.New("leave the group and join it again")
-	// errHalted lasts until a person has decided.
+	// errHalted lasts until a person has acted.
 	errHalted = errors.New("the projection cannot run")
 )
 

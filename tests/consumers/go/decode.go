@@ -39,7 +39,7 @@ type writer struct {
 	name     string
 	schema   avro.Schema
 	resolved avro.Schema // reads what the writer wrote as the reader's schema; nil: there is no reader
-	err      error       // it cannot be used
+	err      error       // why nothing that was written with it can be read
 }
 
 func newDecoder(registryURL, schemas string) (*decoder, error) {
@@ -65,7 +65,7 @@ func parse(schema string) (avro.Schema, error) {
 	return avro.ParseWithCache(schema, "", &avro.SchemaCache{})
 }
 
-// decode returns the event's data; nil: the type is ignored. The error is an *undecodable or errUnavailable.
+// decode returns the event's data; nil: the type is ignored. The error is an *undecodable, errHalted or errUnavailable.
 func (d *decoder) decode(ctx context.Context, record *kgo.Record) (any, error) {
 	if record.Value == nil {
 		return nil, invalidPayload("the value is null")
@@ -154,7 +154,8 @@ func (d *decoder) writer(ctx context.Context, id int) (*writer, error) {
 func (d *decoder) newWriter(id int, text string) *writer {
 	schema, err := parse(text)
 	if err != nil {
-		return &writer{err: invalidPayload("schema %d cannot be used: %v", id, err)}
+		return &writer{err: fmt.Errorf("%w: schema %d of the registry cannot be parsed: %w; update the Avro library",
+			errHalted, id, err)}
 	}
 	name := string(schema.Type())
 	if named, isNamed := schema.(avro.NamedSchema); isNamed {
@@ -167,7 +168,8 @@ func (d *decoder) newWriter(id int, text string) *writer {
 	}
 	resolved, err := avro.NewSchemaCompatibility().Resolve(reader, schema)
 	if err != nil {
-		err = invalidPayload("schema %d does not resolve to %s: %v", id, eventTypes[name].schema, err)
+		err = fmt.Errorf("%w: schema %d of the registry does not resolve to %s: %w; write the program for a version to "+
+			"which it resolves", errHalted, id, eventTypes[name].schema, err)
 	}
 	return &writer{name, schema, resolved, err}
 }

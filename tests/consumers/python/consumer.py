@@ -21,7 +21,7 @@ from prometheus_client import Counter, Gauge, start_http_server
 import contract
 import read_models
 from contract import Contract, Halted, Partition, Record, failure
-from decode import Decoder, RegistryUnavailable, Undecodable, optional
+from decode import Decoder, RegistryUnavailable, Undecodable, Unresolvable, optional
 from read_models import Event
 
 LINGER = 0.05  # seconds that a batch waits for more records
@@ -258,6 +258,8 @@ class Application:
                     events[index] = Event(name, data, stream, *numbers, header["traceparent"])
             except Undecodable as error:
                 problems[index] = failure(error.code, error)
+            except Unresolvable as error:
+                raise Halted(f"{record.topic}/{record.partition}@{record.offset}: {error}") from error
             except ValueError as error:
                 problems[index] = failure("headers", error)
         return events, problems

@@ -26,7 +26,7 @@ OF_DATA = ("21", "22", "23", "44", "P0")
 
 
 class Halted(Exception):
-    """The projection stands still until a person has decided."""
+    """The projection cannot continue until a person has acted."""
 
 
 class Partition(NamedTuple):

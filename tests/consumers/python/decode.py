@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import fastavro
+from fastavro.read import SchemaResolutionError
 from fastavro.schema import fullname
 from fastavro.types import Schema
 
@@ -28,6 +29,10 @@ class Undecodable(Exception):
         self.code = code
 
 
+class Unresolvable(Exception):
+    """The writer's schema cannot be read as the one that the program is written for: the program must be changed."""
+
+
 class Decoder:
     """Reads values as the versions of the event types that the program is written for."""
 
@@ -35,11 +40,12 @@ class Decoder:
         self.registry_url = registry_url.rstrip("/")
         self.readers = {name: fastavro.parse_schema(json.loads((schemas / file).read_text()))
                         for name, file in types.items()}
+        self.types = types
         self.ignored = ignored
         self.writers: dict[int, Schema] = {}
 
     def decode(self, record: Record) -> tuple[str, dict[str, Any] | None]:
-        """The event's type and data; no data: the type is ignored. Raises Undecodable or RegistryUnavailable."""
+        """The event's type and data; no data: the type is ignored. Raises Undecodable, Unresolvable or RegistryUnavailable."""
         value = record.value
         if value is None:
             raise Undecodable("the value is null")
@@ -56,6 +62,9 @@ class Decoder:
         datum = io.BytesIO(value[5:])
         try:
             data = fastavro.schemaless_reader(datum, writer, reader)
+        except SchemaResolutionError as error:  # The library compares the schemas while it reads a value.
+            raise Unresolvable(f"schema {schema_id} of the registry does not resolve to {self.types[name]}: {error}; "
+                               "write the program for a version to which it resolves") from error
         except Exception as error:  # Broken bytes raise whatever they happen to break.
             reason = f"{type(error).__name__} {error}".strip()
             raise Undecodable(f'the value cannot be read as "{name}", written with schema {schema_id}: {reason}') from error
@@ -68,13 +77,18 @@ class Decoder:
             url = f"{self.registry_url}/schemas/ids/{schema_id}"
             try:
                 with urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT) as response:
-                    self.writers[schema_id] = fastavro.parse_schema(json.loads(json.load(response)["schema"]))
+                    schema = json.load(response)["schema"]
             except urllib.error.HTTPError as error:
                 if error.code == 404:
                     raise Undecodable(f"the registry has no schema {schema_id}") from error
                 raise RegistryUnavailable(f"{url}: {error}") from error
             except (OSError, ValueError, KeyError) as error:
                 raise RegistryUnavailable(f"{url}: {error}") from error
+            try:
+                self.writers[schema_id] = fastavro.parse_schema(json.loads(schema))
+            except Exception as error:  # The library raises errors of several kinds.
+                raise Unresolvable(f"schema {schema_id} of the registry cannot be parsed: {error}; "
+                                   "update the Avro library") from error
         return self.writers[schema_id]
 
 

@@ -10,10 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aqueduct_devstack::{Child, Conditions};
+use axum::routing::get;
+use axum::{Json, Router};
 use nix::sys::signal::Signal;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+use tokio::net::TcpListener;
 
 use crate::support::{PATIENCE, Pipeline, ROOT, Shop, eventually, finished, plan};
 use crate::topic::partitions;
@@ -86,6 +90,10 @@ impl<'a> Installed<'a> {
     }
 
     fn start(&self) -> Child {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, environment: &[(&str, &str)]) -> Child {
         let mut command = Command::new(&self.command_line[0]);
         command.args(&self.command_line[1..]);
         command.envs(self.pipeline.environment.iter().map(|(key, value)| (key, value)));
@@ -94,8 +102,14 @@ impl<'a> Installed<'a> {
         command.env("AQUEDUCT_HTTP__CONSUMER", "127.0.0.1:0");
         // The shortest that Kafka allows.
         command.env("AQUEDUCT_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "6000");
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("PYTHONDONTWRITEBYTECODE", "1").envs(environment.iter().copied());
         Child::spawn(command, &Conditions::plain(), &self.log()).unwrap()
+    }
+
+    /// Waits until it has ended by a halt.
+    async fn halts(&self, mut child: Child) {
+        let ended = child.wait(PATIENCE).await.unwrap();
+        assert_eq!(ended.and_then(|status| status.code()), Some(2), "{}", self.logged());
     }
 
     async fn stop(&self, mut child: Child) {
@@ -184,9 +198,7 @@ async fn halts_until_it_is_accepted(consumer: &Installed<'_>) {
         "update aqueduct.offsets set next_offset = 0 where projection = '{projection}' and partition = 0"
     );
     sqlx::raw_sql(AssertSqlSafe(restored)).execute(&consumer.postgres).await.unwrap();
-    let mut halted = consumer.start();
-    let ended = halted.wait(PATIENCE).await.unwrap();
-    assert_eq!(ended.and_then(|status| status.code()), Some(2), "{}", consumer.logged());
+    consumer.halts(consumer.start()).await;
     succeed(&mut consumer.pipeline.command(&["projection", "accept", &projection, "database_restored"]));
 
     let mut children = [consumer.start()];
@@ -197,10 +209,41 @@ async fn halts_until_it_is_accepted(consumer: &Installed<'_>) {
     }
 }
 
+/// A registry whose schemas all have this text. It serves as long as the runtime.
+async fn registry_of(schema: Value) -> String {
+    let answer = Json(json!({ "schema": schema.to_string() }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().route("/schemas/ids/{id}", get(async || answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+/// Promise: a schema that cannot be parsed, or does not resolve to the version that the consumer is written for, halts it:
+/// nothing of the batch is applied, parked or passed over.
+async fn halts_at_schemas_that_it_cannot_read(consumer: &Installed<'_>) {
+    let schema =
+        |field: Value| json!({ "type": "record", "name": "shop.orders.OrderCreated", "fields": [field] });
+    let unparsable = schema(json!({ "name": "orderId", "type": "shop.orders.Missing" }));
+    let unresolvable = schema(json!({ "name": "orderId", "type": "boolean" }));
+    for (schema, problem) in [
+        (unparsable, "of the registry cannot be parsed"),
+        (unresolvable, "of the registry does not resolve to orders/OrderCreated/v2.avsc"),
+    ] {
+        let registry = registry_of(schema).await;
+        consumer.halts(consumer.start_with(&[("AQUEDUCT_REGISTRY__URL", &registry)])).await;
+        let log = consumer.logged();
+        let halt = log.lines().find(|line| line.contains(problem)).unwrap_or_else(|| panic!("{log}"));
+        assert!(halt.contains("shop.orders/") && halt.contains("@0: "), "{halt}");
+        assert_eq!((consumer.reached().await, consumer.parked().await), (0, Vec::new()), "{log}");
+    }
+}
+
 /// Promise: the rows of a projection do not depend on the language in which it is written.
 async fn has_the_rows_of_the_views_in_rust(template: Template) {
     let pipeline = filled_pipeline().await;
     let consumer = Installed::on(&pipeline, template).await;
+    halts_at_schemas_that_it_cannot_read(&consumer).await;
     let mut children = [consumer.start()];
     consumer.finish(&mut children).await;
     assert_eq!(consumer.differences().await, 0, "{}", consumer.logged());

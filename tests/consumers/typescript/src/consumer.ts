@@ -8,7 +8,7 @@ import {
 } from './contract.js'
 import type { Failure, Owned, Record } from './contract.js'
 import { ConnectionLost, Database, sqlState } from './database.js'
-import { Decoder, RegistryUnavailable, Undecodable } from './decode.js'
+import { Decoder, RegistryUnavailable, Undecodable, Unresolvable } from './decode.js'
 import { Group, Rejoin, isKafkaError, options, reason } from './kafka.js'
 import type { Batch } from './kafka.js'
 import { log } from './log.js'
@@ -224,7 +224,10 @@ class Application {
       } catch (error) {
         if (error instanceof Undecodable) problems.set(index, failure(error.code, error.message))
         else if (error instanceof NotText) problems.set(index, failure('headers', error.message))
-        else throw error
+        else if (error instanceof Unresolvable) {
+          const { topic, partition, offset } = record
+          throw new Halted(`${topic}/${partition}@${offset}: ${error.message}`, { cause: error })
+        } else throw error
       }
     }
     return { events, problems }

@@ -19,7 +19,7 @@ export const PASSING = ['08', '40', '53', '57', '25006', '25P03', '55P03']
 // Errors of an event's data, which only this event has: cardinality, data, constraint, raised by a function.
 export const OF_DATA = ['21', '22', '23', '44', 'P0']
 
-/** The projection is halted until a person has decided. */
+/** The projection cannot continue until a person has acted. */
 export class Halted extends Error {}
 
 /** A header or key that is not text which Postgres can store. */

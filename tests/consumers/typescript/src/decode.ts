@@ -18,6 +18,9 @@ export class Undecodable extends Error {
   }
 }
 
+/** The writer's schema cannot be read as the one that the program is written for: the program must be changed. */
+export class Unresolvable extends Error {}
+
 // avsc reads a long as a number and throws beyond 2^53: every long is a bigint instead.
 const LONG = avro.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
@@ -104,7 +107,7 @@ interface Writer {
   reader?: Type
   resolver?: Resolver
   /** Why no value that was written with it can be read. */
-  problem?: Undecodable
+  problem?: Unresolvable
 }
 
 /** Reads values as the versions of the event types that the program is written for. */
@@ -113,14 +116,14 @@ export class Decoder {
   private readonly writers = new Map<number, Writer>()
 
   constructor (
-    private readonly registryUrl: string, schemas: string, types: { [type: string]: string },
+    private readonly registryUrl: string, schemas: string, private readonly types: { [type: string]: string },
     private readonly ignored: ReadonlySet<string>
   ) {
     const parsed = Object.entries(types).map(([type, file]) => [type, parse(readFileSync(join(schemas, file), 'utf8'))] as const)
     this.readers = new Map(parsed)
   }
 
-  /** The event's type and data, undefined if the type is ignored. Throws Undecodable or RegistryUnavailable. */
+  /** The event's type and data, undefined if the type is ignored. Throws Undecodable, Unresolvable or RegistryUnavailable. */
   async decode ({ value }: Record): Promise<{ type: string, data: unknown } | undefined> {
     if (value === null) throw new Undecodable('the value is null')
     if (value.length < 5 || value[0] !== 0) {
@@ -137,7 +140,7 @@ export class Decoder {
       // Throws if bytes are missing or left.
       return { type: name, data: reader.fromBuffer(value.subarray(5), resolver) }
     } catch (error) {
-      throw unreadable(name, id, error)
+      throw new Undecodable(`the value cannot be read as "${name}", written with schema ${id}: ${message(error)}`)
     }
   }
 
@@ -147,7 +150,8 @@ export class Decoder {
     try {
       type = parse(schema)
     } catch (error) {
-      throw new Undecodable(`schema ${id} of the registry is not valid: ${message(error)}`)
+      throw new Unresolvable(
+        `schema ${id} of the registry cannot be parsed: ${message(error)}; update the Avro library`, { cause: error })
     }
     const writer: Writer = { type }
     const name = type.name ?? type.typeName
@@ -157,7 +161,9 @@ export class Decoder {
       try {
         writer.resolver = reader.createResolver(type)
       } catch (error) {
-        writer.problem = unreadable(name, id, error)
+        writer.problem = new Unresolvable(
+          `schema ${id} of the registry does not resolve to ${this.types[name]}: ${message(error)}; ` +
+          'write the program for a version to which it resolves', { cause: error })
       }
     }
     this.writers.set(id, writer)
@@ -179,7 +185,3 @@ export class Decoder {
 }
 
 const message = (error: unknown): string => error instanceof Error ? error.message : String(error)
-
-function unreadable (name: string, id: number, error: unknown): Undecodable {
-  return new Undecodable(`the value cannot be read as "${name}", written with schema ${id}: ${message(error)}`)
-}
