@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::consumers::{GO, PYTHON, TYPESCRIPT, Template, python};
+use crate::consumers::{GO, PYTHON, TYPESCRIPT, Template, python, typescript};
 use crate::support::{BINARY, ROOT, say};
 
 fn definition(template: &Template) -> PathBuf {
@@ -30,15 +30,26 @@ fn texts(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Tests one property of a program with a defect, and returns what the report says of it.
+/// Tests one property of the template in Python with a defect, and returns what the report says of it.
 #[track_caller]
-fn found_in(defect: &str, property: &str) -> Value {
-    let program = Path::new(ROOT).join("tests/consumers/planted").join(defect).with_extension("py");
+fn found_in_python(defect: &str, property: &str) -> Value {
+    let program = Path::new(ROOT).join("tests/consumers/planted/python").join(defect).with_extension("py");
+    found_in(&PYTHON, &python::command_line_of(&program), property)
+}
+
+/// The same of the template in TypeScript.
+#[track_caller]
+fn found_in_typescript(defect: &str, property: &str) -> Value {
+    found_in(&TYPESCRIPT, &typescript::command_line_of(&format!("planted/{defect}")), property)
+}
+
+#[track_caller]
+fn found_in(template: &Template, command_line: &[String], property: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let (json, junit) = (folder.path().join("report.json"), folder.path().join("report.xml"));
     let files = [json.to_str().unwrap(), junit.to_str().unwrap()];
     let arguments = ["--seed", "1", "--property", property, "--json", files[0], "--junit", files[1]];
-    let output = run(&definition(&PYTHON), &arguments, &python::command_line_of(&program));
+    let output = run(&definition(template), &arguments, command_line);
     assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
     let report: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
     let found = &report["properties"][0];
@@ -77,7 +88,7 @@ fn the_template_in_typescript_has_every_property() {
 
 #[test]
 fn a_consumer_that_reads_uncommitted_is_found() {
-    let failure = found_in("reads_uncommitted", "aborted-transactions");
+    let failure = found_in_python("reads_uncommitted", "aborted-transactions");
     let records = failure["records"].as_array().unwrap();
     assert!(
         records.iter().any(|it| it.as_str().unwrap().ends_with("in an aborted transaction")),
@@ -87,38 +98,75 @@ fn a_consumer_that_reads_uncommitted_is_found() {
 
 #[test]
 fn a_consumer_that_ignores_gaps_is_found() {
-    let failure = found_in("ignores_gaps", "gap");
+    let failure = found_in_python("ignores_gaps", "gap");
     assert!(!failure["rows"].as_array().unwrap().is_empty(), "{failure:#}");
 }
 
 #[test]
 fn a_consumer_that_forgets_followers_is_found() {
-    let failure = found_in("forgets_followers", "poison");
+    let failure = found_in_python("forgets_followers", "poison");
     assert!(!failure["rows"].as_array().unwrap().is_empty(), "{failure:#}");
 }
 
 #[test]
 fn a_consumer_whose_dedup_is_outside_the_transaction_is_found() {
-    let failure = found_in("dedup_outside_transaction", "kill");
+    let failure = found_in_python("dedup_outside_transaction", "kill");
     assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == true), "{failure:#}");
 }
 
 #[test]
 fn a_consumer_that_resumes_from_kafka_is_found() {
-    let failure = found_in("resumes_from_kafka", "kill");
+    let failure = found_in_python("resumes_from_kafka", "kill");
     assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == true), "{failure:#}");
 }
 
 #[test]
 fn a_consumer_that_keeps_orders_in_memory_is_found() {
-    let failure = found_in("keeps_orders_in_memory", "two-instances");
+    let failure = found_in_python("keeps_orders_in_memory", "two-instances");
     assert!(!failure["rows"].as_array().unwrap().is_empty(), "{failure:#}");
 }
 
 #[test]
 fn a_consumer_that_claims_what_kafka_has_not_assigned_is_found() {
-    let failure = found_in("claims_again", "freeze");
+    let failure = found_in_python("claims_again", "freeze");
     assert!(failure["problem"].as_str().unwrap().starts_with("the consumer ended"), "{failure:#}");
+}
+
+#[test]
+fn a_consumer_that_dedups_by_offset_is_found() {
+    let failure = found_in_typescript("dedupsByOffset", "replay");
+    assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == false), "{failure:#}");
+}
+
+#[test]
+fn a_consumer_that_forgets_held_events_is_found() {
+    let failure = found_in_typescript("forgetsHeld", "late-arrival");
+    assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == true), "{failure:#}");
+}
+
+#[test]
+fn a_consumer_that_skips_unknown_schemas_is_found() {
+    let failure = found_in_typescript("skipsUnknownSchemas", "unknown-schema");
+    let records = failure["records"].as_array().unwrap();
+    assert!(records.iter().any(|it| it.as_str().unwrap().contains("unknown schema id")), "{failure:#}");
+}
+
+#[test]
+fn a_consumer_that_keeps_the_last_event_of_a_stream_is_found() {
+    let failure = found_in_typescript("keepsLastOfStream", "large-batch");
+    assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == true), "{failure:#}");
+}
+
+#[test]
+fn a_consumer_that_commits_offsets_first_is_found() {
+    let failure = found_in_typescript("commitsOffsetsFirst", "kill");
+    assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == true), "{failure:#}");
+}
+
+#[test]
+fn a_consumer_that_starts_at_the_end_is_found() {
+    let failure = found_in_typescript("startsAtTheEnd", "two-instances");
+    assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == true), "{failure:#}");
 }
 
 /// A kit file for the template in a folder of its own, with this migration and these further lines.

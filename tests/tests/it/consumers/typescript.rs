@@ -6,16 +6,22 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::consumers::{TYPESCRIPT, succeed};
+use crate::support::ROOT;
 
 /// The command line of the template.
 pub(super) fn command_line() -> Vec<String> {
-    vec!["node".to_owned(), program().to_str().unwrap().to_owned()]
+    command_line_of("consumer")
 }
 
-/// Panics with what to install if Node or npm is missing.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(install)
+/// The command line of a program that is compiled with the template: `planted/forgetsHeld`.
+pub(super) fn command_line_of(program: &str) -> Vec<String> {
+    vec!["node".to_owned(), compiled().join(program).with_extension("js").to_str().unwrap().to_owned()]
+}
+
+/// The folder of the compiled programs. Panics with what to install if Node or npm is missing.
+fn compiled() -> &'static Path {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    COMPILED.get_or_init(install)
 }
 
 fn install() -> PathBuf {
@@ -34,13 +40,10 @@ fn install() -> PathBuf {
     if modules.exists() {
         fs::remove_dir_all(&modules).unwrap();
     }
-    fs::create_dir_all(&modules).unwrap();
+    copy_files(&source.join("src"), &modules);
+    copy_files(&Path::new(ROOT).join("tests/consumers/planted/typescript"), &modules.join("planted"));
     for file in ["package.json", "package-lock.json", ".npmrc", "tsconfig.json"] {
         fs::copy(source.join(file), folder.join(file)).unwrap();
-    }
-    for file in fs::read_dir(source.join("src")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), modules.join(file.file_name())).unwrap();
     }
     let lock = source.join("package-lock.json");
     // Written last: it shows that the installation is complete.
@@ -51,5 +54,13 @@ fn install() -> PathBuf {
         fs::copy(&lock, &installed).unwrap();
     }
     succeed(Command::new("npm").args(["run", "build"]).current_dir(&folder));
-    folder.join("dist/consumer.js")
+    folder.join("dist")
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
 }
