@@ -4,6 +4,7 @@ mod go;
 mod kit;
 mod python;
 mod typescript;
+mod vectors;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The contract for consumers in other languages, called as they call it.
 
 mod client;
+mod vectors;
 
 use std::time::Duration;
 

@@ -13,3 +13,4 @@ mod registry;
 mod resolution;
 mod shop_events;
 mod support;
+mod vectors;

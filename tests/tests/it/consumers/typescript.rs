@@ -15,7 +15,8 @@ pub(super) fn command_line() -> Vec<String> {
 
 /// The command line of a program that is compiled with the template: `planted/forgetsHeld`.
 pub(super) fn command_line_of(program: &str) -> Vec<String> {
-    vec!["node".to_owned(), compiled().join(program).with_extension("js").to_str().unwrap().to_owned()]
+    let program = compiled().join(format!("{program}.js"));
+    vec!["node".to_owned(), program.to_str().unwrap().to_owned()]
 }
 
 /// The folder of the compiled programs. Panics with what to install if Node or npm is missing.
