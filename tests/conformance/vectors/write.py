@@ -6,12 +6,13 @@ import json
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 import fastavro
 
 FOLDER = Path(__file__).parent
 SCHEMAS = FOLDER.parents[2] / "schemas"
-TOPIC, SOURCE = "shop.orders", "shop"
+TOPIC, SOURCE = "shop.orders", "aqueduct/eventstore"
 
 
 def schema_of(file: str) -> dict:
@@ -88,8 +89,9 @@ class Records:
             body = value
         all_headers = {"content-type": "application/avro", "ce_specversion": "1.0", "ce_id": f"{revision}@{stream}",
                        "ce_type": name, "ce_source": SOURCE, "ce_subject": stream, "ce_time": time,
-                       "ce_eventid": f"event {revision} of {stream}", "ce_revision": str(revision),
-                       "ce_previousrevision": None if previous is None else str(previous)} | (headers or {})
+                       "ce_eventid": str(uuid5(NAMESPACE_URL, f"{revision}@{stream}")), "ce_revision": str(revision),
+                       "ce_previousrevision": None if previous is None else str(previous),
+                       "ce_position": str(1000 + self.next_offset), "ce_schemaversion": "1"} | (headers or {})
         pairs = {header: it if isinstance(it, bytes) else it.encode()
                  for header, it in all_headers.items() if it is not None and header not in without}
         key = stream.encode() if key is None else key
@@ -181,7 +183,7 @@ def vectors():
             poison("zero", headers={"ce_id": "a\0b"}, failed="headers"),
             poison("no-headers", headers=dict.fromkeys(
                 ["content-type", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_eventid",
-                 "ce_revision", "ce_previousrevision"])),
+                 "ce_revision", "ce_previousrevision", "ce_position", "ce_schemaversion"])),
             poison("revision", headers={"ce_revision": "first"}),
             poison("too-large", headers={"ce_revision": "9223372036854775808"}),
             poison("previous", headers={"ce_previousrevision": "-2"}),
@@ -193,11 +195,12 @@ def vectors():
         {"batch": [
             r.record("new", created("1"), stream="order-1", revision=0, previous=-1),
             r.record("conflict", created("9"), stream="order-1", revision=0, previous=-1,
-                     headers={"ce_eventid": "another event"}),
+                     headers={"ce_eventid": str(uuid5(NAMESPACE_URL, "another event"))}),
             r.record("new", confirmed("1"), stream="order-1", revision=1, previous=0, schema=2)]}]
 
     r = Records()
-    foreign = dict(stream="order-1", without=["ce_subject", "ce_eventid", "ce_revision", "ce_previousrevision"])
+    foreign = dict(stream="order-1", without=["ce_subject", "ce_eventid", "ce_revision", "ce_previousrevision",
+                                              "ce_position", "ce_schemaversion"])
 
     def message(result: str, number: str, time: str):
         return r.record(result, created("1"), headers={"ce_id": number}, time=time, **foreign)

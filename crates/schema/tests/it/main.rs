@@ -13,4 +13,3 @@ mod registry;
 mod resolution;
 mod shop_events;
 mod support;
-mod vectors;

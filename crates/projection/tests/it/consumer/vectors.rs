@@ -1,13 +1,12 @@
 //! The golden vectors for consumers in other languages: what the functions make of their records.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
 use crate::consumer::client::Consumer;
+use crate::vectors;
 
 /// The results that the contract knows.
 const RESULTS: [&str; 8] =
@@ -15,17 +14,11 @@ const RESULTS: [&str; 8] =
 
 #[tokio::test]
 async fn the_records_of_the_vectors_have_the_results_that_they_say() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/vectors");
     let mut seen = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let vector: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for (name, vector) in vectors::all() {
         let mut player = Player::start(&vector).await;
         for step in vector["steps"].as_array().unwrap() {
-            let place = format!("{}: {step:#}", path.display());
+            let place = format!("{name}: {step:#}");
             if let Some(batch) = step["batch"].as_array() {
                 // One that halts never reaches the functions.
                 if batch.iter().all(|record| record["halts"] != true) {
