@@ -20,9 +20,8 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     let mut trial = Trial::create(material.setup, &trial_name(Property::Freeze)).await?;
     slow_commits(&trial).await?;
     trial.write_all(first.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Single)?;
-    let all = trial.left().await?;
-    trial.wait_until_left(all / 2).await?;
+    // Not one record a transaction: that of a single event, applied again, need not show in the tables.
+    trial.start(Batch::Own)?;
     if !freeze_at(&trial, Moment::Open).await? {
         return Ok(());
     }
