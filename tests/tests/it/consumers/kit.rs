@@ -169,6 +169,12 @@ fn a_consumer_that_starts_at_the_end_is_found() {
     assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == true), "{failure:#}");
 }
 
+#[test]
+fn a_consumer_that_ignores_epochs_is_found() {
+    let failure = found_in_typescript("ignoresEpochs", "freeze");
+    assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == false), "{failure:#}");
+}
+
 /// A kit file for the template in a folder of its own, with this migration and these further lines.
 fn other_definition(folder: &Path, migration: &str, lines: &str) -> PathBuf {
     let migrations = folder.join("migrations");
