@@ -86,7 +86,7 @@ $$;
 --
 -- in_topic_id   Kafka's id of the topic, null where the client does not know it
 -- in_earliest   first offset that the partition still has
--- in_latest     offset after its last record
+-- in_latest     offset after its last record, listed at most two minutes before the call
 -- in_committed  offset that the consumer group has committed in Kafka, null: none
 --
 -- result 'claimed': read from next_offset, and pass epoch to the other functions. Whoever held the partition before gets
@@ -117,14 +117,23 @@ begin
        for update;
 
     resume_at := coalesce(known.next_offset, in_earliest);
-    if known.topic_id <> in_topic_id or resume_at > in_latest then
+    if known.topic_id <> in_topic_id then
         found_code := 'topic_recreated';
         found_problem := format(
-            'partition %s of topic %s is not the one that was read up to offset %s: it ends at offset %s%s; '
-            'the topic was deleted and created again',
+            'topic %s is not the one of which partition %s was read up to offset %s: its id is %s, not %s; '
+            'it was deleted and created again',
+            in_topic, in_partition, known.next_offset, in_topic_id, known.topic_id);
+    -- The caller listed the end before this call. If the former owner has moved the offset since, it is beyond that end and
+    -- nothing is wrong. Kafka refuses to read from an offset that is beyond the present end, and the consumer claims again.
+    elsif resume_at > in_latest
+          and coalesce(known.advanced_at < statement_timestamp() - interval '2 minutes', true) then
+        found_code := 'topic_recreated';
+        found_problem := format(
+            'partition %s of topic %s was read up to offset %s, but ends at offset %s: %s',
             in_partition, in_topic, known.next_offset, in_latest,
-            case when known.topic_id <> in_topic_id
-                 then format(' and its id is %s, not %s', in_topic_id, known.topic_id) else '' end);
+            case when known.topic_id = in_topic_id
+                 then 'the topic is the same, and Kafka has lost its last records'
+                 else 'the topic was deleted and created again, or Kafka has lost its last records' end);
     elsif resume_at < in_earliest then
         found_code := 'offsets_missing';
         found_problem := format(
@@ -185,7 +194,8 @@ begin
           from aqueduct_consumer.halts h
          where h.projection = in_projection and h.generation = in_generation and h.code = in_code
            and h.accepted_at is null and o.projection = h.projection and o.generation = h.generation
-           and o.topic = h.topic and o.partition = h.partition;
+           -- A topic is created again as a whole: its other partitions would halt one after the other.
+           and o.topic = h.topic and (o.partition = h.partition or in_code = 'topic_recreated');
     end if;
     return query
     update aqueduct_consumer.halts h

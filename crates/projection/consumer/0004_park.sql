@@ -114,7 +114,7 @@ begin
             using errcode = 'AQ016';
     end if;
     update aqueduct.offsets o
-       set next_offset = n.next_offset
+       set next_offset = n.next_offset, advanced_at = clock_timestamp()
       from jsonb_to_recordset(in_offsets) as n (topic text, partition integer, next_offset bigint)
      where o.projection = in_projection and o.generation = in_generation
        and o.topic = n.topic and o.partition = n.partition;

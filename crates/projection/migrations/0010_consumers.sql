@@ -10,9 +10,12 @@ comment on column aqueduct.inbox_streams.started_after is
     'the stream was first seen after this revision, and that was taken for its beginning; null: it was seen from its beginning';
 
 alter table aqueduct.offsets
-    add column topic_id text;
+    add column topic_id text,
+    add column advanced_at timestamptz;
 comment on column aqueduct.offsets.topic_id is
     'Kafka''s id of the topic that was read; null: the client does not know it';
+comment on column aqueduct.offsets.advanced_at is
+    'when a consumer in another language last moved the offset; null: it never did';
 
 alter table aqueduct.parked drop constraint parked_verdict_check;
 alter table aqueduct.parked add constraint parked_verdict_check

@@ -109,12 +109,13 @@ class Application:
         described = self.admin.describe_topics(topics, request_timeout=KAFKA_TIMEOUT) if assigned else {}
         committed = {(it.topic, it.partition): it.offset for it in consumer.committed(assigned, KAFKA_TIMEOUT)}
         for it in assigned:
-            earliest, latest = consumer.get_watermark_offsets(it, KAFKA_TIMEOUT)
             offset = committed[it.topic, it.partition]
             topic_id = str(described[it.topic].result().topic_id)
             partition = Partition(it.topic, it.partition)
+            # Each attempt lists the ends again: they must not be old.
             claimed = self.retry(lambda functions: functions.claim(
-                partition, topic_id, earliest, latest, offset if offset >= 0 else None, self.name))
+                partition, topic_id, *consumer.get_watermark_offsets(it, KAFKA_TIMEOUT), offset if offset >= 0 else None,
+                self.name))
             # Committed by then: others must see it, and a person accepts it.
             if claimed.result == "halted":
                 raise Halted(claimed.problem)

@@ -216,6 +216,7 @@ async fn what_is_wrong_with_topic_or_database_halts_until_it_is_accepted() {
         let mut consumer = Consumer::start().await;
         consumer.claim(json!({ "topic_id": "first" })).await;
         assert_eq!(consumer.take(&[event("a", 0, -1), event("a", 1, 0)]).await, ["new", "new"]);
+        consumer.age_offset("121 seconds").await;
         let (result, problem) = consumer.claim(change.clone()).await;
         assert_eq!(result, "halted", "{code}");
         assert!(problem.unwrap().contains(&format!("aqueduct projection accept accounts {code}")));
@@ -230,6 +231,56 @@ async fn what_is_wrong_with_topic_or_database_halts_until_it_is_accepted() {
         assert_eq!(consumer.claim(change).await, ("claimed".to_owned(), None), "{code}");
         assert_eq!(consumer.next_offset, resumes_at, "{code}");
     }
+}
+
+/// A consumer lists the end of a partition, then its former owner commits a batch, then the consumer claims.
+#[tokio::test]
+async fn an_end_that_was_listed_before_the_former_owners_last_commit_halts_nothing() {
+    for topic_id in [json!("first"), Value::Null] {
+        let mut consumer = Consumer::start().await;
+        consumer.claim(json!({ "topic_id": topic_id })).await;
+        assert_eq!(consumer.take(&[event("a", 0, -1), event("a", 1, 0)]).await, ["new", "new"]);
+        let listed_before = json!({ "topic_id": topic_id, "latest": 1 });
+        assert_eq!(consumer.claim(listed_before.clone()).await, ("claimed".to_owned(), None));
+        assert_eq!(consumer.next_offset, 2, "what was applied is not read again");
+        // No listing is that old: Kafka has lost records.
+        consumer.age_offset("121 seconds").await;
+        let (result, problem) = consumer.claim(listed_before).await;
+        assert_eq!(result, "halted");
+        let problem = problem.unwrap();
+        assert!(problem.contains("was read up to offset 2, but ends at offset 1: the topic"), "{problem}");
+        assert_eq!(problem.contains("the topic is the same"), topic_id.is_string(), "{problem}");
+    }
+}
+
+/// Promise: where both ids are known, they say whether it is the same topic, however long either is.
+#[tokio::test]
+async fn another_topic_id_halts_at_once() {
+    let mut consumer = Consumer::start().await;
+    consumer.claim(json!({ "topic_id": "first" })).await;
+    assert_eq!(consumer.take(&[event("a", 0, -1)]).await, ["new"]);
+    let (result, problem) = consumer.claim(json!({ "topic_id": "second", "latest": 1_000 })).await;
+    assert_eq!(result, "halted");
+    assert!(problem.unwrap().contains("its id is second, not first"));
+}
+
+/// One partition notices it first, and is accepted for all of them.
+#[tokio::test]
+async fn a_topic_that_was_created_again_is_accepted_once() {
+    let mut consumer = Consumer::start().await;
+    consumer.claim(json!({ "topic_id": "first" })).await;
+    assert_eq!(consumer.take(&[event("a", 0, -1)]).await, ["new"]);
+    let claim = "select result || ' ' || coalesce(next_offset::text, '-')
+                   from aqueduct_consumer.claim('accounts', 1, $1, $2, 1, 0, 9, null, 'other')";
+    let claim_other = async |topic_id: &str, connection: &mut PgConnection| -> String {
+        sqlx::query_scalar(claim).bind(TOPIC).bind(topic_id).fetch_one(connection).await.unwrap()
+    };
+    let mut other = PgConnection::connect_with(&consumer.database.pool.connect_options()).await.unwrap();
+    assert_eq!(claim_other("first", &mut other).await, "claimed 0");
+    assert_eq!(consumer.claim(json!({ "topic_id": "second" })).await.0, "halted");
+    consumer::accept(&consumer.database.pool, "accounts", "topic_recreated").await.unwrap();
+    assert_eq!(consumer.claim(json!({ "topic_id": "second" })).await.0, "claimed");
+    assert_eq!(claim_other("second", &mut other).await, "claimed 0");
 }
 
 #[tokio::test]

@@ -99,16 +99,21 @@ class Application {
     const claimed = []
     const owned = []
     const changes = group.changes
-    for (const partition of await group.describe(group.assignment() ?? [])) {
-      const { topic, partition: number, topicId, earliest, latest, committed } = partition
-      const claim = await this.retry(group, async contract =>
-        await contract.claim(partition, topicId, earliest, latest, committed, this.name))
+    for (const assigned of group.assignment() ?? []) {
+      const { described, claim } = await this.retry(group, async contract => {
+        // Each attempt lists the ends again: they must not be old.
+        const described = await group.describe(assigned)
+        const { topicId, earliest, latest, committed } = described
+        const claim = await contract.claim(assigned, topicId, earliest, latest, committed, this.name)
+        return { described, claim }
+      })
       // Committed by then: others must see it, and a person accepts it.
       if ('problem' in claim) throw new Halted(claim.problem)
       const { epoch, nextOffset } = claim
-      log('info', `claimed ${topic}/${number} from offset ${nextOffset}`)
-      claimed.push({ ...partition, offset: nextOffset })
-      owned.push({ topic, partition: number, epoch })
+      const { topic, partition } = assigned
+      log('info', `claimed ${topic}/${partition} from offset ${nextOffset}`)
+      claimed.push({ ...described, offset: nextOffset })
+      owned.push({ topic, partition, epoch })
     }
     if (group.changes !== changes) throw new Reassigned()
     group.seek(claimed)

@@ -137,29 +137,22 @@ export class Group {
     return this.assigned
   }
 
-  /** The arrays of topics are copies: the client sorts them. */
-  async describe (assigned: Partition[]): Promise<Described[]> {
-    const topics = [...new Set(assigned.map(it => it.topic))]
-    if (topics.length === 0) return []
-    const partitions = Object.fromEntries(topics.map(topic => [topic, numbers(assigned, topic)]))
-    const list = async (timestamp: bigint): ReturnType<Consumer['listOffsets']> => await this.reader.listOffsets(
-      { topics: [...topics], partitions, timestamp, isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED })
-    const { topics: metadata } = await this.reader.metadata({ topics: [...topics], forceUpdate: true })
-    const earliest = await list(ListOffsetTimestamps.EARLIEST)
-    const latest = await list(ListOffsetTimestamps.LATEST)
-    const committed = await this.reader.listCommittedOffsets(
-      { topics: topics.map(topic => ({ topic, partitions: numbers(assigned, topic) })) })
-    return assigned.map(({ topic, partition }) => {
-      const offset = committed.get(topic)?.[partition]
-      const described = {
-        topicId: metadata.get(topic)?.id, earliest: earliest.get(topic)?.[partition], latest: latest.get(topic)?.[partition]
-      }
-      if (described.topicId === undefined || described.earliest === undefined || described.latest === undefined) {
-        throw new Rejoin(`Kafka does not know partition ${partition} of topic ${topic}`)
-      }
-      const isCommitted = offset !== undefined && offset >= 0n
-      return { topic, partition, committed: isCommitted ? offset : null, ...described } as Described
+  /** What Kafka knows of a partition at present. */
+  async describe ({ topic, partition }: Partition): Promise<Described> {
+    const topics = [topic]
+    const list = async (timestamp: bigint): ReturnType<Consumer['listOffsets']> => await this.reader.listOffsets({
+      topics, partitions: { [topic]: [partition] }, timestamp, isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED
     })
+    const { topics: metadata } = await this.reader.metadata({ topics, forceUpdate: true })
+    const earliest = (await list(ListOffsetTimestamps.EARLIEST)).get(topic)?.[partition]
+    const latest = (await list(ListOffsetTimestamps.LATEST)).get(topic)?.[partition]
+    const committed = await this.reader.listCommittedOffsets({ topics: [{ topic, partitions: [partition] }] })
+    const offset = committed.get(topic)?.[partition]
+    const topicId = metadata.get(topic)?.id
+    if (topicId === undefined || earliest === undefined || latest === undefined) {
+      throw new Rejoin(`Kafka does not know partition ${partition} of topic ${topic}`)
+    }
+    return { topic, partition, topicId, earliest, latest, committed: offset !== undefined && offset >= 0n ? offset : null }
   }
 
   /** Reads these partitions from now on, and no others. */
@@ -271,10 +264,6 @@ export class Group {
       }
     }
   }
-}
-
-function numbers (partitions: Partition[], topic: string): number[] {
-  return partitions.filter(it => it.topic === topic).map(it => it.partition)
 }
 
 /** The records from the position on, without markers and without those of aborted transactions. */

@@ -58,6 +58,15 @@ impl Consumer {
         (result, problem)
     }
 
+    /// Lets this much time pass since the offset was stored.
+    pub(super) async fn age_offset(&self, age: &str) {
+        sqlx::query("update aqueduct.offsets set advanced_at = advanced_at - $1::interval")
+            .bind(age)
+            .execute(&self.database.pool)
+            .await
+            .unwrap();
+    }
+
     pub(super) fn partition(&self) -> Value {
         json!([{ "topic": TOPIC, "partition": 0, "epoch": self.epoch }])
     }
