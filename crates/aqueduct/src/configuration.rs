@@ -207,6 +207,7 @@ impl Configuration {
         let defaults = aqueduct_projection::Options::new(postgres, self.cluster()?);
         let Projection { batch_size, batch_wait_ms, concurrency, session_timeout_ms, .. } = self.projection;
         Ok(aqueduct_projection::Options {
+            topic_prefix: self.projection.topic_prefix.clone(),
             batch_size: batch_size.unwrap_or(defaults.batch_size),
             batch_wait_ms: batch_wait_ms.unwrap_or(defaults.batch_wait_ms),
             concurrency: concurrency.unwrap_or(defaults.concurrency),

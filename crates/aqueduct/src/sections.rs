@@ -127,6 +127,8 @@ impl Default for Http {
 pub struct Projection {
     /// Directory of SQL projections, relative to this file: each of its directories is one.
     pub directory: Option<PathBuf>,
+    /// Is put before the names of the topics, with a dot after it: for a system on a cluster of others.
+    pub topic_prefix: Option<String>,
     /// Records in a batch, at most.
     pub batch_size: Option<usize>,
     /// Milliseconds that a batch waits for more records.

@@ -74,7 +74,7 @@ impl Service {
 
     /// Adds the projections of an App and those of the configuration's directory. If there are any, Kafka, the registry and
     /// Postgres must be configured.
-    /// `topic_prefix` comes before the names of their topics, with a dot in between.
+    /// `topic_prefix`, else the configured one, comes before the names of their topics, with a dot in between.
     pub(crate) fn add_projections(
         &mut self,
         projections: &[MakeProjection],
@@ -85,7 +85,8 @@ impl Service {
         if projections.is_empty() && of_directory.is_empty() {
             return Ok(());
         }
-        let options = Options { topic_prefix, ..configuration.projection_options()? };
+        let configured = configuration.projection_options()?;
+        let options = Options { topic_prefix: topic_prefix.or(configured.topic_prefix), ..configured };
         let decoder = self.connections.decoder()?;
         self.projections.extend(projections.iter().map(|make| make(options.clone(), Arc::clone(&decoder))));
         if !of_directory.is_empty() {

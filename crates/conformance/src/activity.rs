@@ -8,9 +8,9 @@ use sqlx::AssertSqlSafe;
 use crate::error::Error;
 use crate::trial::Trial;
 
-const POLL: Duration = Duration::from_millis(1);
+pub(crate) const POLL: Duration = Duration::from_millis(1);
 /// How long a moment is waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a COMMIT takes where it must be caught.
 const PAUSE: &str = "0.05";
 
@@ -63,16 +63,29 @@ pub(crate) async fn end_transactions(trial: &Trial<'_>) -> Result<(), Error> {
     ended.map(drop).map_err(Error::postgres("end the consumer's transactions"))
 }
 
-async fn is_at(trial: &Trial<'_>, moment: Moment) -> Result<bool, Error> {
+/// Ends the transactions that are being committed; they are rolled back. False: there was none.
+pub(crate) async fn end_commits(trial: &Trial<'_>) -> Result<bool, Error> {
+    sqlx::query_scalar(
+        "select coalesce(bool_or(pg_terminate_backend(a.pid)), false) from pg_stat_activity a
+          where a.datname = current_database() and a.usename = $1 and a.wait_event = 'PgSleep'",
+    )
+    .bind(trial.role())
+    .fetch_one(&trial.database)
+    .await
+    .map_err(Error::postgres("end the consumer's transactions"))
+}
+
+pub(crate) async fn is_at(trial: &Trial<'_>, moment: Moment) -> Result<bool, Error> {
     sqlx::query_scalar(
         "select exists (
              select from pg_stat_activity a
               where a.datname = current_database() and a.usename = $1 and a.backend_xid is not null
-                and case when $2 then a.state = 'active' and a.query ~* '^\\s*(commit|end)\\y'
-                         else (a.state = 'idle in transaction'
-                               or a.state = 'active' and a.query !~* '^\\s*(commit|end)\\y')
+                -- The kit's trigger waits. A statement outside of a transaction block is committed without COMMIT.
+                and case when $2 then a.wait_event = 'PgSleep'
+                         else a.wait_event is distinct from 'PgSleep' and a.state in ('idle in transaction', 'active')
                               -- Without records these are all that a transaction calls.
-                              and a.query !~ 'aqueduct_consumer\\.(claim|next_held|advance)' end)",
+                              and a.query !~ 'aqueduct_consumer\\.(claim|next_held|advance)'
+                              and a.query !~ 'aqueduct\\.(offsets_claim|projection_status)' end)",
     )
     .bind(trial.role())
     .bind(moment == Moment::Commit)

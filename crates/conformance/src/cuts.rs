@@ -8,6 +8,8 @@ use crate::record::{Record, StreamId};
 
 /// Share of the streams that are damaged: one of so many.
 const DAMAGED: usize = 4;
+/// Fewest streams that are damaged, if it is no more than half of them: each has another kind of damage.
+const FEWEST: usize = 8;
 
 /// Streams that a correct consumer applies only in part, each with the first revision that it does not apply.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl Cuts {
         }
         let mut streams: Vec<_> = lengths.into_iter().filter(|(_, length)| *length > 1).collect();
         random.shuffle(&mut streams);
-        streams.truncate(streams.len().div_ceil(DAMAGED));
+        streams.truncate(streams.len().div_ceil(DAMAGED).max(FEWEST.min(streams.len() / 2)));
         Self(streams.into_iter().map(|(stream, length)| (stream, random.u64(..length - 1))).collect())
     }
 

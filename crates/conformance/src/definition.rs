@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::signal::{default_stop_signal, deserialize_signal};
 use crate::table_name::{TableName, is_name};
@@ -23,8 +23,9 @@ pub struct Definition {
     pub(crate) partitions: u8,
     /// Folder of the Avro schemas, `<context>/<Event>/vN.avsc`.
     pub(crate) schemas: PathBuf,
-    /// Folder of the SQL files that create the tables, applied in the order of their names.
-    pub(crate) migrations: PathBuf,
+    /// Folders of the SQL files that create the tables, applied in the order of their names in each folder.
+    #[serde(deserialize_with = "deserialize_folders")]
+    pub(crate) migrations: Vec<PathBuf>,
     /// The tables that are compared.
     pub(crate) tables: Vec<TableName>,
     /// Columns that are not compared, `schema.table.column`.
@@ -34,6 +35,12 @@ pub struct Definition {
     pub(crate) history: PathBuf,
     /// A query of one boolean: whether a consumer that has read everything has nothing left to do.
     pub(crate) idle: Option<String>,
+    /// Whether the consumer is Aqueduct's own runner, which works on the tables of the schema `aqueduct` itself.
+    #[serde(default)]
+    pub(crate) runner: bool,
+    /// Statements with which a person lets the consumer continue after topics were created again; none: those of
+    /// `aqueduct projection accept`.
+    pub(crate) accept: Option<String>,
     /// The longest time without progress, in seconds.
     #[serde(default = "default_idle_timeout")]
     pub(crate) idle_timeout_seconds: u64,
@@ -43,6 +50,20 @@ pub struct Definition {
     /// How long stopping may take.
     #[serde(default = "default_stop_timeout")]
     pub(crate) stop_timeout_seconds: u64,
+}
+
+/// A folder or a list of them.
+fn deserialize_folders<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a folder or a list of folders")]
+    enum Folders {
+        One(PathBuf),
+        Many(Vec<PathBuf>),
+    }
+    Ok(match Folders::deserialize(deserializer)? {
+        Folders::One(folder) => vec![folder],
+        Folders::Many(folders) => folders,
+    })
 }
 
 fn default_partitions() -> u8 {
@@ -79,7 +100,8 @@ impl Definition {
             toml::from_str(&text).map_err(|error| refused(error.to_string().trim_end().to_owned()))?;
         definition.check().map_err(refused)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        for file in [&mut definition.schemas, &mut definition.migrations, &mut definition.history] {
+        let files = [&mut definition.schemas, &mut definition.history];
+        for file in files.into_iter().chain(&mut definition.migrations) {
             let absolute = folder.join(&*file).canonicalize();
             *file = absolute.map_err(|error| refused(format!("{}: {error}", file.display())))?;
         }
@@ -159,6 +181,7 @@ mod tests {
             ("tabels = []", "tabels"),
             ("stop_signal = 'TERM'", "SIGTERM"),
             ("partitions = 0", "partitions"),
+            ("runner = 'yes'", "runner"),
             ("excluded_columns = ['billing.invoice.at']", "billing.invoice.at"),
         ] {
             let problem = read(&format!("{TEXT}{line}\n")).unwrap_err();

@@ -15,6 +15,7 @@ mod instance;
 mod oracle;
 mod properties;
 mod property;
+mod proxy;
 mod record;
 mod report;
 mod script;

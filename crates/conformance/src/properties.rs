@@ -1,17 +1,21 @@
 //! The trials, one for each property.
 
+mod commit_unknown;
 mod feeds;
 mod freeze;
 mod kill;
+mod postgres_restart;
+mod topic_created_again;
 mod two_instances;
 
 use std::time::Instant;
 
+use aqueduct_core::with_causes;
 use fastrand::Rng;
 
 use crate::cuts::Cuts;
-use crate::error::Error;
 use crate::oracle::Oracle;
+use crate::properties::feeds::KINDS_OF_POISON;
 use crate::property::Property;
 use crate::record::Record;
 use crate::report::{Failure, PropertyReport, Verdict};
@@ -30,17 +34,31 @@ pub(crate) struct Material<'a> {
     pub(crate) seed: u64,
 }
 
-/// Tests a property.
-pub(crate) async fn judge(property: Property, material: Material<'_>) -> Result<PropertyReport, Error> {
+/// Tests a property. An error of the kit says nothing about the consumer, and leaves the other properties to be tested.
+pub(crate) async fn judge(property: Property, material: Material<'_>) -> PropertyReport {
     let started = Instant::now();
     let mut strikes = 0;
     let (verdict, failure) = match run(property, material, &mut strikes).await {
         Ok(()) if strikes == 0 => (Verdict::NotJudged, Some(not_judged(property, material))),
         Ok(()) => (Verdict::Passed, None),
         Err(TrialError::Consumer(failure)) => (Verdict::Failed, Some(failure)),
-        Err(TrialError::Kit(error)) => return Err(error),
+        Err(TrialError::Kit(error)) => {
+            let problem = format!("the kit failed, not the consumer: {}", with_causes(&error));
+            (Verdict::NotJudged, Some(Failure { problem, ..Failure::default() }))
+        }
     };
-    Ok(PropertyReport { property, verdict, strikes, seconds: started.elapsed().as_secs_f64(), failure })
+    let seconds = started.elapsed().as_secs_f64();
+    PropertyReport { property, verdict, strikes, seconds, limitation: limitation(property, strikes), failure }
+}
+
+/// What a trial of this property leaves out because of the history.
+fn limitation(property: Property, strikes: usize) -> Option<String> {
+    (property == Property::Poison && strikes < KINDS_OF_POISON).then(|| {
+        format!(
+            "only the first {strikes} of the {KINDS_OF_POISON} kinds of damage: the history has too few streams with two \
+             events"
+        )
+    })
 }
 
 /// Runs a trial, and counts how often the consumer was disturbed.
@@ -59,6 +77,9 @@ async fn run(property: Property, material: Material<'_>, strikes: &mut usize) ->
         Property::Kill => return kill::run(material, strikes).await,
         Property::TwoInstances => return two_instances::run(material, strikes).await,
         Property::Freeze => return freeze::run(material, strikes).await,
+        Property::CommitUnknown => return commit_unknown::run(material, strikes).await,
+        Property::TopicCreatedAgain => return topic_created_again::run(material, strikes).await,
+        Property::PostgresRestart => return postgres_restart::run(material, strikes).await,
     };
     if script.expected == Expected::Intact && !material.oracle.shows_damage() {
         return Ok(());
@@ -85,11 +106,12 @@ fn trial_name(property: Property) -> String {
 
 fn not_judged(property: Property, material: Material<'_>) -> Failure {
     let problem = match property {
-        Property::Kill | Property::Freeze => {
+        Property::Kill | Property::Freeze | Property::CommitUnknown | Property::PostgresRestart => {
             "the consumer was never seen in a transaction: the history is too short, or the consumer does not call \
              aqueduct_consumer.advance in the transaction of its work"
         }
         Property::TwoInstances => "no instance claimed a partition after the first one",
+        Property::TopicCreatedAgain => "the consumer had read nothing before the topics were created again",
         _ if material.cuts.is_empty() => "no stream of the history has two events",
         _ => "the tables are the same without the damaged events: take a longer history or another seed",
     };

@@ -31,12 +31,23 @@ pub enum Property {
     TwoInstances,
     /// The consumer is frozen in a transaction, until another one has taken over
     Freeze,
+    /// The connection is lost while a transaction commits
+    CommitUnknown,
+    /// A topic is deleted and created again
+    TopicCreatedAgain,
+    /// Postgres is stopped and started while a transaction is open
+    PostgresRestart,
 }
 
 impl Property {
     /// All of them, in the order in which they are tested.
     pub fn all() -> &'static [Self] {
         Self::value_variants()
+    }
+
+    /// Whether its trial disturbs a server that other trials use.
+    pub(crate) fn is_tested_alone(self) -> bool {
+        self == Self::PostgresRestart
     }
 }
 

@@ -34,8 +34,19 @@ pub(crate) struct Servers {
 pub(crate) struct Database {
     /// As the role that owns the server.
     pub(crate) pool: PgPool,
-    /// As the consumer's role.
-    pub(crate) url: String,
+    name: String,
+    role: String,
+    password: String,
+    /// Of the server, `host:port`.
+    pub(crate) address: String,
+}
+
+impl Database {
+    /// As the consumer's role, at this address. Without parameters: they are those of the driver in Rust.
+    pub(crate) fn consumer_url(&self, address: &str) -> String {
+        let Self { name, role, password, .. } = self;
+        format!("postgres://{role}:{password}@{address}/{name}")
+    }
 }
 
 impl Servers {
@@ -66,6 +77,9 @@ impl Servers {
         let timeouts = Timeouts { idle: IDLE_TIMEOUT, ..Timeouts::default() };
         let registration = Registration { projection: role, owner: role, starts_late: false, timeouts };
         consumer::register(&pool, registration).await.map_err(Error::postgres(doing))?;
+        if definition.runner {
+            consumer::grant_runner(&pool, role).await.map_err(Error::postgres(doing))?;
+        }
         self.migrate(definition).await?;
         // A database is copied only while nobody is connected to it.
         pool.close().await;
@@ -74,8 +88,11 @@ impl Servers {
 
     /// Applies the consumer's migrations as its role.
     async fn migrate(&self, definition: &Definition) -> Result<(), Error> {
-        let doing = format!("read the migrations in {}", definition.migrations.display());
-        let files = sql_files::read(&definition.migrations).map_err(Error::io(doing))?;
+        let mut files = Vec::new();
+        for folder in &definition.migrations {
+            let doing = format!("read the migrations in {}", folder.display());
+            files.extend(sql_files::read(folder).map_err(Error::io(doing))?);
+        }
         let connect = self.as_consumer(definition, TEMPLATE)?;
         let mut owner = connect.connect().await.map_err(Error::postgres("connect as the consumer's role"))?;
         for (path, text) in files {
@@ -106,16 +123,13 @@ impl Servers {
             .await
             .map_err(Error::postgres(doing))?;
         connection.close().await.map_err(Error::postgres(doing))?;
-        let consumer = self.as_consumer(definition, name)?;
-        // Without parameters: they are those of the driver in Rust.
-        let url = format!(
-            "postgres://{}:{}@{}:{}/{name}",
-            definition.projection,
-            self.password,
-            consumer.get_host(),
-            consumer.get_port()
-        );
-        Ok(Database { pool: pool(admin.database(name).to_url_lossy().as_str()).await?, url })
+        Ok(Database {
+            name: name.to_owned(),
+            role: definition.projection.clone(),
+            password: self.password.clone(),
+            address: format!("{}:{}", admin.get_host(), admin.get_port()),
+            pool: pool(admin.database(name).to_url_lossy().as_str()).await?,
+        })
     }
 }
 

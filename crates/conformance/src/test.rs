@@ -73,12 +73,16 @@ async fn all_properties(
         [] => Property::all(),
         chosen => chosen,
     };
-    let mut tested = stream::iter(properties).map(|property| judge(*property, material)).buffered(TRIALS);
+    let (alone, together): (Vec<Property>, Vec<Property>) =
+        properties.iter().partition(|property| property.is_tested_alone());
     let mut reports = Vec::new();
-    while let Some(report) = tested.next().await {
-        let report = report?;
-        finished(&report);
-        reports.push(report);
+    for (properties, at_once) in [(together, TRIALS), (alone, 1)] {
+        let trials = stream::iter(properties).map(|property| judge(property, material));
+        let mut tested = trials.buffered(at_once);
+        while let Some(report) = tested.next().await {
+            finished(&report);
+            reports.push(report);
+        }
     }
     Ok(reports)
 }

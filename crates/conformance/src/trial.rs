@@ -1,8 +1,10 @@
 //! A trial: a database, topics and a consumer group of its own, in which the consumer is disturbed.
 
 mod difference;
+mod halt;
 mod progress;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use aqueduct_kafka::{LogContext, create_client};
 use aqueduct_schema::publish;
 use nix::sys::signal::Signal;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 
 use crate::definition::Definition;
@@ -19,6 +22,7 @@ use crate::error::Error;
 use crate::events::carried;
 use crate::history::Event;
 use crate::instance::Instance;
+use crate::proxy::Proxy;
 use crate::report::Failure;
 use crate::script::{Sent, Transaction, transactions};
 use crate::servers::{Database, Servers};
@@ -50,12 +54,14 @@ pub(crate) enum Batch {
 
 pub(crate) struct Trial<'a> {
     setup: Setup<'a>,
+    name: String,
     /// The names of the definition's topics in this trial.
     topics: Vec<String>,
     environment: Vec<(String, OsString)>,
     log: PathBuf,
     writer: Arc<Writer>,
     pub(crate) database: PgPool,
+    postgres: Database,
     pub(crate) instances: Vec<Instance>,
     /// In the order in which they were written.
     written: Vec<Written>,
@@ -65,30 +71,30 @@ impl<'a> Trial<'a> {
     /// Creates database and topics. The name must be one that no other trial has.
     pub(crate) async fn create(setup: Setup<'a>, name: &str) -> Result<Self, Error> {
         let Setup { definition, servers, events, .. } = setup;
-        let Database { pool, url } = servers.create_database(definition, name).await?;
+        let postgres = servers.create_database(definition, name).await?;
         let topics: Vec<_> = definition.topics.iter().map(|topic| format!("{name}.{topic}")).collect();
-        create_topics(setup, &topics).await?;
+        create_topics(&admin(setup)?, setup, &topics).await?;
         publish(&servers.schemas, &servers.registry, &carried(events, &topics)).await?;
-        let (cluster, id, names) = (servers.cluster.clone(), name.to_owned(), topics.clone());
-        let writer = blocking(move || Writer::new(&cluster, &id, names)).await?;
-        let writer = writer.map_err(Error::kafka("create a producer"))?;
+        let writer = create_writer(setup, name, &topics).await?;
         let environment = [
             ("AQUEDUCT_KAFKA__BROKERS", servers.stack.kafka_bootstrap()?.into()),
             ("AQUEDUCT_KAFKA__GROUP", format!("conformance.{name}").into()),
             ("AQUEDUCT_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", SESSION_TIMEOUT_MS.to_string().into()),
             ("AQUEDUCT_REGISTRY__URL", servers.stack.registry_url()?.into()),
-            ("AQUEDUCT_POSTGRES__URL", url.into()),
+            ("AQUEDUCT_POSTGRES__URL", postgres.consumer_url(&postgres.address).into()),
             ("AQUEDUCT_SCHEMAS__DIRECTORY", definition.schemas.clone().into_os_string()),
             ("AQUEDUCT_TOPICS", topics.join(",").into()),
             ("AQUEDUCT_HTTP__CONSUMER", "127.0.0.1:0".into()),
         ];
         Ok(Self {
             setup,
+            name: name.to_owned(),
             topics,
             environment: environment.map(|(key, value): (&str, OsString)| (key.to_owned(), value)).into(),
             log: servers.stack.data_dir().join(format!("{name}.log")),
             writer: Arc::new(writer),
-            database: pool,
+            database: postgres.pool.clone(),
+            postgres,
             instances: Vec::new(),
             written: Vec::new(),
         })
@@ -109,6 +115,31 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
+    /// Lets the instances that are started from now on connect to Postgres through a proxy.
+    pub(crate) async fn connect_through_proxy(&mut self) -> Result<Proxy, Error> {
+        let proxy = Proxy::start(self.postgres.address.clone()).await.map_err(Error::io("start a proxy"))?;
+        let url = self.postgres.consumer_url(&proxy.address().to_string());
+        self.environment.retain(|(key, _)| key != "AQUEDUCT_POSTGRES__URL");
+        self.environment.push(("AQUEDUCT_POSTGRES__URL".to_owned(), url.into()));
+        Ok(proxy)
+    }
+
+    /// Deletes the topics and creates them again. Returns how many of them had records.
+    pub(crate) async fn create_topics_again(&mut self) -> Result<usize, Error> {
+        let admin = admin(self.setup)?;
+        let doing = "delete a trial's topics";
+        let names: Vec<_> = self.topics.iter().map(String::as_str).collect();
+        let deleted = admin.delete_topics(&names, &AdminOptions::new()).await;
+        for deleted in deleted.map_err(Error::kafka(doing))? {
+            deleted.map_err(|(_, code)| Error::kafka(doing)(KafkaError::AdminOp(code)))?;
+        }
+        create_topics(&admin, self.setup, &self.topics).await?;
+        // The former one would continue the sequence of its records, which the new partitions do not know.
+        self.writer = Arc::new(create_writer(self.setup, &self.name, &self.topics).await?);
+        let written = std::mem::take(&mut self.written);
+        Ok(written.iter().map(|written| written.place.topic).collect::<BTreeSet<_>>().len())
+    }
+
     /// Writes records as the relay does.
     pub(crate) async fn write(&mut self, all: Vec<Transaction>) -> Result<(), Error> {
         let writer = Arc::clone(&self.writer);
@@ -127,18 +158,23 @@ impl<'a> Trial<'a> {
         self.write(transactions(records)).await
     }
 
-    /// Asks an instance to stop and waits for its end.
+    /// Asks an instance to stop and waits for its end, which must be a success.
     pub(crate) async fn stop(&mut self, index: usize) -> Result<(), TrialError> {
         let Definition { stop_signal, .. } = *self.setup.definition;
         let at_most = self.setup.definition.stop_timeout();
         let mut instance = self.instances.remove(index);
         instance.signal(stop_signal);
         let ended = instance.wait(at_most).await.map_err(Error::io("wait for the consumer"))?;
-        if ended.is_none() {
-            let problem = format!("the consumer did not stop within {at_most:?} of {stop_signal}");
-            return Err(TrialError::Consumer(self.failure(problem)));
-        }
-        Ok(())
+        let problem = match ended {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => {
+                format!(
+                    "the consumer did not end with exit status 0 when {stop_signal} asked it to stop: {status}"
+                )
+            }
+            None => format!("the consumer did not stop within {at_most:?} of {stop_signal}"),
+        };
+        Err(TrialError::Consumer(self.failure(problem)))
     }
 
     /// Kills an instance.
@@ -155,8 +191,9 @@ impl<'a> Trial<'a> {
         if self.compare(expected).await?.is_some() {
             self.settle(LONG_QUIET).await?;
         }
-        self.stop_all().await?;
-        self.compare(expected).await?.map_or(Ok(()), |failure| Err(TrialError::Consumer(failure)))
+        let stopped = self.stop_all().await;
+        // It says more than an exit status.
+        self.compare(expected).await?.map_or(stopped, |failure| Err(TrialError::Consumer(failure)))
     }
 
     /// The same without anything to compare with. Returns the tables.
@@ -187,18 +224,31 @@ impl<'a> Trial<'a> {
     }
 }
 
-async fn create_topics(setup: Setup<'_>, topics: &[String]) -> Result<(), Error> {
-    let Setup { definition, servers, .. } = setup;
+fn admin(setup: Setup<'_>) -> Result<AdminClient<LogContext>, Error> {
+    let created = create_client(&setup.servers.cluster.config(&[]), LogContext);
+    created.map_err(Error::kafka("create an admin client"))
+}
+
+async fn create_topics(
+    admin: &AdminClient<LogContext>,
+    Setup { definition, .. }: Setup<'_>,
+    topics: &[String],
+) -> Result<(), Error> {
     let failed = || Error::kafka("create a trial's topics");
-    let admin: AdminClient<_> = create_client(&servers.cluster.config(&[]), LogContext).map_err(failed())?;
     let new = topics
         .iter()
         .map(|topic| NewTopic::new(topic, i32::from(definition.partitions), TopicReplication::Fixed(1)));
     let new: Vec<_> = new.collect();
     for created in admin.create_topics(&new, &AdminOptions::new()).await.map_err(failed())? {
-        created.map_err(|(_, code)| failed()(rdkafka::error::KafkaError::AdminOp(code)))?;
+        created.map_err(|(_, code)| failed()(KafkaError::AdminOp(code)))?;
     }
     Ok(())
+}
+
+async fn create_writer(setup: Setup<'_>, id: &str, topics: &[String]) -> Result<Writer, Error> {
+    let (cluster, id, topics) = (setup.servers.cluster.clone(), id.to_owned(), topics.to_vec());
+    let writer = blocking(move || Writer::new(&cluster, &id, topics)).await?;
+    writer.map_err(Error::kafka("create a producer"))
 }
 
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {

@@ -3,6 +3,7 @@
 mod go;
 mod kit;
 mod python;
+mod runner;
 mod typescript;
 mod vectors;
 

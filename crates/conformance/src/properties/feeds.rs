@@ -117,7 +117,9 @@ fn damaged(records: &[Record], cuts: &Cuts, mut replace: impl FnMut(&Record) -> 
 /// A kind of damage, and what does it.
 type Poison = (&'static str, fn(Record) -> Record);
 
-const POISONS: [Poison; 8] = [
+pub(crate) const KINDS_OF_POISON: usize = 8;
+
+const POISONS: [Poison; KINDS_OF_POISON] = [
     ("truncated Avro", |mut record| {
         if let Some(value) = &mut record.value {
             value.pop();

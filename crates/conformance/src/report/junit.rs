@@ -32,6 +32,9 @@ impl fmt::Display for JunitXml<'_> {
             }
             writeln!(f, "</failure></testcase>")?;
         }
+        if !report.not_tested.is_empty() {
+            writeln!(f, "  <system-out>not tested: {}</system-out>", Escaped(&report.not_tested.join("; ")))?;
+        }
         writeln!(f, "</testsuite>")
     }
 }
@@ -71,6 +74,7 @@ mod tests {
             verdict,
             strikes: 1,
             seconds: 1.5,
+            limitation: None,
             failure,
         };
         let report = Report {
@@ -79,7 +83,7 @@ mod tests {
             events: 2,
             tables: Vec::new(),
             excluded_columns: Vec::new(),
-            not_tested: "",
+            not_tested: &["a wrong fold"],
             properties: vec![property(Verdict::Passed, None), property(Verdict::Failed, Some(failure))],
         };
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -87,7 +91,8 @@ mod tests {
             <testcase classname=\"consumer\" name=\"gap\" time=\"1.500\"/>\n  \
             <testcase classname=\"consumer\" name=\"gap\" time=\"1.500\">\
             <failure type=\"failed\" message=\"a &lt; &quot;b&quot; &amp; \u{fffd}\">    \
-            a &lt; &quot;b&quot; &amp; \u{fffd}</failure></testcase>\n</testsuite>\n";
+            a &lt; &quot;b&quot; &amp; \u{fffd}</failure></testcase>\n  \
+            <system-out>not tested: a wrong fold</system-out>\n</testsuite>\n";
         assert_eq!(JunitXml(&report).to_string(), expected);
     }
 }

@@ -17,8 +17,11 @@ impl fmt::Display for Verdict {
 /// A line, and what shows a failure.
 impl fmt::Display for PropertyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { property, verdict, strikes, seconds, failure } = self;
+        let Self { property, verdict, strikes, seconds, limitation, failure } = self;
         write!(f, "{verdict:<11}{property:<22}{strikes:>5} strikes {seconds:>6.1} s")?;
+        if let Some(limitation) = limitation {
+            write!(f, "\n    {limitation}")?;
+        }
         match failure {
             Some(failure) => write!(f, "\n{failure}"),
             None => Ok(()),
@@ -66,6 +69,10 @@ impl fmt::Display for Report {
         if !self.excluded_columns.is_empty() {
             write!(f, "\nnot compared: {}", self.excluded_columns.join(", "))?;
         }
-        write!(f, "\nnot tested: {}", self.not_tested)
+        write!(f, "\nnot tested:")?;
+        for subject in self.not_tested {
+            write!(f, "\n    {subject}")?;
+        }
+        Ok(())
     }
 }

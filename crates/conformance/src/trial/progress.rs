@@ -10,7 +10,7 @@ use crate::tables::Tables;
 use crate::trial::Trial;
 use crate::trial_error::TrialError;
 
-const POLL: Duration = Duration::from_millis(50);
+pub(super) const POLL: Duration = Duration::from_millis(50);
 /// How long tables and parked records must be unchanged.
 pub(super) const QUIET: Duration = Duration::from_secs(2);
 /// The same before a consumer is said to be wrong: on a busy machine it may be slow.

@@ -18,7 +18,7 @@ fn definition(template: &Template) -> PathBuf {
 static RUNNING: Mutex<()> = Mutex::new(());
 
 /// Runs `aqueduct consumer test`.
-fn run(definition: &Path, arguments: &[&str], command_line: &[String]) -> Output {
+pub(super) fn run(definition: &Path, arguments: &[&str], command_line: &[String]) -> Output {
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(BINARY);
     command.args(["consumer", "test", "--kit"]).arg(definition).args(arguments);
@@ -26,7 +26,7 @@ fn run(definition: &Path, arguments: &[&str], command_line: &[String]) -> Output
     command.output().unwrap()
 }
 
-fn texts(output: &Output) -> String {
+pub(super) fn texts(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -67,7 +67,7 @@ fn has_every_property(template: &Template) {
     let output = run(&definition(template), &["--seed", &seed], &(template.install)());
     assert!(output.status.success(), "{}", texts(&output));
     let text = texts(&output);
-    assert!(text.contains("11 passed, 0 failed"), "{text}");
+    assert!(text.contains("14 passed, 0 failed"), "{text}");
     say(&text);
 }
 
@@ -217,4 +217,79 @@ fn a_consumer_whose_idle_condition_is_not_met_is_not_judged() {
     let output = run(&path, &["--property", "large-batch"], &python::command_line());
     assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
     assert!(texts(&output).contains("the idle condition was not met for 60s"), "{}", texts(&output));
+}
+
+/// Promise: what the kit cannot do in one trial does not take the others' results away.
+#[test]
+fn an_error_of_the_kit_leaves_one_property_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    // The kit creates a schema of this name, where it slows down commits.
+    let path = other_definition(folder.path(), "create schema conformance", "");
+    let (json, junit) = (folder.path().join("report.json"), folder.path().join("report.xml"));
+    let files = [json.to_str().unwrap(), junit.to_str().unwrap()];
+    let arguments =
+        ["--property", "kill", "--property", "large-batch", "--json", files[0], "--junit", files[1]];
+    let output = run(&path, &arguments, &python::command_line());
+    assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
+    assert!(texts(&output).contains("1 passed, 0 failed, 1 not judged"), "{}", texts(&output));
+    let report: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let kill = &report["properties"][0];
+    assert_eq!((&kill["property"], &kill["verdict"]), (&"kill".into(), &"not_judged".into()), "{report:#}");
+    let problem = kill["failure"]["problem"].as_str().unwrap();
+    assert!(
+        problem.starts_with("the kit failed, not the consumer: postgres: could not slow down the commits"),
+        "{problem}"
+    );
+    // Each form of the report lists what is not tested.
+    assert!(report["not_tested"].as_array().unwrap().len() > 5, "{report:#}");
+    assert!(texts(&output).contains("\n    a fold that is wrong in itself"), "{}", texts(&output));
+    assert!(
+        fs::read_to_string(junit).unwrap().contains("<system-out>not tested: a fold that is wrong in itself")
+    );
+}
+
+#[test]
+fn a_consumer_that_does_not_end_with_success_is_found() {
+    let python = python::command_line();
+    // The shell continues when the signal has ended the program that it waits for.
+    let script = format!("trap '' TERM; {} & wait $!; wait $!; exit 3", python.join(" "));
+    let arguments = ["--property", "large-batch"];
+    let output = run(&definition(&PYTHON), &arguments, &["sh".to_owned(), "-c".to_owned(), script]);
+    assert_eq!(output.status.code(), Some(1), "{}", texts(&output));
+    assert!(
+        texts(&output).contains("did not end with exit status 0 when SIGTERM asked it to stop"),
+        "{}",
+        texts(&output)
+    );
+}
+
+#[test]
+fn what_a_short_history_leaves_out_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = other_definition(folder.path(), "", "");
+    let history = fs::read_to_string(PYTHON.folder().join("../histories/shop-orders.jsonl")).unwrap();
+    let mut streams: Vec<String> = Vec::new();
+    let mut lines = Vec::new();
+    for line in history.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let stream = event["stream"].as_str().unwrap().to_owned();
+        if !streams.contains(&stream) && streams.len() < 12 {
+            streams.push(stream.clone());
+        }
+        if streams.contains(&stream) {
+            lines.push(line);
+        }
+    }
+    let short = folder.path().join("history.jsonl");
+    fs::write(&short, lines.join("\n")).unwrap();
+    let kit = fs::read_to_string(&path).unwrap();
+    let kit: Vec<&str> = kit.lines().filter(|line| !line.starts_with("history")).collect();
+    fs::write(&path, format!("{}\nhistory = \"history.jsonl\"\n", kit.join("\n"))).unwrap();
+    let output = run(&path, &["--property", "poison"], &python::command_line());
+    assert!(output.status.success(), "{}", texts(&output));
+    assert!(
+        texts(&output).contains("of the 8 kinds of damage: the history has too few streams"),
+        "{}",
+        texts(&output)
+    );
 }
