@@ -172,14 +172,14 @@ mod tests {
         let cuts = Cuts::choose(&records, &mut Rng::with_seed(1));
         let intact = records.iter().filter(|record| cuts.place(record) == Place::Intact).count();
         let damaged = records.iter().filter(|record| cuts.place(record) == Place::Damaged).count();
-        assert_eq!(damaged, 3);
+        assert_eq!(damaged, 6);
         for (script, missing) in
-            [(gap(&records, &cuts), 3), (poison(&records, &cuts), 0), (unknown_schema(&records, &cuts), 0)]
+            [(gap(&records, &cuts), 6), (poison(&records, &cuts), 0), (unknown_schema(&records, &cuts), 0)]
         {
             let applied = sent(&script).into_iter().filter(|sent| !sent.is_parked).count();
             assert_eq!(applied, intact);
             assert_eq!(sent(&script).len(), records.len() - missing);
-            assert_eq!(script.strikes, 3);
+            assert_eq!(script.strikes, 6);
         }
         let script = aborted_transactions(&records, &cuts);
         let committed = script.phases.iter().flatten().filter(|transaction| transaction.is_committed);
@@ -193,7 +193,7 @@ mod tests {
         let cuts = Cuts::choose(&records, &mut Rng::with_seed(1));
         let script = late_arrival(&records, &cuts);
         let late: Vec<_> = script.phases[1].iter().flat_map(|transaction| &transaction.records).collect();
-        assert_eq!(late.len(), 3);
+        assert_eq!(late.len(), 6);
         for sent in late {
             let follows =
                 |it: &&Record| it.stream == sent.record.stream && it.revision > sent.record.revision;

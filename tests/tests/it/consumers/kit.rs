@@ -175,6 +175,17 @@ fn a_consumer_that_ignores_epochs_is_found() {
     assert!(failure["rows"].as_array().unwrap().iter().any(|row| row["is_expected"] == false), "{failure:#}");
 }
 
+#[test]
+fn a_consumer_that_takes_a_lost_commit_for_success_is_found() {
+    found_in_python("takes_lost_commit_for_success", "commit-unknown");
+}
+
+#[test]
+fn a_consumer_that_ignores_topic_changes_is_found() {
+    let failure = found_in_python("ignores_topic_changes", "topic-created-again");
+    assert!(failure["problem"].as_str().unwrap().contains("neither ended"), "{failure:#}");
+}
+
 /// A kit file for the template in a folder of its own, with this migration and these further lines.
 fn other_definition(folder: &Path, migration: &str, lines: &str) -> PathBuf {
     let migrations = folder.join("migrations");

@@ -27,12 +27,12 @@ fn has_properties(kit: &str, configuration: &Path, command: &[&str], properties:
 #[test]
 fn projections_in_sql_files_have_the_properties_of_the_kit() {
     let configuration = folder().join("sql/aqueduct.toml");
-    has_properties("sql.toml", &configuration, &["project"], &["duplicates", "poison", "kill"]);
+    has_properties("sql.toml", &configuration, &["project"], &["gap", "commit-unknown"]);
 }
 
 /// Promise: and so do projections in Rust.
 #[test]
 fn projections_in_rust_have_the_properties_of_the_kit() {
-    let command = ["shop", "project"];
-    has_properties("shop.toml", &configuration(), &command, &["late-arrival", "kill", "commit-unknown"]);
+    let properties = ["late-arrival", "two-instances", "topic-created-again"];
+    has_properties("shop.toml", &configuration(), &["shop", "project"], &properties);
 }
