@@ -82,7 +82,9 @@ pub(crate) async fn is_at(trial: &Trial<'_>, moment: Moment) -> Result<bool, Err
               where a.datname = current_database() and a.usename = $1 and a.backend_xid is not null
                 -- The kit's trigger waits. A statement outside of a transaction block is committed without COMMIT.
                 and case when $2 then a.wait_event = 'PgSleep'
-                         else a.wait_event is distinct from 'PgSleep' and a.state in ('idle in transaction', 'active')
+                         else (a.state = 'idle in transaction'
+                               or a.state = 'active' and a.wait_event is distinct from 'PgSleep'
+                                  and a.query !~* '^\\s*(commit|end)\\y')
                               -- Without records these are all that a transaction calls.
                               and a.query !~ 'aqueduct_consumer\\.(claim|next_held|advance)'
                               and a.query !~ 'aqueduct\\.(offsets_claim|projection_status)' end)",

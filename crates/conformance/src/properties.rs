@@ -53,7 +53,7 @@ pub(crate) async fn judge(property: Property, material: Material<'_>) -> Propert
 
 /// What a trial of this property leaves out because of the history.
 fn limitation(property: Property, strikes: usize) -> Option<String> {
-    (property == Property::Poison && strikes < KINDS_OF_POISON).then(|| {
+    (property == Property::Poison && (1..KINDS_OF_POISON).contains(&strikes)).then(|| {
         format!(
             "only the first {strikes} of the {KINDS_OF_POISON} kinds of damage: the history has too few streams with two \
              events"

@@ -270,6 +270,7 @@ fn defaults() -> Value {
         },
         "projection": {
             "directory": null,
+            "topic_prefix": projection.topic_prefix,
             "batch_size": projection.batch_size,
             "batch_wait_ms": projection.batch_wait_ms,
             "concurrency": projection.concurrency,
