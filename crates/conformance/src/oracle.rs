@@ -63,7 +63,7 @@ async fn undisturbed(setup: Setup<'_>, name: &str, records: Vec<&Record>) -> Res
     let run = async {
         let mut trial = Trial::create(setup, name).await?;
         trial.write_all(records.into_iter().map(Sent::applied).collect()).await?;
-        trial.start(Batch::Single)?;
+        trial.start(Batch::Single).await?;
         trial.finish_as_oracle().await
     };
     run.await.map_err(|error| match error {

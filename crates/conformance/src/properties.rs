@@ -92,7 +92,7 @@ async fn play(property: Property, script: Script, material: Material<'_>) -> Res
     let mut trial = Trial::create(material.setup, &trial_name(property)).await?;
     let mut phases = script.phases.into_iter();
     trial.write(phases.next().unwrap_or_default()).await?;
-    trial.start(Batch::Own)?;
+    trial.start(Batch::Own).await?;
     for phase in phases {
         trial.catch_up().await?;
         trial.write(phase).await?;

@@ -63,6 +63,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) database: PgPool,
     postgres: Database,
     pub(crate) instances: Vec<Instance>,
+    /// Before the last instance was started.
+    claims_before: i64,
     /// In the order in which they were written.
     written: Vec<Written>,
 }
@@ -96,12 +98,14 @@ impl<'a> Trial<'a> {
             database: postgres.pool.clone(),
             postgres,
             instances: Vec::new(),
+            claims_before: 0,
             written: Vec::new(),
         })
     }
 
     /// Starts a further instance.
-    pub(crate) fn start(&mut self, batch: Batch) -> Result<(), Error> {
+    pub(crate) async fn start(&mut self, batch: Batch) -> Result<(), Error> {
+        self.claims_before = self.claims().await?;
         let mut environment = self.environment.clone();
         if batch == Batch::Single {
             environment.push(("AQUEDUCT_BATCH".to_owned(), "1".into()));
@@ -160,6 +164,7 @@ impl<'a> Trial<'a> {
 
     /// Asks an instance to stop and waits for its end, which must be a success.
     pub(crate) async fn stop(&mut self, index: usize) -> Result<(), TrialError> {
+        self.wait_until_claimed().await?;
         let Definition { stop_signal, .. } = *self.setup.definition;
         let at_most = self.setup.definition.stop_timeout();
         let mut instance = self.instances.remove(index);

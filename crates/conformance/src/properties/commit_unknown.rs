@@ -29,7 +29,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     let proxy = trial.connect_through_proxy().await?;
     let (first, second) = material.records.split_at(material.records.len() / 2);
     trial.write_all(first.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Single)?;
+    trial.start(Batch::Single).await?;
     let all = trial.left().await?;
     for (cut, outcome) in (1..).zip(OUTCOMES) {
         // Spread over the work, as the kills are.
@@ -43,7 +43,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     trial.stop(0).await?;
 
     trial.write_all(second.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Own)?;
+    trial.start(Batch::Own).await?;
     for outcome in OUTCOMES_OF_BATCHES {
         if !cut_at_commit(&trial, &proxy, outcome).await? {
             break;

@@ -21,14 +21,14 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     slow_commits(&trial).await?;
     trial.write_all(first.iter().map(Sent::applied).collect()).await?;
     // Not one record a transaction: that of a single event, applied again, need not show in the tables.
-    trial.start(Batch::Own)?;
+    trial.start(Batch::Own).await?;
     if !freeze_at(&trial, Moment::Open).await? {
         return Ok(());
     }
     *strikes += 1;
     tokio::time::sleep(Duration::from_millis(SESSION_TIMEOUT_MS) + MARGIN).await;
     end_transactions(&trial).await?;
-    trial.start(Batch::Single)?;
+    trial.start(Batch::Single).await?;
     trial.catch_up().await?;
     trial.instances[0].signal(Signal::SIGCONT);
     trial.write_all(second.iter().map(Sent::applied).collect()).await?;

@@ -18,7 +18,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     slow_commits(&trial).await?;
     let (first, second) = material.records.split_at(material.records.len() / 2);
     trial.write_all(first.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Single)?;
+    trial.start(Batch::Single).await?;
     let all = trial.left().await?;
     for (killed, moment) in (1..).zip(MOMENTS) {
         // Spread over the work: at first one of five parts is done, then two.
@@ -32,7 +32,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     trial.stop(0).await?;
 
     trial.write_all(second.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Own)?;
+    trial.start(Batch::Own).await?;
     for moment in MOMENTS_OF_BATCHES {
         if !kill_at(&mut trial, moment, Batch::Own).await? {
             break;
@@ -48,6 +48,6 @@ async fn kill_at(trial: &mut Trial<'_>, moment: Moment, batch: Batch) -> Result<
         return Ok(false);
     }
     trial.kill(0).await?;
-    trial.start(batch)?;
+    trial.start(batch).await?;
     Ok(true)
 }

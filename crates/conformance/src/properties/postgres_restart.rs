@@ -33,7 +33,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     for (records, end) in [(first, End::Shutdown), (second, End::Crash)] {
         trial.write_all(records.iter().map(Sent::applied).collect()).await?;
         if trial.instances.is_empty() {
-            trial.start(Batch::Single)?;
+            trial.start(Batch::Single).await?;
         }
         trial.wait_until_left(trial.left().await? / 2).await?;
         if !freeze_at(&trial, Moment::Open).await? {

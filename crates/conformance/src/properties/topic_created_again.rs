@@ -13,16 +13,16 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     let mut trial = Trial::create(material.setup, &trial_name(Property::TopicCreatedAgain)).await?;
     let (before, after) = (&records[..records.len() / 2], &records[..records.len() / 4]);
     trial.write_all(before.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Own)?;
+    trial.start(Batch::Own).await?;
     trial.catch_up().await?;
     trial.stop(0).await?;
 
     *strikes = trial.create_topics_again().await?;
     trial.write_all(after.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Own)?;
+    trial.start(Batch::Own).await?;
     trial.expect_halt().await?;
     trial.accept().await?;
     trial.write_all(records[after.len()..].iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Own)?;
+    trial.start(Batch::Own).await?;
     trial.finish(material.oracle.tables(Expected::All)).await
 }

@@ -23,16 +23,16 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     let mut parts = material.records.chunks(material.records.len().div_ceil(4));
     let mut next_part = || parts.next().unwrap_or_default();
     trial.write_all(next_part().iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Single)?;
+    trial.start(Batch::Single).await?;
     trial.wait_until_left(trial.left().await? / 2).await?;
     let before = trial.claims().await?;
-    trial.start(Batch::Single)?;
+    trial.start(Batch::Single).await?;
     *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
     let before = trial.claims().await?;
     trial.stop(0).await?;
     *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
     let before = trial.claims().await?;
-    trial.start(Batch::Own)?;
+    trial.start(Batch::Own).await?;
     *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
     trial.finish(material.oracle.tables(Expected::All)).await
 }

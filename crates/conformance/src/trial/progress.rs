@@ -16,6 +16,9 @@ pub(super) const QUIET: Duration = Duration::from_secs(2);
 /// The same before a consumer is said to be wrong: on a busy machine it may be slow.
 pub(super) const LONG_QUIET: Duration = Duration::from_secs(10);
 
+/// How long an instance may take to claim a partition: as long as the session of one that was killed, and its own start.
+const STARTED_WITHIN: Duration = Duration::from_secs(20);
+
 /// A partition: index of the topic in the definition, and number.
 type Partition = (usize, i32);
 
@@ -77,6 +80,17 @@ impl Trial<'_> {
         .fetch_one(&self.database)
         .await
         .map_err(Error::postgres("read the epochs"))
+    }
+
+    /// Waits until an instance has claimed a partition since the last one was started: before that, it may not be able to
+    /// stop gracefully. There may be none left to claim.
+    pub(super) async fn wait_until_claimed(&mut self) -> Result<(), TrialError> {
+        let deadline = Instant::now() + STARTED_WITHIN;
+        while Instant::now() < deadline && self.claims().await? == self.claims_before {
+            self.check_instances()?;
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
     }
 
     fn check_instances(&mut self) -> Result<(), TrialError> {
