@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-const TOOLS: [(&str, &str, &str); 6] = [
+const TOOLS: [(&str, &str, &str); 7] = [
     ("java", "-version", "a JDK, 17 or later: it runs Kafka"),
-    ("mvn", "--version", "Maven: it downloads the servers"),
+    ("javac", "-version", "a JDK, 17 or later, not only a runtime: a test runs a consumer in Java"),
+    ("mvn", "--version", "Maven: it downloads the servers and builds that consumer"),
     ("node", "--version", "Node, 20 or later: a test appends events with the vendor's client for Node"),
     ("npm", "--version", "npm, which belongs to Node: it downloads that client"),
     ("python3", "--version", "Python, 3.11 or later, with the module venv: a test runs a consumer in Python"),

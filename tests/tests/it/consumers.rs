@@ -1,6 +1,7 @@
 //! The template consumers of `tests/consumers`: programs in other languages that keep the shop's orders and revenue.
 
 mod go;
+mod java;
 mod kit;
 mod python;
 mod runner;
@@ -36,6 +37,7 @@ struct Template {
 }
 
 const GO: Template = Template { name: "go", install: go::command_line };
+const JAVA: Template = Template { name: "java", install: java::command_line };
 const PYTHON: Template = Template { name: "python", install: python::command_line };
 const TYPESCRIPT: Template = Template { name: "typescript", install: typescript::command_line };
 
@@ -271,4 +273,9 @@ async fn go_has_the_rows_of_the_views_in_rust() {
 #[tokio::test(flavor = "multi_thread")]
 async fn typescript_has_the_rows_of_the_views_in_rust() {
     has_the_rows_of_the_views_in_rust(TYPESCRIPT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn java_has_the_rows_of_the_views_in_rust() {
+    has_the_rows_of_the_views_in_rust(JAVA).await;
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::consumers::{GO, PYTHON, TYPESCRIPT, Template, python, typescript};
+use crate::consumers::{GO, JAVA, PYTHON, TYPESCRIPT, Template, python, typescript};
 use crate::support::{BINARY, ROOT, say};
 
 fn definition(template: &Template) -> PathBuf {
@@ -84,6 +84,11 @@ fn the_template_in_go_has_every_property() {
 #[test]
 fn the_template_in_typescript_has_every_property() {
     has_every_property(&TYPESCRIPT);
+}
+
+#[test]
+fn the_template_in_java_has_every_property() {
+    has_every_property(&JAVA);
 }
 
 #[test]
