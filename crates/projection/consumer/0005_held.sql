@@ -1,3 +1,9 @@
+-- In one line, as decoders expect it: Postgres breaks it after 76 characters, as in a mail.
+create function aqueduct_consumer.base64(in_bytes bytea) returns text
+language sql immutable strict set search_path = pg_catalog, pg_temp as $$
+    select replace(encode(in_bytes, 'base64'), E'\n', '')
+$$;
+
 -- The headers of a parked event by name, the first of each; null: its value is no text.
 create function aqueduct_consumer.by_name(in_headers jsonb) returns jsonb
 language sql immutable as $$
@@ -128,8 +134,8 @@ begin
             source := work.source;
             stream := work.stream;
             revision := event.revision;
-            key := encode(event.key, 'base64');
-            value := encode(event.payload, 'base64');
+            key := aqueduct_consumer.base64(event.key);
+            value := aqueduct_consumer.base64(event.payload);
             headers := aqueduct_consumer.encoded(event.headers);
             return next;
         end loop;
@@ -155,7 +161,7 @@ create function aqueduct_consumer.encoded(in_headers jsonb) returns jsonb
 language sql immutable set search_path = pg_catalog, pg_temp as $$
     select coalesce(jsonb_agg(jsonb_build_object(
                'name', h.header->>'name',
-               'value', encode(coalesce(decode(h.header->>'hex', 'hex'), convert_to(h.header->>'value', 'UTF8')), 'base64'))
+               'value', aqueduct_consumer.base64(coalesce(decode(h.header->>'hex', 'hex'), convert_to(h.header->>'value', 'UTF8'))))
                order by h.place), '[]')
       from jsonb_array_elements(in_headers) with ordinality as h (header, place)
      where h.header ? 'name'

@@ -116,7 +116,7 @@ impl Consumer {
                     .collect();
                 json!({
                     "topic": TOPIC, "partition": 0, "offset": record["offset"],
-                    "key": record["key"].as_str().map(base64), "value": base64("payload"),
+                    "key": record["key"].as_str().map(base64), "value": base64(PAYLOAD),
                     "headers": headers,
                 })
             })
@@ -142,8 +142,8 @@ impl Consumer {
     /// The events that are taken from the parked ones, as `revision@stream`.
     pub(super) async fn next_held(&mut self, limit: i32, failed: Value) -> Vec<String> {
         let partition = self.partition();
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "select coalesce(revision::text, '?') || '@' || stream from aqueduct_consumer.next_held('accounts', 1, $1, $2, $3)",
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "select coalesce(revision::text, '?') || '@' || stream, value from aqueduct_consumer.next_held('accounts', 1, $1, $2, $3)",
         )
         .bind(partition)
         .bind(limit)
@@ -151,7 +151,8 @@ impl Consumer {
         .fetch_all(&mut self.connection)
         .await
         .unwrap();
-        rows.into_iter().map(|(row,)| row).collect()
+        assert!(rows.iter().all(|(_, value)| *value == base64(PAYLOAD)), "{rows:?}");
+        rows.into_iter().map(|(row, _)| row).collect()
     }
 
     /// SQLSTATE of a call that fails.
@@ -169,6 +170,10 @@ impl Consumer {
             .await
     }
 }
+
+/// Longer than a line of Postgres's base64.
+const PAYLOAD: &str =
+    "a payload that is longer than what Postgres writes into one line of base64, 76 characters";
 
 pub(super) fn registration<'a>(projection: &'a str, owner: &'a str) -> Registration<'a> {
     Registration { projection, owner, starts_late: false, timeouts: Timeouts::default() }
