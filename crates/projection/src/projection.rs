@@ -179,7 +179,7 @@ impl Projection {
 
     /// Lets projections of one process read the ends of their partitions through one consumer for each cluster, so that Kafka
     /// sends a new record once and not once for each of them. Each stays a member of its own group. One that is behind, halted
-    /// or slow reads by itself, and delays no other.
+    /// or slow reads through its own consumer, and delays no other.
     pub fn share_consumers(projections: &mut [Self]) {
         let mut shared: Vec<(Cluster, SharedConsumer)> = Vec::new();
         let clusters: Vec<_> = projections.iter().map(|it| it.options.cluster.clone()).collect();

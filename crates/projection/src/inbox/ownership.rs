@@ -32,8 +32,10 @@ struct Owned {
     committed_to_kafka: Option<i64>,
     /// Offset up to which everything is applied, including transaction markers; `None` while records are unread.
     read_to: Option<i64>,
-    /// Offset behind the last record that was read, at first where reading begins; 0: at the beginning.
+    /// Offset after the last record that was read, at first where reading begins; 0: at the beginning.
     next_read: i64,
+    /// Whether the client has reported the partition's statistics since the claim.
+    is_observed: bool,
     /// Records read and not yet committed.
     in_flight: i64,
 }
@@ -116,6 +118,7 @@ impl Ownership {
             committed_to_kafka: None,
             read_to: None,
             next_read: resume_at.unwrap_or_default(),
+            is_observed: false,
             in_flight: 0,
         };
         self.owned.lock().insert((Arc::clone(topic), partition), owned);
@@ -140,10 +143,19 @@ impl Ownership {
         Some((Arc::clone(topic), owned.epoch))
     }
 
-    /// Offset behind the last record that was taken from a partition, at first where reading begins, with 0 for the beginning;
-    /// `None` if it is not owned.
+    /// The offset at which reading must continue, with 0 for the beginning; `None` if the partition is not owned. Where
+    /// everything is applied it is after the transaction markers, whose offsets retention may have removed.
     pub(crate) fn next_read(&self, topic: &Arc<str>, partition: i32) -> Option<i64> {
-        self.owned.lock().get(&(Arc::clone(topic), partition)).map(|owned| owned.next_read)
+        let owned = self.owned.lock();
+        let owned = owned.get(&(Arc::clone(topic), partition))?;
+        Some(owned.next_read.max(owned.read_to.unwrap_or_default()))
+    }
+
+    /// The client has reported the partition's statistics. Returns whether that happened before since the claim.
+    pub(crate) fn observe(&self, topic: &str, partition: i32) -> bool {
+        let mut owned = self.owned.lock();
+        let found = owned.iter_mut().find(|((name, p), _)| *p == partition && **name == *topic);
+        found.is_some_and(|(_, owned)| std::mem::replace(&mut owned.is_observed, true))
     }
 
     /// The partitions that are owned now.

@@ -101,8 +101,11 @@ impl ClientContext for ConsumerState {
         }
         for (topic, partition) in lag::partitions(&statistics) {
             let number = partition.partition;
-            // What the shared consumer reads is paused here: these statistics are old.
-            if self.is_shared(topic, number) {
+            // What the shared consumer reads is paused here: these statistics are old. The first ones after a claim may be too.
+            if self.is_shared(topic, number)
+                || !lag::is_current(partition)
+                || !self.ownership.observe(topic, number)
+            {
                 continue;
             }
             let unread = lag::report(&self.ownership, topic, partition);

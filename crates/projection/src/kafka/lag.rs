@@ -14,6 +14,11 @@ pub(super) fn partitions(statistics: &Statistics) -> impl Iterator<Item = (&str,
         .flat_map(|(name, topic)| topic.partitions.values().map(move |partition| (name.as_str(), partition)))
 }
 
+/// Whether these are the statistics of a partition that the client reads. Of any other they are as old as its last fetch.
+pub(super) fn is_current(partition: &Partition) -> bool {
+    partition.fetch_state == "active"
+}
+
 /// Records how far a projection is behind. Returns how many records the client has still to hand on, if that is known and the
 /// projection owns the partition.
 pub(super) fn report(ownership: &Ownership, topic: &str, partition: &Partition) -> Option<i64> {

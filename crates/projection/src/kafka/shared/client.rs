@@ -13,6 +13,7 @@ use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 
 use crate::kafka::lag;
 use crate::kafka::shared::partitions::{AssignmentChange, SharedPartitions};
+use crate::metrics;
 use crate::record::Record;
 use crate::record::partition::Partition;
 
@@ -22,7 +23,7 @@ const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 64;
 /// As for the projections' own consumers: the lag is as old as this.
 const STATISTICS_INTERVAL_MS: &str = "1000";
-/// After this time without a broker the projections read by themselves, and another client is made later.
+/// After this time without a broker the projections continue with their own consumers, and another client is made later.
 const BROKER_PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct SharedContext {
@@ -45,24 +46,30 @@ pub(super) fn create(
     create_client(&config, SharedContext { partitions, watch, is_lost: AtomicBool::new(false) })
 }
 
-/// Reads until nobody wants a partition for a while, or until the client is of no use.
-pub(super) fn read(consumer: &Client, partitions: &SharedPartitions) {
-    let context = consumer.context();
-    while !partitions.is_idle() && !context.is_lost.load(Ordering::Relaxed) {
-        let read = assign(consumer, &partitions.assignment_change())
-            .and_then(|()| hand_out_available(consumer, partitions));
+/// Reads until nobody wants a partition for a while, or until the client is of no use. Returns the client, to be closed.
+pub(super) fn read(client: Client, partitions: &SharedPartitions) -> Client {
+    while !partitions.is_idle() && !client.context().is_lost.load(Ordering::Relaxed) {
+        let read = assign(&client, &partitions.assignment_change())
+            .and_then(|()| hand_out_available(&client, partitions));
         if let Err(error) = read {
-            tracing::warn!(%error, "the shared consumer ends, the projections read by themselves");
-            return;
+            count_error(partitions);
+            tracing::warn!(%error, "the shared consumer ends, the projections continue with their own");
+            break;
         }
     }
+    client
+}
+
+/// An error of this client is one of each projection for which it reads.
+fn count_error(partitions: &SharedPartitions) {
+    partitions.projections().into_iter().for_each(metrics::kafka_error);
 }
 
 fn assign(consumer: &Client, AssignmentChange { start, stop }: &AssignmentChange) -> Result<(), KafkaError> {
     if !start.is_empty() {
         let mut list = TopicPartitionList::new();
-        for (Partition { topic, number }, place) in start {
-            let offset = if *place == 0 { Offset::Beginning } else { Offset::Offset(*place) };
+        for (Partition { topic, number }, next_offset) in start {
+            let offset = if *next_offset == 0 { Offset::Beginning } else { Offset::Offset(*next_offset) };
             list.add_partition_offset(topic, *number, offset)?;
         }
         consumer.incremental_assign(&list)?;
@@ -95,7 +102,11 @@ fn hand_out_available(consumer: &Client, partitions: &SharedPartitions) -> Resul
                 return Err(error);
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
-            Some(Err(error)) => tracing::warn!(%error, "error of the shared consumer's kafka client"),
+            Some(Err(error)) => {
+                count_error(partitions);
+                let projections = partitions.projections();
+                tracing::warn!(?projections, %error, "error of the shared consumer's kafka client");
+            }
         }
         timeout = Duration::ZERO;
     }
@@ -113,13 +124,17 @@ impl ClientContext for SharedContext {
             self.is_lost.store(true, Ordering::Relaxed);
         }
         for (topic, partition) in lag::partitions(&statistics) {
-            for follower in self.partitions.followers(topic, partition.partition) {
+            if !lag::is_current(partition) {
+                continue;
+            }
+            for follower in self.partitions.observe(topic, partition.partition) {
                 lag::report(follower.ownership(), topic, partition);
             }
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        count_error(&self.partitions);
         log_error(&error, reason);
     }
 }

@@ -39,7 +39,7 @@ impl Follower {
         Ok(())
     }
 
-    /// It must read this partition by itself again, from where it is.
+    /// It must read this partition through its own consumer again, from where it is.
     pub(super) fn let_go(&self, partition: &Partition) {
         self.let_go.lock().push(partition.clone());
     }

@@ -20,7 +20,7 @@ use crate::record::partition::Partition;
 
 /// With at most this many records unread a partition is near its end, where the shared consumer reads.
 const NEAR_END: i64 = 256;
-/// Timeout for changing the place at which the projection's own consumer reads.
+/// Timeout for changing the offset at which the projection's own consumer reads.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Decides for a session which partitions are read through the shared consumer. Used on the thread that polls the projection's
@@ -35,7 +35,7 @@ pub(crate) struct SharedMember {
 #[derive(Default)]
 struct State {
     followed: BTreeSet<Partition>,
-    /// Partitions that it reads by itself and might follow.
+    /// Partitions that its own consumer reads and that it might follow.
     near_end: BTreeSet<Partition>,
 }
 
@@ -76,8 +76,9 @@ impl SharedMember {
         for handover in self.handovers() {
             match handover {
                 Handover::ToShared(partition) => own.pause(&partition.list())?,
-                Handover::ToOwn(partition, place) => {
-                    let offset = if place == 0 { Offset::Beginning } else { Offset::Offset(place) };
+                Handover::ToOwn(partition, next_offset) => {
+                    let offset =
+                        if next_offset == 0 { Offset::Beginning } else { Offset::Offset(next_offset) };
                     own.seek(&partition.topic, partition.number, offset, SEEK_TIMEOUT)?;
                     own.resume(&partition.list())?;
                 }
@@ -93,16 +94,16 @@ impl SharedMember {
         let next_read = |partition: &Partition| self.ownership.next_read(&partition.topic, partition.number);
         for partition in self.follower.take_let_go() {
             followed.remove(&partition);
-            if let Some(place) = next_read(&partition) {
-                handovers.push(Handover::ToOwn(partition, place));
+            if let Some(next_offset) = next_read(&partition) {
+                handovers.push(Handover::ToOwn(partition, next_offset));
             }
         }
         near_end.retain(|partition| {
-            let Some(place) = next_read(partition) else { return false };
+            let Some(next_offset) = next_read(partition) else { return false };
             if followed.contains(partition) {
                 return false;
             }
-            let follow = self.consumer.follow(partition, place, &self.follower);
+            let follow = self.consumer.follow(partition, next_offset, &self.follower);
             if follow == Follow::Follows {
                 followed.insert(partition.clone());
                 handovers.push(Handover::ToShared(partition.clone()));

@@ -1,6 +1,8 @@
 //! The partitions that the shared consumer reads, and who follows them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -9,7 +11,7 @@ use crate::kafka::shared::follower::Follower;
 use crate::record::Record;
 use crate::record::partition::Partition;
 
-/// How long a partition that nobody follows is read. A projection that wants it tries again every second.
+/// How long a partition that nobody follows is read. A projection that wants it tries again at each of its polls.
 const UNFOLLOWED: Duration = Duration::from_secs(5);
 
 /// The partitions that the shared consumer reads, and who follows them.
@@ -21,15 +23,19 @@ struct State {
     partitions: Vec<Shared>,
     /// Whether a thread reads them.
     is_reading: bool,
+    /// Nobody will want a partition any more.
+    is_closed: bool,
 }
 
 #[derive(Debug)]
 struct Shared {
     partition: Partition,
-    /// Offset behind the last record that was handed out, at first where reading begins; 0: at the beginning.
-    next: i64,
+    /// Offset after the last record that was handed out, at first where reading begins; 0: at the beginning.
+    next_offset: i64,
     /// Whether the consumer was told to read it.
     is_read: bool,
+    /// Whether the consumer has reported its statistics since. The first ones may be those of an earlier reading.
+    is_observed: bool,
     followers: Vec<Arc<Follower>>,
     /// Since when nobody follows it.
     unfollowed: Instant,
@@ -38,9 +44,9 @@ struct Shared {
 /// Whether a projection follows a partition from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Follow {
-    /// It receives all records from its place on.
+    /// It receives all records from its next offset on.
     Follows,
-    /// It must go on by itself: the shared consumer is ahead, or does not read the partition yet.
+    /// Its own consumer must continue: the shared one is ahead, or does not read the partition yet.
     NotYet,
 }
 
@@ -54,19 +60,20 @@ pub(super) struct AssignmentChange {
 
 impl SharedPartitions {
     /// See [`SharedConsumer::follow`](super::SharedConsumer::follow).
-    pub(super) fn follow(&self, partition: &Partition, place: i64, follower: &Arc<Follower>) -> Follow {
+    pub(super) fn follow(&self, partition: &Partition, next_offset: i64, follower: &Arc<Follower>) -> Follow {
         let mut state = self.0.lock();
         let Some(shared) = state.partitions.iter_mut().find(|shared| shared.partition == *partition) else {
             state.partitions.push(Shared {
                 partition: partition.clone(),
-                next: place,
+                next_offset,
                 is_read: false,
+                is_observed: false,
                 followers: Vec::new(),
                 unfollowed: Instant::now(),
             });
             return Follow::NotYet;
         };
-        if !shared.is_read || place < shared.next {
+        if !shared.is_read || next_offset < shared.next_offset {
             return Follow::NotYet;
         }
         shared.followers.push(Arc::clone(follower));
@@ -89,7 +96,7 @@ impl SharedPartitions {
         let Some(shared) = state.partitions.iter_mut().find(|shared| shared.partition.has(record)) else {
             return;
         };
-        shared.next = record.offset + 1;
+        shared.next_offset = record.offset + 1;
         let partition = &shared.partition;
         let before = shared.followers.len();
         shared.followers.retain(|follower| {
@@ -102,11 +109,22 @@ impl SharedPartitions {
         shared.note_departure(before);
     }
 
-    /// Those that follow a partition.
-    pub(super) fn followers(&self, topic: &str, number: i32) -> Vec<Arc<Follower>> {
+    /// The consumer has reported a partition's statistics. Returns those that follow it, to whom they apply.
+    pub(super) fn observe(&self, topic: &str, number: i32) -> Vec<Arc<Follower>> {
+        let mut state = self.0.lock();
+        let Some(shared) = state.partitions.iter_mut().find(|shared| shared.partition.is(topic, number))
+        else {
+            return Vec::new();
+        };
+        let was_observed = std::mem::replace(&mut shared.is_observed, shared.is_read);
+        if was_observed { shared.followers.clone() } else { Vec::new() }
+    }
+
+    /// The projections that follow any partition.
+    pub(super) fn projections(&self) -> BTreeSet<&'static str> {
         let state = self.0.lock();
-        let shared = state.partitions.iter().find(|shared| shared.partition.is(topic, number));
-        shared.map_or_else(Vec::new, |shared| shared.followers.clone())
+        let followers = state.partitions.iter().flat_map(|shared| &shared.followers);
+        followers.map(|follower| follower.ownership().projection()).collect()
     }
 
     /// What the consumer must do now. The partitions to start count as read from now on.
@@ -114,7 +132,7 @@ impl SharedPartitions {
         let mut change = AssignmentChange::default();
         self.0.lock().partitions.retain_mut(|shared| {
             if !std::mem::replace(&mut shared.is_read, true) {
-                change.start.push((shared.partition.clone(), shared.next));
+                change.start.push((shared.partition.clone(), shared.next_offset));
             }
             let is_kept = !shared.followers.is_empty() || shared.unfollowed.elapsed() < UNFOLLOWED;
             if !is_kept {
@@ -133,7 +151,13 @@ impl SharedPartitions {
 
     /// Whether nothing is left to read. If so the thread must end: the next partition is for another one.
     pub(super) fn is_idle(&self) -> bool {
-        self.0.lock().partitions.is_empty()
+        let state = self.0.lock();
+        state.is_closed || state.partitions.is_empty()
+    }
+
+    /// Ends the thread that reads.
+    pub(super) fn close(&self) {
+        self.0.lock().is_closed = true;
     }
 }
 
@@ -150,16 +174,20 @@ impl Shared {
 pub(super) struct Reading(Arc<SharedPartitions>);
 
 impl Reading {
-    /// Reads in a thread of its own.
-    pub(super) fn run(self, read: impl FnOnce(&SharedPartitions) + Send + 'static) {
+    /// Reads in a thread of its own. All are let go before the client, which `read` returns, is closed: that may take long.
+    pub(super) fn run<C>(
+        self,
+        read: impl FnOnce(&SharedPartitions) -> C + Send + 'static,
+    ) -> Option<JoinHandle<()>> {
         let thread = std::thread::Builder::new().name("shared-consumer".to_owned());
         let started = thread.spawn(move || {
-            let reading = self;
-            read(&reading.0);
+            let client = read(&self.0);
+            drop(self);
+            drop(client);
         });
-        if let Err(error) = started {
-            tracing::warn!(%error, "no thread for the shared consumer, trying again");
-        }
+        started
+            .inspect_err(|error| tracing::warn!(%error, "no thread for the shared consumer, trying again"))
+            .ok()
     }
 }
 
