@@ -91,7 +91,10 @@ pub enum TableError {
         problem: String,
     },
     /// Which migrations of an SQL projection were run could not be read.
-    #[error("projection {projection}: which of its migrations were run could not be read")]
+    #[error(
+        "projection {projection}: which of its migrations were run could not be read from aqueduct.migrations_{projection}, which its \
+         role must be allowed to select"
+    )]
     History {
         /// Name of the projection.
         projection: &'static str,

@@ -38,7 +38,7 @@ impl SqlProjection {
         let Some(migrator) = migrator else { return Ok(()) };
         let applied = self.applied(connection).await;
         let applied = applied.map_err(|source| TableError::History { projection: self.name, source })?;
-        for migration in migrator.iter() {
+        for migration in migrator.iter().filter(|migration| !migration.migration_type.is_down_migration()) {
             let named = format!("migration {} ({})", migration.version, migration.description);
             match applied.iter().find(|(version, _)| *version == migration.version) {
                 Some((_, checksum)) if *checksum == *migration.checksum => {}
