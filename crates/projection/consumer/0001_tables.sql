@@ -26,7 +26,7 @@ create table aqueduct_consumer.halts (
     halt        bigint  generated always as identity primary key,
     projection  text    not null,
     generation  integer not null,
-    code        text    not null check (code in ('topic_recreated', 'offsets_missing', 'database_restored')),
+    code        text    not null check (code in ('topic_recreated', 'records_lost', 'offsets_missing', 'database_restored')),
     topic       text    not null,
     partition   integer not null,
     problem     text    not null,

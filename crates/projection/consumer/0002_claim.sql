@@ -127,7 +127,7 @@ begin
     -- nothing is wrong. Kafka refuses to read from an offset that is beyond the present end, and the consumer claims again.
     elsif resume_at > in_latest
           and coalesce(known.advanced_at < statement_timestamp() - interval '2 minutes', true) then
-        found_code := 'topic_recreated';
+        found_code := case when known.topic_id = in_topic_id then 'records_lost' else 'topic_recreated' end;
         found_problem := format(
             'partition %s of topic %s was read up to offset %s, but ends at offset %s: %s',
             in_partition, in_topic, known.next_offset, in_latest,
@@ -171,7 +171,9 @@ begin
     new_epoch := greatest(new_epoch, known.epoch + 1);
     update aqueduct.offsets o
        set epoch = new_epoch, owner = in_consumer, claimed_at = now(),
-           topic_id = coalesce(in_topic_id, o.topic_id), next_offset = resume_at
+           topic_id = coalesce(in_topic_id, o.topic_id), next_offset = resume_at,
+           -- The former owner cannot move the offset any more: if the end is before it again, the next claim halts.
+           advanced_at = case when resume_at > in_latest then null else o.advanced_at end
      where o.projection = in_projection and o.generation = in_generation
        and o.topic = in_topic and o.partition = in_partition;
     perform aqueduct_consumer.report(in_projection, in_generation, this, 'running', null);
@@ -181,6 +183,7 @@ end $$;
 -- Lets a projection continue that was halted with this code. Returns the problems that it accepts; none: there was nothing
 -- to accept.
 --   topic_recreated    the new topic is read from its beginning; events that were applied are dropped as duplicates
+--   records_lost       the same for one partition, of which Kafka has lost the last records
 --   offsets_missing    reading continues at the first offset that is left; what is missing shows as gaps
 --   database_restored  reading continues where this database stands
 create function aqueduct_consumer.accept(in_projection text, in_generation integer, in_code text)
@@ -188,7 +191,7 @@ returns setof text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform aqueduct_consumer.authorize(in_projection, in_generation);
-    if in_code in ('topic_recreated', 'offsets_missing') then
+    if in_code in ('topic_recreated', 'records_lost', 'offsets_missing') then
         update aqueduct.offsets o
            set next_offset = null, topic_id = null, epoch = o.epoch + 1, owner = 'accept'
           from aqueduct_consumer.halts h

@@ -45,7 +45,7 @@ pub(super) enum ProjectionCommand {
         /// Name of the projection
         name: String,
         /// What is accepted
-        #[arg(value_parser = ["topic_recreated", "offsets_missing", "database_restored"])]
+        #[arg(value_parser = ["topic_recreated", "records_lost", "offsets_missing", "database_restored"])]
         code: String,
     },
 }
