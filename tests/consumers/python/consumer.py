@@ -110,7 +110,8 @@ class Application:
         committed = {(it.topic, it.partition): it.offset for it in consumer.committed(assigned, KAFKA_TIMEOUT)}
         for it in assigned:
             offset = committed[it.topic, it.partition]
-            topic_id = str(described[it.topic].result().topic_id)
+            # As Kafka prints it: the client's text has other letters.
+            topic_id = str(described[it.topic].result().topic_id).replace("+", "-").replace("/", "_")
             partition = Partition(it.topic, it.partition)
             # Each attempt lists the ends again: they must not be old.
             claimed = self.retry(lambda functions: functions.claim(

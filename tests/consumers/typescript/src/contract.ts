@@ -140,9 +140,11 @@ export class Contract {
   async claim (
     { topic, partition }: Partition, topicId: string, earliest: bigint, latest: bigint, committed: bigint | null, consumer: string
   ): Promise<{ epoch: bigint, nextOffset: bigint } | { problem: string }> {
+    // The client has it as a UUID, Kafka's tools and other clients print it in base64.
+    const printedId = Buffer.from(topicId.replaceAll('-', ''), 'hex').toString('base64url')
     const [row] = await this.call<ClaimRow>(
       'claim', ['text', 'text', 'integer', 'bigint', 'bigint', 'bigint', 'text'],
-      topic, topicId, partition, earliest, latest, committed, consumer)
+      topic, printedId, partition, earliest, latest, committed, consumer)
     if (row?.result !== 'claimed') return { problem: row?.problem ?? 'claim returned nothing' }
     return { epoch: BigInt(row.epoch), nextOffset: BigInt(row.next_offset) }
   }
