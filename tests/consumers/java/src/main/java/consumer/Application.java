@@ -13,6 +13,7 @@ import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.errors.AuthenticationException;
 import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -47,7 +48,7 @@ final class Application implements AutoCloseable {
                 kafka.consume(configuration.topics());
             } catch (Interruption.Stopped stopped) {
                 return;
-            } catch (AuthenticationException | AuthorizationException error) {
+            } catch (AuthenticationException | AuthorizationException | ConfigException error) {
                 throw error;
             } catch (Interruption.Rejoin | KafkaException error) {
                 // The client repeats what passes. What is left, such as an offset that the topic does not have, is for claim

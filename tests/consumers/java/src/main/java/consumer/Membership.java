@@ -59,7 +59,11 @@ final class Membership implements ConsumerRebalanceListener, AutoCloseable {
             claimAssigned();
             var untilHeld = Duration.ofNanos(heldAt - System.nanoTime());
             var batch = Batch.of(kafka.poll(untilHeld.compareTo(SHORTEST_POLL) < 0 ? SHORTEST_POLL : untilHeld));
-            if (epochs.isEmpty() || (batch.next().isEmpty() && System.nanoTime() < heldAt)) {
+            if (epochs.isEmpty()) {
+                heldAt = System.nanoTime() + HELD_EVERY.toNanos();
+                continue;
+            }
+            if (batch.next().isEmpty() && System.nanoTime() < heldAt) {
                 continue;
             }
             var outcome = retry(attempt -> apply(batch, attempt));

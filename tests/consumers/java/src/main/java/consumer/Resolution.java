@@ -32,7 +32,7 @@ final class Resolution {
         if (writer.isUnion() || reader.isUnion()) {
             for (var written : branches(writer)) {
                 branches(reader).stream()
-                        .filter(read -> read.getFullName().equals(written.getFullName()))
+                        .filter(read -> reads(read, written))
                         .forEach(read -> compare(written, read, place));
             }
         } else if (!logicalType(writer).equals(logicalType(reader))) {
@@ -42,7 +42,7 @@ final class Resolution {
         } else if (writer.getType() == Schema.Type.MAP && reader.getType() == Schema.Type.MAP) {
             compare(writer.getValueType(), reader.getValueType(), place);
         } else if (writer.getType() == Schema.Type.RECORD && reader.getType() == Schema.Type.RECORD
-                && compared.add(reader.getFullName())) {
+                && compared.add(writer.getFullName() + " " + reader.getFullName())) {
             for (var field : reader.getFields()) {
                 Stream.concat(Stream.of(field.name()), field.aliases().stream())
                         .map(writer::getField)
@@ -51,6 +51,15 @@ final class Resolution {
                         .ifPresent(written -> compare(written.schema(), field.schema(), place + "/" + field.name()));
             }
         }
+    }
+
+    private static boolean reads(Schema reader, Schema writer) {
+        var isNamed = switch (reader.getType()) {
+            case RECORD, ENUM, FIXED -> true;
+            default -> false;
+        };
+        return reader.getFullName().equals(writer.getFullName())
+                || isNamed && reader.getAliases().contains(writer.getFullName());
     }
 
     private static List<Schema> branches(Schema schema) {
