@@ -5,7 +5,7 @@ mod feeds;
 mod freeze;
 mod kill;
 mod postgres_restart;
-mod topic_created_again;
+mod topic_recreated;
 mod two_instances;
 
 use std::time::Instant;
@@ -78,7 +78,7 @@ async fn run(property: Property, material: Material<'_>, strikes: &mut usize) ->
         Property::TwoInstances => return two_instances::run(material, strikes).await,
         Property::Freeze => return freeze::run(material, strikes).await,
         Property::CommitUnknown => return commit_unknown::run(material, strikes).await,
-        Property::TopicCreatedAgain => return topic_created_again::run(material, strikes).await,
+        Property::TopicRecreated => return topic_recreated::run(material, strikes).await,
         Property::PostgresRestart => return postgres_restart::run(material, strikes).await,
     };
     if script.expected == Expected::Intact && !material.oracle.shows_damage() {
@@ -111,7 +111,7 @@ fn not_judged(property: Property, material: Material<'_>) -> Failure {
              aqueduct_consumer.advance in the transaction of its work"
         }
         Property::TwoInstances => "no instance claimed a partition after the first one",
-        Property::TopicCreatedAgain => "the consumer had read nothing before the topics were created again",
+        Property::TopicRecreated => "the consumer had read nothing before the topics were created again",
         _ if material.cuts.is_empty() => "no stream of the history has two events",
         _ => "the tables are the same without the damaged events: take a longer history or another seed",
     };

@@ -34,7 +34,7 @@ pub enum Property {
     /// The connection is lost while a transaction commits
     CommitUnknown,
     /// A topic is deleted and created again
-    TopicCreatedAgain,
+    TopicRecreated,
     /// Postgres is stopped and started while a transaction is open
     PostgresRestart,
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
         }
         trial.wait_until_left(trial.left().await? / 2).await?;
         if !freeze_at(&trial, Moment::Open).await? {
-            break;
+            return Ok(());
         }
         restart(postgres, end, &trial).await?;
         *strikes += 1;

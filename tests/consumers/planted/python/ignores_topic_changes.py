@@ -1,4 +1,4 @@
-"""Defect: claim is told neither the topic's id nor its end. Breaks the property topic-created-again."""
+"""Defect: claim is told neither the topic's id nor its end. Breaks the property topic-recreated."""
 
 import sys
 

@@ -10,7 +10,7 @@ use crate::trial_error::TrialError;
 /// it too. They get all records when a person has accepted them.
 pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
     let Material { records, .. } = material;
-    let mut trial = Trial::create(material.setup, &trial_name(Property::TopicCreatedAgain)).await?;
+    let mut trial = Trial::create(material.setup, &trial_name(Property::TopicRecreated)).await?;
     let (before, after) = (&records[..records.len() / 2], &records[..records.len() / 4]);
     trial.write_all(before.iter().map(Sent::applied).collect()).await?;
     trial.start(Batch::Own).await?;
