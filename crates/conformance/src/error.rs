@@ -59,6 +59,14 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// The migrations of a projection in SQL files.
+    #[error("the migrations of {} could not be applied", path.display())]
+    SqlProjection {
+        /// The projection's directory.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A statement of the kit.
     #[error("postgres: could not {doing}")]
     Postgres {

@@ -1,10 +1,12 @@
 //! The servers that all trials share.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_devstack::{DevStack, Options, Part};
 use aqueduct_kafka::Cluster;
+use aqueduct_projection::SqlProjection;
 use aqueduct_projection::consumer::{self, Registration, Timeouts};
 use aqueduct_schema::{Registry, RegistryOptions, SchemaSet};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -79,6 +81,9 @@ impl Servers {
         consumer::register(&pool, registration).await.map_err(Error::postgres(doing))?;
         if definition.runner {
             consumer::grant_runner(&pool, role).await.map_err(Error::postgres(doing))?;
+            // Projections in SQL files record their migrations there.
+            let grant = format!("grant create on schema aqueduct to \"{role}\"");
+            sqlx::raw_sql(AssertSqlSafe(grant)).execute(&pool).await.map_err(Error::postgres(doing))?;
         }
         self.migrate(definition).await?;
         // A database is copied only while nobody is connected to it.
@@ -88,18 +93,18 @@ impl Servers {
 
     /// Applies the consumer's migrations as its role.
     async fn migrate(&self, definition: &Definition) -> Result<(), Error> {
-        let mut files = Vec::new();
+        let doing = "connect as the consumer's role";
+        let owner =
+            PgPoolOptions::new().max_connections(1).connect_with(self.as_consumer(definition, TEMPLATE)?);
+        let owner = owner.await.map_err(Error::postgres(doing))?;
         for folder in &definition.migrations {
-            let doing = format!("read the migrations in {}", folder.display());
-            files.extend(sql_files::read(folder).map_err(Error::io(doing))?);
+            match folder.parent().filter(|parent| parent.join("projection.toml").exists()) {
+                Some(projection) => migrate_sql_projection(projection, &owner).await?,
+                None => apply_files(folder, &owner).await?,
+            }
         }
-        let connect = self.as_consumer(definition, TEMPLATE)?;
-        let mut owner = connect.connect().await.map_err(Error::postgres("connect as the consumer's role"))?;
-        for (path, text) in files {
-            let applied = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut owner).await;
-            applied.map_err(|source| Error::Migration { path, source })?;
-        }
-        owner.close().await.map_err(Error::postgres("close a connection"))
+        owner.close().await;
+        Ok(())
     }
 
     fn as_consumer(&self, definition: &Definition, database: &str) -> Result<PgConnectOptions, Error> {
@@ -131,6 +136,23 @@ impl Servers {
             pool: pool(admin.database(name).to_url_lossy().as_str()).await?,
         })
     }
+}
+
+/// Applies the migrations of a projection in SQL files as `aqueduct setup` does: its start looks for what that records.
+async fn migrate_sql_projection(directory: &Path, owner: &PgPool) -> Result<(), Error> {
+    let failed = |source| Error::SqlProjection { path: directory.to_owned(), source };
+    let projection = SqlProjection::load(directory).map_err(|error| failed(error.into()))?;
+    projection.migrate(owner).await.map(drop).map_err(|error| failed(error.into()))
+}
+
+/// Applies the files of a folder.
+async fn apply_files(folder: &Path, owner: &PgPool) -> Result<(), Error> {
+    let doing = format!("read the migrations in {}", folder.display());
+    for (path, text) in sql_files::read(folder).map_err(Error::io(doing))? {
+        let applied = sqlx::raw_sql(AssertSqlSafe(text)).execute(owner).await;
+        applied.map_err(|source| Error::Migration { path, source })?;
+    }
+    Ok(())
 }
 
 async fn pool(url: &str) -> Result<PgPool, Error> {
