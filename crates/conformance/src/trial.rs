@@ -48,8 +48,21 @@ pub(crate) struct Setup<'a> {
 pub(crate) enum Batch {
     /// As the consumer decides.
     Own,
+    /// A few, so that there are many transactions, each of several records.
+    Few,
     /// One.
     Single,
+}
+
+impl Batch {
+    /// The value of `AQUEDUCT_BATCH`.
+    fn variable(self) -> Option<&'static str> {
+        match self {
+            Self::Own => None,
+            Self::Few => Some("5"),
+            Self::Single => Some("1"),
+        }
+    }
 }
 
 pub(crate) struct Trial<'a> {
@@ -107,9 +120,7 @@ impl<'a> Trial<'a> {
     pub(crate) async fn start(&mut self, batch: Batch) -> Result<(), Error> {
         self.claims_before = self.claims().await?;
         let mut environment = self.environment.clone();
-        if batch == Batch::Single {
-            environment.push(("AQUEDUCT_BATCH".to_owned(), "1".into()));
-        }
+        environment.extend(batch.variable().map(|records| ("AQUEDUCT_BATCH".to_owned(), records.into())));
         let program = self.setup.program;
         let instance = Instance::start(program, &environment, &self.log).map_err(Error::io(format!(
             "run {}",

@@ -21,7 +21,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     slow_commits(&trial).await?;
     trial.write_all(first.iter().map(Sent::applied).collect()).await?;
     // Not one record a transaction: that of a single event, applied again, need not show in the tables.
-    trial.start(Batch::Own).await?;
+    trial.start(Batch::Few).await?;
     if !freeze_at(&trial, Moment::Open).await? {
         return Ok(());
     }
