@@ -133,8 +133,7 @@ impl Ownership {
     /// epoch; `None` if the partition is not owned, or the record was taken before.
     pub(crate) fn take(&self, topic: &str, partition: i32, offset: i64) -> Option<(Arc<str>, i64)> {
         let mut owned = self.owned.lock();
-        let ((topic, _), owned) =
-            owned.iter_mut().find(|((name, p), _)| *p == partition && **name == *topic)?;
+        let (topic, owned) = find(&mut owned, topic, partition)?;
         if offset < owned.next_read {
             return None;
         }
@@ -154,8 +153,8 @@ impl Ownership {
     /// The client has reported the partition's statistics. Returns whether that happened before since the claim.
     pub(crate) fn observe(&self, topic: &str, partition: i32) -> bool {
         let mut owned = self.owned.lock();
-        let found = owned.iter_mut().find(|((name, p), _)| *p == partition && **name == *topic);
-        found.is_some_and(|(_, owned)| std::mem::replace(&mut owned.is_observed, true))
+        find(&mut owned, topic, partition)
+            .is_some_and(|(_, owned)| std::mem::replace(&mut owned.is_observed, true))
     }
 
     /// The partitions that are owned now.
@@ -192,18 +191,14 @@ impl Ownership {
 
     /// Records read and not yet committed.
     pub(crate) fn in_flight(&self, topic: &str, partition: i32) -> Option<i64> {
-        let owned = self.owned.lock();
-        owned
-            .iter()
-            .find(|((name, p), _)| *p == partition && **name == *topic)
-            .map(|(_, owned)| owned.in_flight)
+        let mut owned = self.owned.lock();
+        find(&mut owned, topic, partition).map(|(_, owned)| owned.in_flight)
     }
 
     /// Records that everything before the offset is applied; `None`: there are unread records.
     pub(crate) fn set_read_to(&self, topic: &str, partition: i32, offset: Option<i64>) {
         let mut owned = self.owned.lock();
-        let found = owned.iter_mut().find(|((name, p), _)| *p == partition && **name == *topic);
-        if let Some((_, owned)) = found {
+        if let Some((_, owned)) = find(&mut owned, topic, partition) {
             owned.read_to = offset;
         }
     }
@@ -291,6 +286,16 @@ impl Ownership {
         let lost = lost.into_iter().filter_map(|ordinal| usize::try_from(ordinal - 1).ok());
         Ok(lost.filter_map(|index| offsets.get(index)).map(|lost| lost.partition.clone()).collect())
     }
+}
+
+/// A partition by the name of its topic, which librdkafka gives as text, with the shared name.
+fn find<'o>(
+    owned: &'o mut BTreeMap<(Arc<str>, i32), Owned>,
+    topic: &str,
+    partition: i32,
+) -> Option<(&'o Arc<str>, &'o mut Owned)> {
+    let found = owned.iter_mut().find(|((name, number), _)| *number == partition && **name == *topic);
+    found.map(|((name, _), owned)| (name, owned))
 }
 
 /// The next offset of each partition after these records, which are in the order of their offsets within each.

@@ -9,17 +9,17 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
+use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use crate::kafka::lag;
-use crate::kafka::shared::partitions::{AssignmentChange, SharedPartitions};
+use crate::kafka::shared::partitions::{AssignmentChange, SharedPartitions, kafka_offset};
 use crate::metrics;
 use crate::record::Record;
 use crate::record::partition::Partition;
 
 /// Timeout of a poll, and so the maximum delay until a partition is read.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
-/// Records that are handed out before the assignment is looked at again.
+/// Records that are handed out before the assignment is checked again.
 const AT_ONCE: usize = 64;
 /// As for the projections' own consumers: the lag is as old as this.
 const STATISTICS_INTERVAL_MS: &str = "1000";
@@ -69,8 +69,7 @@ fn assign(consumer: &Client, AssignmentChange { start, stop }: &AssignmentChange
     if !start.is_empty() {
         let mut list = TopicPartitionList::new();
         for (Partition { topic, number }, next_offset) in start {
-            let offset = if *next_offset == 0 { Offset::Beginning } else { Offset::Offset(*next_offset) };
-            list.add_partition_offset(topic, *number, offset)?;
+            list.add_partition_offset(topic, *number, kafka_offset(*next_offset))?;
         }
         consumer.incremental_assign(&list)?;
     }

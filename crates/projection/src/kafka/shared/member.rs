@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::Sender;
 
 use crate::inbox::ownership::Ownership;
 use crate::kafka::shared::SharedConsumer;
 use crate::kafka::shared::follower::Follower;
-use crate::kafka::shared::partitions::Follow;
+use crate::kafka::shared::partitions::{Follow, kafka_offset};
 use crate::metrics;
 use crate::record::Record;
 use crate::record::partition::Partition;
@@ -77,8 +77,7 @@ impl SharedMember {
             match handover {
                 Handover::ToShared(partition) => own.pause(&partition.list())?,
                 Handover::ToOwn(partition, next_offset) => {
-                    let offset =
-                        if next_offset == 0 { Offset::Beginning } else { Offset::Offset(next_offset) };
+                    let offset = kafka_offset(next_offset);
                     own.seek(&partition.topic, partition.number, offset, SEEK_TIMEOUT)?;
                     own.resume(&partition.list())?;
                 }

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rdkafka::Offset;
 
 use crate::kafka::shared::follower::Follower;
 use crate::record::Record;
@@ -56,6 +57,11 @@ pub(super) struct AssignmentChange {
     /// With the offset at which reading begins; 0: at the beginning.
     pub(super) start: Vec<(Partition, i64)>,
     pub(super) stop: Vec<Partition>,
+}
+
+/// Where a client must begin to read; 0: at the beginning, wherever retention has left it.
+pub(super) fn kafka_offset(next_offset: i64) -> Offset {
+    if next_offset == 0 { Offset::Beginning } else { Offset::Offset(next_offset) }
 }
 
 impl SharedPartitions {
