@@ -166,6 +166,7 @@ impl Reader {
     }
 
     fn read(&mut self, log: &Log, count: usize) {
+        self.observe();
         let change = self.partitions.assignment_change();
         self.places.extend(change.start);
         for stopped in change.stop {
@@ -177,6 +178,13 @@ impl Reader {
                 *place = record.offset + 1;
                 self.partitions.hand_out(&record);
             }
+        }
+    }
+
+    /// The statistics of its client.
+    fn observe(&self) {
+        for Partition { topic, number } in self.places.keys() {
+            self.partitions.observe(topic, *number);
         }
     }
 

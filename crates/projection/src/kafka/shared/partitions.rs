@@ -14,6 +14,9 @@ use crate::record::partition::Partition;
 
 /// How long a partition that nobody follows is read. A projection that wants it tries again at each of its polls.
 const UNFOLLOWED: Duration = Duration::from_secs(5);
+/// Reports after which a partition is fetched without a delay. The first one may be that of an earlier reading; and a partition
+/// that librdkafka has just begun is not part of the request that waits at the broker, for up to half a second.
+const REPORTS: u64 = 2;
 
 /// The partitions that the shared consumer reads, and who follows them.
 #[derive(Debug, Default)]
@@ -35,8 +38,8 @@ struct Shared {
     next_offset: i64,
     /// Whether the consumer was told to read it.
     is_read: bool,
-    /// Whether the consumer has reported its statistics since. The first ones may be those of an earlier reading.
-    is_observed: bool,
+    /// How often the consumer has reported since that it fetches from it.
+    reports: u64,
     followers: Vec<Arc<Follower>>,
     /// Since when nobody follows it.
     unfollowed: Instant,
@@ -47,7 +50,7 @@ struct Shared {
 pub(crate) enum Follow {
     /// It receives all records from its next offset on.
     Follows,
-    /// Its own consumer must continue: the shared one is ahead, or does not read the partition yet.
+    /// Its own consumer must continue: the shared one is ahead, or does not fetch from the partition yet.
     NotYet,
 }
 
@@ -73,13 +76,13 @@ impl SharedPartitions {
                 partition: partition.clone(),
                 next_offset,
                 is_read: false,
-                is_observed: false,
+                reports: 0,
                 followers: Vec::new(),
                 unfollowed: Instant::now(),
             });
             return Follow::NotYet;
         };
-        if !shared.is_read || next_offset < shared.next_offset {
+        if shared.reports < REPORTS || next_offset < shared.next_offset {
             return Follow::NotYet;
         }
         shared.followers.push(Arc::clone(follower));
@@ -115,15 +118,15 @@ impl SharedPartitions {
         shared.note_departure(before);
     }
 
-    /// The consumer has reported a partition's statistics. Returns those that follow it, to whom they apply.
+    /// The consumer has reported that it fetches from a partition. Returns those that follow it, to whom its statistics apply.
     pub(super) fn observe(&self, topic: &str, number: i32) -> Vec<Arc<Follower>> {
         let mut state = self.0.lock();
         let Some(shared) = state.partitions.iter_mut().find(|shared| shared.partition.is(topic, number))
         else {
             return Vec::new();
         };
-        let was_observed = std::mem::replace(&mut shared.is_observed, shared.is_read);
-        if was_observed { shared.followers.clone() } else { Vec::new() }
+        shared.reports += u64::from(shared.is_read);
+        shared.followers.clone()
     }
 
     /// The projections that follow any partition.
@@ -204,5 +207,38 @@ impl Drop for Reading {
             followers.iter().for_each(|follower| follower.let_go(&partition));
         }
         state.is_reading = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::inbox::ownership::Ownership;
+
+    fn bank() -> Partition {
+        Partition { topic: "bank".into(), number: 0 }
+    }
+
+    /// Nothing is late: a projection's own consumer reads until the shared one fetches what it would hand out.
+    #[test]
+    fn a_partition_is_followed_once_the_consumer_has_shown_that_it_fetches_from_it() {
+        let partitions = SharedPartitions::default();
+        let (queue, _records) = mpsc::channel(1);
+        let follower = Arc::new(Follower::new(Arc::new(Ownership::new("accounts")), queue));
+        let follow = || partitions.follow(&bank(), 7, &follower);
+
+        assert_eq!(follow(), Follow::NotYet);
+        partitions.observe("bank", 0);
+        partitions.observe("bank", 0);
+        assert_eq!(follow(), Follow::NotYet, "these were of an earlier reading");
+
+        assert_eq!(partitions.assignment_change().start, [(bank(), 7)]);
+        for _ in 0..REPORTS {
+            assert_eq!(follow(), Follow::NotYet);
+            partitions.observe("bank", 0);
+        }
+        assert_eq!(follow(), Follow::Follows);
     }
 }
