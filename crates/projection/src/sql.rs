@@ -1,6 +1,7 @@
 //! Projections that are SQL files.
 
 mod check;
+mod columns;
 pub(crate) mod definition;
 mod effects;
 pub(crate) mod error;
@@ -18,6 +19,7 @@ pub(crate) mod statement;
 mod statement_error;
 mod statement_kind;
 mod steps;
+mod token_view;
 mod type_entry;
 mod update;
 mod written;

@@ -1,7 +1,10 @@
 //! Writes a batch by one statement, where no record needs a verdict.
 
 use aqueduct_core::{ErrorKind, with_causes};
-use sqlx::PgConnection;
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgArguments;
+use sqlx::query::QueryScalar;
+use sqlx::{Connection as _, PgConnection, Postgres};
 
 use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
@@ -11,9 +14,11 @@ use crate::inbox::entry::Entry;
 use crate::inbox::ownership::{Ownership, next_offsets};
 use crate::inbox::statement;
 use crate::metrics;
+use crate::model::error::ApplyError;
 use crate::model::handler::Handler;
 use crate::model::table_change::{NoChange, TableChange};
-use crate::postgres::error::{error_kind, is_stale_statement};
+use crate::postgres::error::is_stale_statement;
+use crate::record::envelope::Envelope;
 
 /// SQLSTATEs that the statement raises, see `0009_single_statement.sql`.
 const OTHER_OWNER: &str = "AQ001";
@@ -77,7 +82,12 @@ impl<H: Handler> Transactions<H> {
         let TableChange { statement, arrays, rows } = change;
         let statement = statement::bind(statement, self.handler.name(), &offsets, chain);
         let statement = arrays.into_iter().fold(statement, |statement, array| statement.bind(array));
-        let xmin = match statement.fetch_one(&mut *connection).await {
+        let written = if H::APPLIES_AFTER_STATEMENT {
+            self.write_and_apply(&mut connection, statement, &events).await
+        } else {
+            statement.fetch_one(&mut *connection).await.map_err(ApplyError::from)
+        };
+        let xmin = match written {
             Ok(xmin) => xmin,
             Err(error) => return Err(refusal(&mut connection, error).await),
         };
@@ -93,22 +103,41 @@ impl<H: Handler> Transactions<H> {
     }
 }
 
-/// What an error of the statement means. An error that a row caused is found again by the transaction, with its row.
-async fn refusal(connection: &mut PgConnection, error: sqlx::Error) -> Refusal {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+impl<H: Handler> Transactions<H> {
+    /// Runs the statement, which writes no table, and applies the events, in one transaction. Returns its id.
+    async fn write_and_apply(
+        &self,
+        connection: &mut PgConnection,
+        statement: QueryScalar<'_, Postgres, String, PgArguments>,
+        events: &[(&H::Event, &Envelope)],
+    ) -> Result<String, ApplyError> {
+        let mut transaction = connection.begin().await?;
+        let xmin = statement.fetch_one(&mut *transaction).await?;
+        if !events.is_empty() {
+            self.handler.apply(&mut transaction, events).await?;
+        }
+        transaction.commit().await?;
+        Ok(xmin)
+    }
+}
+
+/// What an error of the statement, or of what was applied after it, means. An error that a row caused is found again by the
+/// slow path, with its row.
+async fn refusal(connection: &mut PgConnection, error: ApplyError) -> Refusal {
+    let postgres = error.postgres();
+    let code = postgres.and_then(sqlx::Error::as_database_error).and_then(DatabaseError::code);
     match code.as_deref() {
         Some(OTHER_OWNER) => return Refusal::Reason("owner"),
         Some(NOT_AS_EXPECTED) => return Refusal::Reason("row"),
         _ => {}
     }
-    if is_stale_statement(&error) {
-        use sqlx::Connection as _;
+    if postgres.is_some_and(is_stale_statement) {
         return match connection.clear_cached_statements().await {
             Ok(()) => Refusal::Reason("table"),
             Err(error) => Refusal::Error(error.into()),
         };
     }
-    if error_kind(&error) == ErrorKind::Retry {
+    if error.kind() == ErrorKind::Retry {
         return Refusal::Error(error.into());
     }
     tracing::debug!(

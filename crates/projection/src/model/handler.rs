@@ -15,6 +15,9 @@ use crate::record::envelope::Envelope;
 pub(crate) trait Handler: Send + Sync + 'static {
     /// Whether [`react`](Self::react) has effects, so that the batch must be checked before it.
     const REACTS: bool;
+    /// Whether a batch that the single statement has written is applied by [`apply`](Self::apply), in the same transaction:
+    /// what it does cannot be a part of that statement.
+    const APPLIES_AFTER_STATEMENT: bool = false;
     type Event: Send + Sync + 'static;
 
     /// Name of the projection.

@@ -6,10 +6,9 @@ use aqueduct_core::DomainEvent;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
-use crate::inbox::statement::statement;
 use crate::model::error::{ApplyError, ReactError};
 use crate::model::handler::{Handler, Treatment};
-use crate::model::table_change::{NoChange, TableChange, WrittenRows};
+use crate::model::table_change::{NoChange, TableChange};
 use crate::record::Record;
 use crate::record::decode::{DecodeError, Payload};
 use crate::record::envelope::Envelope;
@@ -74,6 +73,6 @@ impl<R: Reactor> Handler for ReactorHandler<R> {
         _connection: &mut PgConnection,
         _events: &[(&R::Event, &Envelope)],
     ) -> Result<TableChange, NoChange> {
-        Ok(TableChange { statement: statement("", "true"), arrays: Vec::new(), rows: WrittenRows::default() })
+        Ok(TableChange::none())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::inbox::statement::statement;
 use crate::model::column_array::ColumnArray;
 use crate::model::error::ApplyError;
 
@@ -13,6 +14,13 @@ pub(crate) struct TableChange {
     /// The parameters after those of the inbox.
     pub(crate) arrays: Vec<ColumnArray>,
     pub(crate) rows: WrittenRows,
+}
+
+impl TableChange {
+    /// The statement of a batch writes no table.
+    pub(crate) fn none() -> Self {
+        Self { statement: statement("", "true"), arrays: Vec::new(), rows: WrittenRows::default() }
+    }
 }
 
 /// The rows that a change writes.

@@ -6,11 +6,10 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use crate::model::error::ApplyError;
-use crate::sql::events::Columns;
+use crate::sql::events::Event;
 use crate::sql::proof::Proof;
 use crate::sql::statement::Statement;
 use crate::sql::statement_error::error_at;
-use crate::sql::steps::Event;
 
 /// SQLSTATE `cardinality_violation`: two events of a step are about the same row.
 const CARDINALITY_VIOLATION: &str = "21000";
@@ -31,18 +30,20 @@ pub(crate) async fn run_for_all(
     connection: &mut PgConnection,
     events: &[Event<'_>],
 ) -> Result<Effect, ApplyError> {
-    let columns = Columns::of(events);
     let proven = match proof {
         Proof::Count => {
-            let written = columns.bind(&statement.sql).execute(connection).await;
+            let written = statement.rows.bind(&statement.sql, events).execute(connection).await;
             written.map(|written| statement.any_rows || written.rows_affected() == events.len() as u64)
         }
-        Proof::Deleted { sql } => columns.bind(sql).fetch_all(connection).await.and_then(|rows| {
-            let deleting: BTreeSet<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-            Ok(statement.any_rows || deleting.len() == events.len())
-        }),
+        Proof::Deleted { sql } => {
+            statement.rows.bind(sql, events).fetch_all(connection).await.and_then(|rows| {
+                let deleting: BTreeSet<i64> =
+                    rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+                Ok(statement.any_rows || deleting.len() == events.len())
+            })
+        }
         Proof::Updated { sql, unique_indexes } => {
-            columns.bind(sql).fetch_all(connection).await.and_then(|rows| {
+            statement.rows.bind(sql, events).fetch_all(connection).await.and_then(|rows| {
                 let row = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
                 let updating =
                     rows.iter().map(row).collect::<Result<BTreeSet<(i64, Option<String>)>, sqlx::Error>>()?;
@@ -67,7 +68,7 @@ pub(crate) async fn run_for_one(
     connection: &mut PgConnection,
     event: Event<'_>,
 ) -> Result<(), ApplyError> {
-    let written = Columns::of(&[event]).bind(&statement.sql).execute(connection).await;
+    let written = statement.rows.bind(&statement.sql, &[event]).execute(connection).await;
     let rows = written.map_err(|source| error_at(statement, source, 0))?.rows_affected();
     if rows == 0 && !statement.any_rows {
         return Err(ApplyError::NoRow { path: statement.path.clone() });

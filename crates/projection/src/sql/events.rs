@@ -6,21 +6,15 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres};
 
+use crate::postgres::text_array::TextArray;
 use crate::record::envelope::Envelope;
+use crate::sql::columns::Column;
 
 /// The name of the events in a statement, without the dollar sign.
 pub(crate) const EVENTS: &str = "events";
 
 /// The alias by which a plan shows that it reads the events.
 pub(crate) const SCAN: &str = "aqueduct_event";
-
-/// What stands for `$events`: a row for each event. `ordinal` counts them from 1. `offset 0` keeps Postgres from merging the
-/// subquery with the statement, where it would parse `data` again for each field that is read.
-pub(crate) const SUBQUERY: &str = "(select type, version, event_id, source, topic, stream, revision, position, \
-    time::timestamptz as time, correlation_id, causation_id, data::jsonb as data, ordinal \
-    from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], \
-    $9::text[], $10::text[], $11::text[], $12::text[]) with ordinality as aqueduct_event (type, version, event_id, source, topic, \
-    stream, revision, position, time, correlation_id, causation_id, data, ordinal) offset 0)";
 
 /// An event for a statement.
 #[derive(Debug)]
@@ -32,61 +26,78 @@ pub(crate) struct SqlEvent {
     pub(crate) data: String,
 }
 
-/// The columns of `$events`.
-#[derive(Debug, Default)]
-pub(crate) struct Columns {
-    types: Vec<String>,
-    versions: Vec<i64>,
-    event_ids: Vec<Option<String>>,
-    sources: Vec<String>,
-    topics: Vec<String>,
-    streams: Vec<String>,
-    revisions: Vec<i64>,
-    positions: Vec<i64>,
-    times: Vec<String>,
-    correlation_ids: Vec<Option<String>>,
-    causation_ids: Vec<Option<String>>,
-    data: Vec<String>,
+/// An event and its metadata.
+pub(crate) type Event<'e> = (&'e SqlEvent, &'e Envelope);
+
+/// What stands for `$events` in a statement: a subquery with a row for each event, with the columns that the statement reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventRows {
+    columns: Vec<Column>,
+    /// The subquery. Its parameters are the columns' arrays, in their order.
+    pub(crate) subquery: String,
 }
 
-impl Columns {
-    /// The columns of these events, in their order.
-    pub(crate) fn of(events: &[(&SqlEvent, &Envelope)]) -> Self {
-        let mut columns = Self::default();
-        events.iter().for_each(|(event, envelope)| columns.push(event, envelope));
-        columns
+impl EventRows {
+    pub(crate) fn new(columns: Vec<Column>) -> Self {
+        let list = |part: &dyn Fn(usize, &Column) -> String| -> String {
+            columns.iter().enumerate().map(|(at, column)| part(at, column)).collect()
+        };
+        let selected = list(&|_, column| format!("{}, ", column.selected()));
+        let names = list(&|_, column| format!("{}, ", column.name()));
+        let arrays: Vec<_> = columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| format!("${}::{}", at + 1, column.array()))
+            .collect();
+        // `offset 0` keeps Postgres from merging the subquery with the statement, where it would parse `data` again for each
+        // field that is read. `ordinal` counts the events from 1.
+        let subquery = format!(
+            "(select {selected}ordinal from unnest({}) with ordinality as {SCAN} ({names}ordinal) offset 0)",
+            arrays.join(", ")
+        );
+        Self { columns, subquery }
     }
 
-    /// Adds an event as the last row.
-    fn push(&mut self, event: &SqlEvent, envelope: &Envelope) {
-        self.types.push(envelope.event_type().to_owned());
-        self.versions.push(event.version.unwrap_or(envelope.schema_version).into());
-        self.event_ids.push(envelope.event_id.map(|id| id.to_string()));
-        self.sources.push(envelope.source.clone());
-        self.topics.push(event.topic.to_string());
-        self.streams.push(envelope.stream.as_str().to_owned());
-        self.revisions.push(envelope.revision.cast_signed());
-        self.positions.push(envelope.position.cast_signed());
-        self.times.push(envelope.time.to_string());
-        self.correlation_ids.push(envelope.correlation_id.clone());
-        self.causation_ids.push(envelope.causation_id.clone());
-        self.data.push(event.data.clone());
+    /// A statement with the columns of these events as its parameters.
+    pub(crate) fn bind<'q>(&self, sql: &Arc<str>, events: &[Event<'_>]) -> Query<'q, Postgres, PgArguments> {
+        let query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+        self.columns.iter().fold(query, |query, column| bind(query, *column, events))
     }
+}
 
-    /// A statement with the columns as its parameters.
-    pub(crate) fn bind<'q>(self, sql: &Arc<str>) -> Query<'q, Postgres, PgArguments> {
-        sqlx::query(AssertSqlSafe(Arc::clone(sql)))
-            .bind(self.types)
-            .bind(self.versions)
-            .bind(self.event_ids)
-            .bind(self.sources)
-            .bind(self.topics)
-            .bind(self.streams)
-            .bind(self.revisions)
-            .bind(self.positions)
-            .bind(self.times)
-            .bind(self.correlation_ids)
-            .bind(self.causation_ids)
-            .bind(self.data)
+fn bind<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    column: Column,
+    events: &[Event<'_>],
+) -> Query<'q, Postgres, PgArguments> {
+    let numbers = |value: fn(&SqlEvent, &Envelope) -> i64| -> Vec<i64> {
+        events.iter().map(|(event, envelope)| value(event, envelope)).collect()
+    };
+    match column {
+        Column::Version => {
+            query.bind(numbers(|event, envelope| event.version.unwrap_or(envelope.schema_version).into()))
+        }
+        Column::Revision => query.bind(numbers(|_, envelope| envelope.revision.cast_signed())),
+        Column::Position => query.bind(numbers(|_, envelope| envelope.position.cast_signed())),
+        _ => {
+            let mut texts = TextArray::default();
+            events.iter().for_each(|(event, envelope)| push_text(&mut texts, column, event, envelope));
+            query.bind(texts)
+        }
+    }
+}
+
+fn push_text(texts: &mut TextArray, column: Column, event: &SqlEvent, envelope: &Envelope) {
+    match column {
+        Column::Type => texts.push(Some(envelope.event_type())),
+        Column::EventId => texts.push(envelope.event_id.map(|id| id.to_string()).as_deref()),
+        Column::Source => texts.push(Some(&envelope.source)),
+        Column::Topic => texts.push(Some(&event.topic)),
+        Column::Stream => texts.push(Some(envelope.stream.as_str())),
+        Column::Time => texts.push(Some(&envelope.time.to_string())),
+        Column::CorrelationId => texts.push(envelope.correlation_id.as_deref()),
+        Column::CausationId => texts.push(envelope.causation_id.as_deref()),
+        Column::Data => texts.push(Some(&event.data)),
+        Column::Version | Column::Revision | Column::Position => {}
     }
 }

@@ -14,11 +14,11 @@ use crate::record::decode::{DecodeError, Payload};
 use crate::record::envelope::Envelope;
 use crate::sql::definition::{OnFailure, SqlProjection};
 use crate::sql::effects::{Effect, run_for_all, run_for_one};
-use crate::sql::events::SqlEvent;
+use crate::sql::events::{Event, SqlEvent};
 use crate::sql::part::StatementsPart;
 use crate::sql::pins::{PinnedVersion, Pins};
 use crate::sql::proof::Checked;
-use crate::sql::steps::{Event, steps};
+use crate::sql::steps::steps;
 
 /// Runs the statements of a projection.
 pub(crate) struct SqlHandler {
@@ -107,6 +107,7 @@ async fn run_all(
 #[async_trait]
 impl Handler for SqlHandler {
     const REACTS: bool = false;
+    const APPLIES_AFTER_STATEMENT: bool = true;
     type Event = SqlEvent;
 
     fn name(&self) -> &'static str {
@@ -159,12 +160,11 @@ impl Handler for SqlHandler {
         Ok(Probe::Impossible)
     }
 
-    /// Statements of any kind cannot be part of the one that writes a batch.
     async fn change(
         &self,
         _: &mut PgConnection,
         _: &[(&SqlEvent, &Envelope)],
     ) -> Result<TableChange, NoChange> {
-        Err(NoChange::Unsupported("sql"))
+        Ok(TableChange::none())
     }
 }

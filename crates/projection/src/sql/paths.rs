@@ -8,7 +8,6 @@ mod names;
 mod query;
 mod scope;
 mod sources;
-mod token_view;
 mod walker;
 
 use aqueduct_schema::JsonPlace;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sqlx::{PgConnection, Row as _};
 
-use crate::sql::events::{Columns, SCAN};
+use crate::sql::events::{EventRows, SCAN};
 use crate::sql::lexer::{Token, tokens};
 use crate::sql::statement_kind::Verb;
 
@@ -27,9 +27,13 @@ pub(crate) struct Target<'p> {
 }
 
 impl Plan {
-    pub(crate) async fn of(sql: &str, connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn of(
+        sql: &str,
+        rows: &EventRows,
+        connection: &mut PgConnection,
+    ) -> Result<Self, sqlx::Error> {
         let sql = format!("{EXPLAIN}{sql}").into();
-        Ok(Self(Columns::default().bind(&sql).fetch_one(connection).await?.try_get(0)?))
+        Ok(Self(rows.bind(&sql, &[]).fetch_one(connection).await?.try_get(0)?))
     }
 
     fn root(&self) -> Option<&Value> {

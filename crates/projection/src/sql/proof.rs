@@ -50,7 +50,7 @@ impl Checked {
         statement: Statement,
         connection: &mut PgConnection,
     ) -> Result<Self, StatementError> {
-        let plan = Plan::of(&statement.sql, connection).await;
+        let plan = Plan::of(&statement.sql, &statement.rows, connection).await;
         let plan = plan.map_err(|source| error_at(&statement, source, EXPLAIN.len()))?;
         let mut checked = Self { statement, proof: None, writes: BTreeSet::new(), reads: BTreeSet::new() };
         let found = checked.find_proof(&plan, connection).await;
@@ -70,9 +70,10 @@ impl Checked {
         }
         self.proof = match (statement.verb, &statement.returning) {
             (Verb::Insert, _) => (statement.any_rows || plan.is_row_by_row()).then_some(Proof::Count),
-            (Verb::Delete, Some(sql)) => {
-                Plan::of(sql, connection).await.is_ok().then(|| Proof::Deleted { sql: Arc::clone(sql) })
-            }
+            (Verb::Delete, Some(sql)) => Plan::of(sql, &statement.rows, connection)
+                .await
+                .is_ok()
+                .then(|| Proof::Deleted { sql: Arc::clone(sql) }),
             (Verb::Update, Some(sql)) => updated(statement, sql, &written, connection).await,
             _ => None,
         };
@@ -101,10 +102,12 @@ async fn updated(
     let matches = statement.matches.as_ref().filter(|_| written.is_plain)?;
     let target = sqlx::query_scalar("select to_regclass($1)::oid::bigint").bind(&matches.target);
     let target: Option<i64> = target.fetch_one(&mut *connection).await.ok()?;
-    if target != Some(written.oid) || !Plan::of(&matches.query, connection).await.ok()?.is_row_by_row() {
+    if target != Some(written.oid)
+        || !Plan::of(&matches.query, &statement.rows, connection).await.ok()?.is_row_by_row()
+    {
         return None;
     }
     let sql = format!("{returning}, {}", unique_indexes(&written.oid.to_string()));
-    Plan::of(&sql, connection).await.ok()?;
+    Plan::of(&sql, &statement.rows, connection).await.ok()?;
     Some(Proof::Updated { sql: sql.into(), unique_indexes: written.unique_indexes.clone()? })
 }

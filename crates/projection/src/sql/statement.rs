@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::sql::columns::Column;
 use crate::sql::error::DefinitionError;
-use crate::sql::events::{EVENTS, SUBQUERY};
+use crate::sql::events::{EVENTS, EventRows};
 use crate::sql::lexer::{Token, Unterminated, tokens};
 use crate::sql::statement_kind::{Outline, Verb};
 use crate::sql::update::Matches;
@@ -20,6 +21,8 @@ const ANY_ROWS: &str = "rows: any";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Statement {
     pub(crate) path: PathBuf,
+    /// What stands for `$events`.
+    pub(crate) rows: EventRows,
     /// As it is sent.
     pub(crate) sql: Arc<str>,
     /// The same, with a `returning` of the events that updated or deleted a row; `None` if the statement cannot have it.
@@ -96,7 +99,8 @@ impl Statement {
                     .to_owned(),
             )
         })?;
-        let sql = replaced(text, &events);
+        let rows = EventRows::new(Column::read_by(text));
+        let sql = replaced(text, &events, &rows.subquery);
         let may_return = matches!(verb, Verb::Update | Verb::Delete) && !returns;
         let end = end_of_statement(&tokens);
         let sent_end = sql.len() - (text.len() - end);
@@ -107,6 +111,7 @@ impl Statement {
         let (path, text) = (path.to_owned(), text.to_owned());
         Ok(Self {
             path,
+            rows,
             sql: sql.into(),
             returning: returning.map(Into::into),
             matches,
@@ -128,7 +133,7 @@ impl Statement {
             }
             // A position within the subquery is that of its name.
             let name = self.text[place.clone()].chars().count();
-            position = before.max((position + name).saturating_sub(SUBQUERY.chars().count()));
+            position = before.max((position + name).saturating_sub(self.rows.subquery.chars().count()));
         }
         let at = self.text.char_indices().nth(position).map_or(self.text.len(), |(at, _)| at);
         line(&self.text, at)
@@ -146,12 +151,12 @@ pub(crate) fn line(text: &str, at: usize) -> usize {
     1 + text[..at].bytes().filter(|byte| *byte == b'\n').count()
 }
 
-fn replaced(text: &str, events: &[Range<usize>]) -> String {
-    let mut sql = String::with_capacity(text.len() + events.len() * SUBQUERY.len());
+fn replaced(text: &str, events: &[Range<usize>], subquery: &str) -> String {
+    let mut sql = String::with_capacity(text.len() + events.len() * subquery.len());
     let mut end = 0;
     for place in events {
         sql.push_str(&text[end..place.start]);
-        sql.push_str(SUBQUERY);
+        sql.push_str(subquery);
         end = place.end;
     }
     sql.push_str(&text[end..]);
@@ -171,12 +176,13 @@ mod tests {
     #[test]
     fn events_are_replaced() {
         let statement = Statement::parse(Path::new("a.sql"), UPDATE).unwrap();
-        assert_eq!(*statement.sql, UPDATE.replace("$events", SUBQUERY));
-        let returning = UPDATE.replace("$events", SUBQUERY).replace("stream;", "stream returning e.ordinal");
+        let subquery = EventRows::new(vec![Column::Stream]).subquery;
+        assert_eq!(*statement.sql, UPDATE.replace("$events", &subquery));
+        let returning = UPDATE.replace("$events", &subquery).replace("stream;", "stream returning e.ordinal");
         assert_eq!(statement.returning.as_deref(), Some(&*returning));
         let delete = "delete from t using $events e where t.a = e.stream; -- end";
         let returning = Statement::parse(Path::new("a.sql"), delete).unwrap().returning;
-        let expected = delete.replace("$events", SUBQUERY).replace("; -- end", " returning e.ordinal");
+        let expected = delete.replace("$events", &subquery).replace("; -- end", " returning e.ordinal");
         assert_eq!(returning.as_deref(), Some(&*expected));
         assert!(!statement.any_rows);
         assert!(Statement::parse(Path::new("a.sql"), &format!("-- rows: any\n{UPDATE}")).unwrap().any_rows);
@@ -203,7 +209,7 @@ mod tests {
     fn a_position_in_what_was_sent_is_a_line_of_the_file() {
         let statement = Statement::parse(Path::new("a.sql"), UPDATE).unwrap();
         for (part, line) in [("update", 2), ("from $events", 3), ("unnest", 3), ("where", 3)] {
-            let sent = part.replace("$events", SUBQUERY);
+            let sent = part.replace("$events", &statement.rows.subquery);
             let position = statement.sql.find(&sent).unwrap() + 1;
             assert_eq!(statement.line_of(position), line, "{part}");
         }

@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::record::envelope::Envelope;
-use crate::sql::events::SqlEvent;
-
-/// An event and its metadata.
-pub(crate) type Event<'e> = (&'e SqlEvent, &'e Envelope);
+use crate::sql::events::Event;
 
 /// Cuts a batch into steps: the first event of each stream, then the second of each, and so on. So the events of a stream are
 /// applied in order although a statement applies many events at once. In a step events are together by type.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::bank::{Accounts, Branches, Closed, deposited, opened};
+use crate::sql;
 use crate::support::{Database, TestRecord, event, forbid_single_statements, plain, records};
 
 const STREAMS: usize = 4;
@@ -75,10 +76,35 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A view and deltas of one database, each with its epoch.
+/// The accounts as SQL files. A deposit may come first here.
+const SQL_FILES: &[(&str, &str)] = &[
+    (
+        "projection.toml",
+        "name = \"sql_accounts\"\ntopics = [\"bank.0\"]\nignored = [\"Audited\"]\n[types]\n\
+         Opened = [\"opened.sql\"]\nDeposited = [\"deposited.sql\"]\nClosed = [\"closed.sql\"]",
+    ),
+    (
+        "opened.sql",
+        "insert into bank.sql_accounts as a (id, branch, balance, \"order\")
+         select substring(e.stream from 9), e.data->>'branch', 0, e.revision || ' ' from $events e
+             on conflict (id) do update set branch = excluded.branch, \"order\" = a.\"order\" || excluded.\"order\"",
+    ),
+    (
+        "deposited.sql",
+        "insert into bank.sql_accounts as a (id, balance, \"order\")
+         select substring(e.stream from 9), (e.data->>'amount')::numeric, e.revision || ' ' from $events e
+             on conflict (id) do update set balance = a.balance + excluded.balance, \"order\" = a.\"order\" || excluded.\"order\"",
+    ),
+    (
+        "closed.sql",
+        "-- rows: any\ndelete from bank.sql_accounts a using $events e where a.id = substring(e.stream from 9)",
+    ),
+];
+
+/// A view, deltas and SQL files of one database.
 struct Pipeline {
     database: Database,
-    projections: [BatchProcessor; 2],
+    projections: [BatchProcessor; 3],
 }
 
 impl Pipeline {
@@ -91,11 +117,16 @@ impl Pipeline {
             Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await.unwrap();
         let branches =
             Projection::deltas::<Branches<0>>(database.options(), plain()).batch_processor().await.unwrap();
-        Self { database, projections: [accounts, branches] }
+        let table = "create table bank.sql_accounts (like bank.accounts including all)";
+        sqlx::query(table).execute(&database.pool).await.unwrap();
+        let files = tempfile::tempdir().unwrap();
+        SQL_FILES.iter().for_each(|(file, text)| sql::write(files.path(), file, text));
+        let sql_accounts = sql::start(&database, files.path()).await.unwrap();
+        Self { database, projections: [accounts, branches, sql_accounts] }
     }
 
-    async fn claim(&self, partition: i32) -> [i64; 2] {
-        let mut epochs = [0; 2];
+    async fn claim(&self, partition: i32) -> [i64; 3] {
+        let mut epochs = [0; 3];
         for (projection, current) in self.projections.iter().zip(&mut epochs) {
             let Claim { epoch, .. } = projection.claim("bank.0", partition).await.unwrap();
             *current = epoch;
@@ -103,7 +134,7 @@ impl Pipeline {
         epochs
     }
 
-    async fn apply(&self, partition: i32, epochs: [i64; 2], at: usize, events: &[TestRecord]) {
+    async fn apply(&self, partition: i32, epochs: [i64; 3], at: usize, events: &[TestRecord]) {
         for (projection, epoch) in self.projections.iter().zip(epochs) {
             let mut batch = records(epoch, at as i64, events);
             batch.iter_mut().for_each(|record| record.partition = partition);
@@ -124,6 +155,7 @@ impl Pipeline {
         let mut state = BTreeSet::new();
         for query in [
             "select concat_ws(' ', id, branch, balance, \"order\") from bank.accounts where id like $1 || '-%'",
+            "select concat_ws(' ', 'sql', id, branch, balance, \"order\") from bank.sql_accounts where id like $1 || '-%'",
             "select concat_ws(' ', day, branch, deposits, amount) from bank.branches where branch = $1",
             "select concat_ws(' ', projection, stream, revision, blocked) from aqueduct.inbox
               where stream like 'account-' || $1 || '-%'",

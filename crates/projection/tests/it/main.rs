@@ -18,6 +18,7 @@ mod parallel_batches;
 mod parked;
 mod parked_rows;
 mod parked_steps;
+mod postgres_faults;
 mod random;
 mod reactors;
 mod sessions;

@@ -3,6 +3,7 @@
 use aqueduct_projection::{BatchProcessor, Outcome, Projection};
 
 use crate::bank::{Accounts, Branches, deposited, opened};
+use crate::sql;
 use crate::support::{Database, TestRecord, event, eventually, forbid_single_statements, plain, records};
 
 const ROWS: &str = "select id || ' ' || coalesce(branch, '-') || ' ' || balance || ' after ' || \"order\" \
@@ -96,6 +97,30 @@ async fn records_that_are_next_of_their_streams_need_no_transaction() {
     }
     let sums = "select branch || ' ' || deposits || ' ' || amount from bank.branches order by 1";
     assert_eq!(database.texts(sums).await, ["paris 4 20", "rome 2 10"]);
+}
+
+/// Promise: what SQL files do comes after the inbox, in the same transaction.
+#[tokio::test]
+async fn sql_files_need_no_other_statements_for_the_inbox() {
+    let database = Database::create().await;
+    forbid_transactions(&database).await;
+    let files = sql::directory();
+    let accounts = sql::start(&database, files.path()).await.unwrap();
+    let epoch = accounts.claim("bank.0", 0).await.unwrap().epoch;
+    let first = [event("account-1", 0, &opened("Paris")), event("account-1", 1, &deposited(5))];
+    let second = [event("account-1", 2, &deposited(7)), event("account-2", 0, &opened("Rome"))];
+    for (offset, events) in [(0, first), (2, second)] {
+        let outcome = accounts.apply(records(epoch, offset, &events)).await.unwrap();
+        assert_eq!(outcome, Some(Outcome { applied: 2, ..Outcome::default() }));
+    }
+    assert_eq!(database.texts(ROWS).await, ["1 Paris 12 after 0 1 2 ", "2 Rome 0 after 0 "]);
+    assert_eq!(database.number("select next_offset from aqueduct.offsets").await, 4);
+
+    // A file that fails undoes what the statement has written.
+    let unknown = accounts.apply(records(epoch, 4, &[event("account-3", 0, &deposited(1))])).await;
+    assert!(unknown.is_err(), "a transaction must find out which event is at fault");
+    assert_eq!(database.number("select next_offset from aqueduct.offsets").await, 4);
+    assert_eq!(database.number("select count(*) from aqueduct.inbox").await, 2);
 }
 
 /// A batch of many events of one stream, and of events of very different sizes.

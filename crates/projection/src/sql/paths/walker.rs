@@ -4,7 +4,7 @@ use aqueduct_schema::JsonPlace;
 
 use crate::sql::paths::PathProblem;
 use crate::sql::paths::scope::{Scope, Value};
-use crate::sql::paths::token_view::TokenView;
+use crate::sql::token_view::TokenView;
 
 /// Walks through a statement. `expression.rs`, `query.rs` and `sources.rs` hold its parts.
 pub(crate) struct Walker<'t, 's> {
