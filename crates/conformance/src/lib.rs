@@ -7,6 +7,7 @@
 
 mod activity;
 mod cuts;
+mod databases;
 mod definition;
 mod error;
 mod events;
@@ -34,4 +35,5 @@ pub use error::Error;
 pub use history::HistoryError;
 pub use property::Property;
 pub use report::{Failure, JunitXml, PropertyReport, Report, RowDifference, Verdict};
-pub use test::{Options, test};
+pub use servers::Servers;
+pub use test::{Options, test, test_on};

@@ -6,6 +6,7 @@ use fastrand::Rng;
 
 use crate::cuts::{Cuts, Place};
 use crate::error::Error;
+use crate::property::Property;
 use crate::record::{Record, StreamId};
 use crate::script::{Expected, Sent};
 use crate::tables::Tables;
@@ -16,24 +17,32 @@ use crate::trial_error::TrialError;
 #[derive(Debug)]
 pub(crate) struct Oracle {
     all: Tables,
-    intact: Tables,
+    /// None: no property that is tested needs them.
+    intact: Option<Tables>,
 }
 
 impl Oracle {
     /// Runs the consumer on undisturbed records, one record a transaction: the whole history, the same with its streams
-    /// interleaved otherwise, and what is left of it without the damaged events.
+    /// interleaved otherwise, and, if one of the properties needs it, what is left without the damaged events.
     pub(crate) async fn ask(
         setup: Setup<'_>,
         records: &[Record],
         cuts: &Cuts,
         random: &mut Rng,
+        properties: &[Property],
     ) -> Result<Self, Error> {
         let otherwise = interleave(records, random);
-        let intact: Vec<_> = records.iter().filter(|it| cuts.place(it) == Place::Intact).collect();
+        let intact = async {
+            if properties.iter().all(|property| property.expected() == Expected::All) {
+                return Ok(None);
+            }
+            let intact = records.iter().filter(|it| cuts.place(it) == Place::Intact).collect();
+            undisturbed(setup, "oracle_intact", intact).await.map(Some)
+        };
         let (all, again, intact) = tokio::try_join!(
             undisturbed(setup, "oracle", records.iter().collect()),
             undisturbed(setup, "oracle_again", otherwise),
-            undisturbed(setup, "oracle_intact", intact),
+            intact,
         )?;
         let columns = all.differing_columns(&again);
         if columns.is_empty() {
@@ -49,18 +58,19 @@ impl Oracle {
     pub(crate) fn tables(&self, expected: Expected) -> &Tables {
         match expected {
             Expected::All => &self.all,
-            Expected::Intact => &self.intact,
+            Expected::Intact => self.intact.as_ref().unwrap_or(&self.all),
         }
     }
 
     /// Whether the damaged events change the tables at all.
     pub(crate) fn shows_damage(&self) -> bool {
-        self.all != self.intact
+        self.intact.as_ref().is_some_and(|intact| *intact != self.all)
     }
 }
 
 async fn undisturbed(setup: Setup<'_>, name: &str, records: Vec<&Record>) -> Result<Tables, Error> {
     let run = async {
+        let _turn = setup.servers.wait_for_turn().await;
         let mut trial = Trial::create(setup, name).await?;
         trial.write_all(records.into_iter().map(Sent::applied).collect()).await?;
         trial.start(Batch::Single).await?;

@@ -36,6 +36,7 @@ pub(crate) struct Material<'a> {
 
 /// Tests a property. An error of the kit says nothing about the consumer, and leaves the other properties to be tested.
 pub(crate) async fn judge(property: Property, material: Material<'_>) -> PropertyReport {
+    let _turn = material.setup.servers.wait_for_turn().await;
     let started = Instant::now();
     let mut strikes = 0;
     let (verdict, failure) = match run(property, material, &mut strikes).await {
@@ -81,7 +82,7 @@ async fn run(property: Property, material: Material<'_>, strikes: &mut usize) ->
         Property::TopicRecreated => return topic_recreated::run(material, strikes).await,
         Property::PostgresRestart => return postgres_restart::run(material, strikes).await,
     };
-    if script.expected == Expected::Intact && !material.oracle.shows_damage() {
+    if property.expected() == Expected::Intact && !material.oracle.shows_damage() {
         return Ok(());
     }
     *strikes = script.strikes;
@@ -97,7 +98,7 @@ async fn play(property: Property, script: Script, material: Material<'_>) -> Res
         trial.catch_up().await?;
         trial.write(phase).await?;
     }
-    trial.finish(material.oracle.tables(script.expected)).await
+    trial.finish(material.oracle.tables(property.expected())).await
 }
 
 fn trial_name(property: Property) -> String {

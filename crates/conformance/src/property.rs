@@ -5,6 +5,8 @@ use std::fmt;
 use clap::ValueEnum as _;
 use serde::Serialize;
 
+use crate::script::Expected;
+
 /// A kind of disturbance that must not change the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,9 +47,12 @@ impl Property {
         Self::value_variants()
     }
 
-    /// Whether its trial disturbs a server that other trials use.
-    pub(crate) fn is_tested_alone(self) -> bool {
-        self == Self::PostgresRestart
+    /// The tables that a correct consumer has in the end.
+    pub(crate) fn expected(self) -> Expected {
+        match self {
+            Self::Gap | Self::AbortedTransactions | Self::Poison | Self::UnknownSchema => Expected::Intact,
+            _ => Expected::All,
+        }
     }
 }
 

@@ -51,7 +51,6 @@ pub(crate) enum Expected {
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) phases: Vec<Vec<Transaction>>,
-    pub(crate) expected: Expected,
     /// How often something was done that a consumer must withstand.
     pub(crate) strikes: usize,
 }

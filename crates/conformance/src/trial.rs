@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use aqueduct_devstack::tail;
 use aqueduct_kafka::{LogContext, create_client};
-use aqueduct_schema::publish;
+use aqueduct_schema::{SchemaSet, publish};
 use nix::sys::signal::Signal;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 
+use crate::databases::{Database, Databases};
 use crate::definition::Definition;
 use crate::error::Error;
 use crate::events::carried;
@@ -25,7 +26,7 @@ use crate::instance::Instance;
 use crate::proxy::Proxy;
 use crate::report::Failure;
 use crate::script::{Sent, Transaction, transactions};
-use crate::servers::{Database, Servers};
+use crate::servers::Servers;
 use crate::tables::Tables;
 use crate::trial::progress::{LONG_QUIET, QUIET};
 use crate::trial_error::TrialError;
@@ -40,7 +41,11 @@ pub(crate) struct Setup<'a> {
     pub(crate) definition: &'a Definition,
     pub(crate) program: &'a [OsString],
     pub(crate) servers: &'a Servers,
+    pub(crate) databases: &'a Databases,
+    pub(crate) schemas: &'a Arc<SchemaSet>,
     pub(crate) events: &'a [Event],
+    /// What the names of its databases, topics and logs begin with.
+    pub(crate) test: &'a str,
 }
 
 /// How many records a transaction of the consumer may have.
@@ -83,14 +88,15 @@ pub(crate) struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Creates database and topics. The name must be one that no other trial has.
+    /// Creates database and topics. The name must be one that no other trial of the test has.
     pub(crate) async fn create(setup: Setup<'a>, name: &str) -> Result<Self, Error> {
-        let Setup { definition, servers, events, .. } = setup;
-        let postgres = servers.create_database(definition, name).await?;
+        let Setup { definition, servers, databases, schemas, events, test, .. } = setup;
+        let name = format!("{test}_{name}");
+        let postgres = databases.create(&name).await?;
         let topics: Vec<_> = definition.topics.iter().map(|topic| format!("{name}.{topic}")).collect();
         create_topics(&admin(setup)?, setup, &topics).await?;
-        publish(&servers.schemas, &servers.registry, &carried(events, &topics)).await?;
-        let writer = create_writer(setup, name, &topics).await?;
+        publish(schemas, &servers.registry, &carried(events, &topics)).await?;
+        let writer = create_writer(setup, &name, &topics).await?;
         let environment = [
             ("AQUEDUCT_KAFKA__BROKERS", servers.stack.kafka_bootstrap()?.into()),
             ("AQUEDUCT_KAFKA__GROUP", format!("conformance.{name}").into()),
@@ -103,10 +109,10 @@ impl<'a> Trial<'a> {
         ];
         Ok(Self {
             setup,
-            name: name.to_owned(),
+            log: servers.stack.data_dir().join(format!("{name}.log")),
+            name,
             topics,
             environment: environment.map(|(key, value): (&str, OsString)| (key.to_owned(), value)).into(),
-            log: servers.stack.data_dir().join(format!("{name}.log")),
             writer: Arc::new(writer),
             database: postgres.pool.clone(),
             postgres,

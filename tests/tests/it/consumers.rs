@@ -106,7 +106,7 @@ impl<'a> Installed<'a> {
         command.env("AQUEDUCT_HTTP__CONSUMER", "127.0.0.1:0");
         // The shortest that Kafka allows.
         command.env("AQUEDUCT_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "6000");
-        command.env("PYTHONDONTWRITEBYTECODE", "1").envs(environment.iter().copied());
+        command.envs(environment.iter().copied());
         Child::spawn(command, &Conditions::plain(), &self.log()).unwrap()
     }
 

@@ -5,7 +5,7 @@ use fastrand::Rng;
 
 use crate::cuts::{Cuts, Place};
 use crate::record::Record;
-use crate::script::{Expected, Script, Sent, Transaction, transactions};
+use crate::script::{Script, Sent, Transaction, transactions};
 
 /// An id that no registry hands out while the kit runs.
 const UNKNOWN_SCHEMA: [u8; 4] = i32::MAX.to_be_bytes();
@@ -31,13 +31,13 @@ pub(crate) fn duplicates(records: &[Record], random: &mut Rng) -> Script {
     let again: Vec<_> = records.iter().step_by(REPEATED).map(Sent::applied).collect();
     strikes += again.len();
     second.extend(again);
-    Script { phases: vec![transactions(first), transactions(second)], expected: Expected::All, strikes }
+    Script { phases: vec![transactions(first), transactions(second)], strikes }
 }
 
 /// All records again, at higher offsets.
 pub(crate) fn replay(records: &[Record]) -> Script {
     let all = || transactions(records.iter().map(Sent::applied).collect());
-    Script { phases: vec![all(), all()], expected: Expected::All, strikes: records.len() }
+    Script { phases: vec![all(), all()], strikes: records.len() }
 }
 
 /// Records are missing and never come.
@@ -51,7 +51,7 @@ pub(crate) fn late_arrival(records: &[Record], cuts: &Cuts) -> Script {
     let (late, punctual): (Vec<_>, Vec<_>) = records.iter().partition(is_late);
     let strikes = late.len();
     let sent = |records: Vec<&Record>| transactions(records.into_iter().map(Sent::applied).collect());
-    Script { phases: vec![sent(punctual), sent(late)], expected: Expected::All, strikes }
+    Script { phases: vec![sent(punctual), sent(late)], strikes }
 }
 
 /// Records of transactions that were aborted.
@@ -67,7 +67,7 @@ pub(crate) fn aborted_transactions(records: &[Record], cuts: &Cuts) -> Script {
         all.extend(transactions(sent(committed)));
         all
     };
-    Script { phases: vec![phase(first), phase(second)], expected: Expected::Intact, strikes }
+    Script { phases: vec![phase(first), phase(second)], strikes }
 }
 
 /// Records that cannot be read.
@@ -93,7 +93,7 @@ pub(crate) fn unknown_schema(records: &[Record], cuts: &Cuts) -> Script {
 /// Everything at once.
 pub(crate) fn large_batch(records: &[Record]) -> Script {
     let all = Transaction::committed(records.iter().map(Sent::applied).collect());
-    Script { phases: vec![vec![all]], expected: Expected::All, strikes: 1 }
+    Script { phases: vec![vec![all]], strikes: 1 }
 }
 
 /// The history with other records in place of the damaged ones; none: it is left out. They and their followers are parked.
@@ -111,7 +111,7 @@ fn damaged(records: &[Record], cuts: &Cuts, mut replace: impl FnMut(&Record) -> 
         }
     }
     let second = sent.split_off(sent.len() / 2);
-    Script { phases: vec![transactions(sent), transactions(second)], expected: Expected::Intact, strikes }
+    Script { phases: vec![transactions(sent), transactions(second)], strikes }
 }
 
 /// A kind of damage, and what does it.

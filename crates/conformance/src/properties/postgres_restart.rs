@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use aqueduct_devstack::Server;
+use aqueduct_devstack::{DevStack, Options, Part, Server};
 use nix::sys::signal::Signal;
 
 use crate::activity::{Moment, freeze_at, slow_commits};
+use crate::databases::Databases;
 use crate::error::Error;
 use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::script::{Expected, Sent};
-use crate::trial::{Batch, Trial};
+use crate::trial::{Batch, Setup, Trial};
 use crate::trial_error::TrialError;
 
 /// How long Postgres is away: the consumer runs, and cannot connect.
@@ -25,10 +26,27 @@ enum End {
     Crash,
 }
 
+/// On a Postgres server of its own: others work on the one of the other trials.
 pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
+    let Setup { definition, servers, test, .. } = material.setup;
+    let options = Options { postgres: Part::start(), ..Options::none() };
+    let stack = DevStack::start(options).await.map_err(Error::from)?;
+    let template = format!("{test}_template");
+    let databases = Databases::prepare(&stack, definition, &servers.password, template).await?;
+    let setup = Setup { databases: &databases, ..material.setup };
+    let restarted = restart_at_work(&stack, Material { setup, ..material }, strikes).await;
+    stack.shutdown().await;
+    restarted
+}
+
+async fn restart_at_work(
+    stack: &DevStack,
+    material: Material<'_>,
+    strikes: &mut usize,
+) -> Result<(), TrialError> {
+    let postgres = stack.postgres().map_err(Error::from)?;
     let mut trial = Trial::create(material.setup, &trial_name(Property::PostgresRestart)).await?;
     slow_commits(&trial).await?;
-    let postgres = material.setup.servers.stack.postgres().map_err(Error::from)?;
     let (first, second) = material.records.split_at(material.records.len() / 2);
     for (records, end) in [(first, End::Shutdown), (second, End::Crash)] {
         trial.write_all(records.iter().map(Sent::applied).collect()).await?;

@@ -14,7 +14,8 @@ pub(super) fn command_line() -> Vec<String> {
 
 /// The command line of a program that needs the packages of the template.
 pub(super) fn command_line_of(program: &Path) -> Vec<String> {
-    [interpreter(), program].map(|path| path.to_str().unwrap().to_owned()).into()
+    // Compiled modules would be written into the repository.
+    [interpreter(), Path::new("-B"), program].map(|part| part.to_str().unwrap().to_owned()).into()
 }
 
 /// Panics with what to install if Python or its module for virtual environments is missing.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::consumers::kit::{PROPERTIES, has_drawn_properties, has_properties};
+use aqueduct_conformance::Property;
+
+use crate::consumers::kit::{has_drawn_properties, has_properties};
 use crate::support::{BINARY, ROOT, configuration};
 
 fn folder() -> PathBuf {
@@ -27,5 +29,5 @@ fn projections_in_sql_files_have_the_properties() {
 #[test]
 fn projections_in_rust_have_every_property() {
     let command_line = command_line(&configuration(), &["shop", "project"]);
-    has_properties(&folder().join("shop.toml"), &command_line, 1, &PROPERTIES);
+    has_properties(&folder().join("shop.toml"), &command_line, 1, Property::all());
 }

@@ -1,0 +1,134 @@
+//! The conformance kit, on programs with a defect.
+
+use std::path::Path;
+
+use aqueduct_conformance::{Failure, Property, Verdict};
+
+use crate::consumers::kit::{definition, test, text};
+use crate::consumers::{PYTHON, TYPESCRIPT, Template, python, typescript};
+use crate::support::ROOT;
+
+/// Tests one property of the template in Python with a defect, and returns what the report says of it.
+#[track_caller]
+fn found_in_python(defect: &str, property: Property) -> Failure {
+    let program = Path::new(ROOT).join("tests/consumers/planted/python").join(defect).with_extension("py");
+    found_in(&PYTHON, &python::command_line_of(&program), property)
+}
+
+/// The same of the template in TypeScript.
+#[track_caller]
+fn found_in_typescript(defect: &str, property: Property) -> Failure {
+    found_in(&TYPESCRIPT, &typescript::command_line_of(&format!("planted/{defect}")), property)
+}
+
+#[track_caller]
+fn found_in(template: &Template, command_line: &[String], property: Property) -> Failure {
+    let mut report = test(&definition(template), command_line, 1, &[property]).unwrap();
+    assert_eq!(report.properties[0].verdict, Verdict::Failed, "{}", text(&report));
+    report.properties.remove(0).failure.unwrap()
+}
+
+/// Whether a row is missing that a correct consumer has.
+fn misses_a_row(failure: &Failure) -> bool {
+    failure.rows.iter().any(|row| row.is_expected)
+}
+
+/// Whether a row is there that a correct consumer does not have.
+fn has_a_wrong_row(failure: &Failure) -> bool {
+    failure.rows.iter().any(|row| !row.is_expected)
+}
+
+#[test]
+fn a_consumer_that_reads_uncommitted_is_found() {
+    let failure = found_in_python("reads_uncommitted", Property::AbortedTransactions);
+    assert!(failure.records.iter().any(|it| it.ends_with("in an aborted transaction")), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_ignores_gaps_is_found() {
+    let failure = found_in_python("ignores_gaps", Property::Gap);
+    assert!(!failure.rows.is_empty(), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_forgets_followers_is_found() {
+    let failure = found_in_python("forgets_followers", Property::Poison);
+    assert!(!failure.rows.is_empty(), "{failure}");
+}
+
+#[test]
+fn a_consumer_whose_dedup_is_outside_the_transaction_is_found() {
+    let failure = found_in_python("dedup_outside_transaction", Property::Kill);
+    assert!(misses_a_row(&failure), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_resumes_from_kafka_is_found() {
+    let failure = found_in_python("resumes_from_kafka", Property::Kill);
+    assert!(misses_a_row(&failure), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_keeps_orders_in_memory_is_found() {
+    let failure = found_in_python("keeps_orders_in_memory", Property::TwoInstances);
+    assert!(!failure.rows.is_empty(), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_claims_what_kafka_has_not_assigned_is_found() {
+    let failure = found_in_python("claims_again", Property::Freeze);
+    assert!(failure.problem.starts_with("the consumer ended"), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_dedups_by_offset_is_found() {
+    let failure = found_in_typescript("dedupsByOffset", Property::Replay);
+    assert!(has_a_wrong_row(&failure), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_forgets_held_events_is_found() {
+    let failure = found_in_typescript("forgetsHeld", Property::LateArrival);
+    assert!(misses_a_row(&failure), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_skips_unknown_schemas_is_found() {
+    let failure = found_in_typescript("skipsUnknownSchemas", Property::UnknownSchema);
+    assert!(failure.records.iter().any(|it| it.contains("unknown schema id")), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_keeps_the_last_event_of_a_stream_is_found() {
+    let failure = found_in_typescript("keepsLastOfStream", Property::LargeBatch);
+    assert!(misses_a_row(&failure), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_commits_offsets_first_is_found() {
+    let failure = found_in_typescript("commitsOffsetsFirst", Property::Kill);
+    assert!(misses_a_row(&failure), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_starts_at_the_end_is_found() {
+    let failure = found_in_typescript("startsAtTheEnd", Property::TwoInstances);
+    assert!(misses_a_row(&failure), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_ignores_epochs_is_found() {
+    let failure = found_in_typescript("ignoresEpochs", Property::Freeze);
+    assert!(has_a_wrong_row(&failure), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_takes_a_lost_commit_for_success_is_found() {
+    found_in_python("takes_lost_commit_for_success", Property::CommitUnknown);
+}
+
+#[test]
+fn a_consumer_that_ignores_topic_changes_is_found() {
+    let failure = found_in_python("ignores_topic_changes", Property::TopicRecreated);
+    assert!(failure.problem.contains("neither ended"), "{failure}");
+}
