@@ -1,5 +1,6 @@
 //! The trials, one for each property.
 
+mod at_work;
 mod commit_unknown;
 mod feeds;
 mod freeze;
@@ -7,6 +8,7 @@ mod kill;
 mod postgres_restart;
 mod topic_recreated;
 mod two_instances;
+mod unresolvable_schema;
 
 use std::time::Instant;
 
@@ -20,6 +22,7 @@ use crate::property::Property;
 use crate::record::Record;
 use crate::report::{Failure, PropertyReport, Verdict};
 use crate::script::{Expected, Script};
+use crate::strikes::Strikes;
 use crate::trial::{Batch, Setup, Trial};
 use crate::trial_error::TrialError;
 
@@ -38,10 +41,18 @@ pub(crate) struct Material<'a> {
 pub(crate) async fn judge(property: Property, material: Material<'_>) -> PropertyReport {
     let _turn = material.setup.servers.wait_for_turn().await;
     let started = Instant::now();
-    let mut strikes = 0;
-    let (verdict, failure) = match run(property, material, &mut strikes).await {
+    let mut strikes = Strikes::default();
+    let tested = run(property, material, &mut strikes).await;
+    let (strikes, missing) = (strikes.number(), strikes.missing());
+    let (verdict, failure) = match tested {
         Ok(()) if strikes == 0 => (Verdict::NotJudged, Some(not_judged(property, material))),
-        Ok(()) => (Verdict::Passed, None),
+        Ok(()) => match missing {
+            None => (Verdict::Passed, None),
+            Some(kind) => {
+                let problem = format!("there was no {kind}: the history is too short");
+                (Verdict::NotJudged, Some(Failure { problem, ..Failure::default() }))
+            }
+        },
         Err(TrialError::Consumer(failure)) => (Verdict::Failed, Some(failure)),
         Err(TrialError::Kit(error)) => {
             let problem = format!("the kit failed, not the consumer: {}", with_causes(&error));
@@ -63,7 +74,7 @@ fn limitation(property: Property, strikes: usize) -> Option<String> {
 }
 
 /// Runs a trial, and counts how often the consumer was disturbed.
-async fn run(property: Property, material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
+async fn run(property: Property, material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let Material { records, cuts, seed, .. } = material;
     let mut random = Rng::with_seed(seed);
     let script = match property {
@@ -74,6 +85,7 @@ async fn run(property: Property, material: Material<'_>, strikes: &mut usize) ->
         Property::AbortedTransactions => feeds::aborted_transactions(records, cuts),
         Property::Poison => feeds::poison(records, cuts),
         Property::UnknownSchema => feeds::unknown_schema(records, cuts),
+        Property::UnresolvableSchema => return unresolvable_schema::run(material, strikes).await,
         Property::LargeBatch => feeds::large_batch(records),
         Property::Kill => return kill::run(material, strikes).await,
         Property::TwoInstances => return two_instances::run(material, strikes).await,
@@ -85,7 +97,7 @@ async fn run(property: Property, material: Material<'_>, strikes: &mut usize) ->
     if property.expected() == Expected::Intact && !material.oracle.shows_damage() {
         return Ok(());
     }
-    *strikes = script.strikes;
+    strikes.add("damaged feed", script.strikes);
     play(property, script, material).await
 }
 
@@ -113,6 +125,7 @@ fn not_judged(property: Property, material: Material<'_>) -> Failure {
         }
         Property::TwoInstances => "no instance claimed a partition after the first one",
         Property::TopicRecreated => "the consumer had read nothing before the topics were created again",
+        Property::UnresolvableSchema => "the event types of the history have no fields",
         _ if material.cuts.is_empty() => "no stream of the history has two events",
         _ => "the tables are the same without the damaged events: take a longer history or another seed",
     };

@@ -25,6 +25,8 @@ pub enum Property {
     Poison,
     /// The registry does not have the schema of a record
     UnknownSchema,
+    /// The schema of a record does not resolve to the version that the consumer is written for
+    UnresolvableSchema,
     /// All records are there at once
     LargeBatch,
     /// The consumer is killed while a transaction is open, and at its COMMIT

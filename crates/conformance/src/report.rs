@@ -86,7 +86,6 @@ pub(crate) const NOT_TESTED: &[&str] = &[
     "a fold that is wrong in itself: the consumer is compared with itself, undisturbed",
     "records of other producers, without ce_revision, and so the result undecidable",
     "the result conflict: another event under a revision that was applied",
-    "a writer's schema that does not resolve to the version that the consumer is written for",
     "offsets that retention removed, a database that was restored, records that Kafka lost",
     "a topic that is created again while the consumer runs, or is longer than what was read of the former one",
     "a restart of Kafka or of the registry, a pooler between consumer and Postgres, a full disk",

@@ -136,12 +136,21 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
+    fn set(&mut self, variable: &str, value: OsString) {
+        self.environment.retain(|(name, _)| name != variable);
+        self.environment.push((variable.to_owned(), value));
+    }
+
+    /// Lets the instances that are started from now on use another registry.
+    pub(crate) fn use_registry(&mut self, url: &str) {
+        self.set("AQUEDUCT_REGISTRY__URL", url.into());
+    }
+
     /// Lets the instances that are started from now on connect to Postgres through a proxy.
     pub(crate) async fn connect_through_proxy(&mut self) -> Result<Proxy, Error> {
         let proxy = Proxy::start(self.postgres.address.clone()).await.map_err(Error::io("start a proxy"))?;
         let url = self.postgres.consumer_url(&proxy.address().to_string());
-        self.environment.retain(|(key, _)| key != "AQUEDUCT_POSTGRES__URL");
-        self.environment.push(("AQUEDUCT_POSTGRES__URL".to_owned(), url.into()));
+        self.set("AQUEDUCT_POSTGRES__URL", url.into());
         Ok(proxy)
     }
 

@@ -4,11 +4,13 @@ use std::time::Instant;
 
 use crate::activity::{Moment, PATIENCE, POLL, end_commits, is_at, slow_commits};
 use crate::error::Error;
+use crate::properties::at_work::strike_at_work;
 use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::proxy::Proxy;
-use crate::script::{Expected, Sent};
-use crate::trial::{Batch, Trial};
+use crate::script::Expected;
+use crate::strikes::Strikes;
+use crate::trial::Trial;
 use crate::trial_error::TrialError;
 
 /// What becomes of a transaction whose COMMIT is not answered.
@@ -18,38 +20,18 @@ enum Outcome {
     RolledBack,
 }
 
-/// With one record a transaction, and then with as many as the consumer likes.
-const OUTCOMES: [Outcome; 4] =
-    [Outcome::Committed, Outcome::RolledBack, Outcome::Committed, Outcome::RolledBack];
-const OUTCOMES_OF_BATCHES: [Outcome; 2] = [Outcome::Committed, Outcome::RolledBack];
+const KINDS: [(&str, Outcome); 2] = [
+    ("lost connection at a COMMIT that succeeded", Outcome::Committed),
+    ("lost connection at a COMMIT that was rolled back", Outcome::RolledBack),
+];
 
-pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
+pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let mut trial = Trial::create(material.setup, &trial_name(Property::CommitUnknown)).await?;
     slow_commits(&trial).await?;
     let proxy = trial.connect_through_proxy().await?;
-    let (first, second) = material.records.split_at(material.records.len() / 2);
-    trial.write_all(first.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Single).await?;
-    let all = trial.left().await?;
-    for (cut, outcome) in (1..).zip(OUTCOMES) {
-        // Spread over the work, as the kills are.
-        trial.wait_until_left(all - all * cut / (OUTCOMES.len() as i64 + 1)).await?;
-        if !cut_at_commit(&trial, &proxy, outcome).await? {
-            break;
-        }
-        *strikes += 1;
-    }
-    trial.catch_up().await?;
-    trial.stop(0).await?;
-
-    trial.write_all(second.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Own).await?;
-    for outcome in OUTCOMES_OF_BATCHES {
-        if !cut_at_commit(&trial, &proxy, outcome).await? {
-            break;
-        }
-        *strikes += 1;
-    }
+    let cut =
+        async |trial: &mut Trial<'_>, outcome: Outcome, _| Ok(cut_at_commit(trial, &proxy, outcome).await?);
+    strike_at_work(&mut trial, material.records, KINDS, strikes, cut).await?;
     trial.finish(material.oracle.tables(Expected::All)).await
 }
 

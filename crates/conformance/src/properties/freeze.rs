@@ -8,13 +8,14 @@ use crate::activity::{Moment, end_transactions, freeze_at, slow_commits};
 use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::script::{Expected, Sent};
+use crate::strikes::Strikes;
 use crate::trial::{Batch, SESSION_TIMEOUT_MS, Trial};
 use crate::trial_error::TrialError;
 
 /// How much longer than its session it is frozen.
 const MARGIN: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
+pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let Material { records, .. } = material;
     let (first, second) = records.split_at(records.len() / 2);
     let mut trial = Trial::create(material.setup, &trial_name(Property::Freeze)).await?;
@@ -25,7 +26,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     if !freeze_at(&trial, Moment::Open).await? {
         return Ok(());
     }
-    *strikes += 1;
+    strikes.count("freeze");
     tokio::time::sleep(Duration::from_millis(SESSION_TIMEOUT_MS) + MARGIN).await;
     end_transactions(&trial).await?;
     trial.start(Batch::Single).await?;

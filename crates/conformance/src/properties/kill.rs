@@ -1,44 +1,21 @@
 //! The consumer is killed at work.
 
 use crate::activity::{Moment, freeze_at, slow_commits};
+use crate::properties::at_work::strike_at_work;
 use crate::properties::{Material, trial_name};
 use crate::property::Property;
-use crate::script::{Expected, Sent};
+use crate::script::Expected;
+use crate::strikes::Strikes;
 use crate::trial::{Batch, Trial};
 use crate::trial_error::TrialError;
 
-/// The moments of the kills with one record a transaction.
-const MOMENTS: [Moment; 4] = [Moment::Open, Moment::Commit, Moment::Open, Moment::Commit];
-/// The moments of those with as many as the consumer likes.
-const MOMENTS_OF_BATCHES: [Moment; 2] = [Moment::Open, Moment::Commit];
+const KINDS: [(&str, Moment); 2] =
+    [("kill while a transaction was open", Moment::Open), ("kill at its COMMIT", Moment::Commit)];
 
-/// A strike is a kill while a transaction is open or at its COMMIT.
-pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
+pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let mut trial = Trial::create(material.setup, &trial_name(Property::Kill)).await?;
     slow_commits(&trial).await?;
-    let (first, second) = material.records.split_at(material.records.len() / 2);
-    trial.write_all(first.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Single).await?;
-    let all = trial.left().await?;
-    for (killed, moment) in (1..).zip(MOMENTS) {
-        // Spread over the work: at first one of five parts is done, then two.
-        trial.wait_until_left(all - all * killed / (MOMENTS.len() as i64 + 1)).await?;
-        if !kill_at(&mut trial, moment, Batch::Single).await? {
-            break;
-        }
-        *strikes += 1;
-    }
-    trial.catch_up().await?;
-    trial.stop(0).await?;
-
-    trial.write_all(second.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Own).await?;
-    for moment in MOMENTS_OF_BATCHES {
-        if !kill_at(&mut trial, moment, Batch::Own).await? {
-            break;
-        }
-        *strikes += 1;
-    }
+    strike_at_work(&mut trial, material.records, KINDS, strikes, kill_at).await?;
     trial.finish(material.oracle.tables(Expected::All)).await
 }
 

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::script::{Expected, Sent};
+use crate::strikes::Strikes;
 use crate::trial::{Batch, Setup, Trial};
 use crate::trial_error::TrialError;
 
@@ -26,8 +27,17 @@ enum End {
     Crash,
 }
 
+impl End {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Shutdown => "shutdown of Postgres while a transaction was open",
+            Self::Crash => "crash of Postgres while a transaction was open",
+        }
+    }
+}
+
 /// On a Postgres server of its own: others work on the one of the other trials.
-pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
+pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let Setup { definition, servers, test, .. } = material.setup;
     let options = Options { postgres: Part::start(), ..Options::none() };
     let stack = DevStack::start(options).await.map_err(Error::from)?;
@@ -42,11 +52,12 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
 async fn restart_at_work(
     stack: &DevStack,
     material: Material<'_>,
-    strikes: &mut usize,
+    strikes: &mut Strikes,
 ) -> Result<(), TrialError> {
     let postgres = stack.postgres().map_err(Error::from)?;
     let mut trial = Trial::create(material.setup, &trial_name(Property::PostgresRestart)).await?;
     slow_commits(&trial).await?;
+    strikes.require([End::Shutdown, End::Crash].map(End::name));
     let (first, second) = material.records.split_at(material.records.len() / 2);
     for (records, end) in [(first, End::Shutdown), (second, End::Crash)] {
         trial.write_all(records.iter().map(Sent::applied).collect()).await?;
@@ -58,7 +69,7 @@ async fn restart_at_work(
             return Ok(());
         }
         restart(postgres, end, &trial).await?;
-        *strikes += 1;
+        strikes.count(end.name());
     }
     trial.finish(material.oracle.tables(Expected::All)).await
 }

@@ -3,12 +3,13 @@
 use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::script::{Expected, Sent};
+use crate::strikes::Strikes;
 use crate::trial::{Batch, Trial};
 use crate::trial_error::TrialError;
 
 /// The new topics are shorter than what was read, so that a consumer whose client does not know the ids of topics can notice
 /// it too. They get all records when a person has accepted them.
-pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
+pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let Material { records, .. } = material;
     let mut trial = Trial::create(material.setup, &trial_name(Property::TopicRecreated)).await?;
     let (before, after) = (&records[..records.len() / 2], &records[..records.len() / 4]);
@@ -17,10 +18,9 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     trial.catch_up().await?;
     trial.stop(0).await?;
 
-    *strikes = trial.create_topics_again().await?;
+    strikes.add("topic created again", trial.create_topics_again().await?);
     trial.write_all(after.iter().map(Sent::applied).collect()).await?;
-    trial.start(Batch::Own).await?;
-    trial.expect_halt().await?;
+    trial.expect_halt("a topic that was read was deleted and created again").await?;
     trial.accept().await?;
     trial.write_all(records[after.len()..].iter().map(Sent::applied).collect()).await?;
     trial.start(Batch::Own).await?;

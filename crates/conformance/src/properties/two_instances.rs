@@ -8,6 +8,7 @@ use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::record::Record;
 use crate::script::{Expected, Sent};
+use crate::strikes::Strikes;
 use crate::trial::{Batch, Trial};
 use crate::trial_error::TrialError;
 
@@ -17,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Partitions move when the second instance comes, when the first leaves, and when a third comes.
-pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(), TrialError> {
+pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let mut trial = Trial::create(material.setup, &trial_name(Property::TwoInstances)).await?;
     slow_commits(&trial).await?;
     let mut parts = material.records.chunks(material.records.len().div_ceil(4));
@@ -27,13 +28,13 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut usize) -> Result<(
     trial.wait_until_left(trial.left().await? / 2).await?;
     let before = trial.claims().await?;
     trial.start(Batch::Single).await?;
-    *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
+    strikes.add("moved partition", write_until_moved(&mut trial, before, next_part()).await?.into());
     let before = trial.claims().await?;
     trial.stop(0).await?;
-    *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
+    strikes.add("moved partition", write_until_moved(&mut trial, before, next_part()).await?.into());
     let before = trial.claims().await?;
     trial.start(Batch::Own).await?;
-    *strikes += usize::from(write_until_moved(&mut trial, before, next_part()).await?);
+    strikes.add("moved partition", write_until_moved(&mut trial, before, next_part()).await?.into());
     trial.finish(material.oracle.tables(Expected::All)).await
 }
 

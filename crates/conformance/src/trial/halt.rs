@@ -1,29 +1,41 @@
-//! A consumer that must not continue before a person has decided.
+//! A consumer that must not continue before a person has acted.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
 
 use crate::error::Error;
 use crate::report::Failure;
 use crate::tables::Tables;
-use crate::trial::Trial;
 use crate::trial::progress::{POLL, QUIET};
+use crate::trial::{Batch, Trial};
 use crate::trial_error::TrialError;
 
+/// How long an instance may take that has claimed a partition.
+const HALTED_WITHIN: Duration = Duration::from_secs(20);
+
 impl Trial<'_> {
-    /// Waits until the only instance ends with a failure or halts its projection, and kills it if it still runs. It may
-    /// neither apply nor park anything until then, nor shortly after.
-    pub(crate) async fn expect_halt(&mut self) -> Result<(), TrialError> {
+    /// Starts the only instance and waits until it ends with a failure or halts its projection; kills it if it still runs. It
+    /// may neither apply nor park anything, nor move an offset. `cause` says why it cannot continue.
+    pub(crate) async fn expect_halt(&mut self, cause: &str) -> Result<(), TrialError> {
         let before = Tables::read(&self.database, self.setup.definition).await?;
         let parked_before = self.parked().await?;
-        let deadline = Instant::now() + self.setup.definition.idle_timeout();
-        while !self.is_halted().await? {
-            if Instant::now() > deadline {
+        let unread_before = self.unread().await?;
+        self.start(Batch::Own).await?;
+        let started = Instant::now();
+        let mut claimed_at = None;
+        while !self.is_halted(cause).await? {
+            if claimed_at.is_none() && self.has_claimed().await? {
+                claimed_at = Some(Instant::now());
+            }
+            if self.unread().await? != unread_before {
+                return Err(TrialError::Consumer(self.failure(format!("{cause}, but the consumer read on"))));
+            }
+            let is_late = claimed_at.is_some_and(|at| at.elapsed() > HALTED_WITHIN)
+                || started.elapsed() > self.setup.definition.idle_timeout();
+            if is_late {
                 return Err(TrialError::Consumer(self.failure(format!(
-                    "a topic that was read was deleted and created again, but for {:?} the consumer neither ended with an \
-                     error nor halted its projection",
-                    self.setup.definition.idle_timeout()
+                    "{cause}, but the consumer neither ended with an error nor halted its projection"
                 ))));
             }
             tokio::time::sleep(POLL).await;
@@ -33,23 +45,25 @@ impl Trial<'_> {
             self.kill(0).await?;
         }
         let rows = before.differences(&Tables::read(&self.database, self.setup.definition).await?, 20);
-        if rows.is_empty() && self.parked().await? == parked_before {
+        let problem = if !rows.is_empty() || self.parked().await? != parked_before {
+            "the consumer applied or parked records before a person had acted"
+        } else if self.unread().await? != unread_before {
+            "the consumer moved an offset before a person had acted"
+        } else {
             return Ok(());
-        }
-        let problem = "the consumer applied or parked records of a topic that was deleted and created again, before a \
-                       person accepted that";
-        Err(TrialError::Consumer(Failure { rows, ..self.failure(problem.to_owned()) }))
+        };
+        Err(TrialError::Consumer(Failure { rows, ..self.failure(format!("{problem}: {cause}")) }))
     }
 
-    async fn is_halted(&mut self) -> Result<bool, TrialError> {
+    async fn is_halted(&mut self, cause: &str) -> Result<bool, TrialError> {
         if let Some(instance) = self.instances.first_mut()
             && let Some(status) = instance.ended().map_err(Error::io("check the consumer"))?
         {
             self.instances.remove(0);
             if status.success() {
-                let problem = "the consumer ended with exit status 0, although it cannot continue: a topic that it read was \
-                               deleted and created again";
-                return Err(TrialError::Consumer(self.failure(problem.to_owned())));
+                let problem =
+                    format!("the consumer ended with exit status 0, although it cannot continue: {cause}");
+                return Err(TrialError::Consumer(self.failure(problem)));
             }
             return Ok(true);
         }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::tables::Tables;
 use crate::trial::Trial;
 use crate::trial_error::TrialError;
+use crate::written::Written;
 
 pub(super) const POLL: Duration = Duration::from_millis(50);
 /// How long tables and parked records must be unchanged.
@@ -82,11 +83,16 @@ impl Trial<'_> {
         .map_err(Error::postgres("read the epochs"))
     }
 
+    /// Whether an instance has claimed a partition since the last one was started.
+    pub(super) async fn has_claimed(&self) -> Result<bool, Error> {
+        Ok(self.claims().await? != self.claims_before)
+    }
+
     /// Waits until an instance has claimed a partition since the last one was started: before that, it may not be able to
     /// stop gracefully. There may be none left to claim.
     pub(super) async fn wait_until_claimed(&mut self) -> Result<(), TrialError> {
         let deadline = Instant::now() + STARTED_WITHIN;
-        while Instant::now() < deadline && self.claims().await? == self.claims_before {
+        while Instant::now() < deadline && !self.has_claimed().await? {
             self.check_instances()?;
             tokio::time::sleep(POLL).await;
         }
@@ -117,6 +123,30 @@ impl Trial<'_> {
 
     /// Offsets up to the last committed record that the consumer has not stored as read, where there are any.
     async fn lag(&self) -> Result<BTreeMap<Partition, i64>, Error> {
+        let reached = self.reached().await?;
+        let mut lag = self.ends();
+        for (partition, end) in &mut lag {
+            *end -= reached.get(partition).copied().unwrap_or(0);
+        }
+        lag.retain(|_, left| *left > 0);
+        Ok(lag)
+    }
+
+    /// The first committed record of each partition that the consumer has not stored as read, where there is one.
+    pub(super) async fn unread(&self) -> Result<BTreeMap<Partition, i64>, Error> {
+        let reached = self.reached().await?;
+        let mut unread = BTreeMap::new();
+        for Written { place, .. } in self.written.iter().filter(|written| written.is_committed) {
+            let partition = (place.topic, place.partition);
+            if place.offset >= reached.get(&partition).copied().unwrap_or(0) {
+                unread.entry(partition).or_insert(place.offset);
+            }
+        }
+        Ok(unread)
+    }
+
+    /// The offsets that the consumer has stored.
+    async fn reached(&self) -> Result<BTreeMap<Partition, i64>, Error> {
         let reached: Vec<(String, i32, i64)> = sqlx::query_as(
             "select topic, partition, next_offset from aqueduct.offsets \
               where projection = $1 and next_offset is not null",
@@ -125,15 +155,11 @@ impl Trial<'_> {
         .fetch_all(&self.database)
         .await
         .map_err(Error::postgres("read the offsets"))?;
-        let mut lag = self.ends();
-        for (topic, partition, next_offset) in reached {
-            let topic = self.topics.iter().position(|it| *it == topic);
-            if let Some(end) = topic.and_then(|topic| lag.get_mut(&(topic, partition))) {
-                *end -= next_offset;
-            }
-        }
-        lag.retain(|_, left| *left > 0);
-        Ok(lag)
+        let place = |(topic, partition, next_offset): (String, i32, i64)| {
+            let topic = self.topics.iter().position(|it| *it == topic)?;
+            Some(((topic, partition), next_offset))
+        };
+        Ok(reached.into_iter().filter_map(place).collect())
     }
 
     /// The offsets after the last committed record. What is behind it, such as a marker, need not be read.

@@ -61,12 +61,7 @@ pub(super) fn has_drawn_properties(name: &str, definition: &Path, command_line: 
 
 /// Promise: a consumer does what the contract asks for.
 #[track_caller]
-pub(super) fn has_properties(
-    definition: &Path,
-    command_line: &[String],
-    seed: u64,
-    properties: &[Property],
-) {
+pub(super) fn has_properties(definition: &Path, command_line: &[String], seed: u64, properties: &[Property]) {
     let report = test(definition, command_line, seed, properties).unwrap();
     let text = text(&report);
     let passed = report.properties.iter().filter(|it| it.verdict == Verdict::Passed).count();

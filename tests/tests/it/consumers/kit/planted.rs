@@ -5,7 +5,7 @@ use std::path::Path;
 use aqueduct_conformance::{Failure, Property, Verdict};
 
 use crate::consumers::kit::{definition, test, text};
-use crate::consumers::{PYTHON, TYPESCRIPT, Template, python, typescript};
+use crate::consumers::{GO, PYTHON, TYPESCRIPT, Template, go, python, typescript};
 use crate::support::ROOT;
 
 /// Tests one property of the template in Python with a defect, and returns what the report says of it.
@@ -19,6 +19,12 @@ fn found_in_python(defect: &str, property: Property) -> Failure {
 #[track_caller]
 fn found_in_typescript(defect: &str, property: Property) -> Failure {
     found_in(&TYPESCRIPT, &typescript::command_line_of(&format!("planted/{defect}")), property)
+}
+
+/// The same of the template in Go.
+#[track_caller]
+fn found_in_go(defect: &str, property: Property) -> Failure {
+    found_in(&GO, &go::command_line_of(defect), property)
 }
 
 #[track_caller]
@@ -131,4 +137,16 @@ fn a_consumer_that_takes_a_lost_commit_for_success_is_found() {
 fn a_consumer_that_ignores_topic_changes_is_found() {
     let failure = found_in_python("ignores_topic_changes", Property::TopicRecreated);
     assert!(failure.problem.contains("neither ended"), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_ends_with_postgres_is_found() {
+    let failure = found_in_go("endsWithPostgres", Property::PostgresRestart);
+    assert!(failure.problem.starts_with("the consumer ended"), "{failure}");
+}
+
+#[test]
+fn a_consumer_that_parks_what_does_not_resolve_is_found() {
+    let failure = found_in_go("parksUnresolvable", Property::UnresolvableSchema);
+    assert!(failure.problem.ends_with("but the consumer read on"), "{failure}");
 }
