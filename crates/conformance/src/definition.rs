@@ -7,6 +7,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Deserializer};
 
+use crate::generated::GeneratedStreams;
+use crate::history::MAX_EVENTS;
 use crate::signal::{default_stop_signal, deserialize_signal};
 use crate::table_name::{TableName, is_name};
 
@@ -31,8 +33,11 @@ pub struct Definition {
     /// Columns that are not compared, `schema.table.column`.
     #[serde(default)]
     pub(crate) excluded_columns: Vec<String>,
-    /// The events, JSON lines.
-    pub(crate) history: PathBuf,
+    /// The events, JSON lines; none: they are generated.
+    pub(crate) history: Option<PathBuf>,
+    /// The streams that are generated from the schemas in place of a history.
+    #[serde(default)]
+    pub(crate) generated: Vec<GeneratedStreams>,
     /// A query of one boolean: whether a consumer that has read everything has nothing left to do.
     pub(crate) idle: Option<String>,
     /// Whether the consumer is Aqueduct's own runner, which works on the tables of the schema `aqueduct` itself.
@@ -100,8 +105,8 @@ impl Definition {
             toml::from_str(&text).map_err(|error| refused(error.to_string().trim_end().to_owned()))?;
         definition.check().map_err(refused)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let files = [&mut definition.schemas, &mut definition.history];
-        for file in files.into_iter().chain(&mut definition.migrations) {
+        let files = std::iter::once(&mut definition.schemas).chain(&mut definition.history);
+        for file in files.chain(&mut definition.migrations) {
             let absolute = folder.join(&*file).canonicalize();
             *file = absolute.map_err(|error| refused(format!("{}: {error}", file.display())))?;
         }
@@ -114,6 +119,15 @@ impl Definition {
         }
         if self.topics.is_empty() || self.tables.is_empty() {
             return Err("topics and tables: at least one of each".to_owned());
+        }
+        if self.history.is_some() != self.generated.is_empty() {
+            return Err("history or [[generated]]: one of them".to_owned());
+        }
+        if self.generated.iter().any(|kind| kind.streams == 0 || kind.longest == 0) {
+            return Err("generated.streams and generated.longest: at least 1".to_owned());
+        }
+        if self.generated.iter().map(GeneratedStreams::most_events).sum::<usize>() > MAX_EVENTS {
+            return Err(format!("generated: streams and longest may give more than {MAX_EVENTS} events"));
         }
         if self.partitions == 0 {
             return Err("partitions: at least 1".to_owned());
@@ -187,6 +201,11 @@ mod tests {
             let problem = read(&format!("{TEXT}{line}\n")).unwrap_err();
             assert!(problem.contains(expected), "{problem}");
         }
+        let problem = read(&TEXT.replace("history = 'consumer-test.toml'", "")).unwrap_err();
+        assert!(problem.starts_with("history or [[generated]]"), "{problem}");
+        let generated = "[[generated]]\ntopic = 'shop.orders'\ncategory = 'order'\nbegins = ['OrderCreated']";
+        let problem = read(&format!("{TEXT}{generated}\n")).unwrap_err();
+        assert!(problem.starts_with("history or [[generated]]"), "{problem}");
         let problem = read(&TEXT.replace("'invoices'", "'in voices'")).unwrap_err();
         assert!(problem.starts_with("projection"), "{problem}");
     }

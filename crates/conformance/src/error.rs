@@ -20,6 +20,9 @@ pub enum Error {
     /// The file of the events.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// No history can be generated.
+    #[error("no history can be generated: {0}")]
+    Generated(String),
     /// The schema files.
     #[error(transparent)]
     Schemas(#[from] LoadError),

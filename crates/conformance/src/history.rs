@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// Most bytes of a file.
 const MAX_BYTES: u64 = 64 << 20;
-const MAX_EVENTS: usize = 20_000;
+pub(crate) const MAX_EVENTS: usize = 20_000;
 
 /// The file of the events cannot be used.
 #[derive(Debug, thiserror::Error)]

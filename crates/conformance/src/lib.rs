@@ -11,6 +11,7 @@ mod databases;
 mod definition;
 mod error;
 mod events;
+mod generated;
 mod history;
 mod instance;
 mod oracle;

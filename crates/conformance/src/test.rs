@@ -13,6 +13,7 @@ use crate::databases::Databases;
 use crate::definition::Definition;
 use crate::error::Error;
 use crate::events::encode;
+use crate::generated::generate;
 use crate::history::{self, Event};
 use crate::oracle::Oracle;
 use crate::properties::{Material, judge};
@@ -28,7 +29,7 @@ pub struct Options {
     pub definition: PathBuf,
     /// Its command line.
     pub program: Vec<OsString>,
-    /// Chooses the damaged streams and the order of events.
+    /// Chooses the damaged streams, the order of events, and a generated history.
     pub seed: u64,
     /// What is tested; empty: everything.
     pub properties: Vec<Property>,
@@ -69,7 +70,13 @@ impl Input {
     fn read(options: &Options) -> Result<Self, Error> {
         let definition = Definition::read(&options.definition)?;
         let schemas = Arc::new(SchemaSet::load(&definition.schemas)?);
-        let events = history::read(&definition.history, &definition.topics)?;
+        let topics = &definition.topics;
+        let events = match &definition.history {
+            Some(history) => history::read(history, topics)?,
+            None => {
+                generate(&definition.generated, topics, &schemas, options.seed).map_err(Error::Generated)?
+            }
+        };
         Ok(Self { definition, schemas, events })
     }
 
@@ -82,8 +89,7 @@ impl Input {
         let Self { definition, schemas, events } = &self;
         let test = servers.name_test();
         let template = format!("{test}_template");
-        let databases =
-            Databases::prepare(&servers.stack, definition, &servers.password, template).await?;
+        let databases = Databases::prepare(&servers.stack, definition, &servers.password, template).await?;
         let program = &options.program;
         let (databases, test) = (&databases, test.as_str());
         let setup = Setup { definition, program, servers, databases, schemas, events, test };

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// The file that describes the consumer
     #[arg(long, value_name = "FILE", default_value = "consumer-test.toml")]
     kit: PathBuf,
-    /// Chooses the damaged streams and the order of events [default: a random number, which is reported]
+    /// Chooses the damaged streams, the order of events, and a generated history [default: a random number, which is reported]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Test only this property; may be repeated

@@ -268,13 +268,18 @@ impl<'l> Encoder<'l> {
     }
 
     fn varint(&mut self, number: i64) {
-        let mut zigzag = ((number << 1) ^ (number >> 63)) as u64;
-        while zigzag >= 0x80 {
-            self.avro.push(zigzag as u8 | 0x80);
-            zigzag >>= 7;
-        }
-        self.avro.push(zigzag as u8);
+        append_varint(&mut self.avro, number);
     }
+}
+
+/// Avro's form of int and long.
+pub(crate) fn append_varint(avro: &mut Vec<u8>, number: i64) {
+    let mut zigzag = ((number << 1) ^ (number >> 63)) as u64;
+    while zigzag >= 0x80 {
+        avro.push(zigzag as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    avro.push(zigzag as u8);
 }
 
 /// Newtonsoft's array with a type name: `{"$type": …, "$values": […]}`.

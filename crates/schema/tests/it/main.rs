@@ -11,5 +11,6 @@ mod generated;
 mod histories;
 mod registry;
 mod resolution;
+mod sampled;
 mod shop_events;
 mod support;

@@ -25,9 +25,12 @@ fn projections_in_sql_files_have_the_properties() {
     has_drawn_properties("SQL", &folder().join("sql.toml"), &command_line);
 }
 
-/// Promise: and so do projections in Rust.
+/// Promise: and so do projections in Rust. They name no version of a type, to which a schema could fail to resolve: what does
+/// not fit their types is parked.
 #[test]
 fn projections_in_rust_have_every_property() {
     let command_line = command_line(&configuration(), &["shop", "project"]);
-    has_properties(&folder().join("shop.toml"), &command_line, 1, Property::all());
+    let mut properties = Property::all().to_vec();
+    properties.retain(|property| *property != Property::UnresolvableSchema);
+    has_properties(&folder().join("shop.toml"), &command_line, 1, &properties);
 }

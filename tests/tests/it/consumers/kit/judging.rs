@@ -29,6 +29,13 @@ fn other_definition(folder: &Path, migration: &str, lines: &str) -> PathBuf {
     path
 }
 
+/// Puts other lines in place of the history in a kit file.
+fn replace_history(definition: &Path, lines: &str) {
+    let kit = fs::read_to_string(definition).unwrap();
+    let kit: Vec<&str> = kit.lines().filter(|line| !line.starts_with("history")).collect();
+    fs::write(definition, format!("{}\n{lines}\n", kit.join("\n"))).unwrap();
+}
+
 /// Promise: the kit judges nothing by columns that differ without a fault.
 #[test]
 fn a_column_that_differs_between_two_runs_must_be_excluded() {
@@ -66,11 +73,8 @@ fn an_error_of_the_kit_leaves_one_property_not_judged() {
     command.args(["consumer", "test", "--property", "kill", "--property", "large-batch", "--kit"]).arg(&path);
     command.arg("--json").arg(&json).arg("--junit").arg(&junit).arg("--").args(python::command_line());
     let output = command.output().unwrap();
-    let text = format!(
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let text =
+        format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("not judged kill "), "{text}");
     assert!(text.contains("1 passed, 0 failed, 1 not judged"), "{text}");
@@ -119,12 +123,41 @@ fn what_a_short_history_leaves_out_is_reported() {
     }
     let short = folder.path().join("history.jsonl");
     fs::write(&short, lines.join("\n")).unwrap();
-    let kit = fs::read_to_string(&path).unwrap();
-    let kit: Vec<&str> = kit.lines().filter(|line| !line.starts_with("history")).collect();
-    fs::write(&path, format!("{}\nhistory = \"history.jsonl\"\n", kit.join("\n"))).unwrap();
+    replace_history(&path, "history = \"history.jsonl\"");
     let report = test(&path, &python::command_line(), 1, &[Property::Poison]).unwrap();
     let poison = &report.properties[0];
     assert_eq!(poison.verdict, Verdict::Passed, "{}", text(&report));
     let limitation = poison.limitation.as_deref().unwrap_or_default();
     assert!(limitation.contains("of the 8 kinds of damage: the history has too few streams"), "{limitation}");
+}
+
+const GENERATED: &str = "
+[[generated]]
+topic = \"shop.orders\"
+category = \"order\"
+begins = [\"OrderCreated\"]
+continues = [\"OrderConfirmed\", \"OrderRejected\", \"OrderCancelled\"]
+id = \"orderId\"
+longest = 4
+
+[[generated]]
+topic = \"shop.orders\"
+category = \"return\"
+begins = [\"ReturnReceived\"]
+id = \"returnId\"
+streams = 10
+";
+
+/// Promise: a history that is generated from the schemas shows what one from a file shows.
+#[test]
+fn a_generated_history_is_applied_and_shows_a_defect() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = other_definition(folder.path(), "", "");
+    replace_history(&path, GENERATED);
+    let report = test(&path, &python::command_line(), 1, &[Property::Gap, Property::Poison]).unwrap();
+    assert!(report.is_passed(), "{}", text(&report));
+    assert!(report.events > 40, "{}", text(&report));
+    let program = Path::new(ROOT).join("tests/consumers/planted/python/ignores_gaps.py");
+    let report = test(&path, &python::command_line_of(&program), 1, &[Property::Gap]).unwrap();
+    assert_eq!(report.properties[0].verdict, Verdict::Failed, "{}", text(&report));
 }
