@@ -119,7 +119,9 @@ fn a_consumer_that_commits_offsets_first_is_found() {
 #[test]
 fn a_consumer_that_starts_at_the_end_is_found() {
     let failure = found_in_typescript("startsAtTheEnd", Property::TwoInstances);
-    assert!(misses_a_row(&failure), "{failure}");
+    // Where no record comes after the end, it does not even move its offset.
+    let is_stuck = failure.problem.starts_with("the consumer made no progress");
+    assert!(is_stuck || misses_a_row(&failure), "{failure}");
 }
 
 #[test]
