@@ -69,24 +69,21 @@ func (m *membership) onAssigned(
 // claimAll claims partitions that are not in resumed, and adds them.
 func (m *membership) claimAll(ctx context.Context, committed, resumed map[string]map[int32]kgo.Offset) error {
 	for topic, partitions := range committed {
-		offsets, err := m.offsetsOf(ctx, topic)
-		if err != nil {
-			return fmt.Errorf("%w: offsets of topic %s: %w", errUnavailable, topic, err)
-		}
 		for number, offset := range partitions {
 			it := partition{topic, number}
 			if _, isClaimed := resumed[topic][number]; isClaimed {
 				continue
 			}
-			kafka, isListed := offsets[number]
-			if !isListed {
-				return fmt.Errorf("%w: Kafka does not list partition %d of topic %s", errUnavailable, number, topic)
+			// Right before its claim: the claims of others can take long, and an end must not be old.
+			kafka, err := m.offsetsOf(ctx, it)
+			if err != nil {
+				return fmt.Errorf("%w: offsets of %s/%d: %w", errUnavailable, topic, number, err)
 			}
 			if at := offset.EpochOffset().Offset; at >= 0 {
 				kafka.committed = &at
 			}
 			var claimed claimed
-			err := transact(ctx, m.postgres, func(ctx context.Context, tx pgx.Tx) (err error) {
+			err = transact(ctx, m.postgres, func(ctx context.Context, tx pgx.Tx) (err error) {
 				claimed, err = claim(ctx, tx, it, kafka, m.name)
 				return err
 			})
@@ -108,32 +105,33 @@ func (m *membership) claimAll(ctx context.Context, committed, resumed map[string
 	return nil
 }
 
-// offsetsOf returns the first and the last offset of each partition.
-func (m *membership) offsetsOf(ctx context.Context, topic string) (map[int32]offsetsInKafka, error) {
-	details, err := m.kafka.ListTopics(ctx, topic)
+// offsetsOf returns the first and the last offset of a partition.
+func (m *membership) offsetsOf(ctx context.Context, it partition) (offsetsInKafka, error) {
+	details, err := m.kafka.ListTopics(ctx, it.topic)
 	if err != nil {
-		return nil, err
+		return offsetsInKafka{}, err
 	}
-	starts, err := m.kafka.ListStartOffsets(ctx, topic)
+	starts, err := m.kafka.ListStartOffsets(ctx, it.topic)
 	if err != nil {
-		return nil, err
+		return offsetsInKafka{}, err
 	}
-	ends, err := m.kafka.ListEndOffsets(ctx, topic)
+	ends, err := m.kafka.ListEndOffsets(ctx, it.topic)
 	if err != nil {
-		return nil, err
+		return offsetsInKafka{}, err
 	}
-	if err := errors.Join(details.Error(), starts.Error(), ends.Error()); err != nil {
-		return nil, err
+	start, hasStart := starts.Lookup(it.topic, it.number)
+	end, hasEnd := ends.Lookup(it.topic, it.number)
+	if err := errors.Join(details.Error(), start.Err, end.Err); err != nil {
+		return offsetsInKafka{}, err
 	}
-	var topicID *string
-	if id := details[topic].ID; id != (kadm.TopicID{}) {
+	if !hasStart || !hasEnd {
+		return offsetsInKafka{}, errors.New("Kafka does not list them")
+	}
+	offsets := offsetsInKafka{earliest: start.Offset, latest: end.Offset}
+	if id := details[it.topic].ID; id != (kadm.TopicID{}) {
 		// As Kafka's own tools write it.
 		text := base64.RawURLEncoding.EncodeToString(id[:])
-		topicID = &text
-	}
-	offsets := map[int32]offsetsInKafka{}
-	for number, end := range ends[topic] {
-		offsets[number] = offsetsInKafka{topicID: topicID, earliest: starts[topic][number].Offset, latest: end.Offset}
+		offsets.topicID = &text
 	}
 	return offsets, nil
 }
