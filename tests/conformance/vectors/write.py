@@ -36,6 +36,9 @@ REGISTRY = {
     7: {"type": "record", "name": "OrderShipped", "namespace": "shop.orders",
         "fields": [{"name": "orderId", "type": "string"}]},
 }
+# Not a schema of Avro.
+PROTOBUF_ID = 8
+PROTOBUF = 'syntax = "proto3";\nmessage OrderCreated { string order_id = 1; }\n'
 UNKNOWN_ID = 2**31 - 1
 
 
@@ -168,6 +171,7 @@ def vectors():
             poison("short", value=b"\0\0\0\0", failed="payload"),
             poison("first-byte", value=lambda it: b"\1" + it[1:], failed="payload"),
             poison("unknown-id", value=lambda it: b"\0" + UNKNOWN_ID.to_bytes(4) + it[5:], failed="payload"),
+            poison("protobuf", value=b"\0" + PROTOBUF_ID.to_bytes(4) + b"\0\x0a\x011", failed="payload"),
             poison("truncated", value=lambda it: it[:-1], failed="payload"),
             poison("bytes-left", value=lambda it: it + b"\0", failed="payload"),
             poison("unknown-type", data={"orderId": "1"}, schema=7, failed="unknown_type"),
@@ -228,6 +232,7 @@ def vectors():
 def main() -> None:
     for schema_id, schema in REGISTRY.items():
         write(FOLDER / f"registry/{schema_id}.avsc", schema)
+    (FOLDER / f"registry/{PROTOBUF_ID}.proto").write_text(PROTOBUF)
     for name, about, steps in vectors():
         write(FOLDER / f"{name}.json", {"about": about, "topic": TOPIC, "partition": 0, "steps": steps})
 

@@ -76,7 +76,7 @@ func (d *decoder) decode(ctx context.Context, record *kgo.Record) (any, error) {
 		start := record.Value[:min(5, len(record.Value))]
 		return nil, invalidPayload("the value does not begin with a zero byte and a schema id: %x", start)
 	}
-	writer, err := d.writer(ctx, id)
+	writer, err := d.writer(ctx, id, record)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func isText(value any) bool {
 	return true
 }
 
-func (d *decoder) writer(ctx context.Context, id int) (*writer, error) {
+func (d *decoder) writer(ctx context.Context, id int, record *kgo.Record) (*writer, error) {
 	if known := d.writers[id]; known != nil {
 		return known, nil
 	}
@@ -147,15 +147,23 @@ func (d *decoder) writer(ctx context.Context, id int) (*writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: schema %d: %w", errUnavailable, id, err)
 	}
-	d.writers[id] = d.newWriter(id, found.Schema)
+	if found.Type != sr.TypeAvro {
+		return nil, invalidPayload("schema %d of the registry is not of Avro but of type %s", id, found.Type)
+	}
+	d.writers[id] = d.newWriter(id, found.Schema, optionalHeader(record, "ce_type"))
 	return d.writers[id], nil
 }
 
-func (d *decoder) newWriter(id int, text string) *writer {
+// newWriter learns a schema; recordType is the event type that the record with it names.
+func (d *decoder) newWriter(id int, text, recordType string) *writer {
 	schema, err := parse(text)
 	if err != nil {
-		return &writer{err: fmt.Errorf("%w: schema %d of the registry cannot be parsed: %w; update the Avro library",
-			errHalted, id, err)}
+		pinned := "any schema"
+		if eventType, isHandled := eventTypes[recordType]; isHandled {
+			pinned = eventType.schema
+		}
+		return &writer{err: fmt.Errorf("%w: schema %d of the registry cannot be parsed to read it as %s: %w; update the "+
+			"Avro library", errHalted, id, pinned, err)}
 	}
 	name := string(schema.Type())
 	if named, isNamed := schema.(avro.NamedSchema); isNamed {

@@ -39,12 +39,19 @@ func TestVectors(t *testing.T) {
 	time.Local = time.UTC // as main
 	folder := environment("AQUEDUCT_VECTORS", "../../conformance/vectors")
 	registry := httptest.NewServer(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
-		schema, err := os.ReadFile(filepath.Join(folder, "registry", path.Base(request.URL.Path)+".avsc"))
+		file := filepath.Join(folder, "registry", path.Base(request.URL.Path))
+		answer := map[string]string{}
+		schema, err := os.ReadFile(file + ".avsc")
+		if err != nil {
+			schema, err = os.ReadFile(file + ".proto")
+			answer["schemaType"] = "PROTOBUF"
+		}
 		if err != nil {
 			response.WriteHeader(http.StatusNotFound)
 			return
 		}
-		_ = json.NewEncoder(response).Encode(map[string]string{"schema": string(schema)})
+		answer["schema"] = string(schema)
+		_ = json.NewEncoder(response).Encode(answer)
 	}))
 	defer registry.Close()
 	decoder, err := newDecoder(registry.URL, environment("AQUEDUCT_SCHEMAS__DIRECTORY", "../../../schemas"))

@@ -52,7 +52,7 @@ class Decoder:
         if len(value) < 5 or value[0] != 0:
             raise Undecodable(f"the value does not begin with a zero byte and a schema id: {value[:5].hex() or 'empty'}")
         schema_id = int.from_bytes(value[1:5])
-        writer = self.writer(schema_id)
+        writer = self.writer(schema_id, record)
         name = fullname(writer) if isinstance(writer, dict) and "name" in writer else str(writer)
         if name in self.ignored:
             return name, None
@@ -72,22 +72,26 @@ class Decoder:
             raise Undecodable(f'{left} bytes are left after "{name}", written with schema {schema_id}')
         return name, data
 
-    def writer(self, schema_id: int) -> Schema:
+    def writer(self, schema_id: int, record: Record) -> Schema:
         if schema_id not in self.writers:
             url = f"{self.registry_url}/schemas/ids/{schema_id}"
             try:
                 with urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT) as response:
-                    schema = json.load(response)["schema"]
+                    found = json.load(response)
+                schema, kind = found["schema"], found.get("schemaType", "AVRO")
             except urllib.error.HTTPError as error:
                 if error.code == 404:
                     raise Undecodable(f"the registry has no schema {schema_id}") from error
                 raise RegistryUnavailable(f"{url}: {error}") from error
             except (OSError, ValueError, KeyError) as error:
                 raise RegistryUnavailable(f"{url}: {error}") from error
+            if kind != "AVRO":
+                raise Undecodable(f"schema {schema_id} of the registry is not of Avro but of type {kind}")
             try:
                 self.writers[schema_id] = fastavro.parse_schema(json.loads(schema))
             except Exception as error:  # The library raises errors of several kinds.
-                raise Unresolvable(f"schema {schema_id} of the registry cannot be parsed: {error}; "
+                pinned = self.types.get(optional(lambda: record.text("ce_type")) or "", "any schema")
+                raise Unresolvable(f"schema {schema_id} of the registry cannot be parsed to read it as {pinned}: {error}; "
                                    "update the Avro library") from error
         return self.writers[schema_id]
 

@@ -22,11 +22,15 @@ SCHEMAS = Path(os.environ.get("AQUEDUCT_SCHEMAS__DIRECTORY", TESTS.parent / "sch
 
 class Registry(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        file = VECTORS / "registry" / f"{self.path.rpartition('/')[2]}.avsc"
-        self.send_response(200 if file.exists() else 404)
-        self.end_headers()
-        if file.exists():
-            self.wfile.write(json.dumps({"schema": file.read_text()}).encode())
+        schema_id = self.path.rpartition("/")[2]
+        for suffix, kind in [("avsc", {}), ("proto", {"schemaType": "PROTOBUF"})]:
+            file = VECTORS / "registry" / f"{schema_id}.{suffix}"
+            if file.exists():
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps({"schema": file.read_text()} | kind).encode())
+                return
+        self.send_error(404)
 
     def log_message(self, *_: Any) -> None:
         pass

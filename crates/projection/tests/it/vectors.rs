@@ -34,9 +34,13 @@ pub(crate) fn bytes(text: &Value) -> Option<Vec<u8>> {
 /// Starts the registry of the vectors, which serves as long as the runtime. Returns its URL.
 pub(crate) async fn registry() -> String {
     let schema = |UrlPath(id): UrlPath<u32>| async move {
-        match fs::read_to_string(folder().join(format!("registry/{id}.avsc"))) {
-            Ok(schema) => (StatusCode::OK, Json(json!({ "schema": schema }))),
-            Err(_) => (StatusCode::NOT_FOUND, Json(json!({ "error_code": 40403, "message": "not found" }))),
+        let text = |extension| fs::read_to_string(folder().join(format!("registry/{id}.{extension}")));
+        if let Ok(schema) = text("avsc") {
+            (StatusCode::OK, Json(json!({ "schema": schema })))
+        } else if let Ok(schema) = text("proto") {
+            (StatusCode::OK, Json(json!({ "schema": schema, "schemaType": "PROTOBUF" })))
+        } else {
+            (StatusCode::NOT_FOUND, Json(json!({ "error_code": 40403, "message": "not found" })))
         }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

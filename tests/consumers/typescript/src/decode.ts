@@ -124,14 +124,15 @@ export class Decoder {
   }
 
   /** The event's type and data, undefined if the type is ignored. Throws Undecodable, Unresolvable or RegistryUnavailable. */
-  async decode ({ value }: Record): Promise<{ type: string, data: unknown } | undefined> {
+  async decode (record: Record): Promise<{ type: string, data: unknown } | undefined> {
+    const { value } = record
     if (value === null) throw new Undecodable('the value is null')
     if (value.length < 5 || value[0] !== 0) {
       const start = value.subarray(0, 5).toString('hex') || 'empty'
       throw new Undecodable(`the value does not begin with a zero byte and a schema id: ${start}`)
     }
     const id = value.readUInt32BE(1)
-    const { type, reader, resolver, problem } = this.writers.get(id) ?? await this.learn(id)
+    const { type, reader, resolver, problem } = this.writers.get(id) ?? await this.learn(id, record)
     const name = type.name ?? type.typeName
     if (this.ignored.has(name)) return undefined
     if (problem) throw problem
@@ -144,14 +145,16 @@ export class Decoder {
     }
   }
 
-  private async learn (id: number): Promise<Writer> {
+  private async learn (id: number, record: Record): Promise<Writer> {
     const schema = await this.request(id)
     let type: Type
     try {
       type = parse(schema)
     } catch (error) {
+      const pinned = this.types[record.optional('ce_type') ?? ''] ?? 'any schema'
       throw new Unresolvable(
-        `schema ${id} of the registry cannot be parsed: ${message(error)}; update the Avro library`, { cause: error })
+        `schema ${id} of the registry cannot be parsed to read it as ${pinned}: ${message(error)}; update the Avro library`,
+        { cause: error })
     }
     const writer: Writer = { type }
     const name = type.name ?? type.typeName
@@ -176,7 +179,9 @@ export class Decoder {
       const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_TIMEOUT) })
       if (response.status === 404) throw new Undecodable(`the registry has no schema ${id}`)
       if (!response.ok) throw new Error(`status ${response.status}`)
-      return (await response.json() as { schema: string }).schema
+      const { schema, schemaType = 'AVRO' } = await response.json() as { schema: string, schemaType?: string }
+      if (schemaType !== 'AVRO') throw new Undecodable(`schema ${id} of the registry is not of Avro but of type ${schemaType}`)
+      return schema
     } catch (error) {
       if (error instanceof Undecodable) throw error
       throw new RegistryUnavailable(`${url}: ${message(error)}`, { cause: error })

@@ -33,9 +33,13 @@ interface Vector {
 }
 
 const registry = createServer((request, response) => {
-  const file = join(VECTORS, 'registry', `${basename(request.url ?? '')}.avsc`)
-  if (!existsSync(file)) response.writeHead(404).end()
-  else response.end(JSON.stringify({ schema: readFileSync(file, 'utf8') }))
+  const file = join(VECTORS, 'registry', basename(request.url ?? ''))
+  const answer = (schema: string, type: object): void => {
+    response.end(JSON.stringify({ schema: readFileSync(schema, 'utf8'), ...type }))
+  }
+  if (existsSync(`${file}.avsc`)) answer(`${file}.avsc`, {})
+  else if (existsSync(`${file}.proto`)) answer(`${file}.proto`, { schemaType: 'PROTOBUF' })
+  else response.writeHead(404).end()
 })
 before(async () => { await new Promise<void>(resolve => registry.listen(0, '127.0.0.1', resolve)) })
 after(() => registry.close())

@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.avro.Schema;
@@ -115,8 +116,9 @@ final class Decoder {
         try {
             writer = new Schema.Parser().parse(text);
         } catch (RuntimeException error) { // Not all are of one class.
-            throw new Interruption.Halted(
-                    place + " cannot be parsed: " + error.getMessage() + "; update the Avro library", error);
+            var handled = EventData.TYPES.get(Objects.toString(Envelope.readableHeader(record, "ce_type"), ""));
+            throw new Interruption.Halted("%s cannot be parsed to read it as %s: %s; update the Avro library".formatted(
+                    place, handled == null ? "any schema" : handled.schema(), error.getMessage()), error);
         }
         var type = writer.getFullName();
         var reader = readers.get(type);

@@ -28,11 +28,16 @@ final class Registry {
             if (response.statusCode() == 404) {
                 throw new Unreadable(Problem.PAYLOAD, "the registry has no schema " + id);
             }
-            var schema = response.statusCode() == 200 ? JSON.readTree(response.body()).get("schema") : null;
-            if (schema == null) {
+            var found = response.statusCode() == 200 ? JSON.readTree(response.body()) : null;
+            if (found == null || !found.hasNonNull("schema")) {
                 throw new IOException("status " + response.statusCode());
             }
-            return schema.textValue();
+            var type = found.path("schemaType").asText("AVRO");
+            if (!type.equals("AVRO")) {
+                throw new Unreadable(Problem.PAYLOAD,
+                        "schema " + id + " of the registry is not of Avro but of type " + type);
+            }
+            return found.get("schema").textValue();
         } catch (IOException error) {
             throw new Interruption.Unavailable(uri + ": " + error, error);
         } catch (InterruptedException error) {

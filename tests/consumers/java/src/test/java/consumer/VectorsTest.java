@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.math.BigDecimal;
@@ -42,16 +43,23 @@ final class VectorsTest {
         registry.createContext("/schemas/ids/", exchange -> {
             try (exchange) {
                 var id = Path.of(exchange.getRequestURI().getPath()).getFileName();
-                var file = vectors().resolve("registry").resolve(id + ".avsc");
-                if (Files.exists(file)) {
-                    exchange.sendResponseHeaders(200, 0);
-                    exchange.getResponseBody().write(JSON.writeValueAsBytes(Map.of("schema", Files.readString(file))));
+                var avro = vectors().resolve("registry").resolve(id + ".avsc");
+                var protobuf = vectors().resolve("registry").resolve(id + ".proto");
+                if (Files.exists(avro)) {
+                    answer(exchange, Map.of("schema", Files.readString(avro)));
+                } else if (Files.exists(protobuf)) {
+                    answer(exchange, Map.of("schema", Files.readString(protobuf), "schemaType", "PROTOBUF"));
                 } else {
                     exchange.sendResponseHeaders(404, -1);
                 }
             }
         });
         registry.start();
+    }
+
+    private static void answer(HttpExchange exchange, Map<String, String> schema) throws IOException {
+        exchange.sendResponseHeaders(200, 0);
+        exchange.getResponseBody().write(JSON.writeValueAsBytes(schema));
     }
 
     @AfterAll
