@@ -105,6 +105,8 @@ impl Summary<'_> {
     /// printed.
     pub(crate) fn print_urls(&self, addresses: &Addresses, given: &Configuration, services: &Services) {
         let Addresses { eventstore, brokers, registry, postgres } = addresses;
+        // The parameters are those of the driver in Rust: psql refuses them.
+        let postgres = &postgres.split('?').next().unwrap_or_default().to_owned();
         eprintln!();
         for (name, given, started) in [
             ("event store", &given.eventstore.url, eventstore),
