@@ -10,8 +10,10 @@ use super::ConfigError;
 use super::layer::Layer;
 
 const PREFIX: &str = "AQUEDUCT_";
-/// Variables with the prefix that are not configuration keys: where the file is, and what `aqueduct-devstack` reads.
-const NOT_KEYS: [&str; 3] = ["CACHE", "CONFIG", "POSTGRES_FROM"];
+/// Variables with the prefix that are not configuration keys: where the file is, what `aqueduct-devstack` reads, and what only
+/// consumers in other languages read, which are set in the same shell.
+const NOT_KEYS: [&str; 7] =
+    ["BATCH", "CACHE", "CONFIG", "HTTP__CONSUMER", "KAFKA__GROUP", "POSTGRES_FROM", "TOPICS"];
 const SECRET_SUFFIX: &str = "_FILE";
 
 /// What a variable with the product's prefix means.
@@ -102,6 +104,9 @@ mod tests {
             ("AQUEDUCT_POSTGRES_FILE", secret("postgres")),
             ("AQUEDUCT_POSTGRES_FROM", Meaning::Other),
             ("AQUEDUCT_CONFIG", Meaning::Other),
+            ("AQUEDUCT_HTTP__CONSUMER", Meaning::Other),
+            ("AQUEDUCT_KAFKA__GROUP", Meaning::Other),
+            ("AQUEDUCT_TOPICS", Meaning::Other),
             ("OTHER__KEY", Meaning::Other),
             ("AQUEDUCT_RELAY_LANES", Meaning::Unknown),
         ] {
