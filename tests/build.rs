@@ -12,14 +12,27 @@ const TOOLS: [(&str, &str, &str); 7] = [
     ("go", "version", "Go, 1.26 or later: a test runs a consumer in Go"),
 ];
 
+/// One of them is enough.
+const POOLERS: [&str; 3] = ["pgbouncer", "/usr/sbin/pgbouncer", "apt-get"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     for (tool, argument, purpose) in TOOLS {
-        let found = Command::new(tool).arg(argument).output().is_ok_and(|output| output.status.success());
-        if !found {
-            println!("cargo::warning={tool} is missing, tests will fail: install {purpose}");
-            // A file that does not exist: until the tool is installed, each build checks again.
-            println!("cargo::rerun-if-changed=missing-{tool}");
+        if !is_found(tool, argument) {
+            report(tool, purpose);
         }
     }
+    if !POOLERS.iter().any(|tool| is_found(tool, "--version")) {
+        report("pgbouncer", "PgBouncer, or apt-get, which downloads Debian's: consumers connect through it");
+    }
+}
+
+fn is_found(tool: &str, argument: &str) -> bool {
+    Command::new(tool).arg(argument).output().is_ok_and(|output| output.status.success())
+}
+
+fn report(tool: &str, purpose: &str) {
+    println!("cargo::warning={tool} is missing, tests will fail: install {purpose}");
+    // A file that does not exist: until the tool is installed, each build checks again.
+    println!("cargo::rerun-if-changed=missing-{tool}");
 }

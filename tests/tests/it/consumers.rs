@@ -3,16 +3,19 @@
 mod go;
 mod java;
 mod kit;
+mod pgbouncer;
 mod python;
 mod runner;
 mod typescript;
 mod vectors;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aqueduct_devstack::{Child, Conditions};
+use aqueduct_shop::input::{Plan, Step};
 use axum::routing::get;
 use axum::{Json, Router};
 use nix::sys::signal::Signal;
@@ -22,10 +25,14 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use tokio::net::TcpListener;
 
+use crate::consumers::pgbouncer::PgBouncer;
 use crate::support::{PATIENCE, Pipeline, ROOT, Shop, eventually, finished, plan};
 use crate::topic::partitions;
 
 const ORDERS: usize = 60;
+/// Most records of a transaction. There are more returns of one day and country, so that not all of them come in one and the
+/// row with their sum is updated.
+const BATCH: usize = 2;
 const TOPIC: &str = "shop.orders";
 
 /// A program of `tests/consumers`.
@@ -56,13 +63,13 @@ fn succeed(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {output:?}");
 }
 
-/// A template with its projection installed.
+/// A template with its projection installed, which connects through PgBouncer in transaction mode.
 struct Installed<'a> {
     template: Template,
     command_line: Vec<String>,
     pipeline: &'a Pipeline,
     postgres: PgPool,
-    url: String,
+    pooler: PgBouncer,
 }
 
 impl<'a> Installed<'a> {
@@ -86,7 +93,8 @@ impl<'a> Installed<'a> {
         let mut owner = PgConnection::connect(&url).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(migration)).execute(&mut owner).await.unwrap();
         owner.close().await.unwrap();
-        Self { template, command_line, pipeline, postgres, url }
+        let pooler = PgBouncer::start(&url, &projection).await;
+        Self { template, command_line, pipeline, postgres, pooler }
     }
 
     fn log(&self) -> PathBuf {
@@ -101,7 +109,7 @@ impl<'a> Installed<'a> {
         let mut command = Command::new(&self.command_line[0]);
         command.args(&self.command_line[1..]);
         command.envs(self.pipeline.environment.iter().map(|(key, value)| (key, value)));
-        command.env("AQUEDUCT_POSTGRES__URL", &self.url);
+        command.env("AQUEDUCT_POSTGRES__URL", self.pooler.url(&self.template.projection()));
         command.env("AQUEDUCT_SCHEMAS__DIRECTORY", Path::new(ROOT).join("schemas"));
         command.env("AQUEDUCT_HTTP__CONSUMER", "127.0.0.1:0");
         // The shortest that Kafka allows.
@@ -231,7 +239,7 @@ async fn halts_at_schemas_that_it_cannot_read(consumer: &Installed<'_>) {
     let unparsable = schema(json!({ "name": "orderId", "type": "shop.orders.Missing" }));
     let unresolvable = schema(json!({ "name": "orderId", "type": "boolean" }));
     for (schema, problem) in [
-        (unparsable, "of the registry cannot be parsed"),
+        (unparsable, "of the registry cannot be parsed to read it as orders/OrderCreated/v2.avsc"),
         (unresolvable, "of the registry does not resolve to orders/OrderCreated/v2.avsc"),
     ] {
         let registry = registry_of(schema).await;
@@ -243,12 +251,24 @@ async fn halts_at_schemas_that_it_cannot_read(consumer: &Installed<'_>) {
     }
 }
 
+/// How many returns there are of the day and country that have most.
+fn most_returns(plan: &Plan) -> usize {
+    let mut counts = BTreeMap::new();
+    for step in plan.months.iter().flat_map(|month| &month.steps) {
+        if let Step::Return(it) = step {
+            *counts.entry((it.received_at.date(), &it.country)).or_insert(0) += 1;
+        }
+    }
+    counts.into_values().max().unwrap_or(0)
+}
+
 /// Promise: the rows of a projection do not depend on the language in which it is written.
 async fn has_the_rows_of_the_views_in_rust(template: Template) {
     let pipeline = filled_pipeline().await;
     let consumer = Installed::on(&pipeline, template).await;
     halts_at_schemas_that_it_cannot_read(&consumer).await;
-    let mut children = [consumer.start()];
+    assert!(most_returns(&plan(ORDERS)) > BATCH, "the rows of the revenue are not updated");
+    let mut children = [consumer.start_with(&[("AQUEDUCT_BATCH", &BATCH.to_string())])];
     consumer.finish(&mut children).await;
     assert_eq!(consumer.differences().await, 0, "{}", consumer.logged());
     let orders = format!("select count(*) from {}.orders", consumer.template.projection());
