@@ -87,7 +87,7 @@ pub(crate) const NOT_TESTED: &[&str] = &[
     "records of other producers, without ce_revision, and so the result undecidable",
     "the result conflict: another event under a revision that was applied",
     "offsets that retention removed, a database that was restored, records that Kafka lost",
-    "a topic that is created again while the consumer runs, or is longer than what was read of the former one",
+    "a topic that is created again while the consumer runs; one that is longer than the former one, if the consumer does not know its id",
     "a restart of Kafka or of the registry, a pooler between consumer and Postgres, a full disk",
     "replay and discard of parked records",
     "metrics, traces, speed, and memory",

@@ -9,6 +9,7 @@
 //! - [`FirstFailure`] is the context of a producer that keeps the first failed delivery, or the loss of all brokers.
 //! - [`BrokerWatch`] reports when a client has found no broker for so long that it must be replaced.
 //! - [`ClusterProbe`] reads single facts about topics and the ends of partitions, for operators' commands.
+//! - [`topic_ids`] asks for Kafka's ids of topics.
 //! - [`raw_headers`] reads the headers of a record even if a name is not UTF-8.
 
 mod client;
@@ -19,6 +20,7 @@ mod headers;
 mod log;
 mod reserved;
 mod send_now;
+mod topic_ids;
 mod watch;
 
 pub use client::create_client;
@@ -29,4 +31,5 @@ pub use headers::{RawHeader, raw_headers};
 pub use log::{LogContext, log, log_error};
 pub use reserved::ReservedProperty;
 pub use send_now::send_now;
+pub use topic_ids::topic_ids;
 pub use watch::BrokerWatch;

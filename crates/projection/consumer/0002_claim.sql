@@ -200,6 +200,10 @@ begin
            -- A topic is created again as a whole: its other partitions would halt one after the other.
            and o.topic = h.topic and (o.partition = h.partition or in_code = 'topic_recreated');
     end if;
+    if in_code = 'topic_recreated' then
+        -- Where the runner in Rust keeps the projection.
+        return query select a from aqueduct.offsets_accept(in_projection, in_generation) a;
+    end if;
     return query
     update aqueduct_consumer.halts h
        set accepted_at = now(), accepted_by = session_user

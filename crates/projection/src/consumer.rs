@@ -18,6 +18,9 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
     (6, "rights", include_str!("../consumer/0006_rights.sql")),
 ];
 
+/// The code with which the runner in Rust halts a projection, which need not be registered.
+const RUNNER_CODE: &str = "topic_recreated";
+
 /// Creates the functions for consumers in other languages, or brings them up to date, with the tables that they need (see
 /// [`migrate`]). Any number of processes can do it at the same time. The connection must be a direct one: it holds a
 /// session lock.
@@ -110,18 +113,34 @@ pub async fn grant_runner(pool: &PgPool, role: &str) -> Result<(), sqlx::Error> 
     sqlx::raw_sql(AssertSqlSafe(grants)).execute(pool).await.map(drop)
 }
 
-/// Lets a projection continue that was halted with this code. Returns the problems that are accepted with it; empty: it was
-/// not halted with this code.
+/// Lets a projection continue that was halted with this code, in whatever language it is. Returns the problems that are
+/// accepted with it; empty: it was not halted with this code.
 ///
 /// # Errors
-/// The projection is not registered, or the caller does not act for its owner.
+/// The caller does not act for the projection's owner, or has no right to the tables of one that is not registered.
 pub async fn accept(pool: &PgPool, projection: &str, code: &str) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar("select aqueduct_consumer.accept($1, $2, $3)")
+    let accepted = sqlx::query_scalar("select aqueduct_consumer.accept($1, $2, $3)")
         .bind(projection)
         .bind(GENERATION)
         .bind(code)
         .fetch_all(pool)
-        .await
+        .await;
+    match accepted {
+        Err(error) if is_not_registered(&error) && code == RUNNER_CODE => {
+            sqlx::query_scalar("select aqueduct.offsets_accept($1, $2)")
+                .bind(projection)
+                .bind(GENERATION)
+                .fetch_all(pool)
+                .await
+        }
+        accepted => accepted,
+    }
+}
+
+/// Whether the projection is not registered, or the functions are not installed.
+fn is_not_registered(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("AQ010" | "3F000"))
 }
 
 #[cfg(test)]

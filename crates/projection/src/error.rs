@@ -6,6 +6,7 @@ use aqueduct_core::ErrorKind;
 use rdkafka::error::KafkaError;
 use sqlx::migrate::MigrateError;
 
+use crate::inbox::ownership::RecreatedTopic;
 use crate::model::error::{StatementError, TableError};
 use crate::postgres::error::error_kind;
 
@@ -85,6 +86,19 @@ pub enum ProjectionError {
         projection: &'static str,
         /// librdkafka's error.
         source: KafkaError,
+    },
+    /// A topic was deleted and created again.
+    #[error(
+        "projection {projection}: topic {} was deleted and created again: its id is {}, and records of the former one, {}, were \
+         applied; check what the new one contains, then run `aqueduct projection accept {projection} topic_recreated` to read it \
+         from its beginning",
+        recreated.topic, recreated.found, recreated.read
+    )]
+    TopicRecreated {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The topic.
+        recreated: RecreatedTopic,
     },
     /// Records were deleted before they were read.
     #[error(

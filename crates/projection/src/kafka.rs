@@ -5,4 +5,5 @@ pub(crate) mod client;
 mod lag;
 pub(crate) mod poll;
 pub(crate) mod shared;
+pub(crate) mod topic_ids;
 pub(crate) mod topics;

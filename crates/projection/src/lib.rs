@@ -80,7 +80,7 @@ mod status_record;
 
 pub use batch::outcome::Outcome;
 pub use error::{MissingOffset, ProjectionError};
-pub use inbox::ownership::Claim;
+pub use inbox::ownership::{Claim, RecreatedTopic};
 pub use model::deltas::Deltas;
 pub use model::error::{ReactError, StatementError, TableError};
 pub use model::key::Key;

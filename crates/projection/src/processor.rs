@@ -8,7 +8,7 @@ use crate::batch::outcome::Outcome;
 use crate::batch::runner::{Completion, RunBatch};
 use crate::batch::turn::Turn;
 use crate::error::ProjectionError;
-use crate::inbox::ownership::{Claim, Ownership};
+use crate::inbox::ownership::{Claim, Claimed, Ownership};
 use crate::metrics;
 use crate::parked::execute::{ExecuteStep, RequestStep};
 use crate::record::Record;
@@ -37,10 +37,15 @@ impl BatchProcessor {
     /// Claims a partition. Its former owner cannot commit to it from now on.
     ///
     /// # Errors
-    /// [`ProjectionError::Claim`]: the statement failed.
+    /// [`ProjectionError::Claim`]: the statement failed. [`ProjectionError::TopicRecreated`]: a projection has found that, and
+    /// nobody has accepted it.
     pub async fn claim(&self, topic: &str, partition: i32) -> Result<Claim, ProjectionError> {
-        let claimed = self.ownership.claim(&self.pool, &topic.into(), partition).await;
-        claimed.map_err(|source| ProjectionError::Claim { projection: self.projection, source })
+        let projection = self.projection;
+        let claimed = self.ownership.claim(&self.pool, &topic.into(), partition, None).await;
+        match claimed.map_err(|source| ProjectionError::Claim { projection, source })? {
+            Claimed::Owned(claim) => Ok(claim),
+            Claimed::TopicRecreated(recreated) => Err(ProjectionError::TopicRecreated { projection, recreated }),
+        }
     }
 
     /// Processes a batch, whose records must be in the order of their offsets within each partition. Retries

@@ -19,6 +19,7 @@ use crate::kafka::client::{self, ConsumerState};
 use crate::kafka::poll;
 use crate::kafka::shared::SharedConsumer;
 use crate::kafka::shared::member::SharedMember;
+use crate::kafka::topic_ids::TopicIds;
 use crate::metrics;
 use crate::options::Options;
 use crate::parked::execute::RequestStep;
@@ -70,8 +71,10 @@ impl Sessions<'_> {
         let shared = self.shared.map(|shared| {
             SharedMember::new(shared.clone(), Arc::clone(&self.processor.ownership), queue.clone())
         });
+        let topics: Vec<_> = self.topics.iter().map(|topic| self.options.topic(topic)).collect();
         let context = ConsumerState {
             projection,
+            topic_ids: TopicIds::new(topics.clone()),
             pool: self.processor.pool.clone(),
             timeout: self.options.postgres.timeout(),
             ownership: Arc::clone(&self.processor.ownership),
@@ -83,7 +86,7 @@ impl Sessions<'_> {
             shared,
             failure: Arc::clone(&failure),
         };
-        let consumer = client::join(self.options, self.topics, context);
+        let consumer = client::join(self.options, &topics, context);
         let consumer = consumer.map_err(|source| ProjectionError::Kafka { projection, source })?;
         // Blocking for a whole session, including librdkafka's callbacks. It ends soon after `stop`, also if
         // nobody awaits it.

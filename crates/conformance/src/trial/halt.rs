@@ -76,6 +76,17 @@ impl Trial<'_> {
         Ok(halted.map_err(Error::postgres("read the halts"))?)
     }
 
+    /// Whether a topic that is created again is known by its id: Aqueduct's own runner must know it, and any other consumer that
+    /// has stored one.
+    pub(crate) async fn knows_topics(&self) -> Result<bool, Error> {
+        let known = "select exists (select from aqueduct.offsets where projection = $1 and topic_id is not null)";
+        let known = sqlx::query_scalar(known)
+            .bind(&self.setup.definition.projection)
+            .fetch_one(&self.database)
+            .await;
+        Ok(self.setup.definition.runner || known.map_err(Error::postgres("read the ids of topics"))?)
+    }
+
     /// Does what a person does who decides that the consumer may read the new topics.
     pub(crate) async fn accept(&self) -> Result<(), Error> {
         let doing = "accept the topics that were created again";

@@ -49,6 +49,25 @@ pub struct Claim {
     pub resume_at: Option<i64>,
 }
 
+/// Result of claiming a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Claimed {
+    Owned(Claim),
+    /// It must not be read. The former owner cannot commit to it any more.
+    TopicRecreated(RecreatedTopic),
+}
+
+/// A topic that was deleted and created again after records of it were applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecreatedTopic {
+    /// Name of the topic.
+    pub topic: String,
+    /// Kafka's id of the topic that was read.
+    pub read: String,
+    /// Kafka's id of the topic that has the name now.
+    pub found: String,
+}
+
 /// A partition and the epoch under which it is owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnedPartition {
@@ -88,26 +107,34 @@ impl Ownership {
         self.projection
     }
 
-    /// Claims a partition in Postgres, which raises its epoch.
+    /// Claims a partition in Postgres, which raises its epoch. `topic_id` is Kafka's id of the topic, if it is known.
     pub(crate) async fn claim(
         &self,
         executor: impl Executor<'_, Database = Postgres>,
         topic: &Arc<str>,
         partition: i32,
-    ) -> Result<Claim, sqlx::Error> {
-        let (epoch, resume_at): (i64, Option<i64>) =
-            sqlx::query_as("select claimed_epoch, resume_at from aqueduct.offsets_claim($1, $2, $3, $4, $5)")
-                .bind(self.projection)
-                .bind(GENERATION)
-                .bind(&**topic)
-                .bind(partition)
-                .bind(&self.owner)
-                .fetch_one(executor)
-                .await?;
+        topic_id: Option<&str>,
+    ) -> Result<Claimed, sqlx::Error> {
+        let (epoch, resume_at, read, found): (i64, Option<i64>, Option<String>, Option<String>) =
+            sqlx::query_as(
+                "select claimed_epoch, resume_at, topic_id, found_topic_id \
+                   from aqueduct.offsets_claim($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(self.projection)
+            .bind(GENERATION)
+            .bind(&**topic)
+            .bind(partition)
+            .bind(&self.owner)
+            .bind(topic_id)
+            .fetch_one(executor)
+            .await?;
+        if let (Some(read), Some(found)) = (read, found) {
+            return Ok(Claimed::TopicRecreated(RecreatedTopic { topic: topic.to_string(), read, found }));
+        }
         let claim = Claim { epoch, resume_at };
         self.own(topic, partition, claim);
         tracing::info!(projection = self.projection, %topic, partition, epoch, resume_at, "partition claimed");
-        Ok(claim)
+        Ok(Claimed::Owned(claim))
     }
 
     /// Takes a claimed partition as its own.

@@ -9,8 +9,8 @@ use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 
 use crate::error::ProjectionError;
-use crate::inbox::ownership::Claim;
-use crate::kafka::client::{ClaimOutcome, ConsumerState};
+use crate::inbox::ownership::{Claim, Claimed};
+use crate::kafka::client::{ClaimOutcome, Consumer, ConsumerState};
 use crate::postgres::error::error_kind;
 use crate::status::Component;
 use crate::{backoff, metrics};
@@ -18,16 +18,33 @@ use crate::{backoff, metrics};
 /// A claim normally takes a few milliseconds: one that takes this long is reported.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
 
+/// A partition that Kafka has assigned.
+struct Wanted {
+    topic: Arc<str>,
+    /// Kafka's id of the topic, if it is known.
+    topic_id: Option<String>,
+    partition: i32,
+}
+
 impl ConsumerState {
     /// Claims the partitions and sets their offsets.
-    pub(super) fn claim(&self, partitions: &mut TopicPartitionList) -> ClaimOutcome {
-        let wanted: Vec<(Arc<str>, i32)> =
-            partitions.elements().iter().map(|wanted| (wanted.topic().into(), wanted.partition())).collect();
+    pub(super) fn claim(&self, consumer: &Consumer, partitions: &mut TopicPartitionList) -> ClaimOutcome {
+        let ids = self.topic_ids.current(consumer);
+        let wanted: Vec<Wanted> = partitions
+            .elements()
+            .iter()
+            .map(|wanted| Wanted {
+                topic: wanted.topic().into(),
+                topic_id: ids.get(wanted.topic()).cloned(),
+                partition: wanted.partition(),
+            })
+            .collect();
         // One for all claims: a connection goes back to the pool in the background, so that the next claim would open another.
         let mut connection = None;
-        for (topic, partition) in wanted {
+        for wanted in wanted {
             let started = Instant::now();
-            let claimed = self.claim_one(&mut connection, &topic, partition, started);
+            let claimed = self.claim_one(&mut connection, &wanted, started);
+            let Wanted { topic, partition, .. } = wanted;
             metrics::claim_wait(self.projection, &topic, partition, Duration::ZERO);
             let Some(claim) = claimed else { return ClaimOutcome::Abandoned };
             let offset = claim.resume_at.map_or(Offset::Beginning, Offset::Offset);
@@ -45,10 +62,11 @@ impl ConsumerState {
     fn claim_one(
         &self,
         connection: &mut Option<PoolConnection<Postgres>>,
-        topic: &Arc<str>,
-        partition: i32,
+        wanted: &Wanted,
         started: Instant,
     ) -> Option<Claim> {
+        let Wanted { topic, topic_id, partition } = wanted;
+        let (topic_id, partition) = (topic_id.as_deref(), *partition);
         let mut delays = backoff::delays();
         while !self.stop.is_cancelled() {
             let claim = async {
@@ -57,7 +75,7 @@ impl ConsumerState {
                         Some(usable) => usable,
                         None => self.pool.acquire().await?,
                     };
-                    let claim = self.ownership.claim(&mut *usable, topic, partition).await?;
+                    let claim = self.ownership.claim(&mut *usable, topic, partition, topic_id).await?;
                     *connection = Some(usable);
                     Ok(claim)
                 };
@@ -70,7 +88,11 @@ impl ConsumerState {
                 }
             };
             match self.runtime.block_on(self.stop.run_until_cancelled(claim))? {
-                Ok(claim) => return Some(claim),
+                Ok(Claimed::Owned(claim)) => return Some(claim),
+                Ok(Claimed::TopicRecreated(recreated)) => {
+                    self.fail(ProjectionError::TopicRecreated { projection: self.projection, recreated });
+                    return None;
+                }
                 Err(error) if error_kind(&error) == ErrorKind::Retry => {
                     metrics::error(self.projection, ErrorKind::Retry);
                     let error = with_causes(&error);

@@ -18,6 +18,7 @@ use crate::error::ProjectionError;
 use crate::inbox::ownership::Ownership;
 use crate::kafka::lag;
 use crate::kafka::shared::member::SharedMember;
+use crate::kafka::topic_ids::TopicIds;
 use crate::metrics;
 use crate::options::Options;
 use crate::status::{Component, JOINING, StatusReporter};
@@ -35,6 +36,7 @@ pub(crate) struct ConsumerState {
     /// How long a claim may take before it is retried.
     pub(crate) timeout: Duration,
     pub(crate) ownership: Arc<Ownership>,
+    pub(crate) topic_ids: TopicIds,
     /// Ends the thread.
     pub(crate) stop: CancellationToken,
     pub(crate) runtime: Handle,
@@ -63,7 +65,7 @@ pub(crate) type Consumer = BaseConsumer<ConsumerState>;
 /// Creates the client and joins the group.
 pub(crate) fn join(
     options: &Options,
-    topics: &[&str],
+    topics: &[String],
     context: ConsumerState,
 ) -> Result<Consumer, KafkaError> {
     let group = options.group(context.projection);
@@ -72,7 +74,6 @@ pub(crate) fn join(
     // one statement.
     config.set("partition.assignment.strategy", "range");
     let consumer: Consumer = create_client(&config, context)?;
-    let topics: Vec<String> = topics.iter().map(|topic| options.topic(topic)).collect();
     consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(consumer)
 }
@@ -129,7 +130,7 @@ impl ConsumerContext for ConsumerState {
         partitions: &mut TopicPartitionList,
     ) {
         let done = if event == RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            match self.claim(partitions) {
+            match self.claim(consumer, partitions) {
                 ClaimOutcome::Done => {
                     self.status.clear(Component::Group);
                     // librdkafka remembers a pause from when it had the partition before.

@@ -31,6 +31,15 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Polls until it is stopped or cannot continue, then leaves the group. Runs in a thread of its own: a consumer
 /// that does not poll is removed from its group.
 pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
+    std::thread::scope(|scope| {
+        let ask_ahead = || consumer.context().topic_ids.ask_ahead(consumer);
+        // Where there is no thread for it, the first claim asks.
+        let _ = std::thread::Builder::new().name("topic-ids".to_owned()).spawn_scoped(scope, ask_ahead);
+        poll_until_stopped(consumer, queue);
+    });
+}
+
+fn poll_until_stopped(consumer: &Consumer, queue: &Sender<Record>) {
     let context = consumer.context();
     let mut waiting = VecDeque::new();
     let mut full_since = None;

@@ -34,7 +34,7 @@ pub(crate) const TABLES: &str = "
 /// Topics of the tests that run on Kafka: each has its own.
 const TOPICS: &[&str] = &[
     "bank.0", "bank.1", "bank.2", "bank.3", "bank.4", "bank.5", "bank.6", "bank.7", "bank.8", "bank.9",
-    "bank.10", "bank.11", "bank.12", "bank.13", "bank.14",
+    "bank.10", "bank.11", "bank.12", "bank.13", "bank.14", "bank.15",
 ];
 
 /// An account, with the revisions of its events in the order in which they were applied.

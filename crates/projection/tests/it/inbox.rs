@@ -118,7 +118,7 @@ async fn only_the_last_claimer_of_a_partition_moves_its_offset() {
     let database = Database::create().await;
     let pool = &database.pool;
     let claim = async || -> (i64, Option<i64>) {
-        sqlx::query_as("select * from aqueduct.offsets_claim('p', 1, 't', 0, 'me')")
+        sqlx::query_as("select claimed_epoch, resume_at from aqueduct.offsets_claim('p', 1, 't', 0, 'me')")
             .fetch_one(pool)
             .await
             .unwrap()

@@ -21,6 +21,7 @@ mod parked_steps;
 mod postgres_faults;
 mod random;
 mod reactors;
+mod recreated_topics;
 mod sessions;
 mod shared_consumer;
 mod single_statement;

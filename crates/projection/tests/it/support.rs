@@ -284,6 +284,7 @@ pub(crate) fn records(epoch: i64, first_offset: i64, events: &[TestRecord]) -> V
 pub(crate) struct Topic {
     pub(crate) name: String,
     partitions: i32,
+    admin: AdminClient<DefaultClientContext>,
     producer: FutureProducer,
 }
 
@@ -303,7 +304,12 @@ impl Topic {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let created = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
         created[0].as_ref().unwrap();
-        Self { name: name.to_owned(), partitions, producer: config.create().unwrap() }
+        Self { name: name.to_owned(), partitions, admin, producer: config.create().unwrap() }
+    }
+
+    pub(crate) async fn delete(self) {
+        let deleted = self.admin.delete_topics(&[&self.name], &AdminOptions::new()).await.unwrap();
+        deleted[0].as_ref().unwrap();
     }
 
     /// Writes events, those of a stream into one partition and in order.
