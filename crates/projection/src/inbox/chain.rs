@@ -25,6 +25,8 @@ pub(crate) struct Link<'e> {
     pub(crate) expected: i64,
     /// The revision that it has afterwards.
     pub(crate) revision: i64,
+    /// The id of the event with that revision, if it is known.
+    pub(crate) event_id: Option<&'e str>,
 }
 
 impl<'e> Chain<'e> {
@@ -46,14 +48,15 @@ impl<'e> Chain<'e> {
                 Slot::Vacant(place) => {
                     place.insert(links.len());
                     let (inbox, stream) = (entry.inbox, entry.stream());
-                    links.push(Link { inbox, stream, expected: previous, revision });
+                    let event_id = entry.event_id();
+                    links.push(Link { inbox, stream, expected: previous, revision, event_id });
                 }
                 Slot::Occupied(place) => {
                     let link = &mut links[*place.get()];
                     if link.revision != previous {
                         return None;
                     }
-                    link.revision = revision;
+                    (link.revision, link.event_id) = (revision, entry.event_id());
                 }
             }
         }
@@ -82,7 +85,7 @@ mod tests {
             ("ce_subject", stream),
             ("ce_time", "2026-11-23T03:04:05Z"),
             ("ce_revision", &revision),
-            ("ce_position", "9"),
+            ("ce_eventid", &format!("{stream}{revision}")),
             ("ce_schemaversion", "1"),
         ] {
             headers.push(name, Some(value.as_bytes()));
@@ -104,8 +107,14 @@ mod tests {
             entry("a", 1, Some("0")),
             entry("b", 8, Some("7")),
         ];
-        let link = |stream, expected, revision| Link { inbox: 7, stream, expected, revision };
-        let chain = Chain { known: vec![link("b", 5, 8)], new: vec![link("a", -1, 1)] };
+        let link = |stream, expected, revision, event_id| Link {
+            inbox: 7,
+            stream,
+            expected,
+            revision,
+            event_id: Some(event_id),
+        };
+        let chain = Chain { known: vec![link("b", 5, 8, "b8")], new: vec![link("a", -1, 1, "a1")] };
         assert_eq!(Chain::of(&entries), Some(chain));
     }
 

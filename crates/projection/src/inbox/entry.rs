@@ -53,6 +53,11 @@ impl<E> Entry<E> {
         self.envelope.as_ref().map(|envelope| envelope.revision)
     }
 
+    /// The id of its event, if it is known.
+    pub(crate) fn event_id(&self) -> Option<&str> {
+        self.envelope.as_ref().and_then(|envelope| envelope.event_id.as_deref())
+    }
+
     pub(crate) fn previous(&self) -> Previous {
         self.envelope.as_ref().map_or(Previous::Unknown, |envelope| envelope.previous)
     }

@@ -47,7 +47,8 @@ fn code<E>(entry: &Entry<E>, verdict: ParkingVerdict) -> ReasonCode {
     match (verdict, entry.fault()) {
         (ParkingVerdict::Invalid, Some(fault)) => fault.code,
         (ParkingVerdict::Gap, _) => ReasonCode::Gap,
-        _ => ReasonCode::Blocked,
+        (ParkingVerdict::Conflict, _) => ReasonCode::Conflict,
+        (ParkingVerdict::Blocked | ParkingVerdict::Invalid, _) => ReasonCode::Blocked,
     }
 }
 
@@ -62,7 +63,11 @@ pub(crate) fn reason<E>(entry: &Entry<E>, verdict: ParkingVerdict) -> String {
     match (verdict, entry.fault()) {
         (ParkingVerdict::Invalid, Some(fault)) => format!("{record}: {}", fault.reason),
         (ParkingVerdict::Gap, _) => format!("{record}: {}", gap(entry.previous())),
-        _ => format!("{record}: an earlier event of the stream is parked"),
+        (ParkingVerdict::Conflict, _) => {
+            let revision = entry.revision().unwrap_or_default();
+            format!("{record}: another event was applied under revision {revision} of the stream")
+        }
+        (ParkingVerdict::Blocked | ParkingVerdict::Invalid, _) => format!("{record}: an earlier event of the stream is parked"),
     }
 }
 

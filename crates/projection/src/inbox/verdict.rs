@@ -13,6 +13,8 @@ pub(crate) enum Verdict {
     Unchecked,
     /// Applied before.
     Duplicate,
+    /// Another event was applied under its revision.
+    Conflict,
     /// An event before it is missing.
     Gap,
     /// It cannot be read or applied.
@@ -27,6 +29,7 @@ impl Verdict {
             "apply" => Self::Apply,
             "unchecked" => Self::Unchecked,
             "duplicate" => Self::Duplicate,
+            "conflict" => Self::Conflict,
             "gap" => Self::Gap,
             "invalid" => Self::Invalid,
             "blocked" => Self::Blocked,
@@ -46,6 +49,7 @@ impl Verdict {
             Self::Gap => Some(ParkingVerdict::Gap),
             Self::Invalid => Some(ParkingVerdict::Invalid),
             Self::Blocked => Some(ParkingVerdict::Blocked),
+            Self::Conflict => Some(ParkingVerdict::Conflict),
             Self::Apply | Self::Unchecked | Self::Duplicate => None,
         }
     }
@@ -60,6 +64,8 @@ pub(crate) enum ParkingVerdict {
     Invalid,
     /// See [`Verdict::Blocked`].
     Blocked,
+    /// See [`Verdict::Conflict`]. Its stream is not blocked.
+    Conflict,
 }
 
 impl ParkingVerdict {
@@ -69,6 +75,7 @@ impl ParkingVerdict {
             Self::Gap => "gap",
             Self::Invalid => "invalid",
             Self::Blocked => "blocked",
+            Self::Conflict => "conflict",
         }
     }
 }
@@ -79,7 +86,7 @@ pub(crate) async fn check<E>(
     entries: &[Entry<E>],
 ) -> Result<Vec<Verdict>, sqlx::Error> {
     const CHECK: &str = "select coalesce(array_agg(verdict order by ordinal), '{}') \
-                         from aqueduct.inbox_check($1, $2, $3, $4, $5)";
+                         from aqueduct.inbox_check($1, $2, $3, $4, $5, $6)";
     verdicts(executor, CHECK, entries).await
 }
 
@@ -88,7 +95,7 @@ pub(crate) async fn receive<E>(
     executor: impl Executor<'_, Database = Postgres>,
     entries: &[Entry<E>],
 ) -> Result<Vec<Verdict>, sqlx::Error> {
-    verdicts(executor, "select aqueduct.inbox_receive($1, $2, $3, $4, $5)", entries).await
+    verdicts(executor, "select aqueduct.inbox_receive($1, $2, $3, $4, $5, $6)", entries).await
 }
 
 async fn verdicts<E>(
@@ -102,6 +109,7 @@ async fn verdicts<E>(
         .bind(entries.iter().map(|entry| entry.revision().map(revision_number)).collect::<Vec<_>>())
         .bind(entries.iter().map(|entry| previous_number(entry.previous())).collect::<Vec<_>>())
         .bind(entries.iter().map(|entry| entry.fault().is_some()).collect::<Vec<_>>())
+        .bind(entries.iter().map(Entry::event_id).collect::<Vec<_>>())
         .fetch_one(executor)
         .await?;
     verdicts.iter().map(|verdict| Verdict::parse(verdict)).collect()

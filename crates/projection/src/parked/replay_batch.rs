@@ -44,6 +44,12 @@ impl<E> ReplayBatch<E> {
         self.rows.last().map_or(self.applied_before, |row| row.revision)
     }
 
+    /// The id of the event with that revision, if it is applied with the batch.
+    pub(crate) fn event_id(&self) -> Option<&str> {
+        let last = self.entries().last()?;
+        last.event_id().filter(|_| last.revision().map(u64::cast_signed) == Some(self.revision()))
+    }
+
     /// The events to apply.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<E>> {
         self.rows.iter().filter_map(|row| row.entry.as_ref())

@@ -224,12 +224,14 @@ pub(crate) async fn finish_step(
     stream: &str,
     ids: &[i64],
     revision: i64,
+    event_id: Option<&str>,
 ) -> Result<StreamState, sqlx::Error> {
-    let is_open: bool = sqlx::query_scalar("select aqueduct.parked_applied($1, $2, $3, $4)")
+    let is_open: bool = sqlx::query_scalar("select aqueduct.parked_applied($1, $2, $3, $4, $5)")
         .bind(inbox)
         .bind(stream)
         .bind(ids)
         .bind(revision)
+        .bind(event_id)
         .fetch_one(executor)
         .await?;
     Ok(if is_open { StreamState::Open } else { StreamState::Blocked })

@@ -2,7 +2,6 @@
 
 use aqueduct_core::{Revision, StreamName};
 use jiff::Timestamp;
-use uuid::Uuid;
 
 /// Metadata of an event, read from its record's CloudEvents headers.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,13 +14,13 @@ pub struct Envelope {
     pub revision: Revision,
     /// `ce_previousrevision`: which record of the stream precedes this one on the topic.
     pub previous: Previous,
-    /// `ce_position`: commit position in `$all`.
-    pub position: u64,
+    /// `ce_position`: commit position in `$all`; the relay writes it.
+    pub position: Option<u64>,
     /// `ce_id`: `7@order-42`, unique in the source.
     pub id: String,
-    /// `ce_eventid`: id of the stored event. It is not unique; events that this one causes name it as their
-    /// cause.
-    pub event_id: Option<Uuid>,
+    /// `ce_eventid`: id of the stored event, of the relay a UUID. It is not unique; events that this one causes name it as
+    /// their cause.
+    pub event_id: Option<String>,
     /// `ce_type`: Avro full name, `shop.orders.OrderCreated`.
     pub full_type: String,
     /// `ce_time`: when the event was decided, or stored where that is not known.

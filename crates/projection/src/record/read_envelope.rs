@@ -76,15 +76,15 @@ impl<'a> Found<'a> {
             Some("-1") => Previous::First,
             Some(revision) => Previous::Revision(number(Known::PreviousRevision, revision)?),
         };
-        let event_id = self.get(Known::EventId).map(|id| parse(Known::EventId, id, "a UUID"));
+        let position = self.get(Known::Position).map(|position| number(Known::Position, position));
         Ok(Envelope {
             source: self.required(Known::Source)?.to_owned(),
             stream: stream.into(),
             revision: number(Known::Revision, self.required(Known::Revision)?)?,
             previous,
-            position: number(Known::Position, self.required(Known::Position)?)?,
+            position: position.transpose()?,
             id: self.required(Known::Id)?.to_owned(),
-            event_id: event_id.transpose()?,
+            event_id: self.owned(Known::EventId),
             full_type: self.required(Known::Type)?.to_owned(),
             time: parse(Known::Time, self.required(Known::Time)?, "a time as in RFC 3339")?,
             schema_version: version(self.required(Known::SchemaVersion)?)?,
@@ -143,7 +143,6 @@ mod tests {
             ("ce_subject", "order-42"),
             ("ce_time", "2026-11-23T03:04:05.678Z"),
             ("ce_revision", "7"),
-            ("ce_position", "9001"),
             ("ce_schemaversion", "2"),
         ] {
             headers.push(name, Some(value.as_bytes()));
@@ -165,6 +164,10 @@ mod tests {
         let first = read(&[("ce_previousrevision", Some(b"-1"))]).unwrap();
         assert_eq!(first.previous, Previous::First);
 
+        let relayed = read(&[("ce_position", Some(b"9001")), ("ce_eventid", Some(b"ticket 7"))]).unwrap();
+        assert_eq!((relayed.position, relayed.event_id.as_deref()), (Some(9001), Some("ticket 7")));
+        assert_eq!((envelope.position, envelope.event_id), (None, None));
+
         let later =
             read(&[("ce_previousrevision", Some(b"5")), ("ce_correlationid", Some(b"ticket 7"))]).unwrap();
         assert_eq!(later.previous, Previous::Revision(5));
@@ -179,7 +182,7 @@ mod tests {
             (("ce_revision", None), "header ce_revision is missing"),
             (("ce_previousrevision", Some(b"-2")), "header ce_previousrevision is \"-2\""),
             (("ce_time", Some(b"yesterday")), "expected a time as in RFC 3339"),
-            (("ce_eventid", Some(b"1")), "expected a UUID"),
+            (("ce_position", Some(b"first")), "header ce_position is \"first\""),
             (("ce_specversion", Some(b"0.3")), "expected 1.0"),
             (("ce_type", Some(b"a\0b")), "expected text in UTF-8 of at most"),
             (

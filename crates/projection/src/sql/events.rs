@@ -70,15 +70,15 @@ fn bind<'q>(
     column: Column,
     events: &[Event<'_>],
 ) -> Query<'q, Postgres, PgArguments> {
-    let numbers = |value: fn(&SqlEvent, &Envelope) -> i64| -> Vec<i64> {
+    let numbers = |value: fn(&SqlEvent, &Envelope) -> Option<i64>| -> Vec<Option<i64>> {
         events.iter().map(|(event, envelope)| value(event, envelope)).collect()
     };
     match column {
-        Column::Version => {
-            query.bind(numbers(|event, envelope| event.version.unwrap_or(envelope.schema_version).into()))
-        }
-        Column::Revision => query.bind(numbers(|_, envelope| envelope.revision.cast_signed())),
-        Column::Position => query.bind(numbers(|_, envelope| envelope.position.cast_signed())),
+        Column::Version => query.bind(numbers(|event, envelope| {
+            Some(event.version.unwrap_or(envelope.schema_version).into())
+        })),
+        Column::Revision => query.bind(numbers(|_, envelope| Some(envelope.revision.cast_signed()))),
+        Column::Position => query.bind(numbers(|_, envelope| envelope.position.map(u64::cast_signed))),
         _ => {
             let mut texts = TextArray::default();
             events.iter().for_each(|(event, envelope)| push_text(&mut texts, column, event, envelope));
@@ -90,7 +90,7 @@ fn bind<'q>(
 fn push_text(texts: &mut TextArray, column: Column, event: &SqlEvent, envelope: &Envelope) {
     match column {
         Column::Type => texts.push(Some(envelope.event_type())),
-        Column::EventId => texts.push(envelope.event_id.map(|id| id.to_string()).as_deref()),
+        Column::EventId => texts.push(envelope.event_id.as_deref()),
         Column::Source => texts.push(Some(&envelope.source)),
         Column::Topic => texts.push(Some(&event.topic)),
         Column::Stream => texts.push(Some(envelope.stream.as_str())),

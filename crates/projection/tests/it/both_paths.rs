@@ -37,6 +37,8 @@ enum Predecessor {
 enum Step {
     /// A record of a stream is written.
     Write(usize, Content, Predecessor),
+    /// Another event is written under the stream's latest revision.
+    Another(usize),
     /// A batch of this many records is delivered.
     Deliver(usize),
     /// Delivery is moved back by this many records.
@@ -69,6 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         12 => (0..STREAMS, content(), predecessor).prop_map(|(stream, content, before)| Step::Write(stream, content, before)),
+        1 => (0..STREAMS).prop_map(Step::Another),
         4 => (1_usize..12).prop_map(Step::Deliver),
         1 => (1_usize..8).prop_map(Step::Back),
         1 => (0..STREAMS).prop_map(Step::Edit),
@@ -157,8 +160,9 @@ impl Pipeline {
             "select concat_ws(' ', id, branch, balance, \"order\") from bank.accounts where id like $1 || '-%'",
             "select concat_ws(' ', 'sql', id, branch, balance, \"order\") from bank.sql_accounts where id like $1 || '-%'",
             "select concat_ws(' ', day, branch, deposits, amount) from bank.branches where branch = $1",
-            "select concat_ws(' ', projection, stream, revision, blocked) from aqueduct.inbox
-              where stream like 'account-' || $1 || '-%'",
+            "select concat_ws(' ', i.projection, s.stream, s.revision, s.blocked, s.event_revision, s.event_id)
+               from aqueduct.inbox_streams s join aqueduct.inboxes i using (inbox)
+              where s.stream like 'account-' || $1 || '-%'",
             "select concat_ws(' ', projection, next_offset) from aqueduct.offsets where partition::text = $1",
             "select concat_ws(' ', projection, stream, revision, verdict, code, reason) from aqueduct.parked
               where stream like 'account-' || $1 || '-%'",
@@ -214,6 +218,17 @@ async fn play(pipeline: &Pipeline, case: i32, steps: &[Step]) {
                     *predecessor,
                 ));
             }
+            Step::Another(stream) => {
+                let mut latest = (revisions[*stream] - 1).max(0);
+                let mut another = record(
+                    &format!("account-{case}-{stream}"),
+                    &mut latest,
+                    Content::Deposited(1),
+                    Predecessor::Known,
+                );
+                another.more = vec![("ce_eventid", "another".to_owned())];
+                log.push(another);
+            }
             Step::Deliver(count) => {
                 let end = at.saturating_add(*count).min(log.len());
                 if end > at {
@@ -240,6 +255,10 @@ fn record(stream: &str, revision: &mut i64, content: Content, predecessor: Prede
         Content::Audited | Content::Unreadable => deposited(0),
     };
     let mut record = event(stream, *revision, &data);
+    // Not all producers name it.
+    if *revision % 5 != 4 {
+        record.more.push(("ce_eventid", format!("{stream} {revision}")));
+    }
     *revision += 1;
     match content {
         Content::Audited => "Audited".clone_into(&mut record.event_type),

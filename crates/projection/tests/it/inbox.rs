@@ -13,17 +13,24 @@ async fn inbox(pool: &PgPool, projection: &str) -> i32 {
 }
 
 async fn receive(pool: &PgPool, rows: &[Row<'_>]) -> Vec<String> {
-    receive_as(pool, "p", rows).await
+    receive_as(pool, "p", rows, &[]).await
 }
 
-pub(crate) async fn receive_as(pool: &PgPool, projection: &str, rows: &[Row<'_>]) -> Vec<String> {
+/// `event_ids` are the ids of the first rows; those of further ones are not known.
+pub(crate) async fn receive_as(
+    pool: &PgPool,
+    projection: &str,
+    rows: &[Row<'_>],
+    event_ids: &[Option<&str>],
+) -> Vec<String> {
     let inbox = inbox(pool, projection).await;
-    sqlx::query_scalar("select aqueduct.inbox_receive($1, $2, $3, $4, $5)")
+    sqlx::query_scalar("select aqueduct.inbox_receive($1, $2, $3, $4, $5, $6)")
         .bind(vec![inbox; rows.len()])
         .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
+        .bind(event_ids)
         .fetch_one(pool)
         .await
         .unwrap()
@@ -83,6 +90,52 @@ async fn an_invalid_record_blocks_its_stream_but_not_the_others() {
     assert_eq!(receive(&database.pool, &rows).await, ["apply", "invalid", "blocked", "invalid", "apply"]);
     assert_eq!(state(&database).await, ["a 0 true", "b -1 true", "c 0 false"]);
     assert_eq!(receive(&database.pool, &[next("b", 0)]).await, ["blocked"]);
+}
+
+/// Guarantee 7: two events with one revision, of which the second one is not silently dropped.
+#[tokio::test]
+async fn another_event_under_the_latest_revision_conflicts_and_its_stream_continues() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let take = async |records: &[(i64, Option<&str>)]| {
+        let rows: Vec<_> = records.iter().map(|(revision, _)| next("a", *revision)).collect();
+        let ids: Vec<_> = records.iter().map(|(_, id)| *id).collect();
+        receive_as(pool, "p", &rows, &ids).await
+    };
+    assert_eq!(take(&[(0, Some("x"))]).await, ["apply"]);
+    assert_eq!(take(&[(0, Some("y"))]).await, ["conflict"]);
+    assert_eq!(take(&[(0, Some("x"))]).await, ["duplicate"]);
+    assert_eq!(take(&[(0, None)]).await, ["duplicate"], "its id is not known");
+    assert_eq!(state(&database).await, ["a 0 false"]);
+    let batch = [(0, Some("y")), (1, Some("p")), (1, Some("q")), (1, Some("p")), (2, Some("r")), (1, Some("q"))];
+    let verdicts = ["conflict", "apply", "conflict", "duplicate", "apply", "duplicate"];
+    assert_eq!(take(&batch).await, verdicts);
+    // A revision is missing: what is before the gap is compared as before.
+    assert_eq!(take(&[(4, Some("t")), (2, Some("s")), (2, Some("r"))]).await, ["gap", "conflict", "duplicate"]);
+
+    for forgotten in [
+        "update aqueduct.inbox_streams set event_id = null",
+        // Of a version that does not store ids.
+        "update aqueduct.inbox_streams set event_id = 'r', event_revision = 1",
+    ] {
+        sqlx::query(forgotten).execute(pool).await.unwrap();
+        assert_eq!(take(&[(2, Some("s"))]).await, ["duplicate"], "{forgotten}");
+    }
+}
+
+/// An instance of the version before runs on while its successor starts.
+#[tokio::test]
+async fn the_ids_of_events_may_be_left_out() {
+    let database = Database::create().await;
+    let inbox = inbox(&database.pool, "p").await;
+    let verdicts: Vec<String> = sqlx::query_scalar(
+        "select unnest(aqueduct.inbox_receive($1, '{a,a,a}', '{0,0,1}', '{-1,-1,0}', '{f,f,f}'))",
+    )
+    .bind(vec![inbox; 3])
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    assert_eq!(verdicts, ["apply", "duplicate", "apply"]);
 }
 
 #[tokio::test]

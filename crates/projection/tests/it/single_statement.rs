@@ -42,8 +42,8 @@ async fn execute(database: &Database, statements: &'static str) {
 async fn forbid_transactions(database: &Database) {
     execute(
         database,
-        "drop function aqueduct.inbox_receive(integer[], text[], bigint[], bigint[], boolean[]);
-         create function aqueduct.inbox_receive(integer[], text[], bigint[], bigint[], boolean[]) returns text[]
+        "drop function aqueduct.inbox_receive;
+         create function aqueduct.inbox_receive(integer[], text[], bigint[], bigint[], boolean[], text[]) returns text[]
          language plpgsql as $$ begin raise exception using errcode = '42P01', message = 'a transaction'; end $$",
     )
     .await;

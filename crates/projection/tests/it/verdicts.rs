@@ -1,4 +1,5 @@
-//! The inbox applies consecutive records in one step and checks others one by one: both have the same result.
+//! The inbox applies consecutive records in one step and checks others one by one: both have the same result, and store the
+//! same.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -21,7 +22,14 @@ enum Fault {
     Gap,
     /// The stream's previous record is delivered again.
     Again,
+    /// Another event has the revision of the stream's previous record.
+    Another,
+    /// The id of its event is not known.
+    NoId,
 }
+
+/// The ids of a stream's events, in turn: those of two that follow each other differ.
+const IDS: [&str; 3] = ["x", "y", "z"];
 
 fn record() -> impl Strategy<Value = (usize, Fault)> {
     let fault = prop_oneof![
@@ -31,6 +39,8 @@ fn record() -> impl Strategy<Value = (usize, Fault)> {
         1 => Just(Fault::NoPrevious),
         1 => Just(Fault::Gap),
         1 => Just(Fault::Again),
+        2 => Just(Fault::Another),
+        2 => Just(Fault::NoId),
     ];
     (0..STREAMS.len(), fault)
 }
@@ -62,21 +72,22 @@ async fn compare(pool: &PgPool, case: u32, calls: &[Vec<(usize, Fault)>]) {
     let mut revisions = [-1; STREAMS.len()];
     for call in calls {
         let rows: Vec<_> = call.iter().map(|(stream, fault)| row(*stream, *fault, &mut revisions)).collect();
-        let verdicts = receive_as(pool, &fast, &rows).await;
+        let ids: Vec<_> = call.iter().zip(&rows).map(|((_, fault), row)| id(*fault, row)).collect();
+        let verdicts = receive_as(pool, &fast, &rows, &ids).await;
         // An invalid record of another stream at the end, so that every record is checked.
         let mut checked = rows.clone();
         checked.push(("invalid", Some(0), Some(-1), true));
-        let mut expected = receive_as(pool, &slow, &checked).await;
+        let mut expected = receive_as(pool, &slow, &checked, &ids).await;
         expected.pop();
-        assert_eq!(verdicts, expected, "{rows:?}");
-        assert_eq!(state(pool, &fast).await, state(pool, &slow).await, "{rows:?}");
+        assert_eq!(verdicts, expected, "{rows:?} {ids:?}");
+        assert_eq!(state(pool, &fast).await, state(pool, &slow).await, "{rows:?} {ids:?}");
     }
 }
 
 fn row(stream: usize, fault: Fault, revisions: &mut [i64; STREAMS.len()]) -> Row<'static> {
     let previous = revisions[stream];
     let next = match fault {
-        Fault::Again => previous,
+        Fault::Again | Fault::Another => previous,
         Fault::Gap => previous + 2,
         _ => previous + 1,
     };
@@ -87,14 +98,23 @@ fn row(stream: usize, fault: Fault, revisions: &mut [i64; STREAMS.len()]) -> Row
         Fault::NoPrevious => (name, Some(next), None, false),
         Fault::Gap => (name, Some(next), Some(next - 1), false),
         Fault::Invalid => (name, Some(next), Some(previous), true),
-        Fault::Nothing | Fault::Again => (name, Some(next), Some(previous), false),
+        Fault::Nothing | Fault::Again | Fault::Another | Fault::NoId => (name, Some(next), Some(previous), false),
+    }
+}
+
+fn id(fault: Fault, (_, revision, ..): &Row<'_>) -> Option<&'static str> {
+    match fault {
+        Fault::NoId => None,
+        Fault::Another => Some("another"),
+        _ => revision.and_then(|revision| IDS.get(usize::try_from(revision).ok()? % IDS.len()).copied()),
     }
 }
 
 async fn state(pool: &PgPool, projection: &str) -> Vec<String> {
     sqlx::query_scalar(
-        "select stream || ' ' || revision || ' ' || blocked from aqueduct.inbox \
-         where projection = $1 and stream <> 'invalid' order by 1",
+        "select concat_ws(' ', s.stream, s.revision, s.blocked, s.event_revision, s.event_id) \
+           from aqueduct.inbox_streams s join aqueduct.inboxes i using (inbox) \
+          where i.projection = $1 and s.stream <> 'invalid' order by 1",
     )
     .bind(projection)
     .fetch_all(pool)

@@ -153,7 +153,7 @@ fn request<C>(envelope: &Envelope, step: &[&str], command: C) -> CommandRequest<
             .as_ref()
             .and_then(|id| id.parse().ok())
             .unwrap_or(id.as_uuid()),
-        causation_id: envelope.event_id.unwrap_or(id.as_uuid()),
+        causation_id: envelope.event_id.as_ref().and_then(|id| id.parse().ok()).unwrap_or(id.as_uuid()),
         traceparent: envelope.traceparent.clone(),
         fingerprint: None,
         command,

@@ -68,7 +68,8 @@ impl View for Orders {
 
     /// An event before `OrderCreated` finds no row and makes none; the inbox lets none through.
     fn fold(row: Option<OrderRow>, event: &OrderEvent, envelope: &Envelope) -> Option<OrderRow> {
-        let (revision, position) = (envelope.revision, envelope.position);
+        // The relay writes the position of each event.
+        let (revision, position) = (envelope.revision, envelope.position.unwrap_or_default());
         let row = match event {
             OrderEvent::OrderCreated(event) => OrderRow {
                 order_id: event.order_id.clone(),

@@ -95,9 +95,9 @@ async fn envelope(store: &TestStore, stream: &str) -> Envelope {
     let event = store.stream(stream).await.pop().expect("an event");
     Envelope {
         stream: event.stream.clone(),
-        position: event.position.commit,
+        position: Some(event.position.commit),
         id: event.reference(),
-        event_id: Some(event.id),
+        event_id: Some(event.id.to_string()),
         full_type: format!("shop.orders.{}", event.event_type),
         ..envelope_at(event.revision)
     }
@@ -110,7 +110,7 @@ pub(crate) fn envelope_at(revision: Revision) -> Envelope {
         stream: "order-1".into(),
         revision,
         previous: Previous::Unknown,
-        position: 100 + revision,
+        position: Some(100 + revision),
         id: format!("{revision}@order-1"),
         event_id: None,
         full_type: String::new(),
@@ -160,7 +160,7 @@ async fn everything_that_follows_from_an_event_names_it() {
     for stream in ["inventory-22423", "order-1"] {
         let metadata = store.stream(stream).await.pop().unwrap().parse_metadata().unwrap();
         assert_eq!(metadata.correlation_id, CORRELATION);
-        assert_eq!(Some(metadata.causation_id), order.1.event_id);
+        assert_eq!(Some(metadata.causation_id.to_string()), order.1.event_id);
         assert_eq!(metadata.traceparent.as_deref(), Some(TRACE));
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use crate::record::envelope::{Envelope, Previous};
 use crate::sql::events::SqlEvent;
@@ -33,7 +32,7 @@ pub(crate) struct GivenEvent {
     topic: Option<String>,
     #[serde(default)]
     time: Timestamp,
-    event_id: Option<Uuid>,
+    event_id: Option<String>,
     correlation_id: Option<String>,
     causation_id: Option<String>,
 }
@@ -57,7 +56,7 @@ impl GivenEvent {
             stream: self.stream.as_str().into(),
             revision,
             previous: Previous::Unknown,
-            position: number,
+            position: Some(number),
             event_id: self.event_id,
             full_type: self.event_type,
             time: self.time,
