@@ -18,11 +18,13 @@ pub(crate) struct Reader<'a, H> {
     pub(crate) source: &'a str,
 }
 
-/// A payload could not be decoded for a temporary reason.
+/// A payload could not be decoded, and its record is not at fault.
 #[derive(Debug, thiserror::Error)]
-#[error("record {record} could not be decoded")]
+#[error("record {record} could not be decoded as {reader}")]
 pub(crate) struct ReadError {
     record: String,
+    /// What the projection reads it as.
+    reader: String,
     pub(crate) source: DecodeError,
 }
 
@@ -72,7 +74,9 @@ impl<H: Handler> Reader<'_, H> {
             Err(error) if error.kind == ErrorKind::Park => {
                 Ok(invalid(ReasonCode::Payload, with_causes(&error)))
             }
-            Err(source) => Err(ReadError { record: record.to_string(), source }),
+            Err(source) => {
+                Err(ReadError { record: record.to_string(), reader: self.handler.reader(event_type), source })
+            }
         }
     }
 }

@@ -31,6 +31,11 @@ pub(crate) trait Handler: Send + Sync + 'static {
         false
     }
 
+    /// What it reads the payload of an event of this type as, for messages.
+    fn reader(&self, event_type: &str) -> String {
+        format!("event type {event_type} of projection {}", self.name())
+    }
+
     /// Reads the payload of an event of a type that it applies.
     fn read(
         &self,

@@ -105,11 +105,12 @@ fn of_type<'a>(value: RecordValue<'a>, envelope: &Envelope) -> Result<Payload<'a
 }
 
 fn cannot_be_decoded(error: aqueduct_schema::DecodeError) -> DecodeError {
-    DecodeError {
-        kind: error.kind(),
-        problem: "the payload cannot be decoded".to_owned(),
-        source: Some(error.into()),
-    }
+    let kind = error.kind();
+    let problem = match kind {
+        ErrorKind::Stop => "no record of its schema can be decoded: correct the registry, or adapt the projection",
+        ErrorKind::Park | ErrorKind::Retry => "the payload cannot be decoded",
+    };
+    DecodeError { kind, problem: problem.to_owned(), source: Some(error.into()) }
 }
 
 /// The decoder for records that the relay writes.
@@ -122,7 +123,7 @@ pub fn registry_decoder(options: &RegistryOptions) -> Result<Arc<dyn Decoder>, R
 #[error("{problem}")]
 pub struct DecodeError {
     /// [`Retry`](ErrorKind::Retry) if the schema could not be fetched and may be available later,
-    /// [`Park`](ErrorKind::Park) if these bytes cannot be read.
+    /// [`Park`](ErrorKind::Park) if these bytes cannot be read, [`Stop`](ErrorKind::Stop) if their schema cannot.
     pub kind: ErrorKind,
     /// What is wrong.
     pub problem: String,

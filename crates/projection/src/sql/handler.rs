@@ -128,6 +128,13 @@ impl Handler for SqlHandler {
         self.projection.on_failure == OnFailure::Halt
     }
 
+    fn reader(&self, event_type: &str) -> String {
+        match self.pinned(event_type) {
+            Some(pinned) => pinned.to_string(),
+            None => format!("event type {event_type} of {}", self.projection.file().display()),
+        }
+    }
+
     fn read(
         &self,
         record: &Record,

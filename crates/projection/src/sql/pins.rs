@@ -1,6 +1,7 @@
 //! The versions that the files of a projection are written for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use aqueduct_core::ErrorKind;
 use aqueduct_schema::{ReadError, ReaderSchema, RecordValue, TopicSchemas};
@@ -26,19 +27,26 @@ impl PinnedVersion {
     /// The data in the plain JSON mapping of this version. An error that halts the projection if the writer's schema does not
     /// resolve to it.
     pub(crate) fn read(&self, value: &RecordValue<'_>) -> Result<String, DecodeError> {
-        let Self { event_type, version, schema, named_in } = self;
-        match schema.read(value) {
+        match self.schema.read(value) {
             Ok(json) => Ok(json.to_string()),
-            Err(ReadError::Value(error)) => Err(DecodeError::not_of_type(event_type, &error.to_string())),
+            Err(ReadError::Value(error)) => Err(DecodeError::not_of_type(&self.event_type, &error.to_string())),
             Err(ReadError::Unresolvable { id, problem }) => Err(DecodeError {
                 kind: ErrorKind::Stop,
                 problem: format!(
-                    "event type {event_type}: the writer's schema (id {id} of the registry) does not resolve to version {version}, \
-                     which {named_in} names: {problem}; write the SQL files for a version to which it resolves, and name that"
+                    "the writer's schema (id {id} of the registry) does not resolve to that: {problem}; write the SQL files for a \
+                     version to which it resolves, and name that"
                 ),
                 source: None,
             }),
         }
+    }
+}
+
+/// `version 2 of OrderCreated, which projections/orders/projection.toml names`.
+impl fmt::Display for PinnedVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { event_type, version, named_in, .. } = self;
+        write!(f, "version {version} of {event_type}, which {named_in} names")
     }
 }
 

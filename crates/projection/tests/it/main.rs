@@ -22,6 +22,7 @@ mod postgres_faults;
 mod random;
 mod reactors;
 mod recreated_topics;
+mod schemas;
 mod sessions;
 mod shared_consumer;
 mod single_statement;

@@ -7,9 +7,9 @@ use aqueduct_projection::{BatchProcessor, Outcome, Projection, SqlProjection, re
 use aqueduct_schema::{Registry, RegistryOptions, TopicSchemas};
 use serde_json::{Value, json};
 
-use crate::bank::deposited;
+use crate::schemas::{NO_FIELDS, encoded, registry};
 use crate::sql::{apply, directory, write};
-use crate::support::{Database, TestRecord, event, records};
+use crate::support::{Database, records};
 
 const SUBJECT: &str = "bank.0-bank.Deposited";
 
@@ -67,20 +67,19 @@ impl Servers {
     }
 
     async fn projection(&self) -> Result<BatchProcessor, String> {
+        self.projection_of_records_from(self.stack.registry_url().unwrap()).await
+    }
+
+    /// A projection that asks another registry for the schemas of records.
+    async fn projection_of_records_from(&self, registry_url: &str) -> Result<BatchProcessor, String> {
         let options = RegistryOptions::new(self.stack.registry_url().unwrap());
         let registry = Some(Registry::new(&options).unwrap());
         let files = SqlProjection::load(Path::new(self.directory.path())).unwrap();
         let schemas = TopicSchemas { registry, ..TopicSchemas::default() };
-        let decoder = registry_decoder(&options).unwrap();
+        let decoder = registry_decoder(&RegistryOptions::new(registry_url)).unwrap();
         let projection = Projection::sql(self.database.options(), decoder, files, schemas);
         projection.batch_processor().await.map_err(|error| aqueduct_core::with_causes(&error))
     }
-}
-
-/// A deposit in wire format: the schema's id and the bytes of its fields.
-fn encoded(stream: &str, id: u32, fields: &[u8]) -> TestRecord {
-    let payload = [&[0], &id.to_be_bytes()[..], fields].concat();
-    TestRecord { payload, ..event(stream, 0, &deposited(0)) }
 }
 
 /// Promise: `data` has the fields of the version for which the files are written, whoever wrote the event.
@@ -122,11 +121,28 @@ async fn a_writer_whose_schema_does_not_resolve_halts_the_projection() {
     let halted = batches.apply(records(epoch, 0, &[encoded("account-1", other, &[14])])).await.unwrap_err();
     let halted = aqueduct_core::with_causes(&halted);
     for part in [
-        "record bank.0/0@0",
-        &format!("the writer's schema (id {other} of the registry) does not resolve to version 1"),
+        "record bank.0/0@0 could not be decoded as version 1 of Deposited, which",
         "projection.toml names",
+        &format!("the writer's schema (id {other} of the registry) does not resolve to that"),
         "field amount of bank.Deposited",
     ] {
+        assert!(halted.contains(part), "{halted}\ndoes not contain\n{part}");
+    }
+    assert_eq!(servers.database.number("select count(*) from aqueduct.parked").await, 0);
+}
+
+/// Promise: a record is not parked for the fault of its schema.
+#[tokio::test]
+async fn an_avro_schema_that_cannot_be_read_halts_files_of_a_version() {
+    let servers = Servers::start(DEPOSITED).await;
+    servers.register(SUBJECT, &[field("amount")]).await;
+    servers.name_version(1);
+    let other = registry().await;
+    let batches = servers.projection_of_records_from(&other).await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
+    let halted = batches.apply(records(epoch, 5, &[encoded("account-1", NO_FIELDS, &[14])])).await.unwrap_err();
+    let halted = aqueduct_core::with_causes(&halted);
+    for part in ["record bank.0/0@5", "version 1 of Deposited", "projection.toml", "schema id 2 cannot be read"] {
         assert!(halted.contains(part), "{halted}\ndoes not contain\n{part}");
     }
     assert_eq!(servers.database.number("select count(*) from aqueduct.parked").await, 0);

@@ -84,7 +84,7 @@ impl Registry {
         self.look_up(subject, schema).await
     }
 
-    /// The schema that has the id.
+    /// The Avro schema that has the id.
     pub(crate) async fn schema(&self, id: u32) -> Result<String, RegistryError> {
         let subject = || format!("schema id {id}");
         let answer = get_schema_by_id(id, &self.settings).await;
@@ -93,11 +93,11 @@ impl Registry {
             error if error.is_unknown() => RegistryError { kind: ErrorKind::Park, ..error },
             error => error,
         })?;
-        usable(answer).map_err(|problem| RegistryError {
+        usable(answer).map_err(|(kind, problem)| RegistryError {
             operation: "look-up",
             subject: subject(),
-            problem,
-            kind: ErrorKind::Park,
+            problem: problem.to_owned(),
+            kind,
             source: None,
         })
     }
@@ -106,11 +106,11 @@ impl Registry {
     pub(crate) async fn schema_of(&self, subject: &str, version: u32) -> Result<String, RegistryError> {
         let named = format!("{subject}, version {version}");
         let answer = get_schema_by_subject_and_version(&self.settings, subject, Some(version)).await;
-        usable(answer.map_err(|error| self.failed("look-up", &named, error))?).map_err(|problem| {
+        usable(answer.map_err(|error| self.failed("look-up", &named, error))?).map_err(|(_, problem)| {
             RegistryError {
                 operation: "look-up",
                 subject: format!("{named} at {}", self.url),
-                problem,
+                problem: problem.to_owned(),
                 kind: ErrorKind::Stop,
                 source: None,
             }
@@ -165,12 +165,13 @@ impl Registry {
     }
 }
 
-/// The text of a schema, or why it cannot be used.
-fn usable(schema: RegisteredSchema) -> Result<String, String> {
+/// The text of a schema, or why it cannot be used and what that means for a record that names it: one whose schema is not Avro is
+/// not meant for a reader of Avro, and any other would have to be read.
+fn usable(schema: RegisteredSchema) -> Result<String, (ErrorKind, &'static str)> {
     match schema.schema_type {
         SchemaType::Avro if schema.references.is_empty() => Ok(schema.schema),
-        SchemaType::Avro => Err("it refers to other subjects, which is not supported".to_owned()),
-        _ => Err("it is not an Avro schema".to_owned()),
+        SchemaType::Avro => Err((ErrorKind::Stop, "it refers to other subjects, which is not supported")),
+        _ => Err((ErrorKind::Park, "it is not an Avro schema")),
     }
 }
 

@@ -123,8 +123,8 @@ pub enum DecodeError {
     /// The value does not begin with the magic byte and an id.
     #[error("the value is not in wire format (a zero byte and a schema id before the data)")]
     NotWireFormat,
-    /// The schema of that id does not parse, or uses what the product cannot carry.
-    #[error("schema id {id}: {problem}")]
+    /// The Avro schema of that id does not parse, or uses what the product cannot carry: no record with it can be read.
+    #[error("schema id {id} cannot be read: {problem}")]
     Schema {
         /// The id in the record.
         id: u32,
@@ -145,10 +145,12 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// [`Park`](ErrorKind::Park) where the record is at fault, else the kind of the registry's error.
+    /// [`Park`](ErrorKind::Park) where the record is at fault, [`Stop`](ErrorKind::Stop) where its schema is, else the kind of
+    /// the registry's error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotWireFormat | Self::Schema { .. } | Self::Payload { .. } => ErrorKind::Park,
+            Self::NotWireFormat | Self::Payload { .. } => ErrorKind::Park,
+            Self::Schema { .. } => ErrorKind::Stop,
             Self::Registry(error) => error.kind(),
         }
     }

@@ -242,7 +242,7 @@ async fn basic_authentication_is_sent_and_never_shown() {
     let decoder = RecordDecoder::new(Registry::new(&options).unwrap());
     let error = decoder.decode(&[0, 0, 0, 0, 7, 2]).await.unwrap_err();
     assert!(matches!(error, DecodeError::Schema { id: 7, .. }), "{error}");
-    assert_eq!(error.kind(), ErrorKind::Park);
+    assert_eq!(error.kind(), ErrorKind::Stop);
 }
 
 #[tokio::test]
