@@ -32,7 +32,8 @@ pub fn topic_ids<C: ClientContext>(
 ) -> KafkaResult<BTreeMap<String, String>> {
     // librdkafka refuses a name that occurs twice, and no topic has a name with a NUL.
     let topics: BTreeSet<&String> = topics.iter().collect();
-    let names: Vec<CString> = topics.into_iter().filter_map(|name| CString::new(name.as_str()).ok()).collect();
+    let names: Vec<CString> =
+        topics.into_iter().filter_map(|name| CString::new(name.as_str()).ok()).collect();
     let milliseconds = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
     // SAFETY: the client lives as long as it is borrowed.
     let answer = unsafe { describe(client.native_ptr(), &names, milliseconds) };
@@ -74,7 +75,8 @@ unsafe fn describe(
     // SAFETY: `client` is valid, and `names` are strings of the caller's, which librdkafka copies. Each value is freed by the
     // function that belongs to its constructor, in the opposite order, and so the queue before the client.
     unsafe {
-        let options = rd_kafka_AdminOptions_new(client, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+        let options =
+            rd_kafka_AdminOptions_new(client, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
         let options = Owned::new(options, rd_kafka_AdminOptions_destroy)?;
         // Fails only for a time that is too long, and then leaves the default.
         rd_kafka_AdminOptions_set_request_timeout(options.0.as_ptr(), milliseconds, ptr::null_mut(), 0);
@@ -120,7 +122,9 @@ unsafe fn name_and_id(topic: *const rd_kafka_TopicDescription_t) -> Option<(Stri
     // SAFETY: the description is valid, and so is what it contains. Its name and the text of its id are C strings, which are
     // copied; the error may be null, for which librdkafka returns the code of none.
     unsafe {
-        if rd_kafka_error_code(rd_kafka_TopicDescription_error(topic)) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+        if rd_kafka_error_code(rd_kafka_TopicDescription_error(topic))
+            != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+        {
             return None;
         }
         let id = rd_kafka_TopicDescription_topic_id(topic);

@@ -44,7 +44,9 @@ impl BatchProcessor {
         let claimed = self.ownership.claim(&self.pool, &topic.into(), partition, None).await;
         match claimed.map_err(|source| ProjectionError::Claim { projection, source })? {
             Claimed::Owned(claim) => Ok(claim),
-            Claimed::TopicRecreated(recreated) => Err(ProjectionError::TopicRecreated { projection, recreated }),
+            Claimed::TopicRecreated(recreated) => {
+                Err(ProjectionError::TopicRecreated { projection, recreated })
+            }
         }
     }
 

@@ -79,11 +79,10 @@ impl Trial<'_> {
     /// Whether a topic that is created again is known by its id: Aqueduct's own runner must know it, and any other consumer that
     /// has stored one.
     pub(crate) async fn knows_topics(&self) -> Result<bool, Error> {
-        let known = "select exists (select from aqueduct.offsets where projection = $1 and topic_id is not null)";
-        let known = sqlx::query_scalar(known)
-            .bind(&self.setup.definition.projection)
-            .fetch_one(&self.database)
-            .await;
+        let known =
+            "select exists (select from aqueduct.offsets where projection = $1 and topic_id is not null)";
+        let known =
+            sqlx::query_scalar(known).bind(&self.setup.definition.projection).fetch_one(&self.database).await;
         Ok(self.setup.definition.runner || known.map_err(Error::postgres("read the ids of topics"))?)
     }
 

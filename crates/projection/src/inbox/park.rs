@@ -67,7 +67,9 @@ pub(crate) fn reason<E>(entry: &Entry<E>, verdict: ParkingVerdict) -> String {
             let revision = entry.revision().unwrap_or_default();
             format!("{record}: another event was applied under revision {revision} of the stream")
         }
-        (ParkingVerdict::Blocked | ParkingVerdict::Invalid, _) => format!("{record}: an earlier event of the stream is parked"),
+        (ParkingVerdict::Blocked | ParkingVerdict::Invalid, _) => {
+            format!("{record}: an earlier event of the stream is parked")
+        }
     }
 }
 

@@ -311,7 +311,8 @@ impl<H: Handler> RequestExecutor<H> {
             progress.discarded = -i64::from(failed.was_discarded);
         }
         let stream_state =
-            steps::finish_step(&mut *connection, inbox, stream, &ids, batch.revision(), batch.event_id()).await?;
+            steps::finish_step(&mut *connection, inbox, stream, &ids, batch.revision(), batch.event_id())
+                .await?;
         let outcome = match (&batch.failed, stream_state) {
             (Some(failed), _) => StepOutcome::Failed(&failed.fault.reason),
             (None, StreamState::Open) => StepOutcome::Done,

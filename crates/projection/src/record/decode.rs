@@ -107,7 +107,9 @@ fn of_type<'a>(value: RecordValue<'a>, envelope: &Envelope) -> Result<Payload<'a
 fn cannot_be_decoded(error: aqueduct_schema::DecodeError) -> DecodeError {
     let kind = error.kind();
     let problem = match kind {
-        ErrorKind::Stop => "no record of its schema can be decoded: correct the registry, or adapt the projection",
+        ErrorKind::Stop => {
+            "no record of its schema can be decoded: correct the registry, or adapt the projection"
+        }
         ErrorKind::Park | ErrorKind::Retry => "the payload cannot be decoded",
     };
     DecodeError { kind, problem: problem.to_owned(), source: Some(error.into()) }

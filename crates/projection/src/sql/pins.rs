@@ -29,7 +29,9 @@ impl PinnedVersion {
     pub(crate) fn read(&self, value: &RecordValue<'_>) -> Result<String, DecodeError> {
         match self.schema.read(value) {
             Ok(json) => Ok(json.to_string()),
-            Err(ReadError::Value(error)) => Err(DecodeError::not_of_type(&self.event_type, &error.to_string())),
+            Err(ReadError::Value(error)) => {
+                Err(DecodeError::not_of_type(&self.event_type, &error.to_string()))
+            }
             Err(ReadError::Unresolvable { id, problem }) => Err(DecodeError {
                 kind: ErrorKind::Stop,
                 problem: format!(

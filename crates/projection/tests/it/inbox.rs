@@ -107,11 +107,15 @@ async fn another_event_under_the_latest_revision_conflicts_and_its_stream_contin
     assert_eq!(take(&[(0, Some("x"))]).await, ["duplicate"]);
     assert_eq!(take(&[(0, None)]).await, ["duplicate"], "its id is not known");
     assert_eq!(state(&database).await, ["a 0 false"]);
-    let batch = [(0, Some("y")), (1, Some("p")), (1, Some("q")), (1, Some("p")), (2, Some("r")), (1, Some("q"))];
+    let batch =
+        [(0, Some("y")), (1, Some("p")), (1, Some("q")), (1, Some("p")), (2, Some("r")), (1, Some("q"))];
     let verdicts = ["conflict", "apply", "conflict", "duplicate", "apply", "duplicate"];
     assert_eq!(take(&batch).await, verdicts);
     // A revision is missing: what is before the gap is compared as before.
-    assert_eq!(take(&[(4, Some("t")), (2, Some("s")), (2, Some("r"))]).await, ["gap", "conflict", "duplicate"]);
+    assert_eq!(
+        take(&[(4, Some("t")), (2, Some("s")), (2, Some("r"))]).await,
+        ["gap", "conflict", "duplicate"]
+    );
 
     for forgotten in [
         "update aqueduct.inbox_streams set event_id = null",

@@ -7,6 +7,7 @@
 mod bank;
 mod batches;
 mod both_paths;
+mod conflicts;
 mod consumer;
 mod consumer_model;
 mod durability;

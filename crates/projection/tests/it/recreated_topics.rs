@@ -47,7 +47,8 @@ async fn a_longer_topic_under_the_same_name_is_read_when_a_person_has_accepted_i
         assert_ne!(&recreated.found, read);
     }
     assert_eq!(database.number(EVENTS).await, 10);
-    let halted = database.texts("select problem from aqueduct.projection_status where state = 'halted'").await;
+    let halted =
+        database.texts("select problem from aqueduct.projection_status where state = 'halted'").await;
     assert!(halted[0].contains("`aqueduct projection accept accounts topic_recreated`"), "{halted:?}");
 
     let accept = async || consumer::accept(&database.pool, "accounts", "topic_recreated").await.unwrap();

@@ -31,7 +31,9 @@ pub(crate) async fn registry() -> String {
             }
             PROTOBUF => json!({ "schema": "syntax = \"proto3\";", "schemaType": "PROTOBUF" }),
             JSON_SCHEMA => json!({ "schema": "{}", "schemaType": "JSON" }),
-            _ => return (StatusCode::NOT_FOUND, Json(json!({ "error_code": 40403, "message": "not found" }))),
+            _ => {
+                return (StatusCode::NOT_FOUND, Json(json!({ "error_code": 40403, "message": "not found" })));
+            }
         };
         (StatusCode::OK, Json(answer))
     };
@@ -71,10 +73,13 @@ async fn an_avro_schema_that_cannot_be_read_halts_the_projection() {
     seen(&database).await;
     let directory = directory();
     let projections = projections(&database, &directory).await;
-    for (batches, reader) in projections.iter().zip(["event type Deposited of projection accounts", "projection.toml"]) {
+    for (batches, reader) in
+        projections.iter().zip(["event type Deposited of projection accounts", "projection.toml"])
+    {
         let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
         for id in [NOT_JSON, NO_FIELDS, REFERS] {
-            let halted = batches.apply(records(epoch, 7, &[encoded("account-1", id, &[14])])).await.unwrap_err();
+            let halted =
+                batches.apply(records(epoch, 7, &[encoded("account-1", id, &[14])])).await.unwrap_err();
             let halted = aqueduct_core::with_causes(&halted);
             for part in ["record bank.0/0@7", reader, &format!("schema id {id}")] {
                 assert!(halted.contains(part), "{halted}\ndoes not contain\n{part}");
@@ -82,7 +87,10 @@ async fn an_avro_schema_that_cannot_be_read_halts_the_projection() {
         }
     }
     assert_eq!(database.number("select count(*) from aqueduct.parked").await, 0);
-    assert_eq!(database.number("select count(*) from aqueduct.offsets where next_offset is not null").await, 0);
+    assert_eq!(
+        database.number("select count(*) from aqueduct.offsets where next_offset is not null").await,
+        0
+    );
 }
 
 /// Promise: what somebody else wrote into the topic stops nobody.

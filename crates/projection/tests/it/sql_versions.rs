@@ -140,9 +140,12 @@ async fn an_avro_schema_that_cannot_be_read_halts_files_of_a_version() {
     let other = registry().await;
     let batches = servers.projection_of_records_from(&other).await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
-    let halted = batches.apply(records(epoch, 5, &[encoded("account-1", NO_FIELDS, &[14])])).await.unwrap_err();
+    let halted =
+        batches.apply(records(epoch, 5, &[encoded("account-1", NO_FIELDS, &[14])])).await.unwrap_err();
     let halted = aqueduct_core::with_causes(&halted);
-    for part in ["record bank.0/0@5", "version 1 of Deposited", "projection.toml", "schema id 2 cannot be read"] {
+    for part in
+        ["record bank.0/0@5", "version 1 of Deposited", "projection.toml", "schema id 2 cannot be read"]
+    {
         assert!(halted.contains(part), "{halted}\ndoes not contain\n{part}");
     }
     assert_eq!(servers.database.number("select count(*) from aqueduct.parked").await, 0);

@@ -98,7 +98,9 @@ fn row(stream: usize, fault: Fault, revisions: &mut [i64; STREAMS.len()]) -> Row
         Fault::NoPrevious => (name, Some(next), None, false),
         Fault::Gap => (name, Some(next), Some(next - 1), false),
         Fault::Invalid => (name, Some(next), Some(previous), true),
-        Fault::Nothing | Fault::Again | Fault::Another | Fault::NoId => (name, Some(next), Some(previous), false),
+        Fault::Nothing | Fault::Again | Fault::Another | Fault::NoId => {
+            (name, Some(next), Some(previous), false)
+        }
     }
 }
 
