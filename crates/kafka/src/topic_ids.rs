@@ -13,9 +13,10 @@ use rdkafka::bindings::{
     rd_kafka_DescribeTopics, rd_kafka_DescribeTopics_result_topics, rd_kafka_TopicCollection_destroy,
     rd_kafka_TopicCollection_of_topic_names, rd_kafka_TopicDescription_error, rd_kafka_TopicDescription_name,
     rd_kafka_TopicDescription_t, rd_kafka_TopicDescription_topic_id, rd_kafka_Uuid_base64str,
-    rd_kafka_Uuid_least_significant_bits, rd_kafka_Uuid_most_significant_bits, rd_kafka_admin_op_t,
-    rd_kafka_error_code, rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy, rd_kafka_event_error,
-    rd_kafka_event_t, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll, rd_kafka_t,
+    rd_kafka_Uuid_least_significant_bits, rd_kafka_Uuid_most_significant_bits, rd_kafka_Uuid_t,
+    rd_kafka_admin_op_t, rd_kafka_error_code, rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy,
+    rd_kafka_event_error, rd_kafka_event_t, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll,
+    rd_kafka_t,
 };
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -119,26 +120,33 @@ unsafe fn name_and_id(topic: *const rd_kafka_TopicDescription_t) -> Option<(Stri
     if topic.is_null() {
         return None;
     }
-    // SAFETY: the description is valid, and so is what it contains. Its name and the text of its id are C strings, which are
-    // copied; the error may be null, for which librdkafka returns the code of none.
+    // SAFETY: the description is valid, and so is what it contains. Its name is a C string, which is copied; the error may be
+    // null, for which librdkafka returns the code of none.
     unsafe {
-        if rd_kafka_error_code(rd_kafka_TopicDescription_error(topic))
-            != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
-        {
+        let error = rd_kafka_error_code(rd_kafka_TopicDescription_error(topic));
+        if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             return None;
         }
-        let id = rd_kafka_TopicDescription_topic_id(topic);
-        // The protocol's id of none.
-        let is_known =
-            rd_kafka_Uuid_most_significant_bits(id) != 0 || rd_kafka_Uuid_least_significant_bits(id) != 0;
-        let text = rd_kafka_Uuid_base64str(id);
-        if !is_known || text.is_null() {
-            return None;
-        }
+        let id = text(rd_kafka_TopicDescription_topic_id(topic))?;
         let name = CStr::from_ptr(rd_kafka_TopicDescription_name(topic)).to_string_lossy().into_owned();
-        // Kafka's tools use the alphabet for URLs, librdkafka uses the other one.
-        let id = CStr::from_ptr(text).to_string_lossy().replace('+', "-").replace('/', "_");
         Some((name, id))
+    }
+}
+
+/// An id as Kafka's tools print it; `None` for the protocol's id of none.
+///
+/// # Safety
+/// `id` is an id of librdkafka's.
+unsafe fn text(id: *const rd_kafka_Uuid_t) -> Option<String> {
+    // SAFETY: the id is valid. Its text is a C string that it owns, and null only without memory.
+    unsafe {
+        let bits = (rd_kafka_Uuid_most_significant_bits(id), rd_kafka_Uuid_least_significant_bits(id));
+        let text = rd_kafka_Uuid_base64str(id);
+        if bits == (0, 0) || text.is_null() {
+            return None;
+        }
+        // Kafka's tools use the alphabet for URLs, librdkafka uses the other one.
+        Some(CStr::from_ptr(text).to_string_lossy().replace('+', "-").replace('/', "_"))
     }
 }
 
@@ -146,57 +154,36 @@ unsafe fn name_and_id(topic: *const rd_kafka_TopicDescription_t) -> Option<(Stri
 mod tests {
     use std::time::Instant;
 
+    use rdkafka::bindings::{rd_kafka_Uuid_destroy, rd_kafka_Uuid_new};
     use rdkafka::consumer::{BaseConsumer, Consumer as _};
-    use rdkafka::mocking::MockCluster;
-    use rdkafka::producer::DefaultProducerContext;
 
     use super::*;
     use crate::{Cluster, LogContext, create_client};
 
-    const TIMEOUT: Duration = Duration::from_secs(10);
-
-    fn consumer(brokers: &str) -> BaseConsumer<LogContext> {
-        create_client(&Cluster::new(brokers).consumer_config("test", &[]), LogContext).unwrap()
-    }
-
-    fn ask(consumer: &BaseConsumer<LogContext>, topics: &[&str]) -> BTreeMap<String, String> {
-        let topics: Vec<_> = topics.iter().map(|&topic| topic.to_owned()).collect();
-        topic_ids(consumer.client(), &topics, TIMEOUT).unwrap()
-    }
-
     #[test]
-    fn each_topic_that_exists_has_an_id_of_its_own() {
-        let cluster = MockCluster::<DefaultProducerContext>::new(1).unwrap();
-        for topic in ["orders", "users"] {
-            cluster.create_topic(topic, 2, 1).unwrap();
-        }
-        let consumer = consumer(&cluster.bootstrap_servers());
-        let ids = ask(&consumer, &["orders", "users", "orders", "with \0"]);
-        assert_eq!(ids.keys().collect::<Vec<_>>(), ["orders", "users"]);
-        assert_ne!(ids["orders"], ids["users"]);
-        for id in ids.values() {
-            let is_of_urls = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-            assert!(id.len() == 22 && id.chars().all(is_of_urls), "{id}");
-        }
-        assert_eq!(ask(&consumer, &["orders"])["orders"], ids["orders"], "the same topic");
-        assert_eq!(ask(&consumer, &[]), BTreeMap::new());
-    }
-
-    #[test]
-    fn brokers_before_2_8_name_no_ids() {
-        let cluster = MockCluster::<DefaultProducerContext>::new(1).unwrap();
-        cluster.create_topic("orders", 1, 1).unwrap();
-        // The version of Metadata before the one that has ids.
-        cluster.apiversion(rdkafka::types::RDKafkaApiKey::Metadata, Some(0), Some(9)).unwrap();
-        assert_eq!(ask(&consumer(&cluster.bootstrap_servers()), &["orders"]), BTreeMap::new());
+    fn an_id_is_written_in_the_alphabet_for_urls_and_none_of_brokers_before_2_8() {
+        let written = |most, least| {
+            // SAFETY: the id lives until it is destroyed.
+            unsafe {
+                let id = rd_kafka_Uuid_new(most, least);
+                let written = text(id);
+                rd_kafka_Uuid_destroy(id);
+                written
+            }
+        };
+        assert_eq!(written(0, 0), None);
+        assert_eq!(written(-1, -1).as_deref(), Some("_____________________w"));
+        assert_eq!(written(-289_360_691_352_306_693, 0).as_deref(), Some("-_v7-_v7-_sAAAAAAAAAAA"));
+        assert_eq!(written(0, 1).as_deref(), Some("AAAAAAAAAAAAAAAAAAAAAQ"));
     }
 
     #[test]
     fn the_wait_for_a_broker_is_bounded() {
-        let consumer = consumer("localhost:1");
+        let config = Cluster::new("localhost:1").consumer_config("test", &[]);
+        let consumer: BaseConsumer<_> = create_client(&config, LogContext).unwrap();
         let begun = Instant::now();
         let asked = topic_ids(consumer.client(), &["orders".to_owned()], Duration::from_millis(300));
         assert!(matches!(asked, Err(KafkaError::AdminOp(_))), "{asked:?}");
-        assert!(begun.elapsed() < TIMEOUT, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 }

@@ -60,7 +60,8 @@ async fn a_reactor_does_not_react_to_another_event_under_the_latest_revision() {
     let projection = Projection::reactor(database.options(), plain(), ClerkReactor(Arc::clone(&clerk)));
     let batches = projection.batch_processor().await.unwrap();
     let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
-    let first = TestRecord { more: vec![("ce_eventid", "a".to_owned())], ..event("account-1", 0, &opened("Rome")) };
+    let first =
+        TestRecord { more: vec![("ce_eventid", "a".to_owned())], ..event("account-1", 0, &opened("Rome")) };
     batches.apply(records(epoch, 0, &[first])).await.unwrap();
     let outcome = batches.apply(records(epoch, 1, &[deposit(0, 7, "other")])).await.unwrap();
     assert_eq!(outcome, Some(Outcome { parked: 1, ..Outcome::default() }));

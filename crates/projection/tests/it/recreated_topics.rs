@@ -1,6 +1,11 @@
 //! Topics that are deleted and created again.
 
+use std::time::Duration;
+
+use aqueduct_kafka::{Cluster, LogContext, create_client, topic_ids};
 use aqueduct_projection::{Options, Projection, ProjectionError, consumer};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use crate::bank::{Accounts, deposited};
 use crate::support::{Database, Running, TestRecord, Topic, event, plain, stack};
@@ -59,6 +64,27 @@ async fn a_longer_topic_under_the_same_name_is_read_when_a_person_has_accepted_i
     let order: String = (0..20).map(|revision| format!("{revision} ")).collect();
     assert_eq!(database.texts(ORDERS).await, [format!("1: {order}"), format!("2: {order}")]);
     assert_ne!(&database.texts(IDS).await[0], read);
+}
+
+/// librdkafka is asked, which rdkafka does not wrap.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_topic_that_exists_has_an_id_of_its_own() {
+    for name in ["ids.a", "ids.b"] {
+        Topic::create(name, 2).await;
+    }
+    let cluster = Cluster::new(stack().kafka_bootstrap().unwrap());
+    let consumer: BaseConsumer<_> = create_client(&cluster.consumer_config("ids", &[]), LogContext).unwrap();
+    let ask = |topics: &[&str]| {
+        let topics: Vec<_> = topics.iter().map(|&topic| topic.to_owned()).collect();
+        tokio::task::block_in_place(|| topic_ids(consumer.client(), &topics, Duration::from_secs(20)))
+            .unwrap()
+    };
+    let ids = ask(&["ids.a", "ids.missing", "ids.b", "ids.a", "with \0"]);
+    assert_eq!(ids.keys().collect::<Vec<_>>(), ["ids.a", "ids.b"]);
+    assert_ne!(ids["ids.a"], ids["ids.b"]);
+    assert!(ids.values().all(|id| id.len() == 22), "{ids:?}");
+    assert_eq!(ask(&["ids.a"])["ids.a"], ids["ids.a"], "the same topic");
+    assert!(ask(&[]).is_empty());
 }
 
 /// What a claim makes of the stored id and of the one that Kafka has.

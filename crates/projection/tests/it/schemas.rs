@@ -54,7 +54,7 @@ pub(crate) fn encoded(stream: &str, id: u32, fields: &[u8]) -> TestRecord {
 async fn projections(database: &Database, directory: &tempfile::TempDir) -> [BatchProcessor; 2] {
     let decoder = registry_decoder(&RegistryOptions::new(&registry().await)).unwrap();
     let view = Projection::view::<Accounts<0>>(database.options(), decoder.clone());
-    let definition = "name = \"files\"\ntopics = [\"bank.0\"]\n[types]\nDeposited = \"deposited.sql\"";
+    let definition = "name = \"files\"\ntopics = [\"bank.0\"]\n[types]\nDeposited = [\"deposited.sql\"]";
     write(directory.path(), "projection.toml", definition);
     write(directory.path(), "deposited.sql", "insert into bank.seen select e.data from $events e");
     let files = SqlProjection::load(directory.path()).unwrap();
