@@ -74,7 +74,7 @@ impl Sessions<'_> {
         let topics: Vec<_> = self.topics.iter().map(|topic| self.options.topic(topic)).collect();
         let context = ConsumerState {
             projection,
-            topic_ids: TopicIds::new(topics.clone()),
+            topic_ids: TopicIds::new(projection, topics.clone()),
             pool: self.processor.pool.clone(),
             timeout: self.options.postgres.timeout(),
             ownership: Arc::clone(&self.processor.ownership),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aqueduct_core::{ErrorKind, with_causes};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::{Offset, TopicPartitionList};
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
@@ -29,7 +30,7 @@ struct Wanted {
 impl ConsumerState {
     /// Claims the partitions and sets their offsets.
     pub(super) fn claim(&self, consumer: &Consumer, partitions: &mut TopicPartitionList) -> ClaimOutcome {
-        let ids = self.topic_ids.current(consumer);
+        let ids = self.topic_ids.current(consumer.client());
         let wanted: Vec<Wanted> = partitions
             .elements()
             .iter()

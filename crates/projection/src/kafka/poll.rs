@@ -32,7 +32,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// that does not poll is removed from its group.
 pub(crate) fn poll(consumer: &Consumer, queue: &Sender<Record>) {
     std::thread::scope(|scope| {
-        let ask_ahead = || consumer.context().topic_ids.ask_ahead(consumer);
+        let ask_ahead = || consumer.context().topic_ids.ask_ahead(consumer.client());
         // Where there is no thread for it, the first claim asks.
         let _ = std::thread::Builder::new().name("topic-ids".to_owned()).spawn_scoped(scope, ask_ahead);
         poll_until_stopped(consumer, queue);

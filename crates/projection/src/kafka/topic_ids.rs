@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use aqueduct_kafka::topic_ids;
 use parking_lot::Mutex;
-use rdkafka::consumer::Consumer as _;
+use rdkafka::ClientContext;
+use rdkafka::client::Client;
 
-use crate::kafka::client::Consumer;
 use crate::metrics;
 
 /// Timeout of a request.
@@ -17,6 +17,7 @@ const MAX_AGE: Duration = Duration::from_secs(10);
 
 /// Asks for the ids of the topics.
 pub(crate) struct TopicIds {
+    projection: &'static str,
     /// Their names on the cluster.
     topics: Vec<String>,
     /// Locked while it is asked for.
@@ -29,29 +30,29 @@ struct Answer {
 }
 
 impl TopicIds {
-    pub(crate) fn new(topics: Vec<String>) -> Self {
-        Self { topics, answer: Mutex::default() }
+    pub(crate) fn new(projection: &'static str, topics: Vec<String>) -> Self {
+        Self { projection, topics, answer: Mutex::default() }
     }
 
     /// Asks for what the first claim will need. Called while the client joins its group, so that the claim does not wait.
-    pub(super) fn ask_ahead(&self, consumer: &Consumer) {
+    pub(super) fn ask_ahead<C: ClientContext>(&self, client: &Client<C>) {
         let mut answer = self.answer.lock();
-        *answer = self.ask(consumer);
+        *answer = self.ask(client);
     }
 
     /// The ids by the names of the topics. An answer is used for one claim, because a topic may be created again before the
     /// next one.
-    pub(super) fn current(&self, consumer: &Consumer) -> BTreeMap<String, String> {
+    pub(super) fn current<C: ClientContext>(&self, client: &Client<C>) -> BTreeMap<String, String> {
         let ahead = self.answer.lock().take().filter(|answer| answer.asked.elapsed() < MAX_AGE);
-        ahead.or_else(|| self.ask(consumer)).map(|answer| answer.ids).unwrap_or_default()
+        ahead.or_else(|| self.ask(client)).map(|answer| answer.ids).unwrap_or_default()
     }
 
-    fn ask(&self, consumer: &Consumer) -> Option<Answer> {
+    fn ask<C: ClientContext>(&self, client: &Client<C>) -> Option<Answer> {
         let asked = Instant::now();
-        match topic_ids(consumer.client(), &self.topics, TIMEOUT) {
+        match topic_ids(client, &self.topics, TIMEOUT) {
             Ok(ids) => Some(Answer { asked, ids }),
             Err(error) => {
-                let projection = consumer.context().projection;
+                let projection = self.projection;
                 metrics::kafka_error(projection);
                 tracing::warn!(projection, %error, "the ids of the topics are not known: a topic that was created again may be \
                                                     read as if it was the former one");
