@@ -234,6 +234,7 @@ impl TestRecord {
             ("ce_time", Some("2026-11-23T03:04:05.678Z")),
             ("ce_revision", Some(&*revision)),
             ("ce_previousrevision", previous.as_deref()),
+            ("ce_position", Some("9001")),
             ("ce_schemaversion", Some("1")),
         ] {
             if let Some(value) = value.filter(|_| self.without != Some(name)) {
