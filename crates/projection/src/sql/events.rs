@@ -74,9 +74,8 @@ fn bind<'q>(
         events.iter().map(|(event, envelope)| value(event, envelope)).collect()
     };
     match column {
-        Column::Version => query.bind(numbers(|event, envelope| {
-            Some(event.version.unwrap_or(envelope.schema_version).into())
-        })),
+        Column::Version => query
+            .bind(numbers(|event, envelope| Some(event.version.unwrap_or(envelope.schema_version).into()))),
         Column::Revision => query.bind(numbers(|_, envelope| Some(envelope.revision.cast_signed()))),
         Column::Position => query.bind(numbers(|_, envelope| envelope.position.map(u64::cast_signed))),
         _ => {

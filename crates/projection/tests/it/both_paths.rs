@@ -1,6 +1,7 @@
 //! Whether a batch is written by one statement or by a transaction, the result is the same.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use aqueduct_projection::{BatchProcessor, Claim, Projection};
@@ -111,7 +112,7 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    async fn start() -> Self {
+    async fn start(files: &Path) -> Self {
         let database = Database::create().await;
         // A table that accepts the rows that it contains is not at fault for those that it rejects.
         let seed = "insert into bank.accounts (id, branch, balance, \"order\") values ('seed', '', 0, '')";
@@ -122,9 +123,7 @@ impl Pipeline {
             Projection::deltas::<Branches<0>>(database.options(), plain()).batch_processor().await.unwrap();
         let table = "create table bank.sql_accounts (like bank.accounts including all)";
         sqlx::query(table).execute(&database.pool).await.unwrap();
-        let files = tempfile::tempdir().unwrap();
-        SQL_FILES.iter().for_each(|(file, text)| sql::write(files.path(), file, text));
-        let sql_accounts = sql::start(&database, files.path()).await.unwrap();
+        let sql_accounts = sql::start(&database, files).await.unwrap();
         Self { database, projections: [accounts, branches, sql_accounts] }
     }
 
@@ -177,7 +176,9 @@ impl Pipeline {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_and_a_transaction_have_the_same_result() {
-    let pipelines = [Pipeline::start().await, Pipeline::start().await];
+    let files = tempfile::tempdir().unwrap();
+    SQL_FILES.iter().for_each(|(file, text)| sql::write(files.path(), file, text));
+    let pipelines = [Pipeline::start(files.path()).await, Pipeline::start(files.path()).await];
     forbid_single_statements(&pipelines[1].database).await;
     let mut config = ProptestConfig::with_cases(60);
     config.failure_persistence = None;

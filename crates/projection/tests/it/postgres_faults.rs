@@ -13,6 +13,7 @@ use std::time::Duration;
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
 use aqueduct_projection::{BatchProcessor, Options, Outcome, PostgresOptions, Projection, SqlProjection};
 use aqueduct_schema::TopicSchemas;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -173,7 +174,7 @@ async fn a_server_without_a_free_connection_is_waited_for() {
             ),
         )
         .await;
-        let refused = sqlx::PgPool::connect(&url).await.unwrap_err();
+        let refused = sqlx::PgConnection::connect(&url).await.unwrap_err();
         assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "53300");
         let mut applied = instance.apply(&two_accounts());
         let early = tokio::time::timeout(Duration::from_secs(3), &mut applied).await;

@@ -43,7 +43,7 @@ async fn statements_of_files_are_planned_with_the_settings_of_their_role() {
     assert_eq!(at_end, ["off off force_generic_plan off off"]);
 }
 
-/// `data` is parsed once for an event, however many fields of it a statement reads.
+/// `data` is parsed once for an event, however many fields of it a statement reads, and nothing else is sent.
 #[tokio::test]
 async fn the_data_of_an_event_is_parsed_once() {
     let database = Database::create().await;
@@ -67,9 +67,8 @@ async fn the_data_of_an_event_is_parsed_once() {
     let mut connection = database.pool.acquire().await.unwrap();
     let prepare = format!("set plan_cache_mode = force_generic_plan; prepare sent as {}", sent[0]);
     sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
-    let nulls = ["null"; 12].join(", ");
-    let explain = format!("explain (verbose) execute sent ({nulls})");
-    let plan = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+    let plan =
+        sqlx::raw_sql("explain (verbose) execute sent (null)").fetch_all(&mut *connection).await.unwrap();
     let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
     assert_eq!(plan.join("\n").matches("::jsonb").count(), 1, "{plan:#?}");
 }
