@@ -53,13 +53,8 @@ fn fetch(folder: &Path) {
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).unwrap();
     }
-    fs::create_dir_all(&unfinished).unwrap();
-    let download = Command::new("apt-get").arg("download").args(PACKAGES).current_dir(&unfinished).output();
-    assert!(
-        download.as_ref().is_ok_and(|output| output.status.success()),
-        "this test runs PgBouncer: install it (`apt-get install pgbouncer`), or let `apt-get download` find {PACKAGES:?} \
-         (`apt-get update`): {download:?}"
-    );
+    apt_get(&unfinished, &["update"]);
+    apt_get(&unfinished, &[&["download"][..], &PACKAGES].concat());
     for package in fs::read_dir(&unfinished).unwrap() {
         let package = package.unwrap().path();
         if package.extension().is_some_and(|extension| extension == "deb") {
@@ -67,6 +62,20 @@ fn fetch(folder: &Path) {
         }
     }
     fs::rename(&unfinished, folder).unwrap();
+}
+
+/// Runs apt-get with lists of packages of its own: a new machine has none, and only root may change those of the machine.
+fn apt_get(folder: &Path, arguments: &[&str]) {
+    let lists = folder.join("lists");
+    fs::create_dir_all(lists.join("partial")).unwrap();
+    let mut command = Command::new("apt-get");
+    command.arg("-o").arg(format!("Dir::State::lists={}", lists.display())).current_dir(folder);
+    command.args(["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]).args(arguments);
+    let output = command.output();
+    assert!(
+        output.as_ref().is_ok_and(|output| output.status.success()),
+        "this test runs PgBouncer: install it (`apt-get install pgbouncer`), or let apt-get reach Debian's packages: {output:?}"
+    );
 }
 
 /// A running pooler. Each transaction of a client gets the next one of three connections to the server.
