@@ -49,7 +49,8 @@ pub(crate) async fn judge(property: Property, material: Material<'_>) -> Propert
         Ok(()) => match missing {
             None => (Verdict::Passed, None),
             Some(kind) => {
-                let problem = format!("there was no {kind}: the history is too short");
+                let problem =
+                    format!("there was no {kind}: its moment was not caught, or the history is too short");
                 (Verdict::NotJudged, Some(Failure { problem, ..Failure::default() }))
             }
         },

@@ -23,7 +23,7 @@ language sql as $$
         on conflict (projection, generation, topic, partition) do update
        set epoch = o.epoch + 1, owner = excluded.owner, claimed_at = now(),
            -- Where nothing was applied, the topic that has the name is the right one.
-           topic_id = case when o.next_offset is null then coalesce(excluded.topic_id, o.topic_id)
+           topic_id = case when o.next_offset is null then excluded.topic_id
                            else coalesce(o.topic_id, excluded.topic_id) end,
            found_topic_id = case when o.next_offset is null then null
                                  when excluded.topic_id is null then o.found_topic_id

@@ -137,10 +137,10 @@ pub async fn accept(pool: &PgPool, projection: &str, code: &str) -> Result<Vec<S
     }
 }
 
-/// Whether the projection is not registered, or the functions are not installed.
+/// Whether the projection is not registered, or the functions are not installed, or not for the caller.
 fn is_not_registered(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some("AQ010" | "3F000"))
+    matches!(code.as_deref(), Some("AQ010" | "3F000" | "42501"))
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ class Decoder:
             try:
                 with urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT) as response:
                     found = json.load(response)
-                schema, kind = found["schema"], found.get("schemaType", "AVRO")
+                schema, kind = found["schema"], found.get("schemaType") or "AVRO"
             except urllib.error.HTTPError as error:
                 if error.code == 404:
                     raise Undecodable(f"the registry has no schema {schema_id}") from error

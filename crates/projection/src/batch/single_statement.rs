@@ -1,4 +1,4 @@
-//! Writes a batch by one statement, where no record needs a verdict.
+//! Writes a batch without a verdict for each record: by one statement, or one before those of SQL files.
 
 use aqueduct_core::{ErrorKind, with_causes};
 use sqlx::error::DatabaseError;
@@ -33,8 +33,8 @@ enum Refusal {
 }
 
 impl<H: Handler> Transactions<H> {
-    /// Writes entries by one statement, if each of them is next of its stream. [`Attempt::Refused`]: nothing was written, and
-    /// a transaction must do it. Whatever the statement expects of a row it compares, so that it is safe after an attempt
+    /// Writes entries without a verdict for each, if each of them is next of its stream. [`Attempt::Refused`]: nothing was written,
+    /// and [`attempt`](Self::attempt) must do it. Whatever the statement expects of a row it compares, so that it is safe after an attempt
     /// whose outcome is unknown.
     pub(crate) async fn attempt_single(
         &self,
@@ -44,20 +44,16 @@ impl<H: Handler> Transactions<H> {
         let refusal = match Chain::of(entries) {
             None => Refusal::Reason("verdict"),
             Some(_) if !self.single.may_try() => Refusal::Reason("recent_failure"),
-            Some(chain) => {
-                let written =
-                    tokio::time::timeout(self.timeout, self.write_single(ownership, entries, &chain)).await;
-                match written.unwrap_or(Err(Refusal::Error(BatchError::Timeout(self.timeout)))) {
-                    Ok(outcome) => {
-                        self.single.record_success();
-                        return Ok(Attempt::Committed(outcome));
-                    }
-                    Err(refusal) => {
-                        self.single.record_failure();
-                        refusal
-                    }
+            Some(chain) => match self.write_in_time(ownership, entries, &chain).await {
+                Ok(outcome) => {
+                    self.single.record_success();
+                    return Ok(Attempt::Committed(outcome));
                 }
-            }
+                Err(refusal) => {
+                    self.single.record_failure();
+                    refusal
+                }
+            },
         };
         self.handler.forget();
         match refusal {
@@ -69,27 +65,42 @@ impl<H: Handler> Transactions<H> {
         }
     }
 
-    async fn write_single(
+    /// A statement that is cut off may have begun a transaction: its connection is not used again.
+    async fn write_in_time(
         &self,
         ownership: &Ownership,
         entries: &[Entry<H::Event>],
         chain: &Chain<'_>,
     ) -> Result<Outcome, Refusal> {
         let mut connection = self.pool.acquire().await.map_err(|error| Refusal::Error(error.into()))?;
+        let written = self.write_single(&mut connection, ownership, entries, chain);
+        tokio::time::timeout(self.timeout, written).await.unwrap_or_else(|_| {
+            connection.close_on_drop();
+            Err(Refusal::Error(BatchError::Timeout(self.timeout)))
+        })
+    }
+
+    async fn write_single(
+        &self,
+        connection: &mut PgConnection,
+        ownership: &Ownership,
+        entries: &[Entry<H::Event>],
+        chain: &Chain<'_>,
+    ) -> Result<Outcome, Refusal> {
         let events: Vec<_> = entries.iter().filter_map(Entry::event).collect();
-        let change = self.handler.change(&mut connection, &events).await?;
+        let change = self.handler.change(connection, &events).await?;
         let offsets = next_offsets(entries.iter().map(|entry| &entry.record));
         let TableChange { statement, arrays, rows } = change;
         let statement = statement::bind(statement, self.handler.name(), &offsets, chain);
         let statement = arrays.into_iter().fold(statement, |statement, array| statement.bind(array));
         let written = if H::APPLIES_AFTER_STATEMENT {
-            self.write_and_apply(&mut connection, statement, &events).await
+            self.write_and_apply(connection, statement, &events).await
         } else {
             statement.fetch_one(&mut *connection).await.map_err(ApplyError::from)
         };
         let xmin = match written {
             Ok(xmin) => xmin,
-            Err(error) => return Err(refusal(&mut connection, error).await),
+            Err(error) => return Err(refusal(connection, error).await),
         };
         ownership.record_commit(&offsets);
         match xmin.parse() {
@@ -101,9 +112,7 @@ impl<H: Handler> Transactions<H> {
         }
         Ok(Outcome { applied: entries.len() as u64, ..Outcome::default() })
     }
-}
 
-impl<H: Handler> Transactions<H> {
     /// Runs the statement, which writes no table, and applies the events, in one transaction. Returns its id.
     async fn write_and_apply(
         &self,

@@ -53,8 +53,11 @@ impl<H: Handler> Transactions<H> {
     ) -> Result<Attempt, BatchError> {
         let mut connection = self.pool.acquire().await?;
         let attempt = self.transaction(&mut connection, ownership, entries, bisect);
-        let attempt = tokio::time::timeout(self.timeout, attempt).await;
-        let attempt = attempt.unwrap_or(Err(BatchError::Timeout(self.timeout)));
+        let attempt = tokio::time::timeout(self.timeout, attempt).await.unwrap_or_else(|_| {
+            // What is cut off may have begun a transaction: the connection is not used again.
+            connection.close_on_drop();
+            Err(BatchError::Timeout(self.timeout))
+        });
         if let Err(error) = &attempt
             && error.is_stale_statement()
         {

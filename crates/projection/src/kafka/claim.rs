@@ -1,5 +1,6 @@
 //! Claiming the partitions that Kafka assigns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ struct Wanted {
 impl ConsumerState {
     /// Claims the partitions and sets their offsets.
     pub(super) fn claim(&self, consumer: &Consumer, partitions: &mut TopicPartitionList) -> ClaimOutcome {
-        let ids = self.topic_ids.current(consumer.client());
+        let Some(ids) = self.current_topic_ids(consumer) else { return ClaimOutcome::Abandoned };
         let wanted: Vec<Wanted> = partitions
             .elements()
             .iter()
@@ -56,6 +57,25 @@ impl ConsumerState {
             }
         }
         ClaimOutcome::Done
+    }
+
+    /// Retries until a broker answers. A thread of librdkafka sends heartbeats meanwhile. Returns `None` if the thread was
+    /// stopped.
+    fn current_topic_ids(&self, consumer: &Consumer) -> Option<BTreeMap<String, String>> {
+        let mut delays = backoff::delays();
+        while !self.stop.is_cancelled() {
+            match self.topic_ids.current(consumer.client()) {
+                Ok(ids) => return Some(ids),
+                Err(error) => {
+                    let problem = format!("kafka: the ids of the topics are not known: {error}");
+                    self.status.report(Component::Group, problem);
+                    tracing::warn!(projection = self.projection, %error, "ids of topics not known, retrying");
+                    let delay = async { tokio::time::sleep(delays.next().unwrap_or_default()).await };
+                    self.runtime.block_on(self.stop.run_until_cancelled(delay))?;
+                }
+            }
+        }
+        None
     }
 
     /// Retries until Postgres answers. A thread of librdkafka sends heartbeats meanwhile. Returns `None` if the thread

@@ -54,7 +54,7 @@ impl SharedConsumer {
     }
 
     /// Lets a projection follow a partition, if it has read as far as this consumer. `next_offset` is the one after the last
-    /// record that it has read. If nobody reads the partition yet, reading begins there, and a call after that lets it follow.
+    /// record that it has read. If nobody reads the partition yet, reading begins there, and a call once it does lets it follow.
     fn follow(&self, partition: &Partition, next_offset: i64, follower: &Arc<Follower>) -> Follow {
         let follow = self.0.partitions.follow(partition, next_offset, follower);
         self.start_reading();

@@ -7,6 +7,7 @@ use aqueduct_kafka::topic_ids;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::client::Client;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use crate::metrics;
 
@@ -21,7 +22,15 @@ pub(crate) struct TopicIds {
     /// Their names on the cluster.
     topics: Vec<String>,
     /// Locked while it is asked for.
-    answer: Mutex<Option<Answer>>,
+    ahead: Mutex<Ahead>,
+}
+
+/// What was asked for before it is needed.
+#[derive(Default)]
+struct Ahead {
+    answer: Option<Answer>,
+    /// Whether a claim has asked: an answer that comes later is not for it.
+    is_over: bool,
 }
 
 struct Answer {
@@ -31,33 +40,41 @@ struct Answer {
 
 impl TopicIds {
     pub(crate) fn new(projection: &'static str, topics: Vec<String>) -> Self {
-        Self { projection, topics, answer: Mutex::default() }
+        Self { projection, topics, ahead: Mutex::default() }
     }
 
     /// Asks for what the first claim will need. Called while the client joins its group, so that the claim does not wait.
     pub(super) fn ask_ahead<C: ClientContext>(&self, client: &Client<C>) {
-        let mut answer = self.answer.lock();
-        *answer = self.ask(client);
+        let mut ahead = self.ahead.lock();
+        if !ahead.is_over {
+            ahead.answer = self.ask(client).ok();
+        }
     }
 
     /// The ids by the names of the topics. An answer is used for one claim, because a topic may be created again before the
-    /// next one.
-    pub(super) fn current<C: ClientContext>(&self, client: &Client<C>) -> BTreeMap<String, String> {
-        let ahead = self.answer.lock().take().filter(|answer| answer.asked.elapsed() < MAX_AGE);
-        ahead.or_else(|| self.ask(client)).map(|answer| answer.ids).unwrap_or_default()
+    /// next one. Without them a topic that was created again might be read as if it was the former one.
+    pub(super) fn current<C: ClientContext>(
+        &self,
+        client: &Client<C>,
+    ) -> KafkaResult<BTreeMap<String, String>> {
+        let ahead = {
+            let mut ahead = self.ahead.lock();
+            ahead.is_over = true;
+            ahead.answer.take()
+        };
+        match ahead.filter(|answer| answer.asked.elapsed() < MAX_AGE) {
+            Some(answer) => Ok(answer.ids),
+            None => self.ask(client).map(|answer| answer.ids),
+        }
     }
 
-    fn ask<C: ClientContext>(&self, client: &Client<C>) -> Option<Answer> {
+    fn ask<C: ClientContext>(&self, client: &Client<C>) -> KafkaResult<Answer> {
         let asked = Instant::now();
-        match topic_ids(client, &self.topics, TIMEOUT) {
-            Ok(ids) => Some(Answer { asked, ids }),
-            Err(error) => {
-                let projection = self.projection;
-                metrics::kafka_error(projection);
-                tracing::warn!(projection, %error, "the ids of the topics are not known: a topic that was created again may be \
-                                                    read as if it was the former one");
-                None
-            }
-        }
+        let ids = match topic_ids(client, &self.topics, TIMEOUT) {
+            // Brokers that do not know ids.
+            Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)) => BTreeMap::new(),
+            answer => answer.inspect_err(|_| metrics::kafka_error(self.projection))?,
+        };
+        Ok(Answer { asked, ids })
     }
 }

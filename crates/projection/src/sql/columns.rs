@@ -86,14 +86,35 @@ impl Column {
 /// Whether a statement may read events without naming their columns: by a star, by the name of the row, by a join that compares
 /// what has the same name, under other names, or under names with escapes.
 fn may_read_rows(tokens: &TokenView<'_>) -> bool {
-    let aliases: Vec<Option<(usize, String)>> =
-        (0..tokens.len()).filter(|at| tokens.is_events(*at)).map(|at| alias(tokens, at)).collect();
+    let events: Vec<usize> = (0..tokens.len()).filter(|at| tokens.is_events(*at)).collect();
+    if !events.iter().all(|at| is_source(tokens, *at)) {
+        return true;
+    }
+    let aliases: Vec<Option<(usize, String)>> = events.iter().map(|at| alias(tokens, *at)).collect();
     (0..tokens.len()).any(|at| {
         let is_row = aliases.iter().flatten().any(|(declared, alias)| {
-            at != *declared && tokens.text(at + 1) != "." && tokens.name(at).as_ref() == Some(alias)
+            at != *declared && tokens.name(at).as_ref() == Some(alias) && !is_before_column(tokens, at)
         });
         is_row || is_star(tokens, at) || tokens.word(at) == "natural" || is_escaped(tokens, at)
     }) || aliases.iter().any(Option::is_none)
+}
+
+/// Whether it is a source of the statement, or of a query in it: none that is named together with others, as in `(a join b) c`.
+fn is_source(tokens: &TokenView<'_>, events: usize) -> bool {
+    const BEFORE_SOURCE: [&str; 4] = ["from", "using", "join", "lateral"];
+    const QUERIES: [&str; 6] = ["select", "with", "insert", "update", "delete", "merge"];
+    let before = events.checked_sub(1);
+    let is_listed =
+        before.is_some_and(|at| BEFORE_SOURCE.contains(&tokens.word(at)) || tokens.text(at) == ",");
+    let around = (0..events).rfind(|at| tokens.text(*at) == "(" && tokens.inside(*at).contains(&events));
+    is_listed && around.is_none_or(|open| QUERIES.contains(&tokens.word(open + 1)))
+}
+
+/// Whether a name is followed by that of a column: `e.to_jsonb` is a function of the row.
+fn is_before_column(tokens: &TokenView<'_>, at: usize) -> bool {
+    let is_column =
+        |name: String| name == "ordinal" || Column::ALL.iter().any(|column| column.name() == name);
+    tokens.text(at + 1) == "." && tokens.name(at + 2).is_some_and(is_column)
 }
 
 /// The name that `$events` has, with the name's place. `None` if it has none, or names its columns too.
@@ -136,6 +157,7 @@ mod tests {
             ("insert into t select \"data\", DATA, 2 * e.version from $events as e", vec!["version", "data"]),
             ("insert into t select count(*) from $events e group by stream", vec!["stream"]),
             ("insert into t select 'data' from $events e -- time", vec!["stream"]),
+            ("insert into t select (select max(e.time) from u, $events e), 1 from $events f", vec!["time"]),
             (
                 "with n as (select time from $events e) delete from t using n, $events f where t.a = f.topic",
                 vec!["topic", "time"],
@@ -158,6 +180,13 @@ mod tests {
             "insert into t select 1 from $events e natural join u",
             "insert into t select U&\"d\\0061ta\" from $events e",
             "insert into t select stream from $events",
+            "insert into t select e.to_jsonb from $events e",
+            "insert into t $events on conflict do nothing",
+            "with n as $events insert into u select n.stream, to_jsonb(n) from n",
+            "with n as materialized (table $events) insert into u select to_jsonb(n) from n",
+            "insert into t select to_jsonb(j) from ($events e join u on u.a = e.stream) j",
+            "insert into t select to_jsonb(j) from (u join $events e on u.a = e.stream) j",
+            "delete from t where ('a', 1) in $events",
             "delete from t using $events e where t.a = e.stream returning *",
             "insert into t select (1 from $events e",
         ] {

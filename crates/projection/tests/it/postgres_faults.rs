@@ -41,9 +41,9 @@ struct Instance {
 }
 
 impl Instance {
-    /// Gives up on a statement or a wait for a lock after a second.
+    /// Gives up on a statement or a wait for a lock after three seconds.
     async fn start(database: &Database, form: Form) -> Self {
-        let options = Options { session_timeout_ms: 1000, ..database.options() };
+        let options = Options { session_timeout_ms: 3000, ..database.options() };
         Self::start_with(options, form).await
     }
 

@@ -179,8 +179,8 @@ export class Decoder {
       const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_TIMEOUT) })
       if (response.status === 404) throw new Undecodable(`the registry has no schema ${id}`)
       if (!response.ok) throw new Error(`status ${response.status}`)
-      const { schema, schemaType = 'AVRO' } = await response.json() as { schema: string, schemaType?: string }
-      if (schemaType !== 'AVRO') throw new Undecodable(`schema ${id} of the registry is not of Avro but of type ${schemaType}`)
+      const { schema, schemaType } = await response.json() as { schema: string, schemaType?: string | null }
+      if ((schemaType ?? 'AVRO') !== 'AVRO') throw new Undecodable(`schema ${id} of the registry is not of Avro but of type ${schemaType}`)
       return schema
     } catch (error) {
       if (error instanceof Undecodable) throw error

@@ -82,7 +82,12 @@ impl SharedPartitions {
             });
             return Follow::NotYet;
         };
-        if shared.reports < REPORTS || next_offset < shared.next_offset {
+        if shared.reports < REPORTS {
+            // It is wanted: that the consumer takes long to begin is no reason to end it.
+            shared.unfollowed = Instant::now();
+            return Follow::NotYet;
+        }
+        if next_offset < shared.next_offset {
             return Follow::NotYet;
         }
         shared.followers.push(Arc::clone(follower));
