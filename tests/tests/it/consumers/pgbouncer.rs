@@ -13,7 +13,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use nix::unistd::Uid;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Row as _};
 use tempfile::TempDir;
 
 use crate::consumers::succeed;
@@ -176,6 +176,20 @@ async fn take(connection: &mut PgConnection, epoch: i64, offset: i64, revision: 
     (result, process)
 }
 
+/// Has other clients keep this process of the server in a transaction, so that the next one is on another.
+async fn hold(options: &PgConnectOptions, process: i32) -> PgConnection {
+    let mut held = Vec::new();
+    loop {
+        let mut other = options.connect().await.unwrap();
+        sqlx::raw_sql("begin").execute(&mut other).await.unwrap();
+        let row = sqlx::raw_sql("select pg_backend_pid()").fetch_one(&mut other).await.unwrap();
+        if row.get::<i32, _>(0) == process {
+            return other;
+        }
+        held.push(other);
+    }
+}
+
 fn base64(text: &str) -> String {
     BASE64_STANDARD.encode(text)
 }
@@ -200,12 +214,14 @@ async fn the_contract_is_kept_through_pgbouncer_in_transaction_mode() {
     let pooler = PgBouncer::start(server, ROLE).await;
     let options: PgConnectOptions = pooler.url(ROLE).parse().unwrap();
     // Statements are not prepared by name.
-    let mut connection = options.statement_cache_capacity(0).connect().await.unwrap();
+    let options = options.statement_cache_capacity(0);
+    let mut connection = options.connect().await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
     let claim = "select epoch, pg_backend_pid() from aqueduct_consumer.claim('pooled', 1, $1, null, 0, 0, 9, null, 'test')";
     let (epoch, process): (i64, i32) =
         sqlx::query_as(claim).bind(TOPIC).fetch_one(&mut *transaction).await.unwrap();
     transaction.commit().await.unwrap();
+    let _held = hold(&options, process).await;
 
     let mut processes = BTreeSet::from([process]);
     for (offset, revision, expected) in [(0, 0, "new"), (1, 2, "gap"), (2, 1, "blocked")] {
