@@ -242,10 +242,15 @@ impl Projection {
             monitor: &monitor,
             shared: self.shared.as_ref(),
         };
+        // During the shutdown partitions are given up: the last report must have those that were owned before.
+        let report = async {
+            shutdown.run_until_cancelled(status_writer.follow(self.status())).await;
+            std::future::pending().await
+        };
         let ended: Result<(), ProjectionError> = tokio::select! {
             ended = sessions.run(shutdown) => ended,
             () = monitor.run() => Ok(()),
-            () = status_writer.follow(self.status()) => Ok(()),
+            () = report => Ok(()),
         };
         status_writer.end(ended.as_ref().err().map(|error| with_causes(error))).await;
         ended
