@@ -33,9 +33,9 @@ enum Refusal {
 }
 
 impl<H: Handler> Transactions<H> {
-    /// Writes entries without a verdict for each, if each of them is next of its stream. [`Attempt::Refused`]: nothing was written,
-    /// and [`attempt`](Self::attempt) must do it. Whatever the statement expects of a row it compares, so that it is safe after an attempt
-    /// whose outcome is unknown.
+    /// Writes entries without a verdict for each, if each of them is next of its stream. [`Attempt::Refused`]: nothing was
+    /// written, and [`attempt`](Self::attempt) must do it. Whatever the statement expects of a row it compares, so that it is
+    /// safe after an attempt whose outcome is unknown.
     pub(crate) async fn attempt_single(
         &self,
         ownership: &Ownership,

@@ -70,8 +70,7 @@ impl ConsumerState {
                     let problem = format!("kafka: the ids of the topics are not known: {error}");
                     self.status.report(Component::Group, problem);
                     tracing::warn!(projection = self.projection, %error, "ids of topics not known, retrying");
-                    let delay = async { tokio::time::sleep(delays.next().unwrap_or_default()).await };
-                    self.runtime.block_on(self.stop.run_until_cancelled(delay))?;
+                    self.wait(delays.next().unwrap_or_default())?;
                 }
             }
         }
@@ -124,8 +123,7 @@ impl ConsumerState {
                         projection = self.projection, %topic, partition, error,
                         "partition not claimed, retrying"
                     );
-                    let delay = async { tokio::time::sleep(delays.next().unwrap_or_default()).await };
-                    self.runtime.block_on(self.stop.run_until_cancelled(delay))?;
+                    self.wait(delays.next().unwrap_or_default())?;
                 }
                 Err(source) => {
                     self.fail(ProjectionError::Claim { projection: self.projection, source });
@@ -134,6 +132,12 @@ impl ConsumerState {
             }
         }
         None
+    }
+
+    /// Returns `None` if the thread was stopped meanwhile.
+    fn wait(&self, delay: Duration) -> Option<()> {
+        let delay = async { tokio::time::sleep(delay).await };
+        self.runtime.block_on(self.stop.run_until_cancelled(delay))
     }
 
     /// Reports that a claim waits: the partition's former owner has a transaction open.

@@ -30,7 +30,7 @@ async fn another_event_under_the_latest_revision_is_parked_alone() {
     let expected = "conflict conflict: bank.0/0@2: another event was applied under revision 1 of the stream";
     assert_eq!(database.texts(reason).await, [expected]);
 
-    // Delivered again, and replayed: it stays parked, and the stream goes on.
+    // Delivered again, and replayed: it stays parked, and the stream continues.
     let outcome = accounts.0.apply(records(accounts.1, 2, &batch)).await.unwrap();
     assert_eq!(outcome, Some(Outcome { duplicates: 3, ..Outcome::default() }));
     parked::replay(&database.pool, &stream("account-1")).await.unwrap();
