@@ -49,6 +49,14 @@ impl Property {
         Self::value_variants()
     }
 
+    /// Whether it strikes at moments of the consumer's work, which may be missed.
+    pub(crate) fn is_timed(self) -> bool {
+        matches!(
+            self,
+            Self::Kill | Self::TwoInstances | Self::Freeze | Self::CommitUnknown | Self::PostgresRestart
+        )
+    }
+
     /// The tables that a correct consumer has in the end.
     pub(crate) fn expected(self) -> Expected {
         match self {

@@ -29,6 +29,11 @@ impl Strikes {
         self.kinds.iter().map(|(_, number)| number).sum()
     }
 
+    /// Whether the property can be judged.
+    pub(crate) fn are_complete(&self) -> bool {
+        self.number() > 0 && self.missing().is_none()
+    }
+
     /// The first required kind of which there was none.
     pub(crate) fn missing(&self) -> Option<&'static str> {
         self.kinds.iter().find(|(_, number)| *number == 0).map(|(kind, _)| *kind)
@@ -47,7 +52,9 @@ mod tests {
         strikes.count("a shutdown");
         strikes.count("a shutdown");
         assert_eq!((strikes.number(), strikes.missing()), (2, Some("a crash")));
+        assert!(!strikes.are_complete());
         strikes.count("a crash");
         assert_eq!((strikes.number(), strikes.missing()), (3, None));
+        assert!(strikes.are_complete());
     }
 }

@@ -121,7 +121,8 @@ async fn all_properties(
         chosen => chosen,
     };
     let oracle = Oracle::ask(setup, &records, &cuts, &mut random, properties).await?;
-    let material = Material { setup, records: &records, cuts: &cuts, oracle: &oracle, seed: options.seed };
+    let material =
+        Material { setup, records: &records, cuts: &cuts, oracle: &oracle, seed: options.seed, attempt: 0 };
     // How many run at the same time is for the servers to say.
     let trials = stream::iter(properties).map(|property| judge(*property, material));
     let mut tested = trials.buffered(properties.len());

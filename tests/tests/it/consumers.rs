@@ -1,10 +1,12 @@
 //! The template consumers of `tests/consumers`: programs in other languages that keep the shop's orders and revenue.
 
+mod disturbed;
 mod go;
 mod java;
 mod kit;
 mod pgbouncer;
 mod python;
+mod repeated;
 mod runner;
 mod typescript;
 mod vectors;
@@ -106,6 +108,13 @@ impl<'a> Installed<'a> {
     }
 
     fn start_with(&self, environment: &[(&str, &str)]) -> Child {
+        let mut command = self.command();
+        command.envs(environment.iter().copied());
+        Child::spawn(command, &Conditions::plain(), &self.log()).unwrap()
+    }
+
+    /// The program, in its environment.
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.command_line[0]);
         command.args(&self.command_line[1..]);
         command.envs(self.pipeline.environment.iter().map(|(key, value)| (key, value)));
@@ -114,8 +123,7 @@ impl<'a> Installed<'a> {
         command.env("AQUEDUCT_HTTP__CONSUMER", "127.0.0.1:0");
         // The shortest that Kafka allows.
         command.env("AQUEDUCT_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "6000");
-        command.envs(environment.iter().copied());
-        Child::spawn(command, &Conditions::plain(), &self.log()).unwrap()
+        command
     }
 
     /// Waits until it has ended by a halt.
@@ -187,14 +195,14 @@ fn sum_of_ends(pipeline: &Pipeline) -> i64 {
 }
 
 /// Feeds the shop, and waits until the topic and the views in Rust are complete.
-async fn filled_pipeline() -> Pipeline {
+async fn filled_pipeline(orders: usize) -> Pipeline {
     let pipeline = Pipeline::start(&[]).await;
     let shop = Shop::start(&pipeline).await;
     let relay = pipeline.service("relay", &["relay"]).await;
     let projections = pipeline.service("projections", &["shop", "project"]).await;
     let inventory = pipeline.service("inventory", &["shop", "inventory"]).await;
-    shop.feeder(&inventory.url).feed(&plan(ORDERS), |_| {}).await.unwrap();
-    let report = finished(&pipeline, ORDERS).await;
+    shop.feeder(&inventory.url).feed(&plan(orders), |_| {}).await.unwrap();
+    let report = finished(&pipeline, orders).await;
     assert!(report.is_clean(), "{report}\n{}\n{}", relay.log(), projections.log());
     for service in [inventory, projections, relay] {
         service.stop().await;
@@ -264,7 +272,7 @@ fn most_returns(plan: &Plan) -> usize {
 
 /// Promise: the rows of a projection do not depend on the language in which it is written.
 async fn has_the_rows_of_the_views_in_rust(template: Template) {
-    let pipeline = filled_pipeline().await;
+    let pipeline = filled_pipeline(ORDERS).await;
     let consumer = Installed::on(&pipeline, template).await;
     halts_at_schemas_that_it_cannot_read(&consumer).await;
     assert!(most_returns(&plan(ORDERS)) > BATCH, "the rows of the revenue are not updated");

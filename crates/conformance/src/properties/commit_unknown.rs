@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::activity::{Moment, PATIENCE, POLL, end_commits, is_at, slow_commits};
 use crate::error::Error;
+use crate::properties::Material;
 use crate::properties::at_work::strike_at_work;
-use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::proxy::Proxy;
 use crate::script::Expected;
@@ -26,7 +26,7 @@ const KINDS: [(&str, Outcome); 2] = [
 ];
 
 pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
-    let mut trial = Trial::create(material.setup, &trial_name(Property::CommitUnknown)).await?;
+    let mut trial = Trial::create(material.setup, &material.name(Property::CommitUnknown)).await?;
     slow_commits(&trial).await?;
     let proxy = trial.connect_through_proxy().await?;
     let cut =

@@ -1,8 +1,8 @@
 //! The consumer is killed at work.
 
 use crate::activity::{Moment, freeze_at, slow_commits};
+use crate::properties::Material;
 use crate::properties::at_work::strike_at_work;
-use crate::properties::{Material, trial_name};
 use crate::property::Property;
 use crate::script::Expected;
 use crate::strikes::Strikes;
@@ -13,7 +13,7 @@ const KINDS: [(&str, Moment); 2] =
     [("kill while a transaction was open", Moment::Open), ("kill at its COMMIT", Moment::Commit)];
 
 pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
-    let mut trial = Trial::create(material.setup, &trial_name(Property::Kill)).await?;
+    let mut trial = Trial::create(material.setup, &material.name(Property::Kill)).await?;
     slow_commits(&trial).await?;
     strike_at_work(&mut trial, material.records, KINDS, strikes, kill_at).await?;
     trial.finish(material.oracle.tables(Expected::All)).await

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::activity::{Moment, freeze_at, slow_commits};
 use crate::databases::Databases;
 use crate::error::Error;
-use crate::properties::{Material, trial_name};
+use crate::properties::Material;
 use crate::property::Property;
 use crate::script::{Expected, Sent};
 use crate::strikes::Strikes;
@@ -55,7 +55,7 @@ async fn restart_at_work(
     strikes: &mut Strikes,
 ) -> Result<(), TrialError> {
     let postgres = stack.postgres().map_err(Error::from)?;
-    let mut trial = Trial::create(material.setup, &trial_name(Property::PostgresRestart)).await?;
+    let mut trial = Trial::create(material.setup, &material.name(Property::PostgresRestart)).await?;
     slow_commits(&trial).await?;
     strikes.require([End::Shutdown, End::Crash].map(End::name));
     let (first, second) = material.records.split_at(material.records.len() / 2);

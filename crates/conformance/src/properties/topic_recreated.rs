@@ -1,6 +1,6 @@
 //! The topics are deleted and created again while the consumer is stopped.
 
-use crate::properties::{Material, trial_name};
+use crate::properties::Material;
 use crate::property::Property;
 use crate::script::{Expected, Sent};
 use crate::strikes::Strikes;
@@ -11,7 +11,7 @@ use crate::trial_error::TrialError;
 /// new ones are shorter. They get all records when a person has accepted them.
 pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let Material { records, .. } = material;
-    let mut trial = Trial::create(material.setup, &trial_name(Property::TopicRecreated)).await?;
+    let mut trial = Trial::create(material.setup, &material.name(Property::TopicRecreated)).await?;
     let before = &records[..records.len() / 2];
     trial.write_all(before.iter().map(Sent::applied).collect()).await?;
     trial.start(Batch::Own).await?;

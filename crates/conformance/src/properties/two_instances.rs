@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::activity::slow_commits;
 use crate::error::Error;
-use crate::properties::{Material, trial_name};
+use crate::properties::Material;
 use crate::property::Property;
 use crate::record::Record;
 use crate::script::{Expected, Sent};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Partitions move when the second instance comes, when the first leaves, and when a third comes.
 pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
-    let mut trial = Trial::create(material.setup, &trial_name(Property::TwoInstances)).await?;
+    let mut trial = Trial::create(material.setup, &material.name(Property::TwoInstances)).await?;
     slow_commits(&trial).await?;
     let mut parts = material.records.chunks(material.records.len().div_ceil(4));
     let mut next_part = || parts.next().unwrap_or_default();

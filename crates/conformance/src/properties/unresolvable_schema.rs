@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::properties::{Material, trial_name};
+use crate::properties::Material;
 use crate::property::Property;
 use crate::record::Record;
 use crate::registry_proxy::{Registered, RegistryProxy};
@@ -28,7 +28,7 @@ pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result
     let (stream, others): (Vec<_>, Vec<_>) =
         after.iter().partition(|other| other.stream_id() == record.stream_id());
 
-    let mut trial = Trial::create(setup, &trial_name(Property::UnresolvableSchema)).await?;
+    let mut trial = Trial::create(setup, &material.name(Property::UnresolvableSchema)).await?;
     let registry = servers.stack.registry_url().map_err(Error::from)?;
     let proxy = RegistryProxy::start(registry, Registered { id, schema });
     let proxy = proxy.await.map_err(Error::io("start a proxy of the registry"))?;
