@@ -49,12 +49,19 @@ fn text(report: &Report) -> String {
     format!("{}\n{report}", properties.join("\n"))
 }
 
-/// Tests five properties of a consumer, drawn by a seed; all of them take minutes.
+/// The seed that was asked for, for tests that take a long time: `tests/consumers/long`.
+pub(super) fn chosen_seed() -> Option<u64> {
+    std::env::var("KIT_SEED").ok().map(|seed| seed.parse().unwrap())
+}
+
+/// Tests five properties of a consumer, drawn by a seed; all of them, which takes minutes, where `KIT_SEED` gives it.
 #[track_caller]
 pub(super) fn has_drawn_properties(name: &str, definition: &Path, command_line: &[String]) {
-    let seed = std::env::var("KIT_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| fastrand::u32(..).into());
-    say(&format!("conformance of the consumer in {name}: KIT_SEED={seed}"));
+    if let Some(seed) = chosen_seed() {
+        return has_properties(definition, command_line, seed, Property::all());
+    }
+    let seed: u64 = fastrand::u32(..).into();
+    say(&format!("conformance of the consumer in {name}: five properties of seed {seed}"));
     let all = Property::all().iter().copied();
     has_properties(definition, command_line, seed, &fastrand::Rng::with_seed(seed).choose_multiple(all, 5));
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aqueduct_conformance::Property;
 
-use crate::consumers::kit::{has_drawn_properties, has_properties};
+use crate::consumers::kit::{chosen_seed, has_drawn_properties, has_properties};
 use crate::support::{BINARY, ROOT, configuration};
 
 fn folder() -> PathBuf {
@@ -32,5 +32,5 @@ fn projections_in_rust_have_every_property() {
     let command_line = command_line(&configuration(), &["shop", "project"]);
     let mut properties = Property::all().to_vec();
     properties.retain(|property| *property != Property::UnresolvableSchema);
-    has_properties(&folder().join("shop.toml"), &command_line, 1, &properties);
+    has_properties(&folder().join("shop.toml"), &command_line, chosen_seed().unwrap_or(1), &properties);
 }
