@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use aqueduct_projection::{Deltas, Projection, Reactor, View};
+use aqueduct_projection::{Deltas, Projection, Projector, Reactor, View};
 use aqueduct_service::ConfigError;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
@@ -110,6 +110,13 @@ impl App {
     #[must_use]
     pub fn deltas<D: Deltas>(mut self) -> Self {
         self.projections.push(Box::new(Projection::deltas::<D>));
+        self
+    }
+
+    /// Adds a projector. `project` runs it.
+    #[must_use]
+    pub fn projector<P: Projector>(mut self) -> Self {
+        self.projections.push(Box::new(Projection::projector::<P>));
         self
     }
 

@@ -50,7 +50,8 @@ pub use aqueduct_core::{
 };
 pub use aqueduct_kafka::Cluster;
 pub use aqueduct_projection::{
-    Decoder, Deltas, Envelope, Key, Previous, Projection, ReactError, Reactor, View, from_row, run_query,
+    Decoder, Deltas, Envelope, Key, Previous, ProjectError, Projection, Projector, ReactError, Reactor, View,
+    from_row, run_query,
 };
 pub use aqueduct_relay::{Relay, Route};
 pub use aqueduct_schema::{Registry, SchemaSet};

@@ -2,5 +2,5 @@
 
 pub use crate::{
     Aggregate, App, Command, CommandId, CommandRequest, Commands, Connections, Deltas, Envelope, Failure,
-    Key, Reactor, Service, View, domain_event,
+    Key, ProjectError, Projector, Reactor, Service, View, domain_event,
 };

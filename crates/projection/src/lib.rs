@@ -1,8 +1,8 @@
 //! Projections: records from Kafka to Postgres, once each, with inbox, views, reactors and parked events.
 //!
 //! A projection is a [`View`] (a row is the fold of one stream's events), [`Deltas`] (rows are sums over many
-//! streams) or a [`Reactor`] (events in, commands out). A [`Projection`] runs it on a consumer group. Each batch
-//! is one transaction in Postgres:
+//! streams), a [`Projector`] (any statements) or a [`Reactor`] (events in, commands out). A [`Projection`] runs it on a consumer
+//! group. Each batch is one transaction in Postgres:
 //!
 //! 1. the partitions' offsets are moved, which is rejected if they have another owner now (the epoch);
 //! 2. the *inbox* checks each record by its revision and the previous one: next, duplicate, or after a gap;
@@ -82,8 +82,9 @@ pub use batch::outcome::Outcome;
 pub use error::{MissingOffset, ProjectionError};
 pub use inbox::ownership::{Claim, RecreatedTopic};
 pub use model::deltas::Deltas;
-pub use model::error::{ReactError, StatementError, TableError};
+pub use model::error::{ProjectError, ReactError, StatementError, TableError};
 pub use model::key::Key;
+pub use model::projector::Projector;
 pub use model::reactor::Reactor;
 pub use model::view::View;
 pub use options::Options;

@@ -1,4 +1,4 @@
-//! What a projection does with its events: views, deltas, reactors.
+//! What a projection does with its events: views, deltas, projectors, reactors.
 
 pub(crate) mod cells;
 pub(crate) mod change_statements;
@@ -9,6 +9,7 @@ pub(crate) mod error;
 pub(crate) mod exact_sum;
 pub(crate) mod handler;
 pub(crate) mod key;
+pub(crate) mod projector;
 pub(crate) mod reactor;
 pub(crate) mod row_cache;
 pub(crate) mod serialize_cells;

@@ -24,6 +24,7 @@ use crate::kafka::shared::SharedConsumer;
 use crate::model::deltas::{Deltas, DeltasHandler};
 use crate::model::error::TableError;
 use crate::model::handler::Handler;
+use crate::model::projector::{Projector, ProjectorHandler};
 use crate::model::reactor::{Reactor, ReactorHandler};
 use crate::model::view::{View, ViewHandler};
 use crate::options::Options;
@@ -39,7 +40,7 @@ use crate::status::{Component, Status, StatusReporter};
 use crate::status_record::StatusWriter;
 use crate::{backoff, metrics};
 
-/// A view, deltas or a reactor that is ready to run.
+/// A view, deltas, a projector or a reactor that is ready to run.
 ///
 /// *Delivery:* each event is applied once, across crashes and redeliveries; a reactor's effects happen at least
 /// once. *Order:* as in the stream. *Concurrency:* any number of instances share the
@@ -117,6 +118,13 @@ impl Projection {
                 let handler = DeltasHandler::<D>::new(&mut parts.connection).await?;
                 Ok(parts.processor(handler))
             })
+        })
+    }
+
+    /// Creates a projection that calls `P` in the transaction of each batch. For `decoder` see [`view`](Self::view).
+    pub fn projector<P: Projector>(options: Options, decoder: Arc<dyn Decoder>) -> Self {
+        Self::new(P::NAME, P::TOPICS, options, decoder, |parts| {
+            Box::pin(async move { Ok(parts.processor(ProjectorHandler::<P>::new())) })
         })
     }
 

@@ -17,7 +17,7 @@ pub enum ReasonCode {
     Payload,
     /// The projection's code panicked.
     Panic,
-    /// Postgres rejected the row.
+    /// Postgres or a projector rejected what the event changes.
     Row,
     /// The reactor rejected the event.
     Reaction,

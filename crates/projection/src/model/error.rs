@@ -177,6 +177,20 @@ impl ReactError {
     }
 }
 
+/// Why a projector could not apply an event.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProjectError {
+    /// A statement failed. Its SQLSTATE decides: data and constraints (classes 21, 22, 23, 44, 54, P0) park the event, and so does
+    /// a row that was not found; what passes, such as a deadlock or a lost connection, is tried again; everything else halts the
+    /// projection.
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+    /// The event cannot be applied, for this reason: it is parked with the later events of its stream.
+    #[error("{0}")]
+    Rejected(String),
+}
+
 /// The rows of a batch could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
@@ -197,6 +211,20 @@ pub(crate) enum ApplyError {
     Row { table: &'static str, source: serde_json::Error },
     #[error("the projection's code panicked: {0}")]
     Panicked(String),
+    #[error("the projector rejected the event: {0}")]
+    Rejected(String),
+}
+
+impl From<ProjectError> for ApplyError {
+    fn from(error: ProjectError) -> Self {
+        match error {
+            ProjectError::Postgres(sqlx::Error::RowNotFound) => {
+                Self::Rejected("a row that it needs was not found".to_owned())
+            }
+            ProjectError::Postgres(error) => Self::Postgres(error),
+            ProjectError::Rejected(reason) => Self::Rejected(reason),
+        }
+    }
 }
 
 impl ApplyError {
@@ -207,7 +235,7 @@ impl ApplyError {
                 error_kind(error)
             }
             Self::Table(_) | Self::Row { .. } => ErrorKind::Stop,
-            Self::Panicked(_) | Self::NoRow { .. } => ErrorKind::Park,
+            Self::Panicked(_) | Self::Rejected(_) | Self::NoRow { .. } => ErrorKind::Park,
         }
     }
 
@@ -227,7 +255,8 @@ impl ApplyError {
             | Self::Statement(_)
             | Self::NoRow { .. }
             | Self::Table(_)
-            | Self::Row { .. } => ReasonCode::Row,
+            | Self::Row { .. }
+            | Self::Rejected(_) => ReasonCode::Row,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! The common interface of views, deltas and reactors.
+//! The common interface of views, deltas, projectors and reactors.
+
+use std::any::Any;
 
 use aqueduct_core::DomainEvent;
 use async_trait::async_trait;
@@ -110,9 +112,12 @@ pub(crate) enum Probe {
 
 /// Runs the projection's own code; a panic in it is an error of the current event.
 pub(crate) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, ApplyError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        ApplyError::Panicked(text.unwrap_or_else(|| "no message".to_owned()))
-    })
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).map_err(panicked)
+}
+
+/// The error of a panic.
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ApplyError {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    ApplyError::Panicked(text.unwrap_or_else(|| "no message".to_owned()))
 }

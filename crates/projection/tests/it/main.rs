@@ -20,6 +20,7 @@ mod parked;
 mod parked_rows;
 mod parked_steps;
 mod postgres_faults;
+mod projectors;
 mod random;
 mod reactors;
 mod recreated_topics;
