@@ -9,6 +9,7 @@ use crate::support::{ROOT, sources};
 
 /// What each crate of the product may depend on, within the workspace. Tests may use anything.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("avro", &[]),
     ("core", &[]),
     ("schema", &["core"]),
     ("eventstore", &["core"]),
@@ -18,12 +19,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("relay", &["core", "schema", "kafka"]),
     ("projection", &["core", "schema", "kafka"]),
     ("devstore", &[]),
-    ("devstack", &["devstore", "schema"]),
+    ("devstack", &["avro", "devstore", "schema"]),
     ("conformance", &["core", "kafka", "schema", "relay", "projection", "devstack"]),
     ("service", &[]),
     (
         "aqueduct",
         &[
+            "avro",
             "core",
             "kafka",
             "schema",

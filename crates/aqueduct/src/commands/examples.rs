@@ -1,7 +1,7 @@
 //! The examples in the help of the commands.
 
 /// Commands that take more than the configuration, with the arguments of the example in their help.
-const EXAMPLES: [(&str, &str); 20] = [
+const EXAMPLES: [(&str, &str); 21] = [
     ("init", "my-system"),
     ("completions", "bash > completions.bash"),
     ("devstore", "--in-memory"),
@@ -22,6 +22,7 @@ const EXAMPLES: [(&str, &str); 20] = [
     ("schemas check", ""),
     ("schemas generate", "--output src/events.rs"),
     ("schemas infer", "orders --category order"),
+    ("schemas conformance", "recordings"),
 ];
 
 /// Gives each command an example. `path` is what is typed to run it.

@@ -1,4 +1,4 @@
-//! `schemas`: check, publish, generate, infer.
+//! `schemas`: check, publish, generate, infer, conformance.
 
 mod infer;
 mod log;
@@ -8,6 +8,7 @@ mod source;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use aqueduct_avro::recordings;
 use aqueduct_schema::{Published, TopicEvents, generate, publish};
 
 use crate::connections::Connections;
@@ -26,9 +27,17 @@ pub(super) enum SchemasCommand {
         output: Option<PathBuf>,
     },
     Infer(infer::Arguments),
+    /// Play recordings of what Avro's reference implementation and a registry answered
+    Conformance {
+        /// A folder with compat.jsonl, resolve.jsonl, encode.jsonl, valid.jsonl, invalid.jsonl or registry.jsonl
+        directory: PathBuf,
+        /// Print the counts and the first differences as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
-/// `publish` needs the registry, `infer` the event store; the others need no server.
+/// `publish` needs the registry, `infer` the event store; the others need no server, and `conformance` no configuration.
 #[expect(clippy::print_stdout, reason = "what was published or found is the command's output")]
 pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> Result<ExitCode, Failure> {
     match command {
@@ -52,6 +61,14 @@ pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> 
             }
         }
         SchemasCommand::Infer(arguments) => return infer::run(arguments, connections).await,
+        SchemasCommand::Conformance { directory, json } => {
+            let report = recordings::play(directory)?;
+            match json {
+                true => println!("{}", serde_json::to_string_pretty(&report)?),
+                false => print!("{report}"),
+            }
+            return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,4 @@
-use apache_avro::Schema;
-use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
+use aqueduct_avro::{Schema, compatibility};
 use serde::{Deserialize, Serialize};
 
 /// The compatibility level of a subject.
@@ -21,10 +20,7 @@ impl Level {
         matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
     }
 
-    /// Why `new` does not fit `earlier`, as `apache-avro` sees it; nothing where it fits.
-    ///
-    /// That check is a good guide but not the last word: it judges some pairs differently from Avro's reference
-    /// implementation.
+    /// Why `new` does not fit `earlier`; nothing where it fits.
     pub(super) fn complaints(self, new: &Schema, earlier: &Schema) -> Vec<String> {
         let (backward, forward) = match self {
             Self::None => (false, false),
@@ -34,19 +30,16 @@ impl Level {
         };
         let mut complaints = Vec::new();
         if backward {
-            complaints.extend(unreadable(earlier, new).map(|why| format!("new cannot read old: {why}")));
+            complaints.extend(unreadable("new cannot read old", earlier, new));
         }
         if forward {
-            complaints.extend(unreadable(new, earlier).map(|why| format!("old cannot read new: {why}")));
+            complaints.extend(unreadable("old cannot read new", new, earlier));
         }
         complaints
     }
 }
 
-fn unreadable(writer: &Schema, reader: &Schema) -> Option<String> {
-    match SchemaCompatibility::can_read(writer, reader) {
-        Ok(Compatibility::Full) => None,
-        Ok(Compatibility::Partial) => Some("some values of the one do not fit the other".to_owned()),
-        Err(error) => Some(error.to_string()),
-    }
+fn unreadable(problem: &str, writer: &Schema, reader: &Schema) -> Vec<String> {
+    let found = compatibility(reader, writer).incompatibilities;
+    found.iter().map(|incompatibility| format!("{problem}: {incompatibility}")).collect()
 }

@@ -1,4 +1,4 @@
-use apache_avro::Schema;
+use aqueduct_avro::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,8 +50,7 @@ impl Sent {
 
     /// Parses the schema; `referred` are the texts of all schemas it refers to, directly or not.
     pub(super) fn parse(&self, referred: &[String]) -> Result<Schema, Refusal> {
-        let parsed = Schema::parse_str_with_list(&self.schema, referred);
-        parsed.map(|(schema, _)| schema).map_err(|error| Refusal::InvalidSchema(error.to_string()))
+        Schema::parse_with(&self.schema, referred).map_err(|error| Refusal::InvalidSchema(error.to_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use apache_avro::Schema;
+use aqueduct_avro::Schema;
 
 use super::answer::Refusal;
 use super::compatibility::Level;

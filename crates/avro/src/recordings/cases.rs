@@ -1,0 +1,143 @@
+//! Judges the cases of each kind.
+
+use serde_json::Value as Json;
+
+use crate::recordings::{Kind, Outcome, Rule, rules};
+use crate::{Resolution, Schema, Value, compatibility};
+
+/// Judges a case. The error says why it is none.
+pub(super) fn judge(kind: Kind, case: &Json) -> Result<Outcome, String> {
+    match kind {
+        Kind::Compat => compat(case),
+        Kind::Resolve => resolve(case),
+        Kind::Encode => encode(case),
+        Kind::Valid => valid(case),
+        Kind::Invalid => Ok(match Schema::parse(text(case, "schema")?) {
+            Ok(_) => Outcome::Wrong(format!("accepted; recorded: {}", case["error"])),
+            Err(_) => Outcome::Equal,
+        }),
+        Kind::Registry => registry(case),
+    }
+}
+
+fn text<'a>(case: &'a Json, name: &str) -> Result<&'a str, String> {
+    case[name].as_str().ok_or_else(|| format!("{name} is missing, or is no text"))
+}
+
+fn flag(case: &Json, name: &str) -> Result<bool, String> {
+    case[name].as_bool().ok_or_else(|| format!("{name} is missing, or is no boolean"))
+}
+
+fn schema(json: &Json) -> Result<Schema, String> {
+    Schema::from_json(json).map_err(|error| format!("a schema cannot be read: {error}"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes(hex: &str) -> Result<Vec<u8>, String> {
+    let byte = |pair: &[u8]| {
+        let text = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(text, 16).ok()
+    };
+    let bytes: Option<Vec<_>> = hex.as_bytes().chunks(2).map(byte).collect();
+    bytes.filter(|_| hex.len().is_multiple_of(2)).ok_or_else(|| "bytes are no hexadecimal numbers".to_owned())
+}
+
+fn compared(what: &str, given: &str, recorded: &str) -> Option<Outcome> {
+    (given != recorded).then(|| Outcome::Wrong(format!("{what}: {given}; recorded: {recorded}")))
+}
+
+fn compat(case: &Json) -> Result<Outcome, String> {
+    let found = compatibility(&schema(&case["reader"])?, &schema(&case["writer"])?);
+    if found.is_compatible() == flag(case, "readable")? {
+        return Ok(Outcome::Equal);
+    }
+    Ok(Outcome::Wrong(format!("{:?}; recorded: {}", found.incompatibilities, case["incompatibilities"])))
+}
+
+fn resolve(case: &Json) -> Result<Outcome, String> {
+    let (writer, reader) = (schema(&case["writer"])?, schema(&case["reader"])?);
+    let read = Resolution::new(&writer, &reader).decode(&bytes(text(case, "bytes")?)?);
+    let recorded = case["error"].is_null().then_some(&case["result"]);
+    let expected = recorded.map(|result| Value::from_json(&reader, result)).transpose();
+    let expected = expected.map_err(|error| format!("result: {error}"))?;
+    if read.as_ref().ok() == expected.as_ref() {
+        return Ok(Outcome::Equal);
+    }
+    Ok(match rules::of_resolution(&reader, read.as_ref(), recorded) {
+        Some(rule) => Outcome::Departed(rule),
+        None => {
+            let read = match read {
+                Ok(value) => {
+                    value.to_json(&reader).map_or_else(|error| error.to_string(), |it| it.to_string())
+                }
+                Err(error) => error.to_string(),
+            };
+            Outcome::Wrong(format!("{read}; recorded: {} {}", case["result"], case["error"]))
+        }
+    })
+}
+
+fn encode(case: &Json) -> Result<Outcome, String> {
+    let schema = schema(&case["schema"])?;
+    let value = Value::from_json(&schema, &case["value"]).map_err(|error| format!("value: {error}"))?;
+    let mut encoded = Vec::new();
+    schema.encode(&value, &mut encoded).map_err(|error| format!("value: {error}"))?;
+    if schema.decode(&encoded).as_ref() != Ok(&value) {
+        return Ok(Outcome::Wrong("the bytes are not read as the value".to_owned()));
+    }
+    let differing = compared("bytes", &hex(&encoded), text(case, "bytes")?)
+        .or(compared("canonical form", &schema.canonical_form(), text(case, "canonical")?))
+        .or(compared("CRC-64", &hex(&schema.fingerprint_crc64()), text(case, "fingerprint_crc64")?))
+        .or(compared("SHA-256", &hex(&schema.fingerprint_sha256()), text(case, "fingerprint_sha256")?));
+    Ok(differing.unwrap_or(Outcome::Equal))
+}
+
+fn valid(case: &Json) -> Result<Outcome, String> {
+    let canonical = text(case, "canonical")?;
+    Ok(match Schema::parse(text(case, "schema")?) {
+        Ok(schema) => {
+            compared("canonical form", &schema.canonical_form(), canonical).unwrap_or(Outcome::Equal)
+        }
+        Err(error) => Outcome::Wrong(format!("refused: {error}")),
+    })
+}
+
+fn registry(case: &Json) -> Result<Outcome, String> {
+    let history = case["history"].as_array().ok_or("history is missing, or is no list")?;
+    let versions = history.iter().map(schema).collect::<Result<Vec<_>, _>>()?;
+    let candidate = schema(&case["candidate"])?;
+    let level = text(case, "level")?;
+    let verdict = |versions: &[Schema]| {
+        versions.iter().all(|version| {
+            let reads = |reader: &Schema, writer: &Schema| compatibility(reader, writer).is_compatible();
+            let (backward, forward) = match level.trim_end_matches("_TRANSITIVE") {
+                "BACKWARD" => (true, false),
+                "FORWARD" => (false, true),
+                "FULL" => (true, true),
+                _ => (false, false),
+            };
+            (!backward || reads(&candidate, version)) && (!forward || reads(version, &candidate))
+        })
+    };
+    let latest = &versions[versions.len().saturating_sub(1)..];
+    let compatible = flag(case, "compatible")?;
+    let given = verdict(if level.ends_with("_TRANSITIVE") { &versions } else { latest });
+    if given != compatible {
+        return Ok(Outcome::Wrong(format!("compatible: {given}; recorded: {compatible}")));
+    }
+    if let Some(recorded) = case["compatible_with_latest"].as_bool().filter(|it| *it != verdict(latest)) {
+        return Ok(Outcome::Wrong(format!("compatible with the latest version: {}", !recorded)));
+    }
+    Ok(match case["registered"].as_bool() {
+        Some(true) if !compatible && history.contains(&case["candidate"]) => {
+            Outcome::Departed(Rule::KnownSchema)
+        }
+        Some(registered) if registered != compatible => {
+            Outcome::Wrong(format!("compatible: {given}; registered: {registered}"))
+        }
+        _ => Outcome::Equal,
+    })
+}
