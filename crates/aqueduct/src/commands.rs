@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, FromArgMatches as _, Subcommand as _};
 
 use self::examples::with_examples;
+use self::schemas::{SchemasCommand, conformance};
 use crate::app::{App, OwnCommand, RunService};
 use crate::configuration::Configuration;
 use crate::connections::Connections;
@@ -59,7 +60,7 @@ enum AppCommand {
     Projection(projection::ProjectionCommand),
     /// Work with the schemas
     #[command(subcommand)]
-    Schemas(schemas::SchemasCommand),
+    Schemas(SchemasCommand),
 }
 
 // Commands of a binary. Not a doc comment, as above.
@@ -157,6 +158,12 @@ impl App {
                 BinaryCommand::Consumer(command) => return consumer::run(command).await,
             }
             return Ok(ExitCode::SUCCESS);
+        }
+        if !replaced
+            && let Ok(AppCommand::Schemas(SchemasCommand::Conformance(arguments))) =
+                AppCommand::from_arg_matches(matches)
+        {
+            return conformance::run(&arguments);
         }
         let path = matches.get_one::<PathBuf>(CONFIG).cloned();
         let configuration = self.configuration(&path.unwrap_or_else(|| self.default_configuration()))?;

@@ -1,5 +1,6 @@
 //! `schemas`: check, publish, generate, infer, conformance.
 
+pub(super) mod conformance;
 mod infer;
 mod log;
 mod output;
@@ -8,7 +9,6 @@ mod source;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aqueduct_avro::recordings;
 use aqueduct_schema::{Published, TopicEvents, generate, publish};
 
 use crate::connections::Connections;
@@ -27,14 +27,7 @@ pub(super) enum SchemasCommand {
         output: Option<PathBuf>,
     },
     Infer(infer::Arguments),
-    /// Play recordings of what Avro's reference implementation and a registry answered
-    Conformance {
-        /// A folder with compat.jsonl, resolve.jsonl, encode.jsonl, valid.jsonl, invalid.jsonl or registry.jsonl
-        directory: PathBuf,
-        /// Print the counts and the first differences as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Conformance(conformance::Arguments),
 }
 
 /// `publish` needs the registry, `infer` the event store; the others need no server, and `conformance` no configuration.
@@ -61,14 +54,7 @@ pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> 
             }
         }
         SchemasCommand::Infer(arguments) => return infer::run(arguments, connections).await,
-        SchemasCommand::Conformance { directory, json } => {
-            let report = recordings::play(directory)?;
-            match json {
-                true => println!("{}", serde_json::to_string_pretty(&report)?),
-                false => print!("{report}"),
-            }
-            return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
+        SchemasCommand::Conformance(arguments) => return conformance::run(arguments),
     }
     Ok(ExitCode::SUCCESS)
 }
