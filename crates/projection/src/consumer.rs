@@ -9,13 +9,14 @@ use crate::inbox::GENERATION;
 use crate::postgres::migrate::{migrate, migration_pool, migrator};
 
 /// Version, name and text of each migration.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "tables", include_str!("../consumer/0001_tables.sql")),
     (2, "claim", include_str!("../consumer/0002_claim.sql")),
     (3, "receive", include_str!("../consumer/0003_receive.sql")),
     (4, "park", include_str!("../consumer/0004_park.sql")),
     (5, "held", include_str!("../consumer/0005_held.sql")),
     (6, "rights", include_str!("../consumer/0006_rights.sql")),
+    (7, "parked conflicts", include_str!("../consumer/0007_parked_conflicts.sql")),
 ];
 
 /// The code with which the runner in Rust halts a projection, which need not be registered.

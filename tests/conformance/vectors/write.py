@@ -195,12 +195,32 @@ def vectors():
             poison("no-source", without=["ce_source"])]}]
 
     r = Records()
+
+    def another(data, **place):
+        name = f"another event {r.next_offset}"
+        return r.record("conflict", data, headers={"ce_eventid": str(uuid5(NAMESPACE_URL, name))}, **place)
     yield "conflict", "Another event under a revision that was applied. The stream continues.", [
         {"batch": [
             r.record("new", created("1"), stream="order-1", revision=0, previous=-1),
-            r.record("conflict", created("9"), stream="order-1", revision=0, previous=-1,
-                     headers={"ce_eventid": str(uuid5(NAMESPACE_URL, "another event"))}),
+            another(created("9"), stream="order-1", revision=0, previous=-1),
             r.record("new", confirmed("1"), stream="order-1", revision=1, previous=0, schema=2)]}]
+
+    r = Records()
+    later = dict(stream="order-1", revision=2, previous=1, schema=3)
+    yield "parked-conflict", "Another event under a revision of which one is parked. It is parked alone, in whatever batch it is.", [
+        {"batch": [
+            r.record("new", created("1"), stream="order-1", revision=0, previous=-1),
+            r.record("gap", cancelled("1"), **later),
+            another(cancelled("9"), **later),
+            r.record("invalid", created("2"), stream="order-2", revision=0, previous=-1, value=b"", failed="payload"),
+            another(created("9"), stream="order-2", revision=0, previous=-1)]},
+        {"batch": [another(cancelled("8"), **later)]},
+        {"batch": [r.record("blocked", confirmed("1"), stream="order-1", revision=1, previous=0, schema=2)]},
+        {"held": [6, 1]},
+        {"batch": [
+            another(cancelled("7"), **later),
+            another(created("8"), stream="order-2", revision=0, previous=-1),
+            r.record("new", cancelled("1"), stream="order-1", revision=3, previous=2, schema=3)]}]
 
     r = Records()
     foreign = dict(stream="order-1", without=["ce_subject", "ce_eventid", "ce_revision", "ce_previousrevision",

@@ -65,7 +65,7 @@ pub(crate) fn reason<E>(entry: &Entry<E>, verdict: ParkingVerdict) -> String {
         (ParkingVerdict::Gap, _) => format!("{record}: {}", gap(entry.previous())),
         (ParkingVerdict::Conflict, _) => {
             let revision = entry.revision().unwrap_or_default();
-            format!("{record}: another event was applied under revision {revision} of the stream")
+            format!("{record}: another event came before it under revision {revision} of the stream")
         }
         (ParkingVerdict::Blocked | ParkingVerdict::Invalid, _) => {
             format!("{record}: an earlier event of the stream is parked")

@@ -25,7 +25,7 @@ pub enum ReasonCode {
     Gap,
     /// An earlier event of its stream is parked.
     Blocked,
-    /// Another event was applied under its revision.
+    /// Another event has its revision: it was applied, or is parked.
     Conflict,
     /// It is older than the message ids that are kept. Only consumers in other languages notice it.
     Undecidable,

@@ -13,7 +13,7 @@ pub(crate) enum Verdict {
     Unchecked,
     /// Applied before.
     Duplicate,
-    /// Another event was applied under its revision.
+    /// Another event has its revision: it was applied, or is parked.
     Conflict,
     /// An event before it is missing.
     Gap,

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqlSafeStr as _};
 
 /// Version, name and text of each migration.
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (1, "inbox", include_str!("../../migrations/0001_inbox.sql")),
     (2, "offsets", include_str!("../../migrations/0002_offsets.sql")),
     (3, "parked", include_str!("../../migrations/0003_parked.sql")),
@@ -20,6 +20,7 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
     (10, "consumers", include_str!("../../migrations/0010_consumers.sql")),
     (11, "topic ids", include_str!("../../migrations/0011_topic_ids.sql")),
     (12, "event ids", include_str!("../../migrations/0012_event_ids.sql")),
+    (13, "parked conflicts", include_str!("../../migrations/0013_parked_conflicts.sql")),
 ];
 
 /// A migration may rewrite a large table, and instances wait for each other's, so statements have no timeout. A session

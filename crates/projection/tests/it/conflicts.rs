@@ -27,7 +27,8 @@ async fn another_event_under_the_latest_revision_is_parked_alone() {
     assert_eq!(database.texts(ROWS).await, ["1: 6 after 0 1 2 "]);
     assert_eq!(database.texts(INBOX).await, ["account-1 2 false"]);
     let reason = "select verdict || ' ' || code || ': ' || reason from aqueduct.parked";
-    let expected = "conflict conflict: bank.0/0@2: another event was applied under revision 1 of the stream";
+    let expected =
+        "conflict conflict: bank.0/0@2: another event came before it under revision 1 of the stream";
     assert_eq!(database.texts(reason).await, [expected]);
 
     // Delivered again, and replayed: it stays parked, and the stream continues.
@@ -38,6 +39,42 @@ async fn another_event_under_the_latest_revision_is_parked_alone() {
     apply(&accounts, 5, &[deposit(3, 4, "d")]).await;
     assert_eq!(database.texts(PARKED).await, ["1@account-1 parked conflict"]);
     assert_eq!(database.texts(ROWS).await, ["1: 10 after 0 1 2 3 "]);
+}
+
+/// The first one may be parked, too: in the same batch or in one before, for a fault of its own or because its stream is blocked.
+#[tokio::test]
+async fn another_event_under_a_parked_revision_is_parked_alone() {
+    let database = Database::create().await;
+    let accounts = accounts(&database).await;
+    let without_id = |revision, amount| event("account-1", revision, &deposited(amount));
+    let batch = [
+        deposit(0, 1, "a"),
+        deposit(1, TOO_MUCH, "b"),
+        deposit(1, 50, "other"),
+        deposit(1, TOO_MUCH, "b"),
+        deposit(2, 3, "c"),
+        without_id(2, 3),
+        without_id(3, 4),
+    ];
+    let outcome = accounts.0.apply(records(accounts.1, 0, &batch)).await.unwrap();
+    assert_eq!(outcome, Some(Outcome { applied: 1, parked: 4, duplicates: 2, ..Outcome::default() }));
+    let more = [deposit(2, 60, "another"), deposit(2, 3, "c"), deposit(1, 70, "third"), deposit(3, 4, "d")];
+    let outcome = accounts.0.apply(records(accounts.1, 7, &more)).await.unwrap();
+    assert_eq!(outcome, Some(Outcome { parked: 2, duplicates: 2, ..Outcome::default() }));
+    let conflicts =
+        ["1@account-1 parked conflict", "1@account-1 parked conflict", "2@account-1 parked conflict"];
+    let first = ["1@account-1 parked row", "2@account-1 parked blocked", "3@account-1 parked blocked"];
+    assert_eq!(
+        database.texts(PARKED).await,
+        [first[0], conflicts[0], conflicts[1], first[1], conflicts[2], first[2]]
+    );
+
+    fix(&database).await;
+    parked::replay(&database.pool, &stream("account-1")).await.unwrap();
+    execute_all(&accounts).await;
+    assert_eq!(database.texts(ROWS).await, ["1: 1000008 after 0 1 2 3 "]);
+    assert_eq!(database.texts(INBOX).await, ["account-1 3 false"]);
+    assert_eq!(database.texts(PARKED).await, conflicts);
 }
 
 /// The ids come from the parked records.

@@ -1,12 +1,17 @@
-//! What `aqueduct_consumer.receive` says of random records in random batches is what a plain fold says of one after the other.
+//! What `aqueduct_consumer.receive` says of random records in random batches is what a plain fold says of one after the other, and
+//! what the runner does with them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use aqueduct_projection::{BatchProcessor, Projection};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 
+use crate::bank::{Accounts, deposited};
 use crate::consumer::Consumer;
+use crate::support::{Database, TestRecord, event, plain, records};
 
 #[derive(Debug, Clone)]
 struct Received {
@@ -20,8 +25,12 @@ struct Received {
 
 impl Received {
     /// `case` keeps the streams of a case apart from those of the others.
+    fn stream(&self, case: u32) -> String {
+        format!("account-{case}-{}", self.stream)
+    }
+
     fn record(&self, case: u32) -> Value {
-        let stream = format!("{case}-{}", self.stream);
+        let stream = self.stream(case);
         let source = format!("source {case}");
         match self.revision {
             None => {
@@ -40,6 +49,18 @@ impl Received {
             }
         }
     }
+
+    /// The same for the runner, which knows only records with a revision.
+    fn test_record(&self, case: u32) -> Option<TestRecord> {
+        let (revision, previous) = self.revision?;
+        let mut record = event(&self.stream(case), revision, &deposited(1));
+        record.previous = previous;
+        record.more = vec![("ce_eventid", self.id.to_string())];
+        if self.is_invalid {
+            record.payload = b"{".to_vec();
+        }
+        Some(record)
+    }
 }
 
 /// The contract in words, one record at a time.
@@ -48,6 +69,8 @@ struct Model {
     /// Revision and id of the last applied event of each stream.
     applied: HashMap<u8, (i64, u8)>,
     blocked: HashSet<u8>,
+    /// Id of the event that is parked under a revision of a stream.
+    parked: HashMap<(u8, i64), u8>,
     ids: HashSet<u8>,
 }
 
@@ -69,14 +92,19 @@ impl Model {
             return "duplicate";
         }
         if let Some(result) = self.blocks(received) {
-            return result;
+            return self.park(stream, revision, id, result);
         }
         if previous.is_some_and(|previous| previous != last) {
             self.blocked.insert(stream);
-            return "gap";
+            return self.park(stream, revision, id, "gap");
         }
         self.applied.insert(stream, (revision, id));
         if previous.is_none() { "unjudged" } else { "new" }
+    }
+
+    fn park(&mut self, stream: u8, revision: i64, id: u8, result: &'static str) -> &'static str {
+        let first = *self.parked.entry((stream, revision)).or_insert(id);
+        if first == id { result } else { "conflict" }
     }
 
     fn blocks(&mut self, received: &Received) -> Option<&'static str> {
@@ -137,14 +165,77 @@ fn results_do_not_depend_on_the_batches() {
         let mut consumer = consumer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut results = Vec::new();
         for batch in history.split_inclusive(|received| received.ends_batch) {
-            let records: Vec<_> = batch.iter().map(|received| received.record(case)).collect();
-            let failed: Vec<_> = (1..)
-                .zip(batch)
-                .filter(|(_, received)| received.is_invalid)
-                .map(|(ordinal, _)| json!({ "ordinal": ordinal }))
-                .collect();
-            results.extend(runtime.block_on(consumer.take_with(&records, json!(failed))));
+            results.extend(runtime.block_on(take(&mut consumer, batch, case)));
         }
         prop_assert_eq!(results, expected);
     });
+}
+
+/// What `receive` says of a batch, whose records are parked as it says.
+async fn take(consumer: &mut Consumer, batch: &[Received], case: u32) -> Vec<String> {
+    let records: Vec<_> = batch.iter().map(|received| received.record(case)).collect();
+    let failed: Vec<_> = (1..)
+        .zip(batch)
+        .filter(|(_, received)| received.is_invalid)
+        .map(|(ordinal, _)| json!({ "ordinal": ordinal }))
+        .collect();
+    consumer.take_with(&records, json!(failed)).await
+}
+
+#[test]
+fn the_runner_parks_what_the_functions_park() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (consumer, database, runner) = runtime.block_on(async {
+        let database = Database::create().await;
+        let runner =
+            Projection::view::<Accounts<0>>(database.options(), plain()).batch_processor().await.unwrap();
+        (Consumer::start().await, database, runner)
+    });
+    let consumer = std::sync::Mutex::new(consumer);
+    let cases = AtomicU32::new(0);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) };
+    proptest!(config, |(mut history in history())| {
+        history.retain(|received| received.revision.is_some());
+        let case = cases.fetch_add(1, Ordering::Relaxed);
+        let mut consumer = consumer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (of_functions, of_runner) = runtime.block_on(async {
+            let first = consumer.next_offset;
+            for batch in history.split_inclusive(|received| received.ends_batch) {
+                take(&mut consumer, batch, case).await;
+            }
+            run(&runner, &history, case).await;
+            (state(&consumer.database.pool, case, first).await, state(&database.pool, case, 0).await)
+        });
+        prop_assert_eq!(of_functions, of_runner);
+    });
+}
+
+/// Each case has a partition of its own, which begins at offset 0.
+async fn run(runner: &BatchProcessor, history: &[Received], case: u32) {
+    let partition = case.cast_signed();
+    let epoch = runner.claim("bank.0", partition).await.unwrap().epoch;
+    let mut offset = 0;
+    for batch in history.split_inclusive(|received| received.ends_batch) {
+        let events: Vec<_> = batch.iter().filter_map(|received| received.test_record(case)).collect();
+        let mut batch = records(epoch, offset, &events);
+        batch.iter_mut().for_each(|record| record.partition = partition);
+        runner.apply(batch).await.unwrap().unwrap();
+        offset += events.len() as i64;
+    }
+}
+
+/// What is parked of a case, and the inbox of its streams.
+async fn state(pool: &PgPool, case: u32, first_offset: i64) -> Vec<String> {
+    sqlx::query_scalar(
+        "select concat_ws(' ', stream, revision, \"offset\" - $2, verdict) from aqueduct.parked \
+          where stream like 'account-' || $1 || '-%' \
+         union all \
+         select concat_ws(' ', stream, revision, blocked, event_revision, event_id) from aqueduct.inbox_streams \
+          where stream like 'account-' || $1 || '-%' order by 1",
+    )
+    .bind(case.to_string())
+    .bind(first_offset)
+    .fetch_all(pool)
+    .await
+    .unwrap()
 }

@@ -42,6 +42,47 @@ async fn an_event_whose_headers_become_readable_is_replayed_in_order() {
     assert_eq!(database.texts(INBOX).await, ["account-1 2 false"]);
 }
 
+/// Guarantee 7: of two events under one revision none is lost, whenever the revision can be read.
+#[tokio::test]
+async fn another_event_whose_headers_become_readable_is_parked_alone() {
+    let database = Database::create().await;
+    let accounts = accounts(&database).await;
+    let unreadable = |revision, id: &str| TestRecord {
+        without: Some("ce_revision"),
+        more: vec![("ce_eventid", id.to_owned()), ("was", revision)],
+        ..deposit(1, 10)
+    };
+    let known = TestRecord { more: vec![("ce_eventid", "c".to_owned())], ..deposit(2, 5) };
+    let one = || "1".to_owned();
+    let events = [
+        event("account-1", 0, &opened("Paris")),
+        unreadable(one(), "b"),
+        unreadable(one(), "other"),
+        unreadable(one(), "b"),
+        known,
+        unreadable("2".to_owned(), "another"),
+    ];
+    apply(&accounts, 0, &events).await;
+    let readable = "update aqueduct.parked \
+                       set headers = headers || jsonb_build_array(jsonb_build_object('name', 'ce_revision', 'value', \
+                               jsonb_path_query_first(headers, '$[*] ? (@.name == \"was\")') ->> 'value')) \
+                     where revision is null";
+    sqlx::raw_sql(readable).execute(&database.pool).await.unwrap();
+    parked::replay(&database.pool, &stream("account-1")).await.unwrap();
+    execute_all(&accounts).await;
+    assert_eq!(database.texts(ROWS).await, ["1: 15 after 0 1 2 "]);
+    assert_eq!(database.texts(INBOX).await, ["account-1 2 false"]);
+    let parked = "select reason from aqueduct.parked where code = 'conflict' order by id";
+    assert_eq!(
+        database.texts(parked).await,
+        [
+            "bank.0/0@2: another event came before it under revision 1 of the stream",
+            "bank.0/0@5: another event came before it under revision 2 of the stream"
+        ]
+    );
+    assert_eq!(database.number("select count(*) from aqueduct.parked").await, 2);
+}
+
 /// Guarantee 2: which discarded record stands for a missing one is decided by the owner of the partition alone.
 #[tokio::test]
 async fn only_the_owner_explains_a_gap_by_a_discarded_record() {

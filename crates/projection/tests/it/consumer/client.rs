@@ -10,10 +10,10 @@ pub(super) const TOPIC: &str = "bank.accounts";
 
 /// A consumer of one partition, connected as a member of the owning role.
 pub(crate) struct Consumer {
-    pub(super) database: Database,
+    pub(crate) database: Database,
     pub(super) connection: PgConnection,
     pub(super) epoch: i64,
-    pub(super) next_offset: i64,
+    pub(crate) next_offset: i64,
 }
 
 impl Consumer {
