@@ -166,7 +166,7 @@ impl<H: Handler> BatchRunner<H> {
     /// process is shutting down.
     pub(crate) async fn bounded<T>(
         &self,
-        part: impl Future<Output = Result<T, BatchError>> + Send,
+        part: impl Future<Output = Result<T, BatchError>>,
     ) -> Result<Option<T>, BatchError> {
         let timeout = self.transactions.timeout;
         let part = tokio::time::timeout(timeout, part);

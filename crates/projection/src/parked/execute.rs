@@ -80,14 +80,19 @@ impl<H: Handler> ExecuteStep for RequestExecutor<H> {
                     error,
                     "request for parked events failed"
                 );
-                let attempt = self.record_attempt(&pending, partition, StepOutcome::Failed(&error));
-                self.runner.bounded(attempt).await?;
+                let outcome = StepOutcome::Failed(&error);
+                self.on_connection(async |connection| {
+                    self.record_attempt(connection, &pending, partition, outcome).await
+                })
+                .await?;
                 Ok(RequestStep::Executed)
             }
             Err(error) => {
                 // This sets `touched_at`, so the next step takes another stream.
-                let attempt = self.record_attempt(&pending, partition, StepOutcome::Waiting);
-                if let Err(record_error) = self.runner.bounded(attempt).await {
+                let attempt = self.on_connection(async |connection| {
+                    self.record_attempt(connection, &pending, partition, StepOutcome::Waiting).await
+                });
+                if let Err(record_error) = attempt.await {
                     let error = with_causes(&record_error);
                     let stream = pending.stream;
                     tracing::warn!(
@@ -120,21 +125,41 @@ impl<H: Handler> RequestExecutor<H> {
         let step = StreamStep { pending, partition, inbox };
         if pending.must_discard() {
             // The replay of the stream may have to wait for other discards.
-            return self.runner.bounded(self.discard(step)).await.map(drop);
+            return self
+                .on_connection(async |connection| self.discard(connection, step).await)
+                .await
+                .map(drop);
         }
-        let Some(next) = self.runner.bounded(self.next_rows(step)).await?.flatten() else { return Ok(()) };
+        let next = self.on_connection(async |connection| self.next_rows(connection, step).await);
+        let Some(next) = next.await?.flatten() else { return Ok(()) };
         let Some(mut batch) = read_batch(&self.runner, step, next).await? else { return Ok(()) };
-        if let Some(missing) = batch.gap
-            && self.runner.bounded(self.explain(step, missing)).await?.flatten() != Some(Gap::Remains)
-        {
-            // The rows must be read again, by whoever owns the partition.
-            return Ok(());
+        if let Some(missing) = batch.gap {
+            let gap = self.on_connection(async |connection| self.explain(connection, step, missing).await);
+            if gap.await?.flatten() != Some(Gap::Remains) {
+                // The rows must be read again, by whoever owns the partition.
+                return Ok(());
+            }
         }
         if H::REACTS {
             let Some(handled) = react(&self.runner, step, batch).await? else { return Ok(()) };
             batch = handled;
         }
-        self.runner.bounded(self.apply_rows(step, batch)).await.map(drop)
+        self.on_connection(async |connection| self.apply_rows(connection, step, batch).await).await.map(drop)
+    }
+
+    /// Runs a part of a step on a connection, for as long as the transaction of a batch may take. Returns `None` if the process
+    /// is shutting down. A part that is cut off may have begun a transaction: its connection is not used again.
+    async fn on_connection<T>(
+        &self,
+        part: impl AsyncFnOnce(&mut PgConnection) -> Result<T, BatchError>,
+    ) -> Result<Option<T>, BatchError> {
+        let acquired = async { Ok(self.runner.transactions.pool.acquire().await?) };
+        let Some(mut connection) = self.runner.bounded(acquired).await? else { return Ok(None) };
+        let done = self.runner.bounded(part(&mut connection)).await;
+        if matches!(done, Ok(None) | Err(BatchError::Timeout(_))) {
+            connection.close_on_drop();
+        }
+        done
     }
 
     /// Begins a transaction that has locked the partition. Returns `None` if the partition has another owner.
@@ -157,12 +182,12 @@ impl<H: Handler> RequestExecutor<H> {
     /// Records how an attempt left the stream, unless the partition has another owner.
     async fn record_attempt(
         &self,
+        connection: &mut PgConnection,
         pending: &PendingStream,
         partition: &OwnedPartition,
         outcome: StepOutcome<'_>,
     ) -> Result<(), BatchError> {
-        let mut connection = self.runner.transactions.pool.acquire().await?;
-        let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
+        let Some(mut transaction) = self.begin_owned(connection, partition).await? else {
             return Ok(());
         };
         steps::record_progress(
@@ -180,10 +205,10 @@ impl<H: Handler> RequestExecutor<H> {
     /// Discards the next selected events, unless the partition has another owner.
     async fn discard(
         &self,
+        connection: &mut PgConnection,
         StreamStep { pending, partition, inbox }: StreamStep<'_>,
     ) -> Result<(), BatchError> {
-        let mut connection = self.runner.transactions.pool.acquire().await?;
-        let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
+        let Some(mut transaction) = self.begin_owned(connection, partition).await? else {
             return Ok(());
         };
         let progress = steps::discard(&mut *transaction, pending, inbox).await?;
@@ -211,9 +236,9 @@ impl<H: Handler> RequestExecutor<H> {
     /// get their place in the stream first. Returns `None` if the partition has another owner.
     async fn next_rows(
         &self,
+        connection: &mut PgConnection,
         StreamStep { pending, partition, inbox }: StreamStep<'_>,
     ) -> Result<Option<NextRows>, BatchError> {
-        let mut connection = self.runner.transactions.pool.acquire().await?;
         let rows = steps::rows_without_revision(&mut *connection, inbox, &pending.stream).await?;
         let readable = rows.iter().filter_map(|row| {
             let envelope = Headers::from_json(&row.headers)?.envelope(row.key.as_deref()).ok()?;
@@ -221,24 +246,24 @@ impl<H: Handler> RequestExecutor<H> {
         });
         let (ids, revisions): (Vec<_>, Vec<_>) = readable.unzip();
         if !ids.is_empty() {
-            let Some(mut transaction) = self.begin_owned(&mut connection, partition).await? else {
+            let Some(mut transaction) = self.begin_owned(connection, partition).await? else {
                 return Ok(None);
             };
             steps::assign_revisions(&mut *transaction, &ids, &revisions).await?;
             transaction.commit().await?;
         }
-        Ok(Some(steps::next_rows(&mut connection, inbox, &pending.stream).await?))
+        Ok(Some(steps::next_rows(connection, inbox, &pending.stream).await?))
     }
 
     /// Takes a discarded record without a readable revision for the missing one, if there is one. Returns `None` if the
     /// partition has another owner.
     async fn explain(
         &self,
+        connection: &mut PgConnection,
         step: StreamStep<'_>,
         missing: MissingRevision,
     ) -> Result<Option<Gap>, BatchError> {
-        let mut connection = self.runner.transactions.pool.acquire().await?;
-        let Some(mut transaction) = self.begin_owned(&mut connection, step.partition).await? else {
+        let Some(mut transaction) = self.begin_owned(connection, step.partition).await? else {
             return Ok(None);
         };
         let stream = &step.pending.stream;
@@ -248,9 +273,13 @@ impl<H: Handler> RequestExecutor<H> {
     }
 
     /// Applies the rows in one transaction and records the progress, unless the partition has another owner.
-    async fn apply_rows(&self, step: StreamStep<'_>, batch: ReplayBatch<H::Event>) -> Result<(), BatchError> {
-        let mut connection = self.runner.transactions.pool.acquire().await?;
-        let applied = self.commit_rows(&mut connection, step, batch).await;
+    async fn apply_rows(
+        &self,
+        connection: &mut PgConnection,
+        step: StreamStep<'_>,
+        batch: ReplayBatch<H::Event>,
+    ) -> Result<(), BatchError> {
+        let applied = self.commit_rows(connection, step, batch).await;
         if let Err(error) = &applied
             && error.is_stale_statement()
         {

@@ -10,6 +10,7 @@ mod both_paths;
 mod conflicts;
 mod consumer;
 mod consumer_model;
+mod cut_off_steps;
 mod durability;
 mod faults;
 mod groups;
