@@ -9,6 +9,7 @@ pub(crate) mod retry_gate;
 pub(crate) mod runner;
 pub(crate) mod schedule;
 pub(crate) mod single_statement;
+mod slow_event;
 pub(crate) mod table_fault;
 pub(crate) mod trace;
 pub(crate) mod transaction;

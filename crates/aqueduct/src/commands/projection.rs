@@ -56,12 +56,27 @@ pub(super) struct TimeoutArguments {
     /// Time-out between two statements of a transaction
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = timeout)]
     idle_timeout: Duration,
-    /// Time-out of waiting for a lock
+    /// Time-out of waiting for a lock; shorter than that of a statement
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     lock_timeout: Duration,
     /// Time-out of a statement
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = timeout)]
     statement_timeout: Duration,
+}
+
+impl TimeoutArguments {
+    /// A statement that waits for a lock must be told from one that takes too long.
+    fn timeouts(&self) -> Result<Timeouts, String> {
+        let Self { idle_timeout: idle, lock_timeout: lock, statement_timeout: statement } = *self;
+        if lock >= statement {
+            let (lock, statement) = (lock.as_secs(), statement.as_secs());
+            return Err(format!(
+                "--lock-timeout {lock} must be below --statement-timeout {statement}: an event that waits for a lock would be \
+                 parked as one that takes too long"
+            ));
+        }
+        Ok(Timeouts { idle, lock, statement })
+    }
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -80,11 +95,9 @@ pub(super) async fn run(
     match command {
         ProjectionCommand::Test { name } => return examples::test(app, name.as_deref(), connections).await,
         ProjectionCommand::Install { name, owner, runner, starts_late, timeouts } => {
+            let timeouts = timeouts.timeouts()?;
             let pool = connections.postgres()?;
             consumer::install(&pool).await?;
-            let TimeoutArguments { idle_timeout: idle, lock_timeout: lock, statement_timeout: statement } =
-                *timeouts;
-            let timeouts = Timeouts { idle, lock, statement };
             let registration = Registration { projection: name, owner, starts_late: *starts_late, timeouts };
             consumer::register(&pool, registration).await?;
             if let Some(runner) = runner {
@@ -104,4 +117,26 @@ pub(super) async fn run(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_waited_for_no_longer_than_a_statement_may_take() {
+        let seconds = Duration::from_secs;
+        let timeouts = |lock, statement| {
+            TimeoutArguments {
+                idle_timeout: seconds(60),
+                lock_timeout: seconds(lock),
+                statement_timeout: seconds(statement),
+            }
+            .timeouts()
+        };
+        assert!(timeouts(30, 60).is_ok());
+        assert!(
+            timeouts(60, 60).unwrap_err().contains("--lock-timeout 60 must be below --statement-timeout 60")
+        );
+    }
 }

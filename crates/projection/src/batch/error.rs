@@ -5,6 +5,7 @@ use std::time::Duration;
 use aqueduct_core::ErrorKind;
 
 use crate::batch::read::ReadError;
+use crate::batch::slow_event::Activity;
 use crate::model::error::{ApplyError, ReactError};
 use crate::postgres::error::{error_kind, is_stale_statement};
 
@@ -45,6 +46,14 @@ pub(crate) enum BatchError {
     Failure { record: String, event: String, reason: String },
     #[error(transparent)]
     React(#[from] ReactorHalted),
+    #[error("postgres cancelled the statement of record {record} alone")]
+    Cancelled {
+        record: String,
+        /// Index of the entry.
+        entry: usize,
+        activity: Activity,
+        source: ApplyError,
+    },
     #[error("the reaction to a parked event failed")]
     Reaction(#[source] ReactError),
 }
@@ -58,12 +67,21 @@ impl BatchError {
                 ErrorKind::Park => ErrorKind::Stop,
                 kind => kind,
             },
-            Self::Timeout(_) => ErrorKind::Retry,
+            Self::Timeout(_) | Self::Cancelled { .. } => ErrorKind::Retry,
             Self::Apply(error) => error.kind(),
             Self::EveryRow { .. } | Self::ExistingRow { .. } | Self::Failure { .. } | Self::React(_) => {
                 ErrorKind::Stop
             }
             Self::Reaction(error) => error.kind(),
+        }
+    }
+
+    /// Whether Postgres cancelled a statement that applies events.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Cancelled { .. } => true,
+            Self::Apply(error) => error.is_cancelled(),
+            _ => false,
         }
     }
 

@@ -16,8 +16,9 @@ use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
 use crate::batch::react::{self, BatchReaction};
 use crate::batch::read::Reader;
+use crate::batch::slow_event::SlowEvent;
 use crate::batch::trace;
-use crate::batch::transaction::{Attempt, Transactions};
+use crate::batch::transaction::{Apply, Attempt, Transactions};
 use crate::batch::turn::{PreviousFailed, Turn};
 use crate::inbox::Inboxes;
 use crate::inbox::entry::{Content, Entry};
@@ -189,7 +190,8 @@ impl<H: Handler> BatchRunner<H> {
     async fn commit(&self, mut entries: Vec<Entry<H::Event>>) -> Result<Completion, BatchError> {
         let ownership = &self.context.ownership;
         let mut delays = backoff::delays();
-        let (mut is_first, mut bisect) = (true, false);
+        let (mut is_first, mut apply) = (true, Apply::All);
+        let mut slow = SlowEvent::default();
         loop {
             let owned = ownership.partitions();
             entries.retain(|entry| owned.iter().any(|owned| owned.owns(&entry.record)));
@@ -199,7 +201,7 @@ impl<H: Handler> BatchRunner<H> {
             let attempt = if std::mem::take(&mut is_first) {
                 self.transactions.attempt_single(ownership, &entries).await
             } else {
-                self.transactions.attempt(ownership, &mut entries, bisect).await
+                self.transactions.attempt(ownership, &mut entries, apply).await
             };
             match attempt {
                 Ok(Attempt::Refused) => {}
@@ -210,9 +212,18 @@ impl<H: Handler> BatchRunner<H> {
                 }
                 Err(error) => match error.kind() {
                     // It is not known which record is at fault.
-                    ErrorKind::Park if !bisect => bisect = true,
+                    ErrorKind::Park if apply == Apply::All => apply = Apply::Bisected,
                     ErrorKind::Retry => {
                         self.context.report_retry(&error);
+                        if error.is_cancelled() {
+                            apply = Apply::OneByOne;
+                        }
+                        if let BatchError::Cancelled { entry, activity, source, .. } = error
+                            && let Some(entry) = entries.get_mut(entry)
+                            && slow.count(&entry.record, activity)
+                        {
+                            self.transactions.give_up(entry, source)?;
+                        }
                         if self.context.wait(&mut delays).await == Wait::Shutdown {
                             return Ok(Completion::Abandoned);
                         }

@@ -8,12 +8,14 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
 use crate::batch::retry_gate::RetryGate;
+use crate::batch::slow_event::{Activity, Backend};
 use crate::batch::table_fault::{FailureReason, TableFaultDetector, TableState};
 use crate::inbox::entry::{Content, Entry, Fault};
 use crate::inbox::ownership::{OwnedPartition, Ownership, next_offsets};
 use crate::inbox::park::{self, ParkOutcome};
 use crate::inbox::verdict::{self, ParkingVerdict};
 use crate::metrics;
+use crate::model::error::ApplyError;
 use crate::model::handler::{Handler, Probe};
 
 /// Result of one attempt that did not fail.
@@ -33,6 +35,17 @@ enum TableWrite {
     Nothing,
 }
 
+/// How a transaction applies its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apply {
+    /// At once.
+    All,
+    /// In halves, to find the events that cannot be applied and park them.
+    Bisected,
+    /// One by one, to find the event whose statement takes too long: halves would take too long, too.
+    OneByOne,
+}
+
 /// Applies batches in transactions.
 pub(crate) struct Transactions<H> {
     pub(crate) handler: H,
@@ -44,15 +57,15 @@ pub(crate) struct Transactions<H> {
 
 impl<H: Handler> Transactions<H> {
     /// Applies entries in one transaction. It can be repeated if its result is unknown, because the inbox stores what
-    /// was applied. With `bisect`, finds the events that cannot be applied and parks them.
+    /// was applied.
     pub(crate) async fn attempt(
         &self,
         ownership: &Ownership,
         entries: &mut [Entry<H::Event>],
-        bisect: bool,
+        apply: Apply,
     ) -> Result<Attempt, BatchError> {
         let mut connection = self.pool.acquire().await?;
-        let attempt = self.transaction(&mut connection, ownership, entries, bisect);
+        let attempt = self.transaction(&mut connection, ownership, entries, apply);
         let attempt = tokio::time::timeout(self.timeout, attempt).await.unwrap_or_else(|_| {
             // What is cut off may have begun a transaction: the connection is not used again.
             connection.close_on_drop();
@@ -71,7 +84,7 @@ impl<H: Handler> Transactions<H> {
         connection: &mut PgConnection,
         ownership: &Ownership,
         entries: &mut [Entry<H::Event>],
-        bisect: bool,
+        apply: Apply,
     ) -> Result<Attempt, BatchError> {
         let offsets = next_offsets(entries.iter().map(|entry| &entry.record));
         let mut transaction = connection.begin().await?;
@@ -81,10 +94,17 @@ impl<H: Handler> Transactions<H> {
             return Ok(Attempt::Lost(lost));
         }
         let mut outcome = Outcome::default();
-        if bisect {
-            self.bisect(&mut transaction, entries, &mut outcome).await?;
-        } else if self.apply(&mut transaction, entries, &mut outcome).await? == TableWrite::Accepted {
-            self.table_faults.record_success();
+        match apply {
+            Apply::All => {
+                if self.apply(&mut transaction, entries, &mut outcome).await? == TableWrite::Accepted {
+                    self.table_faults.record_success();
+                }
+            }
+            Apply::Bisected => self.apply_ranges(&mut transaction, entries, &mut outcome, None).await?,
+            Apply::OneByOne => {
+                let backend = Backend::of(&mut transaction).await?;
+                self.apply_ranges(&mut transaction, entries, &mut outcome, Some(backend)).await?;
+            }
         }
         transaction.commit().await?;
         self.handler.forget();
@@ -113,6 +133,22 @@ impl<H: Handler> Transactions<H> {
             }
         }
         Ok(if events.is_empty() { TableWrite::Nothing } else { TableWrite::Accepted })
+    }
+
+    /// The same, and what the backend was doing when it took long.
+    async fn apply_watched(
+        &self,
+        connection: &mut PgConnection,
+        entries: &[Entry<H::Event>],
+        outcome: &mut Outcome,
+        backend: Backend,
+    ) -> (Result<TableWrite, BatchError>, Activity) {
+        let mut applied = std::pin::pin!(self.apply(connection, entries, outcome));
+        tokio::select! {
+            biased;
+            applied = &mut applied => (applied, Activity::Other),
+            activity = backend.look(&self.pool) => (applied.await, activity),
+        }
     }
 
     async fn park(
@@ -147,21 +183,33 @@ impl<H: Handler> Transactions<H> {
 
     /// Applies entries under savepoints: a range that fails is split until the entry at fault is alone. That one
     /// is parked, and then so are the later events of its stream. Returns an error if the table is at fault.
-    async fn bisect(
+    ///
+    /// With a backend, that of the connection, each entry is alone from the beginning.
+    async fn apply_ranges(
         &self,
         connection: &mut PgConnection,
         entries: &mut [Entry<H::Event>],
         outcome: &mut Outcome,
+        backend: Option<Backend>,
     ) -> Result<(), BatchError> {
         // Start and end (exclusive) of the ranges; the last one is next.
-        let mut ranges = vec![(0, entries.len())];
+        let mut ranges = match backend {
+            None => vec![(0, entries.len())],
+            Some(_) => (0..entries.len()).rev().map(|entry| (entry, entry + 1)).collect(),
+        };
         let mut accepted = false;
         let mut rejected = Vec::new();
         let mut last_rejection = None;
         while let Some((start, end)) = ranges.pop() {
             let mut savepoint = connection.begin().await?;
             let mut part = Outcome::default();
-            match self.apply(&mut savepoint, &entries[start..end], &mut part).await {
+            let (applied, activity) = match backend {
+                None => (self.apply(&mut savepoint, &entries[start..end], &mut part).await, Activity::Other),
+                Some(backend) => {
+                    self.apply_watched(&mut savepoint, &entries[start..end], &mut part, backend).await
+                }
+            };
+            match applied {
                 Ok(write) => {
                     savepoint.commit().await?;
                     outcome.add(part);
@@ -186,6 +234,10 @@ impl<H: Handler> Transactions<H> {
                     // Process the entry again: now it is invalid and will be parked.
                     ranges.push((start, end));
                 }
+                Err(BatchError::Apply(source)) if source.is_cancelled() && backend.is_some() => {
+                    let record = entries[start].record.to_string();
+                    return Err(BatchError::Cancelled { record, entry: start, activity, source });
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -198,6 +250,18 @@ impl<H: Handler> Transactions<H> {
             }
         }
         Ok(())
+    }
+
+    /// Lets an entry be parked whose statement takes too long. Returns an error if the table is at fault, because no event has
+    /// been applied for several streams.
+    pub(crate) fn give_up(&self, entry: &mut Entry<H::Event>, source: ApplyError) -> Result<(), BatchError> {
+        metrics::error(self.handler.name(), ErrorKind::Park);
+        entry.content = Content::Invalid(Fault { code: source.code(), reason: with_causes(&source) });
+        let rejected = FailureReason::of(&source).map(|reason| (reason, entry.stream().to_owned()));
+        match self.table_faults.record_failure(rejected, TableState::Unprobed) {
+            Some(streams) => Err(BatchError::EveryRow { streams, source }),
+            None => Ok(()),
+        }
     }
 
     /// Finds out whether the table accepts a row that it contains. Returns an error if it rejects that row for a reason

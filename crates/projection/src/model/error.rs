@@ -6,7 +6,7 @@ use aqueduct_core::ErrorKind;
 use aqueduct_schema::VersionError;
 
 use crate::inbox::reason_code::ReasonCode;
-use crate::postgres::error::error_kind;
+use crate::postgres::error::{error_kind, is_cancelled};
 use crate::sql::error::DefinitionError;
 
 /// A table that its projection cannot write.
@@ -237,6 +237,11 @@ impl ApplyError {
             Self::Table(_) | Self::Row { .. } => ErrorKind::Stop,
             Self::Panicked(_) | Self::Rejected(_) | Self::NoRow { .. } => ErrorKind::Park,
         }
+    }
+
+    /// Whether Postgres cancelled the statement.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.postgres().is_some_and(is_cancelled)
     }
 
     /// Postgres's error, if it is one.

@@ -92,9 +92,9 @@ impl<E> ReplayBatch<E> {
         self.rows.truncate(index);
     }
 
-    /// Drops the second half; what failed after it is not reached by this step.
-    pub(crate) fn halve(&mut self) {
-        self.rows.truncate(self.rows.len() / 2);
+    /// Drops the rows behind the first ones; what failed after them is not reached by this step.
+    pub(crate) fn keep(&mut self, rows: usize) {
+        self.rows.truncate(rows);
         self.failed = None;
     }
 }

@@ -1,10 +1,14 @@
 //! What an error from Postgres means.
 
 use aqueduct_core::ErrorKind;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 /// SQLSTATE `feature_not_supported`: what Postgres returns for a prepared statement whose result type changed.
 const FEATURE_NOT_SUPPORTED: &str = "0A000";
+
+/// SQLSTATE `query_canceled`.
+const QUERY_CANCELED: &str = "57014";
 
 /// Kind of an error from Postgres. [`Park`](ErrorKind::Park) means that a value does not fit: one record of the batch
 /// is at fault.
@@ -28,6 +32,12 @@ pub(crate) fn is_stale_statement(error: &sqlx::Error) -> bool {
     error.is_some_and(|error| {
         error.code() == FEATURE_NOT_SUPPORTED && error.routine() == Some("RevalidateCachedQuery")
     })
+}
+
+/// Whether Postgres cancelled a statement: it took too long, or somebody cancelled it.
+pub(crate) fn is_cancelled(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.as_deref() == Some(QUERY_CANCELED)
 }
 
 /// By SQLSTATE (PostgreSQL's appendix A).

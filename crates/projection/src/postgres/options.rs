@@ -82,8 +82,8 @@ impl PostgresOptions {
 
     /// Connection options with which the server ends a session within `limit` after its client froze or became
     /// unreachable, so that it does not hold locks longer than that: a session that idles in a transaction, a
-    /// statement or a wait for a lock that takes longer (SQLSTATE 25P03, 57014, 55P03), and a peer that does not
-    /// acknowledge. `name` is the session's `application_name`.
+    /// statement that takes longer, a wait for a lock that takes half as long (SQLSTATE 25P03, 57014, 55P03), and a peer that
+    /// does not acknowledge. `name` is the session's `application_name`.
     ///
     /// # Errors
     /// The URL is not valid.
@@ -96,7 +96,8 @@ impl PostgresOptions {
         Ok(options.application_name(name).options([
             ("idle_in_transaction_session_timeout", ms.clone()),
             ("statement_timeout", ms.clone()),
-            ("lock_timeout", ms.clone()),
+            // Shorter, so that a statement that waits for a lock is told from one that takes long.
+            ("lock_timeout", format!("{}ms", limit_ms / 2)),
             ("tcp_user_timeout", ms),
             ("tcp_keepalives_idle", probe_seconds.to_string()),
             ("tcp_keepalives_interval", probe_seconds.to_string()),
@@ -154,6 +155,8 @@ mod tests {
         let options = session.unwrap().get_options().unwrap_or_default().to_owned();
         for expected in [
             "idle_in_transaction_session_timeout=10000ms",
+            "statement_timeout=10000ms",
+            "lock_timeout=5000ms",
             "tcp_user_timeout=10000ms",
             "tcp_keepalives_idle=2",
         ] {

@@ -36,6 +36,10 @@ pub(crate) async fn apply(
 
 /// Executes requests until there are none. Returns the number of steps.
 pub(crate) async fn execute_all((batches, _): &(BatchProcessor, i64)) -> usize {
+    execute_steps(batches).await
+}
+
+pub(crate) async fn execute_steps(batches: &BatchProcessor) -> usize {
     let mut steps = 0;
     while batches.execute_step().await.unwrap() == RequestStep::Executed {
         steps += 1;

@@ -11,13 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_devstack::{DevStack, Options as StackOptions, Part};
-use aqueduct_projection::{BatchProcessor, Options, Outcome, PostgresOptions, Projection, SqlProjection};
+use aqueduct_projection::{
+    BatchProcessor, Options, Outcome, PostgresOptions, Projection, SqlProjection, parked,
+};
 use aqueduct_schema::TopicSchemas;
 use sqlx::Connection as _;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::bank::{Accounts, deposited, opened};
+use crate::parked::{PARKED, execute_steps, stream};
 use crate::sql;
 use crate::support::{Database, TestRecord, event, plain, records};
 
@@ -123,6 +126,73 @@ async fn a_statement_that_took_too_long_is_tried_again() {
         assert_applied(&database, &outcome, form).await;
         assert!(database.number("select last_value from bank.attempts").await > 3, "{form:?}");
     }
+}
+
+/// Has Postgres run these statements of PL/pgSQL while it checks a row with a balance of at least 77. SQL files still run once for several
+/// events, because the function is called immutable.
+async fn check_rows(database: &Database, statements: &str) {
+    let constraint = format!(
+        "create function bank.check_row(balance numeric) returns boolean language plpgsql immutable as
+             $$ begin if balance >= 77 then {statements} end if; return true; end $$;
+         alter table bank.accounts add constraint check_row check (bank.check_row(balance))"
+    );
+    execute(database, &constraint).await;
+}
+
+fn slow_account() -> [TestRecord; 5] {
+    let [one, two, _, deposit] = two_accounts();
+    [one, event("account-1", 1, &deposited(77)), two, deposit, event("account-1", 2, &deposited(1))]
+}
+
+/// Guarantee 6: the others are applied. A replay that takes too long ends with that reason.
+#[tokio::test]
+async fn an_event_whose_statement_alone_takes_too_long_is_parked() {
+    for form in FORMS {
+        let database = Database::create().await;
+        check_rows(&database, "perform pg_sleep(60);").await;
+        let instance = Instance::start(&database, form).await;
+        let outcome = instance.apply(&slow_account()).await.unwrap();
+        assert_eq!(outcome, Outcome { applied: 3, parked: 2, ..Outcome::default() }, "{form:?}");
+        assert_eq!(database.texts(ROWS).await, ["1 0 after 0 ", "2 6 after 0 1 "], "{form:?}");
+        assert_eq!(database.texts(PARKED).await, ["1@account-1 parked row", "2@account-1 parked blocked"]);
+        let reasons = database.texts("select reason from aqueduct.parked order by id").await;
+        assert!(reasons[0].contains("canceling statement due to statement timeout"), "{reasons:?}");
+
+        let request = parked::replay(&database.pool, &stream("account-1")).await.unwrap().unwrap().id;
+        execute_steps(&instance.batches).await;
+        let progress = parked::progress(&database.pool, request).await.unwrap();
+        assert!(progress.problem.as_ref().unwrap().contains("statement timeout"), "{progress:?}");
+        execute(&database, "alter table bank.accounts drop constraint check_row").await;
+        parked::replay(&database.pool, &stream("account-1")).await.unwrap();
+        execute_steps(&instance.batches).await;
+        assert_eq!(database.texts(ROWS).await, ["1 78 after 0 1 2 ", "2 6 after 0 1 "], "{form:?}");
+    }
+}
+
+/// Its statement takes too long each time, but because it waits: for one lock after the other, none of them for long.
+#[tokio::test]
+async fn an_event_that_waits_for_many_locks_is_not_parked() {
+    const ATTEMPTS: i64 = 5;
+    let database = Database::create().await;
+    let waits = "perform set_config('lock_timeout', '100ms', true);
+                 loop
+                     begin
+                         perform pg_advisory_xact_lock_shared(7);
+                         exit;
+                     exception when lock_not_available then null;
+                     end;
+                 end loop;";
+    check_rows(&database, waits).await;
+    let instance = Instance::start(&database, Form::SqlFiles).await;
+    let mut lock = database.pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(7)").execute(&mut *lock).await.unwrap();
+    let before = database.number(ROLLED_BACK).await;
+    let applied = instance.apply(&slow_account());
+    database.wait_until(ROLLED_BACK, |rolled_back| rolled_back >= before + ATTEMPTS).await;
+    assert!(!applied.is_finished());
+    lock.rollback().await.unwrap();
+    assert_eq!(applied.await.unwrap(), Outcome { applied: 5, ..Outcome::default() });
+    assert_eq!(database.number("select count(*) from aqueduct.parked").await, 0);
 }
 
 /// How many transactions of this database were rolled back.
