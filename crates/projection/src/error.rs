@@ -58,6 +58,19 @@ pub enum ProjectionError {
         /// Error of the migration that failed.
         source: MigrateError,
     },
+    /// The role has no right to the schema `aqueduct`.
+    #[error(
+        "projection {projection}: postgres does not let role {role:?} use the schema aqueduct: as a role that may create schemas, \
+         run `aqueduct setup` and `aqueduct projection install {projection} --owner {role} --runner {role}`"
+    )]
+    Rights {
+        /// Name of the projection.
+        projection: &'static str,
+        /// The role.
+        role: String,
+        /// Postgres's error.
+        source: MigrateError,
+    },
     /// The URL of Postgres is not valid.
     #[error(
         "projection {projection}: the URL of postgres is not valid: write postgres://user:password@host/database"

@@ -29,7 +29,7 @@ use crate::model::reactor::{Reactor, ReactorHandler};
 use crate::model::view::{View, ViewHandler};
 use crate::options::Options;
 use crate::parked::execute::RequestExecutor;
-use crate::postgres::migrate::{is_migrated, migrate};
+use crate::postgres::migrate::{is_denied, is_migrated, migrate};
 use crate::postgres::monitor::PostgresMonitor;
 use crate::processor::BatchProcessor;
 use crate::record::decode::Decoder;
@@ -330,7 +330,14 @@ impl Projection {
         shutdown: &CancellationToken,
     ) -> Result<BatchProcessor, ProjectionError> {
         let projection = self.name;
-        let failed = |source| ProjectionError::Migrate { projection, source };
+        let failed = |source| {
+            if is_denied(&source) {
+                let role = pool.connect_options().get_username().to_owned();
+                ProjectionError::Rights { projection, role, source }
+            } else {
+                ProjectionError::Migrate { projection, source }
+            }
+        };
         // One for all that is read: a connection goes back to the pool in the background, so that the next step would open another.
         let mut connection = pool.acquire().await.map_err(|source| failed(source.into()))?;
         if !is_migrated(&mut connection).await.map_err(|source| failed(source.into()))? {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqlSafeStr as _};
@@ -22,6 +23,9 @@ const MIGRATIONS: [(i64, &str, &str); 13] = [
     (12, "event ids", include_str!("../../migrations/0012_event_ids.sql")),
     (13, "parked conflicts", include_str!("../../migrations/0013_parked_conflicts.sql")),
 ];
+
+/// SQLSTATE `insufficient_privilege`.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// A migration may rewrite a large table, and instances wait for each other's, so statements have no timeout. A session
 /// that idles between two statements is ended, because a frozen process would keep the lock of all migrations.
@@ -64,6 +68,14 @@ pub(crate) async fn is_migrated(connection: &mut PgConnection) -> Result<bool, s
     let migrator = migrator(MIGRATIONS);
     let expected = migrator.iter().map(|migration| (migration.version, &*migration.checksum, true));
     Ok(applied.iter().map(|(version, checksum, success)| (*version, &**checksum, *success)).eq(expected))
+}
+
+/// Whether the role lacks a right.
+pub(crate) fn is_denied(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some(INSUFFICIENT_PRIVILEGE)
 }
 
 async fn has_history(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {

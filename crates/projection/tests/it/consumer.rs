@@ -6,11 +6,14 @@ mod vectors;
 use std::time::Duration;
 
 use aqueduct_projection::consumer::{self, Registration, Timeouts};
+use aqueduct_projection::{Options, Outcome, PostgresOptions, Projection};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 pub(crate) use self::client::Consumer;
 use self::client::{TOPIC, create_role, event, message, registration, with};
+use crate::bank::{Accounts, deposited};
+use crate::support::{Database, plain, records};
 
 #[tokio::test]
 async fn each_record_has_a_result() {
@@ -302,6 +305,34 @@ async fn only_members_of_the_owner_act_for_a_projection() {
     ] {
         assert_eq!(consumer.code(statement, json!([])).await, "42501", "{statement}");
     }
+}
+
+/// Promise: the runner says what to run for a role that lacks rights, and that is enough.
+#[tokio::test]
+async fn a_runner_without_rights_is_told_which_commands_grant_them() {
+    let database = Database::create().await;
+    let role = create_role(&database, "runner").await;
+    let login = format!(
+        "alter role {role} login password 'runner'; grant usage on schema bank to {role}; \
+                         grant all on all tables in schema bank to {role}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(login)).execute(&database.pool).await.unwrap();
+    let (_, server) = database.url.split_once('@').unwrap();
+    let url = format!("postgres://{role}:runner@{server}");
+    let options = Options { postgres: PostgresOptions::new(url), ..database.options() };
+    let projection = Projection::view::<Accounts<0>>(options, plain());
+    let denied = projection.batch_processor().await.map(drop).unwrap_err().to_string();
+    let command = format!("aqueduct projection install accounts --owner {role} --runner {role}");
+    assert!(denied.contains(&command), "{denied}");
+
+    consumer::install(&database.pool).await.unwrap();
+    consumer::register(&database.pool, registration("accounts", &role)).await.unwrap();
+    consumer::grant_runner(&database.pool, &role).await.unwrap();
+    let batches = projection.batch_processor().await.unwrap();
+    let epoch = batches.claim("bank.0", 0).await.unwrap().epoch;
+    let deposit = crate::support::event("account-1", 0, &deposited(1));
+    let outcome = batches.apply(records(epoch, 0, &[deposit])).await.unwrap();
+    assert_eq!(outcome, Some(Outcome { applied: 1, ..Outcome::default() }));
 }
 
 /// Postgres ends its transaction, so that another consumer gets the partition.
