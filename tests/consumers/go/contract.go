@@ -26,6 +26,8 @@ const (
 var (
 	// Classes and codes that pass without help: connection, rollback, resources, operator, standby, locks, idle time-outs.
 	passingCodes = []string{"08", "40", "53", "57", "25006", "25P03", "55P03"}
+	// The role owns no projection, or the functions are not installed in this database.
+	forbiddenCodes = []string{"42501", "3F000"}
 	// Errors of an event's data, which only this event has: cardinality, data, constraint, raised by a function.
 	dataCodes = []string{"21", "22", "23", "44", "P0"}
 )
@@ -143,6 +145,13 @@ func claim(ctx context.Context, tx pgx.Tx, it partition, kafka offsetsInKafka, c
 		                               $8::bigint, $9::text)`,
 		projection, generation, it.topic, kafka.topicID, it.number, kafka.earliest, kafka.latest, kafka.committed, consumer,
 	).Scan(&c.epoch, &c.next, &c.problem)
+	var database *pgconn.PgError
+	if errors.As(err, &database) && hasPrefix(database.Code, forbiddenCodes) {
+		login := tx.Conn().Config()
+		err = fmt.Errorf("%w: role %q may not act for projection %q in database %q (%s): "+
+			"run there aqueduct projection install %s --owner ROLE, with a role of which it is a member",
+			errHalted, login.User, projection, login.Database, database.Message, projection)
+	}
 	return c, err
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.errors import InsufficientPrivilege, InvalidSchemaName
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
@@ -112,7 +113,15 @@ class Contract:
     def claim(self, partition: Partition, topic_id: str | None, earliest: int, latest: int,
               committed: int | None, consumer: str) -> Any:
         """Makes this consumer the partition's owner: its epoch and next_offset, or a problem if the result is halted."""
-        (row,) = self._call("claim", partition.topic, topic_id, partition.number, earliest, latest, committed, consumer)
+        try:
+            (row,) = self._call("claim", partition.topic, topic_id, partition.number, earliest, latest, committed, consumer)
+        except (InsufficientPrivilege, InvalidSchemaName) as error:
+            # The role owns no projection, or the functions are not installed in this database.
+            login = self.connection.info
+            raise Halted(
+                f'role "{login.user}" may not act for projection "{self.projection}" in database "{login.dbname}" '
+                f"({error.diag.message_primary}): run there aqueduct projection install {self.projection} --owner ROLE, "
+                "with a role of which it is a member") from error
         return row
 
     def next_held(self, epochs: dict[Partition, int], limit: int, failed: list[dict]) -> list[tuple[int, Record]]:

@@ -259,6 +259,26 @@ async fn halts_at_schemas_that_it_cannot_read(consumer: &Installed<'_>) {
     }
 }
 
+/// Promise: a role that owns no projection is told so before anything is read.
+async fn halts_without_rights(consumer: &Installed<'_>) {
+    let projection = consumer.template.projection();
+    let stranger = format!("stranger_of_{projection}");
+    let role = format!("create role {stranger} login password 'stranger'");
+    sqlx::raw_sql(AssertSqlSafe(role)).execute(&consumer.postgres).await.unwrap();
+    let (_, server) = consumer.pipeline.stack.postgres_url().unwrap().split_once('@').unwrap();
+    let (server, _) = server.split_once('?').unwrap_or((server, ""));
+    let url = format!("postgres://{stranger}:stranger@{server}");
+    consumer.halts(consumer.start_with(&[("AQUEDUCT_POSTGRES__URL", &url)])).await;
+    let log = consumer.logged();
+    let (problem, remedy) =
+        ("may not act for projection", format!("aqueduct projection install {projection} --owner"));
+    assert!(
+        log.lines().any(|line| [problem, &stranger, &remedy].iter().all(|text| line.contains(text))),
+        "{log}"
+    );
+    assert_eq!(consumer.reached().await, 0);
+}
+
 /// How many returns there are of the day and country that have most.
 fn most_returns(plan: &Plan) -> usize {
     let mut counts = BTreeMap::new();
@@ -274,6 +294,7 @@ fn most_returns(plan: &Plan) -> usize {
 async fn has_the_rows_of_the_views_in_rust(template: Template) {
     let pipeline = filled_pipeline(ORDERS).await;
     let consumer = Installed::on(&pipeline, template).await;
+    halts_without_rights(&consumer).await;
     halts_at_schemas_that_it_cannot_read(&consumer).await;
     assert!(most_returns(&plan(ORDERS)) > BATCH, "the rows of the revenue are not updated");
     let mut children = [consumer.start_with(&[("AQUEDUCT_BATCH", &BATCH.to_string())])];

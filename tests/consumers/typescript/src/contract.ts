@@ -2,7 +2,7 @@
 // This module needs no change when the program is copied.
 
 import { isUtf8 } from 'node:buffer'
-import type { ClientBase } from 'pg'
+import type { Client, ClientBase } from 'pg'
 
 const GENERATION = 1
 const ENVELOPE = [
@@ -13,6 +13,8 @@ const LONGEST_REASON = 1000
 export const STALE = 'AQ001'
 // Not registered, not a member of the owner, halted: a person must act.
 export const HALTING = ['AQ010', 'AQ011', 'AQ012']
+// The role owns no projection, or the functions are not installed in this database.
+const FORBIDDEN = ['42501', '3F000']
 export const STATEMENT_TIMEOUT = '57014'
 // Classes and codes that pass without help: connection, rollback, resources, operator, standby, locks, idle time-outs.
 export const PASSING = ['08', '40', '53', '57', '25006', '25P03', '55P03']
@@ -144,7 +146,8 @@ export class Contract {
     const printedId = Buffer.from(topicId.replaceAll('-', ''), 'hex').toString('base64url')
     const [row] = await this.call<ClaimRow>(
       'claim', ['text', 'text', 'integer', 'bigint', 'bigint', 'bigint', 'text'],
-      topic, printedId, partition, earliest, latest, committed, consumer)
+      topic, printedId, partition, earliest, latest, committed, consumer
+    ).catch(error => { throw this.explained(error) })
     if (row?.result !== 'claimed') return { problem: row?.problem ?? 'claim returned nothing' }
     return { epoch: BigInt(row.epoch), nextOffset: BigInt(row.next_offset) }
   }
@@ -175,6 +178,14 @@ export class Contract {
 
   async advance (moved: Array<Owned & { next_offset: bigint }>): Promise<void> {
     if (moved.length > 0) await this.call('advance', ['jsonb'], json(moved))
+  }
+
+  private explained (error: Error & { code?: string }): Error {
+    if (!FORBIDDEN.includes(error.code ?? '')) return error
+    const { user, database } = this.client as Client
+    return new Halted(
+      `role "${user}" may not act for projection "${this.projection}" in database "${database}" (${error.message}): run there ` +
+      `aqueduct projection install ${this.projection} --owner ROLE, with a role of which it is a member`, { cause: error })
   }
 
   private async call<Row extends object> (name: string, types: string[], ...values: unknown[]): Promise<Row[]> {

@@ -14,6 +14,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
@@ -27,6 +28,8 @@ import org.apache.kafka.common.record.TimestampType;
  */
 record Contract(Connection connection, Map<TopicPartition, Long> epochs) {
     private static final int GENERATION = 1;
+    /** The role owns no projection, or the functions are not installed in this database. */
+    private static final Set<String> FORBIDDEN = Set.of("42501", "3F000");
     private static final JsonMapper JSON =
             JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
 
@@ -60,6 +63,16 @@ record Contract(Connection connection, Map<TopicPartition, Long> epochs) {
             return row.getString("result").equals("claimed")
                     ? new Claim.Claimed(row.getLong("epoch"), row.getLong("next_offset"))
                     : new Claim.Halted(row.getString("problem"));
+        } catch (SQLException error) {
+            if (!FORBIDDEN.contains(error.getSQLState())) {
+                throw error;
+            }
+            var problem = "role \"%s\" may not act for projection \"%s\" (%s): run aqueduct projection install %s --owner ROLE, "
+                    + "with a role of which it is a member";
+            throw new Interruption.Halted(
+                    problem.formatted(connection.getMetaData().getUserName(), ReadModels.PROJECTION, error.getMessage(),
+                            ReadModels.PROJECTION),
+                    error);
         }
     }
 
