@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 const (
 	heldEvery   = time.Second           // between checks for parked events while no records come
 	shortestGap = 10 * time.Millisecond // between polls
+	// The claims of other partitions can take long, and an end must not be older than two minutes.
+	longestUse = time.Minute
 )
 
 // membership is the time from joining the group to leaving it.
@@ -68,14 +71,20 @@ func (m *membership) onAssigned(
 
 // claimAll claims partitions that are not in resumed, and adds them.
 func (m *membership) claimAll(ctx context.Context, committed, resumed map[string]map[int32]kgo.Offset) error {
+	var listed listing
 	for topic, partitions := range committed {
 		for number, offset := range partitions {
 			it := partition{topic, number}
 			if _, isClaimed := resumed[topic][number]; isClaimed {
 				continue
 			}
-			// Right before its claim: the claims of others can take long, and an end must not be old.
-			kafka, err := m.offsetsOf(ctx, it)
+			if time.Since(listed.at) > longestUse {
+				var err error
+				if listed, err = m.list(ctx, slices.Collect(maps.Keys(committed))); err != nil {
+					return fmt.Errorf("%w: %w", errUnavailable, err)
+				}
+			}
+			kafka, err := listed.offsetsOf(it)
 			if err != nil {
 				return fmt.Errorf("%w: offsets of %s/%d: %w", errUnavailable, topic, number, err)
 			}
@@ -105,30 +114,41 @@ func (m *membership) claimAll(ctx context.Context, committed, resumed map[string
 	return nil
 }
 
+// listing is what Kafka has of topics at a time.
+type listing struct {
+	at           time.Time
+	topics       kadm.TopicDetails
+	starts, ends kadm.ListedOffsets
+}
+
+// list asks for all partitions of the topics at once.
+func (m *membership) list(ctx context.Context, topics []string) (l listing, err error) {
+	l.at = time.Now()
+	if l.topics, err = m.kafka.ListTopics(ctx, topics...); err != nil {
+		return l, fmt.Errorf("topics: %w", err)
+	}
+	if l.starts, err = m.kafka.ListStartOffsets(ctx, topics...); err != nil {
+		return l, fmt.Errorf("first offsets: %w", err)
+	}
+	if l.ends, err = m.kafka.ListEndOffsets(ctx, topics...); err != nil {
+		return l, fmt.Errorf("last offsets: %w", err)
+	}
+	slog.Debug("listed offsets", "topics", topics)
+	return l, nil
+}
+
 // offsetsOf returns the first and the last offset of a partition.
-func (m *membership) offsetsOf(ctx context.Context, it partition) (offsetsInKafka, error) {
-	details, err := m.kafka.ListTopics(ctx, it.topic)
-	if err != nil {
-		return offsetsInKafka{}, err
-	}
-	starts, err := m.kafka.ListStartOffsets(ctx, it.topic)
-	if err != nil {
-		return offsetsInKafka{}, err
-	}
-	ends, err := m.kafka.ListEndOffsets(ctx, it.topic)
-	if err != nil {
-		return offsetsInKafka{}, err
-	}
-	start, hasStart := starts.Lookup(it.topic, it.number)
-	end, hasEnd := ends.Lookup(it.topic, it.number)
-	if err := errors.Join(details.Error(), start.Err, end.Err); err != nil {
+func (l listing) offsetsOf(it partition) (offsetsInKafka, error) {
+	start, hasStart := l.starts.Lookup(it.topic, it.number)
+	end, hasEnd := l.ends.Lookup(it.topic, it.number)
+	if err := errors.Join(l.topics[it.topic].Err, start.Err, end.Err); err != nil {
 		return offsetsInKafka{}, err
 	}
 	if !hasStart || !hasEnd {
 		return offsetsInKafka{}, errors.New("Kafka does not list them")
 	}
 	offsets := offsetsInKafka{earliest: start.Offset, latest: end.Offset}
-	if id := details[it.topic].ID; id != (kadm.TopicID{}) {
+	if id := l.topics[it.topic].ID; id != (kadm.TopicID{}) {
 		// As Kafka's own tools write it.
 		text := base64.RawURLEncoding.EncodeToString(id[:])
 		offsets.topicID = &text

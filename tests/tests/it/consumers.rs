@@ -319,6 +319,24 @@ async fn go_has_the_rows_of_the_views_in_rust() {
     has_the_rows_of_the_views_in_rust(GO).await;
 }
 
+/// Promise: a claim of many partitions does not list the offsets of all of them for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn go_lists_offsets_once_for_the_partitions_that_it_claims_together() {
+    let pipeline = Pipeline::start(&[]).await;
+    let consumer = Installed::on(&pipeline, GO).await;
+    let partitions = i64::from(partitions(pipeline.stack.kafka_bootstrap().unwrap(), TOPIC));
+    assert!(partitions > 1);
+    let child = consumer.start_with(&[("LOG_LEVEL", "DEBUG")]);
+    let claimed = "select count(*) from aqueduct.offsets where projection = 'shop_go'";
+    eventually("all partitions are claimed", async || {
+        (consumer.number(claimed.to_owned()).await == partitions).then_some(())
+    })
+    .await;
+    consumer.stop(child).await;
+    let log = consumer.logged();
+    assert_eq!(log.lines().filter(|line| line.contains("listed offsets")).count(), 1, "{log}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn typescript_has_the_rows_of_the_views_in_rust() {
     has_the_rows_of_the_views_in_rust(TYPESCRIPT).await;
