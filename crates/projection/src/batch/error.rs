@@ -5,7 +5,7 @@ use std::time::Duration;
 use aqueduct_core::ErrorKind;
 
 use crate::batch::read::ReadError;
-use crate::batch::slow_event::Activity;
+use crate::batch::slow_event::Cancelled;
 use crate::model::error::{ApplyError, ReactError};
 use crate::postgres::error::{error_kind, is_stale_statement};
 
@@ -46,14 +46,8 @@ pub(crate) enum BatchError {
     Failure { record: String, event: String, reason: String },
     #[error(transparent)]
     React(#[from] ReactorHalted),
-    #[error("postgres cancelled the statement of record {record} alone")]
-    Cancelled {
-        record: String,
-        /// Index of the entry.
-        entry: usize,
-        activity: Activity,
-        source: ApplyError,
-    },
+    #[error(transparent)]
+    Cancelled(Box<Cancelled>),
     #[error("the reaction to a parked event failed")]
     Reaction(#[source] ReactError),
 }
@@ -67,7 +61,7 @@ impl BatchError {
                 ErrorKind::Park => ErrorKind::Stop,
                 kind => kind,
             },
-            Self::Timeout(_) | Self::Cancelled { .. } => ErrorKind::Retry,
+            Self::Timeout(_) | Self::Cancelled(_) => ErrorKind::Retry,
             Self::Apply(error) => error.kind(),
             Self::EveryRow { .. } | Self::ExistingRow { .. } | Self::Failure { .. } | Self::React(_) => {
                 ErrorKind::Stop
@@ -79,7 +73,7 @@ impl BatchError {
     /// Whether Postgres cancelled a statement that applies events.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {
-            Self::Cancelled { .. } => true,
+            Self::Cancelled(_) => true,
             Self::Apply(error) => error.is_cancelled(),
             _ => false,
         }

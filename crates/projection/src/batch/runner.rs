@@ -218,11 +218,11 @@ impl<H: Handler> BatchRunner<H> {
                         if error.is_cancelled() {
                             apply = Apply::OneByOne;
                         }
-                        if let BatchError::Cancelled { entry, activity, source, .. } = error
-                            && let Some(entry) = entries.get_mut(entry)
-                            && slow.count(&entry.record, activity)
+                        if let BatchError::Cancelled(cancelled) = error
+                            && let Some(entry) = entries.get_mut(cancelled.entry)
+                            && slow.count(&entry.record, cancelled.activity)
                         {
-                            self.transactions.give_up(entry, source)?;
+                            self.transactions.give_up(entry, cancelled.source)?;
                         }
                         if self.context.wait(&mut delays).await == Wait::Shutdown {
                             return Ok(Completion::Abandoned);

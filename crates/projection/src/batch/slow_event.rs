@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
+use crate::model::error::ApplyError;
 use crate::record::Record;
 
 /// Attempts in a row after which an event is parked.
@@ -17,6 +18,17 @@ pub(crate) enum Activity {
     Running,
     /// It waited, for a lock, a disk or another process; or nobody has looked.
     Other,
+}
+
+/// Postgres cancelled the statement of one event.
+#[derive(Debug, thiserror::Error)]
+#[error("postgres cancelled the statement of record {record} alone")]
+pub(crate) struct Cancelled {
+    pub(super) record: String,
+    /// Index of its entry.
+    pub(super) entry: usize,
+    pub(super) activity: Activity,
+    pub(super) source: ApplyError,
 }
 
 /// The server process of a connection, for others to look at.

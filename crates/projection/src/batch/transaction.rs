@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use crate::batch::error::BatchError;
 use crate::batch::outcome::Outcome;
 use crate::batch::retry_gate::RetryGate;
-use crate::batch::slow_event::{Activity, Backend};
+use crate::batch::slow_event::{Activity, Backend, Cancelled};
 use crate::batch::table_fault::{FailureReason, TableFaultDetector, TableState};
 use crate::inbox::entry::{Content, Entry, Fault};
 use crate::inbox::ownership::{OwnedPartition, Ownership, next_offsets};
@@ -236,7 +236,8 @@ impl<H: Handler> Transactions<H> {
                 }
                 Err(BatchError::Apply(source)) if source.is_cancelled() && backend.is_some() => {
                     let record = entries[start].record.to_string();
-                    return Err(BatchError::Cancelled { record, entry: start, activity, source });
+                    let cancelled = Cancelled { record, entry: start, activity, source };
+                    return Err(BatchError::Cancelled(Box::new(cancelled)));
                 }
                 Err(error) => return Err(error),
             }
