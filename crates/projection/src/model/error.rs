@@ -213,6 +213,10 @@ pub(crate) enum ApplyError {
     Panicked(String),
     #[error("the projector rejected the event: {0}")]
     Rejected(String),
+    #[error(
+        "the projector ended the transaction of its batch: what it committed is stored, and the later events of the batch count as          applied although they are not; correct the code, and the rows"
+    )]
+    TransactionEnded,
 }
 
 impl From<ProjectError> for ApplyError {
@@ -234,7 +238,7 @@ impl ApplyError {
             Self::Postgres(error) | Self::Statement(StatementError { source: error, .. }) => {
                 error_kind(error)
             }
-            Self::Table(_) | Self::Row { .. } => ErrorKind::Stop,
+            Self::Table(_) | Self::Row { .. } | Self::TransactionEnded => ErrorKind::Stop,
             Self::Panicked(_) | Self::Rejected(_) | Self::NoRow { .. } => ErrorKind::Park,
         }
     }
@@ -261,6 +265,7 @@ impl ApplyError {
             | Self::NoRow { .. }
             | Self::Table(_)
             | Self::Row { .. }
+            | Self::TransactionEnded
             | Self::Rejected(_) => ReasonCode::Row,
         }
     }

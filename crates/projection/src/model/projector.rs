@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::error::DatabaseError;
 
 use crate::model::error::{ApplyError, ProjectError};
 use crate::model::handler::{Handler, Probe, Treatment, guarded, panicked};
@@ -92,7 +93,9 @@ pub trait Projector: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Applies an event. The transaction must not be ended; savepoints (`connection.begin()`) are allowed.
+    /// Applies an event. Each error of the connection must be returned, unless the statement ran in a savepoint
+    /// (`connection.begin()`): Postgres has aborted the transaction. The event is parked otherwise. The transaction must not be
+    /// ended, which halts the projection.
     fn project(
         event: &Self::Event,
         envelope: &Envelope,
@@ -105,12 +108,36 @@ const LOCK: &str = "
     select count(pg_advisory_xact_lock(hashtext($1), number))
       from (select distinct hashtext(key) & 1023 as number from unnest($2::text[]) key order by number) keys";
 
+/// SQLSTATE `in_failed_sql_transaction`.
+const ABORTED: &str = "25P02";
+
+async fn transaction_id(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar("select pg_current_xact_id()::text").fetch_one(connection).await
+}
+
+fn is_aborted(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == ABORTED)
+}
+
 /// Applies the events of a batch one after the other.
 pub(crate) struct ProjectorHandler<P>(PhantomData<fn() -> P>);
 
 impl<P: Projector> ProjectorHandler<P> {
     pub(crate) fn new() -> Self {
         Self(PhantomData)
+    }
+
+    /// Whether the transaction is still the one that the batch was begun in, and not aborted.
+    async fn check_transaction(connection: &mut PgConnection, id: &str) -> Result<(), ApplyError> {
+        match transaction_id(connection).await {
+            Ok(current) if current == id => Ok(()),
+            Ok(_) => Err(ApplyError::TransactionEnded),
+            Err(error) if is_aborted(&error) => Err(ApplyError::Rejected(
+                "it went on after a statement that had failed: return the error, or use a savepoint"
+                    .to_owned(),
+            )),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn lock(
@@ -155,12 +182,13 @@ impl<P: Projector> Handler for ProjectorHandler<P> {
         connection: &mut PgConnection,
         events: &[(&P::Event, &Envelope)],
     ) -> Result<(), ApplyError> {
+        let id = transaction_id(connection).await?;
         Self::lock(connection, events).await?;
         for (event, envelope) in events {
             let applied = AssertUnwindSafe(P::project(event, envelope, connection)).catch_unwind().await;
             applied.map_err(panicked)??;
         }
-        Ok(())
+        Self::check_transaction(connection, &id).await
     }
 
     async fn change(

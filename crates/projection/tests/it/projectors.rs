@@ -14,6 +14,8 @@ const REJECTED: i64 = -1;
 const PANIC: i64 = -2;
 const NOT_FOUND: i64 = -3;
 const OUT_OF_RANGE: i64 = -4;
+const SWALLOWED: i64 = -5;
+const ENDED: i64 = -6;
 
 fn branches(envelope: &Envelope) -> Vec<&str> {
     envelope.stream.as_str().split('-').skip(1).take(2).collect()
@@ -41,10 +43,15 @@ impl Projector for Totals {
                 let missing = sqlx::query("select from bank.branches where branch = 'nowhere'");
                 missing.fetch_one(&mut *connection).await?;
             }
+            SWALLOWED => drop(sqlx::query("select 1 / 0").execute(&mut *connection).await),
+            ENDED => drop(sqlx::raw_sql("commit; begin").execute(&mut *connection).await?),
             OUT_OF_RANGE => {
                 sqlx::query("select 1 / 0").execute(&mut *connection).await?;
             }
             _ => {}
+        }
+        if *amount < 0 {
+            return Ok(());
         }
         for branch in branches(envelope) {
             let before = sqlx::query_scalar("select deposits from bank.branches where branch = $1")
@@ -120,6 +127,34 @@ async fn only_the_stream_of_an_event_that_cannot_be_applied_is_parked() {
     for (parked, expected) in parked.iter().zip(expected) {
         assert!(parked.contains(expected), "{parked}");
     }
+}
+
+/// Promise: an event is not taken for applied because the code went on after a statement that had failed.
+#[tokio::test]
+async fn an_error_that_was_swallowed_parks_the_event() {
+    let database = Database::create().await;
+    let totals = start(&database).await;
+    let epoch = totals.claim("bank.0", 0).await.unwrap().epoch;
+    let events = [
+        event("account-oslo-rome-1", 0, &deposited(7)),
+        event("account-oslo-rome-2", 0, &deposited(SWALLOWED)),
+    ];
+    let outcome = totals.apply(records(epoch, 0, &events)).await.unwrap();
+    assert_eq!(outcome, Some(Outcome { applied: 1, parked: 1, ..Outcome::default() }));
+    assert_eq!(database.texts(ROWS).await, ["oslo 7", "rome 7"]);
+    let reason = database.texts("select reason from aqueduct.parked").await;
+    assert!(reason[0].contains("went on after a statement that had failed"), "{reason:?}");
+}
+
+/// Nothing can be undone then: a person must look at it.
+#[tokio::test]
+async fn code_that_ends_the_transaction_halts_the_projection() {
+    let database = Database::create().await;
+    let totals = start(&database).await;
+    let epoch = totals.claim("bank.0", 0).await.unwrap().epoch;
+    let error = totals.apply(records(epoch, 0, &[event("account-oslo-rome-1", 0, &deposited(ENDED))])).await;
+    let error = format!("{:?}", error.unwrap_err());
+    assert!(error.contains("TransactionEnded"), "{error}");
 }
 
 /// What a projector reads stays as it is until its transaction ends, in rows that do not exist yet too; and batches that take
