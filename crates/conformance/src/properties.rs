@@ -53,12 +53,13 @@ const ATTEMPTS: usize = 3;
 pub(crate) async fn judge(property: Property, mut material: Material<'_>) -> PropertyReport {
     let _turn = material.setup.servers.wait_for_turn().await;
     let started = Instant::now();
-    let (tested, strikes) = loop {
-        let mut strikes = Strikes::default();
+    // Of all trials: those before the last one have passed.
+    let mut strikes = Strikes::default();
+    let tested = loop {
         let tested = run(property, material, &mut strikes).await;
         material.attempt += 1;
         if tested.is_err() || strikes.are_complete() || material.attempt == ATTEMPTS || !property.is_timed() {
-            break (tested, strikes);
+            break tested;
         }
     };
     let (strikes, missing) = (strikes.number(), strikes.missing());

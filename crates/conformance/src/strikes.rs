@@ -9,7 +9,7 @@ pub(crate) struct Strikes {
 impl Strikes {
     /// Kinds without which the property is not judged.
     pub(crate) fn require(&mut self, kinds: impl IntoIterator<Item = &'static str>) {
-        self.kinds.extend(kinds.into_iter().map(|kind| (kind, 0)));
+        kinds.into_iter().for_each(|kind| self.add(kind, 0));
     }
 
     /// Counts a disturbance of a required kind.

@@ -5,8 +5,30 @@ use serde_json::Value as Json;
 use crate::recordings::{Kind, Outcome, Rule, rules};
 use crate::{Resolution, Schema, Value, compatibility};
 
-/// Judges a case. The error says why it is none.
+/// Why a case has no outcome.
+enum Failed {
+    /// A schema of it cannot be read, or a value is not one of its schema.
+    Refused(String),
+    /// It lacks something.
+    Malformed(String),
+}
+
+impl From<&str> for Failed {
+    fn from(problem: &str) -> Self {
+        Self::Malformed(problem.to_owned())
+    }
+}
+
+/// Judges a case. The error says what it lacks.
 pub(super) fn judge(kind: Kind, case: &Json) -> Result<Outcome, String> {
+    match judge_kind(kind, case) {
+        Ok(outcome) => Ok(outcome),
+        Err(Failed::Refused(problem)) => Ok(Outcome::Wrong(problem)),
+        Err(Failed::Malformed(problem)) => Err(problem),
+    }
+}
+
+fn judge_kind(kind: Kind, case: &Json) -> Result<Outcome, Failed> {
     match kind {
         Kind::Compat => compat(case),
         Kind::Resolve => resolve(case),
@@ -20,36 +42,36 @@ pub(super) fn judge(kind: Kind, case: &Json) -> Result<Outcome, String> {
     }
 }
 
-fn text<'a>(case: &'a Json, name: &str) -> Result<&'a str, String> {
-    case[name].as_str().ok_or_else(|| format!("{name} is missing, or is no text"))
+fn text<'a>(case: &'a Json, name: &str) -> Result<&'a str, Failed> {
+    case[name].as_str().ok_or_else(|| Failed::Malformed(format!("{name} is missing, or is not a text")))
 }
 
-fn flag(case: &Json, name: &str) -> Result<bool, String> {
-    case[name].as_bool().ok_or_else(|| format!("{name} is missing, or is no boolean"))
+fn flag(case: &Json, name: &str) -> Result<bool, Failed> {
+    case[name].as_bool().ok_or_else(|| Failed::Malformed(format!("{name} is missing, or is not a boolean")))
 }
 
-fn schema(json: &Json) -> Result<Schema, String> {
-    Schema::from_json(json).map_err(|error| format!("a schema cannot be read: {error}"))
+fn schema(json: &Json) -> Result<Schema, Failed> {
+    Schema::from_json(json).map_err(|error| Failed::Refused(format!("a schema cannot be read: {error}")))
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn bytes(hex: &str) -> Result<Vec<u8>, String> {
+fn bytes(hex: &str) -> Result<Vec<u8>, Failed> {
     let byte = |pair: &[u8]| {
         let text = std::str::from_utf8(pair).ok()?;
         u8::from_str_radix(text, 16).ok()
     };
     let bytes: Option<Vec<_>> = hex.as_bytes().chunks(2).map(byte).collect();
-    bytes.filter(|_| hex.len().is_multiple_of(2)).ok_or_else(|| "bytes are no hexadecimal numbers".to_owned())
+    bytes.filter(|_| hex.len().is_multiple_of(2)).ok_or(Failed::from("bytes are not hexadecimal numbers"))
 }
 
 fn compared(what: &str, given: &str, recorded: &str) -> Option<Outcome> {
     (given != recorded).then(|| Outcome::Wrong(format!("{what}: {given}; recorded: {recorded}")))
 }
 
-fn compat(case: &Json) -> Result<Outcome, String> {
+fn compat(case: &Json) -> Result<Outcome, Failed> {
     let found = compatibility(&schema(&case["reader"])?, &schema(&case["writer"])?);
     if found.is_compatible() == flag(case, "readable")? {
         return Ok(Outcome::Equal);
@@ -57,12 +79,12 @@ fn compat(case: &Json) -> Result<Outcome, String> {
     Ok(Outcome::Wrong(format!("{:?}; recorded: {}", found.incompatibilities, case["incompatibilities"])))
 }
 
-fn resolve(case: &Json) -> Result<Outcome, String> {
+fn resolve(case: &Json) -> Result<Outcome, Failed> {
     let (writer, reader) = (schema(&case["writer"])?, schema(&case["reader"])?);
     let read = Resolution::new(&writer, &reader).decode(&bytes(text(case, "bytes")?)?);
     let recorded = case["error"].is_null().then_some(&case["result"]);
     let expected = recorded.map(|result| Value::from_json(&reader, result)).transpose();
-    let expected = expected.map_err(|error| format!("result: {error}"))?;
+    let expected = expected.map_err(|error| Failed::Refused(format!("result: {error}")))?;
     if read.as_ref().ok() == expected.as_ref() {
         return Ok(Outcome::Equal);
     }
@@ -80,11 +102,12 @@ fn resolve(case: &Json) -> Result<Outcome, String> {
     })
 }
 
-fn encode(case: &Json) -> Result<Outcome, String> {
+fn encode(case: &Json) -> Result<Outcome, Failed> {
     let schema = schema(&case["schema"])?;
-    let value = Value::from_json(&schema, &case["value"]).map_err(|error| format!("value: {error}"))?;
+    let value = Value::from_json(&schema, &case["value"])
+        .map_err(|error| Failed::Refused(format!("value: {error}")))?;
     let mut encoded = Vec::new();
-    schema.encode(&value, &mut encoded).map_err(|error| format!("value: {error}"))?;
+    schema.encode(&value, &mut encoded).map_err(|error| Failed::Refused(format!("value: {error}")))?;
     if schema.decode(&encoded).as_ref() != Ok(&value) {
         return Ok(Outcome::Wrong("the bytes are not read as the value".to_owned()));
     }
@@ -95,7 +118,7 @@ fn encode(case: &Json) -> Result<Outcome, String> {
     Ok(differing.unwrap_or(Outcome::Equal))
 }
 
-fn valid(case: &Json) -> Result<Outcome, String> {
+fn valid(case: &Json) -> Result<Outcome, Failed> {
     let canonical = text(case, "canonical")?;
     Ok(match Schema::parse(text(case, "schema")?) {
         Ok(schema) => {
@@ -105,8 +128,8 @@ fn valid(case: &Json) -> Result<Outcome, String> {
     })
 }
 
-fn registry(case: &Json) -> Result<Outcome, String> {
-    let history = case["history"].as_array().ok_or("history is missing, or is no list")?;
+fn registry(case: &Json) -> Result<Outcome, Failed> {
+    let history = case["history"].as_array().ok_or("history is missing, or is not a list")?;
     let versions = history.iter().map(schema).collect::<Result<Vec<_>, _>>()?;
     let candidate = schema(&case["candidate"])?;
     let level = text(case, "level")?;

@@ -20,7 +20,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(super) async fn run(material: Material<'_>, strikes: &mut Strikes) -> Result<(), TrialError> {
     let mut trial = Trial::create(material.setup, &material.name(Property::Freeze)).await?;
     slow_commits(&trial).await?;
-    for records in material.records.chunks(material.records.len().div_ceil(2)) {
+    for records in material.records.chunks(material.records.len().div_ceil(2).max(1)) {
         if trial.instances.len() > 1 {
             trial.catch_up().await?;
             trial.stop(0).await?;
