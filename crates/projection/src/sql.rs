@@ -7,6 +7,7 @@ mod effects;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod examples;
+mod fields;
 pub(crate) mod handler;
 pub(crate) mod lexer;
 mod migrations;

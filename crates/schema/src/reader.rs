@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use crate::layout::types::Names;
@@ -66,17 +67,22 @@ impl ReaderSchema {
         decode::decode(layout, &encoded.avro, Names::Avro).map_err(|mismatch| mismatch.to_string())
     }
 
-    /// The value in the plain mapping of this schema, in canonical form.
-    pub fn read(&self, value: &RecordValue<'_>) -> Result<Value, ReadError> {
+    /// Reads the value into what `seed` makes of it in the plain mapping of this schema, in canonical form. As in
+    /// [`RecordValue::read`], what it passes over need not be decoded.
+    pub fn read<'a, S: DeserializeSeed<'a>>(
+        &self,
+        value: &RecordValue<'a>,
+        seed: S,
+    ) -> Result<S::Value, ReadError> {
         let resolution = self.resolution(value)?;
+        let Resolution::Step(step) = &*resolution else { return Ok(value.read(seed)?) };
         let json = value.to_json()?;
-        match &*resolution {
-            Resolution::Same => Ok(json),
-            Resolution::Step(step) => self.resolve(step, value, &json).map_err(|mismatch| {
-                let problem = format!("resolved to the reader's schema: {mismatch}");
-                DecodeError::Payload { id: value.id, problem }.into()
-            }),
-        }
+        let resolved = self.resolve(step, value, &json).map_err(|mismatch| mismatch.to_string());
+        let read = resolved.and_then(|json| seed.deserialize(json).map_err(|error| error.to_string()));
+        read.map_err(|problem| {
+            let problem = format!("resolved to the reader's schema: {problem}");
+            DecodeError::Payload { id: value.id, problem }.into()
+        })
     }
 
     fn resolve(&self, step: &UpcastStep, value: &RecordValue<'_>, json: &Value) -> Result<Value, Mismatch> {

@@ -45,6 +45,17 @@ pub enum VersionError {
         /// The topics, separated by `|`.
         topics: String,
     },
+    /// Event types of several namespaces have this name.
+    #[error(
+        "event type {event_type} has several subjects in the registry: {}; add its schema files, which decide which of them is meant",
+        subjects.join(", ")
+    )]
+    Ambiguous {
+        /// The event type.
+        event_type: String,
+        /// The subjects.
+        subjects: Vec<String>,
+    },
     /// The schema cannot be used.
     #[error("the schema of version {version} of event type {event_type} cannot be used: {problem}")]
     Unusable {
@@ -65,7 +76,10 @@ impl VersionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Registry(error) => error.kind(),
-            Self::NoVersion { .. } | Self::Unknown { .. } | Self::Unusable { .. } => ErrorKind::Stop,
+            Self::NoVersion { .. }
+            | Self::Unknown { .. }
+            | Self::Ambiguous { .. }
+            | Self::Unusable { .. } => ErrorKind::Stop,
         }
     }
 }
@@ -107,13 +121,22 @@ impl TopicSchemas {
 
     async fn registered(&self, topics: &[String], asked: &str, version: u32) -> Result<String, VersionError> {
         let subjects = self.subjects().await?;
-        let is_asked = |subject: &&String| {
+        // By the record's full name, which may be on several of the topics.
+        let mut found = BTreeMap::new();
+        for subject in &subjects {
             let mut names = topics.iter().filter_map(|topic| full_name(subject, topic));
-            names.any(|name| event_type(name) == asked)
-        };
-        match (subjects.iter().find(is_asked), &self.registry) {
-            (Some(subject), Some(registry)) => Ok(registry.schema_of(subject, version).await?),
-            _ => Err(VersionError::Unknown { event_type: asked.to_owned(), topics: topics.join("|") }),
+            if let Some(name) = names.find(|name| event_type(name) == asked) {
+                found.entry(name).or_insert(subject);
+            }
+        }
+        let event_type = asked.to_owned();
+        match (found.first_key_value(), &self.registry) {
+            (Some(_), _) if found.len() > 1 => {
+                let subjects = found.into_values().cloned().collect();
+                Err(VersionError::Ambiguous { event_type, subjects })
+            }
+            (Some((_, subject)), Some(registry)) => Ok(registry.schema_of(subject, version).await?),
+            _ => Err(VersionError::Unknown { event_type, topics: topics.join("|") }),
         }
     }
 

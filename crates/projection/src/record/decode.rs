@@ -8,6 +8,7 @@ use aqueduct_core::{DomainEvent, ErrorKind};
 use aqueduct_schema::{RecordDecoder, RecordValue, Registry, RegistryError, RegistryOptions};
 use async_trait::async_trait;
 use serde::de::{DeserializeSeed, Deserializer, Error as _};
+use serde_json::Value;
 
 use crate::record::envelope::Envelope;
 
@@ -40,7 +41,7 @@ pub enum Payload<'a> {
 /// The enum lists the type but does not read it.
 const NOT_READ: &str = "its event enum lists the type but does not read it";
 
-impl Payload<'_> {
+impl<'p> Payload<'p> {
     /// Deserialises an event of this type.
     pub(crate) fn event<E: DomainEvent>(&self, event_type: &str) -> Result<E, DecodeError> {
         let event = match self {
@@ -55,12 +56,15 @@ impl Payload<'_> {
         event.map_err(|problem| DecodeError::not_of_type(event_type, &problem))
     }
 
-    /// The data as text in the plain JSON mapping.
-    pub(crate) fn to_json(&self, event_type: &str) -> Result<String, DecodeError> {
+    /// The data as text in the plain JSON mapping: of Avro what `seed` reads, and JSON as it is.
+    pub(crate) fn to_json<S>(&self, event_type: &str, seed: S) -> Result<String, DecodeError>
+    where
+        S: DeserializeSeed<'p, Value = Value>,
+    {
         let json = match self {
             Self::Json(json) => String::from_utf8(json.to_vec()).map_err(|error| error.to_string()),
             Self::Avro(value) => {
-                value.to_json().map(|json| json.to_string()).map_err(|error| error.to_string())
+                value.read(seed).map(|json| json.to_string()).map_err(|error| error.to_string())
             }
         };
         json.map_err(|problem| DecodeError::not_of_type(event_type, &problem))

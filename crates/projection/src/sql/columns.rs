@@ -85,7 +85,7 @@ impl Column {
 
 /// Whether a statement may read events without naming their columns: by a star, by the name of the row, by a join that compares
 /// what has the same name, under other names, or under names with escapes.
-fn may_read_rows(tokens: &TokenView<'_>) -> bool {
+pub(crate) fn may_read_rows(tokens: &TokenView<'_>) -> bool {
     let events: Vec<usize> = (0..tokens.len()).filter(|at| tokens.is_events(*at)).collect();
     if !events.iter().all(|at| is_source(tokens, *at)) {
         return true;

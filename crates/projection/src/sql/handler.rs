@@ -15,6 +15,7 @@ use crate::record::envelope::Envelope;
 use crate::sql::definition::{OnFailure, SqlProjection};
 use crate::sql::effects::{Effect, run_for_all, run_for_one};
 use crate::sql::events::{Event, SqlEvent};
+use crate::sql::fields::Fields;
 use crate::sql::part::StatementsPart;
 use crate::sql::pins::{PinnedVersion, Pins};
 use crate::sql::proof::Checked;
@@ -32,6 +33,8 @@ struct TypeStatements {
     pinned: Option<PinnedVersion>,
     /// In the order in which they run.
     statements: Vec<Checked>,
+    /// What they read of the events' data.
+    fields: Fields,
     /// Whether each runs once for several events: each proves its effects, and none depends on the others.
     run_at_once: bool,
 }
@@ -52,8 +55,9 @@ impl SqlHandler {
             }
             let run_at_once =
                 statements.iter().all(|checked| checked.proof.is_some()) && !Checked::interfere(&statements);
+            let fields = Fields::union(statements.iter().map(|checked| &checked.fields));
             let pinned = versions.remove(event_type);
-            types.insert(event_type.clone(), TypeStatements { pinned, statements, run_at_once });
+            types.insert(event_type.clone(), TypeStatements { pinned, statements, fields, run_at_once });
         }
         Ok(Self { projection, types })
     }
@@ -61,6 +65,11 @@ impl SqlHandler {
     /// The version that the files of an event type are written for, if one is named.
     pub(crate) fn pinned(&self, event_type: &str) -> Option<&PinnedVersion> {
         self.types.get(event_type).and_then(|of_type| of_type.pinned.as_ref())
+    }
+
+    /// What the statements of an event type read of the data.
+    pub(crate) fn fields(&self, event_type: &str) -> &Fields {
+        self.types.get(event_type).map_or(&Fields::All, |of_type| &of_type.fields)
     }
 
     /// Applies events of one type and of different streams.
@@ -141,9 +150,10 @@ impl Handler for SqlHandler {
         event_type: &str,
         payload: &Payload<'_>,
     ) -> Result<SqlEvent, DecodeError> {
+        let fields = self.fields(event_type);
         let (version, data) = match (self.pinned(event_type), payload) {
-            (Some(pinned), Payload::Avro(value)) => (Some(pinned.version), pinned.read(value)?),
-            _ => (None, payload.to_json(event_type)?),
+            (Some(pinned), Payload::Avro(value)) => (Some(pinned.version), pinned.read(value, fields)?),
+            _ => (None, payload.to_json(event_type, fields)?),
         };
         Ok(SqlEvent { topic: Arc::clone(&record.topic), version, data })
     }

@@ -10,6 +10,7 @@ use crate::model::error::TableError;
 use crate::record::decode::DecodeError;
 use crate::sql::definition::SqlProjection;
 use crate::sql::error::DefinitionError;
+use crate::sql::fields::Fields;
 use crate::sql::paths::{self, PathProblem};
 use crate::sql::statement::{Statement, line};
 
@@ -24,10 +25,10 @@ pub(crate) struct PinnedVersion {
 }
 
 impl PinnedVersion {
-    /// The data in the plain JSON mapping of this version. An error that halts the projection if the writer's schema does not
-    /// resolve to it.
-    pub(crate) fn read(&self, value: &RecordValue<'_>) -> Result<String, DecodeError> {
-        match self.schema.read(value) {
+    /// Fields of the data in the plain JSON mapping of this version. An error that halts the projection if the writer's schema
+    /// does not resolve to it.
+    pub(crate) fn read(&self, value: &RecordValue<'_>, fields: &Fields) -> Result<String, DecodeError> {
+        match self.schema.read(value, fields) {
             Ok(json) => Ok(json.to_string()),
             Err(ReadError::Value(error)) => {
                 Err(DecodeError::not_of_type(&self.event_type, &error.to_string()))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use crate::model::error::StatementError;
+use crate::sql::fields::Fields;
 use crate::sql::plan::{EXPLAIN, Plan, called};
 use crate::sql::statement::Statement;
 use crate::sql::statement_error::error_at;
@@ -38,6 +39,8 @@ pub(crate) struct Checked {
     pub(crate) statement: Statement,
     /// `None`: it runs event by event.
     pub(crate) proof: Option<Proof>,
+    /// What it reads of the events' data.
+    pub(crate) fields: Fields,
     /// The tables that it writes, as `schema.table`.
     writes: BTreeSet<String>,
     reads: BTreeSet<String>,
@@ -52,7 +55,10 @@ impl Checked {
     ) -> Result<Self, StatementError> {
         let plan = Plan::of(&statement.sql, &statement.rows, connection).await;
         let plan = plan.map_err(|source| error_at(&statement, source, EXPLAIN.len()))?;
-        let mut checked = Self { statement, proof: None, writes: BTreeSet::new(), reads: BTreeSet::new() };
+        let fields = Fields::read_by(&statement.text, connection).await;
+        let fields = fields.map_err(|source| error_at(&statement, source, usize::MAX))?;
+        let mut checked =
+            Self { statement, proof: None, fields, writes: BTreeSet::new(), reads: BTreeSet::new() };
         let found = checked.find_proof(&plan, connection).await;
         found.map_err(|source| error_at(&checked.statement, source, usize::MAX))?;
         Ok(checked)

@@ -83,6 +83,41 @@ impl<'t> TokenView<'t> {
         operator.char_indices().all(|(n, c)| self.text(at + n).starts_with(c) && self.text(at + n).len() == 1)
     }
 
+    /// The operator that begins at a token, as Postgres cuts it but for signs at its end; empty if there is none.
+    pub(crate) fn operator(&self, at: usize) -> &'t str {
+        let mut end = at;
+        while self.is_operator(end) && (end == at || self.is_adjacent(end)) {
+            end += 1;
+        }
+        self.between(at..end)
+    }
+
+    /// The operator that ends before a token.
+    pub(crate) fn operator_before(&self, at: usize) -> &'t str {
+        let mut begin = at;
+        while begin > 0 && self.is_operator(begin - 1) && (begin == at || self.is_adjacent(begin)) {
+            begin -= 1;
+        }
+        self.between(begin..at)
+    }
+
+    fn is_operator(&self, at: usize) -> bool {
+        let text = self.text(at);
+        text.len() == 1 && "+-*/<>=~!@#%^&|`?".contains(text)
+    }
+
+    /// Whether nothing is between a token and the one before it.
+    fn is_adjacent(&self, at: usize) -> bool {
+        self.tokens[at - 1].1.end == self.tokens[at].1.start
+    }
+
+    fn between(&self, range: Range<usize>) -> &'t str {
+        if range.is_empty() {
+            return "";
+        }
+        &self.text[self.tokens[range.start].1.start..self.tokens[range.end - 1].1.end]
+    }
+
     /// What is between an opening parenthesis or bracket and its end.
     pub(crate) fn inside(&self, open: usize) -> Range<usize> {
         open + 1..self.ends.get(open).copied().unwrap_or_default()

@@ -30,6 +30,7 @@ mod sessions;
 mod shared_consumer;
 mod single_statement;
 mod sql;
+mod sql_fields;
 mod sql_paths;
 mod sql_planner;
 mod sql_steps;

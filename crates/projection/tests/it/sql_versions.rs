@@ -174,6 +174,18 @@ async fn what_the_registry_does_not_have_is_named_before_an_event_is_read() {
     refused(servers.projection().await, &carries);
 }
 
+/// Promise: a file is not written for one type and given the events of another.
+#[tokio::test]
+async fn event_types_of_one_name_in_several_namespaces_are_not_mixed_up() {
+    let servers = Servers::start(DEPOSITED).await;
+    servers.register(SUBJECT, &[field("amount")]).await;
+    servers.register("bank.0-old.bank.Deposited", &[field("sum")]).await;
+    servers.name_version(1);
+    let Err(problem) = servers.projection().await else { panic!("it started") };
+    let subjects = "event type Deposited has several subjects in the registry: bank.0-bank.Deposited, bank.0-old.bank.Deposited;";
+    assert!(problem.contains("projection.toml") && problem.contains(subjects), "{problem}");
+}
+
 #[tokio::test]
 async fn a_field_that_the_named_version_does_not_have_is_an_error_with_its_line() {
     let statement = "insert into bank.seen\nselect 1, to_jsonb(e.data->>'amuont')\n  from $events e";

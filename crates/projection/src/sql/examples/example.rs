@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
 
 use crate::record::envelope::{Envelope, Previous};
 use crate::sql::events::SqlEvent;
+use crate::sql::fields::Fields;
 use crate::sql::pins::PinnedVersion;
 
 /// Events, and the rows of tables after them.
@@ -45,9 +47,11 @@ impl GivenEvent {
         revision: u64,
         topic: &str,
         pinned: Option<&PinnedVersion>,
+        fields: &Fields,
     ) -> Result<(SqlEvent, Envelope), String> {
         let data = Value::Object(self.data);
         let data = pinned.map_or(Ok(data.clone()), |pinned| pinned.schema.canonical(&data))?;
+        let data = fields.deserialize(data).map_err(|error| error.to_string())?;
         let version = pinned.map(|pinned| pinned.version);
         let topic: Arc<str> = self.topic.as_deref().unwrap_or(topic).into();
         let envelope = Envelope {

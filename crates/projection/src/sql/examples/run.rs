@@ -151,9 +151,9 @@ fn events(
             }
             Treatment::Applies => {}
         }
-        let pinned = handler.pinned(&event.event_type);
+        let (pinned, fields) = (handler.pinned(&event.event_type), handler.fields(&event.event_type));
         let topic = topics.first().copied().unwrap_or_default();
-        let event = event.event(number, current, topic, pinned);
+        let event = event.event(number, current, topic, pinned, fields);
         events.push(event.map_err(|problem| format!("{described}: {problem}"))?);
     }
     Ok(events)
