@@ -209,9 +209,20 @@ fn expression() -> impl Strategy<Value = String> {
         "row(%, e.data->>'id')",
         "greatest(%, e.data->>'amount')",
     ]);
-    let parts = (before, data, operator, literal, behind, around);
-    parts.prop_map(|(before, data, operator, literal, behind, around)| {
-        around.replace('%', &format!("{before}{data}{operator}{literal}{behind}"))
+    let unusual = (before, data, operator, literal, behind, around);
+    let usual = (select(vec!["e.data", "data"]), select(vec!["'id'", "'lines'", "'branch'"]));
+    // One part is unusual: of several Postgres refuses nearly all.
+    (0..6, unusual, usual).prop_map(|(at, unusual, (data, literal))| {
+        let (before, odd_data, operator, odd_literal, behind, around) = unusual;
+        let part = |number: i32, unusual, usual| if number == at { unusual } else { usual };
+        let expression = [
+            part(0, before, ""),
+            part(1, odd_data, data),
+            part(2, operator, "->"),
+            part(3, odd_literal, literal),
+            part(4, behind, ""),
+        ];
+        part(5, around, "%").replace('%', &expression.concat())
     })
 }
 
@@ -246,7 +257,7 @@ fn statement() -> impl Strategy<Value = (String, String)> {
 async fn a_statement_sees_what_it_reads_as_if_all_were_sent() {
     let setup = Setup::start().await;
     let handle = tokio::runtime::Handle::current();
-    let mut config = ProptestConfig::with_cases(200);
+    let mut config = ProptestConfig::with_cases(150);
     config.failure_persistence = None;
     let (cases, valid) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let run = |(version, statement): (String, String)| {
@@ -260,7 +271,7 @@ async fn a_statement_sees_what_it_reads_as_if_all_were_sent() {
         panic!("{failure}");
     }
     let valid = valid.into_inner();
-    assert!(valid > 10, "Postgres refused all statements but {valid}");
+    assert!(valid > 50, "Postgres refused all statements but {valid}");
 }
 
 /// Runs a statement as it is, and with a condition that reads all of `data`. Returns whether Postgres accepts it.
