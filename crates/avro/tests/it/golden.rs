@@ -32,7 +32,8 @@ fn every_answer_is_that_of_the_reference_or_right_by_a_rule() {
 /// A recording that says something else must fail, of each kind.
 #[test]
 fn a_falsified_recording_is_noticed() {
-    let falsify: [(Kind, fn(&mut Json)); 6] = [
+    type Falsify = fn(&mut Json);
+    let falsify: [(Kind, Falsify); 6] = [
         (Kind::Compat, |case| case["readable"] = (!case["readable"].as_bool().unwrap()).into()),
         (Kind::Resolve, |case| case["error"] = json!("AvroTypeException: none")),
         (Kind::Encode, |case| case["fingerprint_crc64"] = json!("0000000000000000")),

@@ -44,7 +44,9 @@ impl Projector for Totals {
                 missing.fetch_one(&mut *connection).await?;
             }
             SWALLOWED => drop(sqlx::query("select 1 / 0").execute(&mut *connection).await),
-            ENDED => drop(sqlx::raw_sql("commit; begin").execute(&mut *connection).await?),
+            ENDED => {
+                sqlx::raw_sql("commit; begin").execute(&mut *connection).await?;
+            }
             OUT_OF_RANGE => {
                 sqlx::query("select 1 / 0").execute(&mut *connection).await?;
             }
