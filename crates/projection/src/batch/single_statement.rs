@@ -146,7 +146,8 @@ async fn refusal(connection: &mut PgConnection, error: ApplyError) -> Refusal {
             Err(error) => Refusal::Error(error.into()),
         };
     }
-    if error.kind() == ErrorKind::Retry {
+    // A transaction that was ended cannot be tried again: its events count as applied.
+    if error.kind() == ErrorKind::Retry || matches!(error, ApplyError::TransactionEnded) {
         return Refusal::Error(error.into());
     }
     tracing::debug!(
