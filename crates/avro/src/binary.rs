@@ -72,7 +72,7 @@ impl<'a> Input<'a> {
     }
 
     pub(crate) fn text(&mut self) -> Result<&'a str, DecodeError> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::NoText)
+        std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::InvalidUtf8)
     }
 
     /// The number of items of the next block; 0 after the last one. A negative number has the size of the block behind it.

@@ -5,7 +5,7 @@ mod verdicts;
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::compatibility::verdicts::{Verdicts, has_name, missing_symbols, sources};
+use crate::compatibility::verdicts::{Source, Verdict, Verdicts, has_name, missing_symbols, sources};
 use crate::schema::{Enum, Fixed, Record, Schema, Type, TypeId};
 
 /// The result of [`compatibility`].
@@ -38,6 +38,8 @@ pub enum IncompatibilityKind {
     MissingUnionBranch,
     /// A reader's field has the name or the aliases of several fields of the writer.
     AmbiguousField,
+    /// The schemas are too large to be compared.
+    TooManyPairs,
 }
 
 impl fmt::Display for Incompatibility {
@@ -51,6 +53,7 @@ impl fmt::Display for Incompatibility {
             IncompatibilityKind::TypeMismatch => "another type",
             IncompatibilityKind::MissingUnionBranch => "no branch of the union fits",
             IncompatibilityKind::AmbiguousField => "a field reads several",
+            IncompatibilityKind::TooManyPairs => "the schemas are too large",
         };
         write!(f, "{pointer}: {problem}: {}", self.detail)
     }
@@ -66,7 +69,12 @@ impl Compatibility {
 /// Compares two schemas as the reference's `SchemaCompatibility` does: with simple names and the reader's aliases, and without
 /// logical types, which play no part.
 pub fn compatibility(reader: &Schema, writer: &Schema) -> Compatibility {
-    let verdicts = Verdicts::new(reader, writer);
+    let Some(verdicts) = Verdicts::new(reader, writer) else {
+        let detail = "they have more than a million pairs of types".to_owned();
+        let pointer = String::new();
+        let too_many = Incompatibility { kind: IncompatibilityKind::TooManyPairs, pointer, detail };
+        return Compatibility { incompatibilities: vec![too_many] };
+    };
     let mut check =
         Check { reader, writer, verdicts, reported: HashSet::new(), path: Vec::new(), found: Vec::new() };
     check.types(reader.root, writer.root);
@@ -97,12 +105,16 @@ impl Check<'_> {
     }
 
     fn types(&mut self, reader_id: TypeId, writer_id: TypeId) {
-        if self.verdicts.fits(reader_id, writer_id) || !self.reported.insert((reader_id, writer_id)) {
+        let verdict = self.verdicts.of(reader_id, writer_id);
+        if verdict == Verdict::Compatible || !self.reported.insert((reader_id, writer_id)) {
             return;
         }
         let (reader, writer) = (self.reader.get(reader_id), self.writer.get(writer_id));
         match (reader, writer) {
             (_, Type::Union(branches)) => branches.iter().for_each(|branch| self.types(reader_id, *branch)),
+            (Type::Union(branches), _) if verdict == Verdict::Ambiguous => {
+                branches.iter().for_each(|branch| self.types(*branch, writer_id));
+            }
             (Type::Union(_), _) => self.report(IncompatibilityKind::MissingUnionBranch, writer.branch_name()),
             (Type::Array(reader), Type::Array(writer)) => {
                 self.at(&["items"], |check| check.types(*reader, *writer));
@@ -124,7 +136,7 @@ impl Check<'_> {
             }
             _ => self.report(
                 IncompatibilityKind::TypeMismatch,
-                format!("{} is no {}", writer.branch_name(), reader.branch_name()),
+                format!("{} is not {}", writer.branch_name(), reader.branch_name()),
             ),
         }
     }
@@ -137,23 +149,22 @@ impl Check<'_> {
     }
 
     fn fields(&mut self, reader: &Record, writer: &Record) {
-        for (index, field) in reader.fields.iter().enumerate() {
+        for (index, (field, source)) in reader.fields.iter().zip(sources(reader, writer)).enumerate() {
             let index = index.to_string();
-            let mut sources = sources(field, writer);
-            match (sources.next(), sources.next()) {
-                (Some(source), None) => self.at(&["fields", &index, "type"], |check| {
-                    check.types(field.field_type, source.field_type);
+            match source {
+                Source::Field(source) => self.at(&["fields", &index, "type"], |check| {
+                    check.types(field.field_type, writer.fields[source].field_type);
                 }),
-                (Some(one), Some(other)) => {
-                    let detail = format!("{}: {} and {}", field.name, one.name, other.name);
+                Source::Ambiguous(one, other) => {
+                    let detail = format!("{}: {one} and {other}", field.name);
                     self.at(&["fields", &index], |check| {
-                        check.report(IncompatibilityKind::AmbiguousField, detail)
+                        check.report(IncompatibilityKind::AmbiguousField, detail);
                     });
                 }
-                (None, _) if field.default.is_none() => self.at(&["fields", &index], |check| {
+                Source::Missing => self.at(&["fields", &index], |check| {
                     check.report(IncompatibilityKind::ReaderFieldMissingDefaultValue, field.name.as_str());
                 }),
-                (None, _) => {}
+                Source::Default => {}
             }
         }
     }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::binary::Input;
+use crate::default::Mode;
 use crate::resolution::{Action, ActionId, FieldStep, Numeric, RecordAction, Resolution};
 use crate::schema::{Schema, Type, TypeId};
 use crate::value::Value;
 
 /// How deep a value may be nested.
-const DEEPEST: usize = 128;
+const MAX_DEPTH: usize = 128;
 /// How large a value may become in memory, in bytes: a few bytes can be an array of as many nulls as a long counts.
-const LARGEST: usize = 64 << 20;
+const MAX_MEMORY: usize = 64 << 20;
 
 /// Bytes that are not read as a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,21 +24,21 @@ pub enum DecodeError {
     Trailing(usize),
     #[error("a number has more bytes than a long")]
     TooLong,
-    #[error("{0} is no int")]
+    #[error("{0} is not an int")]
     Int(i64),
-    #[error("{0} is no boolean")]
+    #[error("{0} is not a boolean")]
     Boolean(u8),
     #[error("a length is negative")]
     Negative,
     #[error("a string is not UTF-8")]
-    NoText,
+    InvalidUtf8,
     #[error("there is no symbol or branch {0}")]
     Index(i64),
     #[error("the reader has no symbol {0:?}")]
     Symbol(String),
     #[error("{0}")]
     Unreadable(String),
-    #[error("the value is nested more than {DEEPEST} levels")]
+    #[error("the value is nested more than {MAX_DEPTH} levels")]
     TooDeep,
     #[error("the value is larger than 64 MiB")]
     TooLarge,
@@ -66,7 +67,7 @@ pub(crate) struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(plan: &'a Resolution, bytes: &'a [u8]) -> Self {
-        Self { plan, input: Input { rest: bytes }, levels: DEEPEST, budget: LARGEST }
+        Self { plan, input: Input { rest: bytes }, levels: MAX_DEPTH, budget: MAX_MEMORY }
     }
 
     pub(crate) fn decode(mut self) -> Result<Value, DecodeError> {
@@ -111,8 +112,14 @@ impl<'a> Decoder<'a> {
             Action::Double => Value::Double(f64::from_le_bytes(self.input.array()?)),
             Action::Bytes | Action::StringToBytes => Value::Bytes(self.bytes()?.to_vec()),
             Action::String | Action::BytesToString => {
-                let text = std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::NoText)?;
-                Value::String(text.to_owned())
+                let bytes = self.bytes()?;
+                Value::String(match std::str::from_utf8(bytes) {
+                    Ok(text) => text.to_owned(),
+                    Err(_) if self.plan.mode == Mode::Reference => {
+                        String::from_utf8_lossy(bytes).into_owned()
+                    }
+                    Err(_) => return Err(DecodeError::InvalidUtf8),
+                })
             }
             Action::Fixed(size) => {
                 self.charge(*size)?;
@@ -193,6 +200,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn record(&mut self, record: &'a RecordAction) -> Result<Value, DecodeError> {
+        self.charge(record.fields * size_of::<Value>())?;
         let mut fields = vec![Value::Null; record.fields];
         for step in &record.steps {
             match step {
@@ -202,7 +210,7 @@ impl<'a> Decoder<'a> {
         }
         for (position, default) in &record.defaults {
             self.charge(default.size())?;
-            fields[*position] = default.clone();
+            fields[*position] = Value::clone(default);
         }
         Ok(Value::Record(fields))
     }

@@ -6,7 +6,7 @@ use crate::value::Value;
 
 /// A value that is not one of its schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the value is no {0}")]
+#[error("the value is not a {0}")]
 pub struct EncodeError(String);
 
 impl Schema {

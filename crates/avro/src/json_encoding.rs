@@ -7,7 +7,7 @@ use crate::value::Value;
 
 /// A value and a schema, or JSON and a schema, that do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no {1}")]
+#[error("{0} is not a {1}")]
 pub struct JsonError(String, String);
 
 impl Value {

@@ -2,32 +2,39 @@
 
 use std::borrow::Cow;
 
-/// The text with spaces in place of `//` and `/* */` comments, so that places in it stay the same.
+/// The text with spaces in place of `//` and `/* */` comments before the end of its value, so that places in it stay the same.
 pub(crate) fn without_comments(text: &str) -> Cow<'_, str> {
     if !text.contains('/') {
         return Cow::Borrowed(text);
     }
     let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(['"', '/']) {
+    let (mut rest, mut depth) = (text, 0_usize);
+    while let Some(start) = rest.find(['"', '/', '[', ']', '{', '}']) {
         let (before, found) = rest.split_at(start);
         plain.push_str(before);
         let length = if found.starts_with('"') {
             string_length(found)
         } else if found.starts_with("//") {
-            found.find('\n').unwrap_or(found.len())
+            found.find(['\n', '\r']).unwrap_or(found.len())
         } else {
-            // One without an end stays: it is no JSON.
+            // One without an end stays: it is not JSON.
             found.strip_prefix("/*").and_then(|comment| comment.find("*/")).map_or(1, |end| end + 4)
         };
         let (token, after) = found.split_at(length);
-        if token.starts_with('/') && token.len() > 1 {
-            let blank = |character| if character == '\n' { '\n' } else { ' ' };
-            plain.extend(token.chars().map(blank));
-        } else {
-            plain.push_str(token);
-        }
         rest = after;
+        if token.starts_with('/') && token.len() > 1 {
+            plain.extend(token.chars().map(|character| if character == '\n' { '\n' } else { ' ' }));
+            continue;
+        }
+        plain.push_str(token);
+        match token {
+            "[" | "{" => depth += 1,
+            "]" | "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 && !token.starts_with('/') {
+            break;
+        }
     }
     plain.push_str(rest);
     Cow::Owned(plain)
@@ -56,7 +63,7 @@ mod tests {
         assert_eq!(without_comments("// a\n\"int\""), "    \n\"int\"");
         assert_eq!(
             without_comments("/* a\nb */{\"doc\":\"a // b \\\" /* c */\"} //"),
-            "    \n    {\"doc\":\"a // b \\\" /* c */\"}   "
+            "    \n    {\"doc\":\"a // b \\\" /* c */\"} //"
         );
         assert_eq!(without_comments("\"a/b\" / 1"), "\"a/b\" / 1");
         assert_eq!(without_comments("/* open"), "/* open");

@@ -23,15 +23,17 @@
 //! ```
 //!
 //! It differs from the reference where that silently gives another value than the one that was written: bytes that are not UTF-8
-//! read as a string, and defaults that do not fit their type, are errors.
+//! read as a string, and defaults that do not fit their type, are errors, and a number as a default of a union is of the branch that
+//! holds it. Time and memory are bounded for all schemas and bytes, which the errors name.
 
-mod alias;
+mod aliases;
 mod binary;
 mod canonical;
 mod compatibility;
 mod decode;
 mod default;
 mod encode;
+mod equality;
 mod fingerprint;
 mod json_encoding;
 mod json_text;
@@ -51,5 +53,5 @@ pub use logical::LogicalType;
 pub use name::{Name, NameError};
 pub use parse::{ParseError, Problem};
 pub use resolution::Resolution;
-pub use schema::{Enum, Field, Fixed, Record, Schema, Type, TypeId};
+pub use schema::{Enum, Field, Fixed, Order, Record, Schema, Type, TypeId};
 pub use value::Value;

@@ -13,10 +13,23 @@ pub(crate) const PRIMITIVES: [&str; 8] =
 static PATTERN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^[\p{L}_][\p{L}\p{Nd}_]*$").expect("a valid pattern"));
 
+/// The longest full name, in bytes.
+const MAX_LENGTH: usize = 1024;
+
 /// A text that cannot be the name of a type, a field or a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a name: a letter or _ must come first, then letters, digits and _")]
-pub struct NameError(String);
+#[non_exhaustive]
+pub enum NameError {
+    /// It has other characters.
+    #[error("{0:?} is not a name: a letter or _ must come first, then letters, digits and _")]
+    Characters(String),
+    /// It is that of a primitive type.
+    #[error("a type cannot have the name {0:?} of a primitive type")]
+    Primitive(String),
+    /// It is too long.
+    #[error("a name with its namespace has {0} bytes, more than {MAX_LENGTH}")]
+    TooLong(usize),
+}
 
 /// The full name of a type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,28 +44,32 @@ impl Name {
     /// namespace.
     ///
     /// # Errors
-    /// It is empty, has other characters than letters, digits and `_`, or is that of a primitive type.
+    /// It is empty, too long, has other characters than letters, digits and `_`, or is that of a primitive type.
     pub fn new(name: &str, namespace: Option<&str>) -> Result<Self, NameError> {
         let name = Self::of_alias(name, namespace)?;
-        if PRIMITIVES.contains(&name.full.as_str()) { Err(NameError(name.full)) } else { Ok(name) }
+        name.namespace().map_or(Ok(()), |namespace| namespace.split('.').try_for_each(validate))?;
+        if PRIMITIVES.contains(&name.full.as_str()) { Err(NameError::Primitive(name.full)) } else { Ok(name) }
     }
 
-    /// The name of an alias, which may be that of a primitive type.
+    /// The name of an alias, which may be that of a primitive type, and whose own namespace may have any characters.
     pub(crate) fn of_alias(name: &str, namespace: Option<&str>) -> Result<Self, NameError> {
-        Ok(match name.rsplit_once('.') {
-            // Only an attribute's namespace is checked by the reference.
-            Some((namespace, simple)) => {
-                validate(simple)?;
-                Self::qualified(simple, Some(namespace))
-            }
-            None => {
-                validate(name)?;
-                if let Some(namespace) = namespace.filter(|it| !it.is_empty()) {
-                    namespace.split('.').try_for_each(validate)?;
-                }
-                Self::qualified(name, namespace)
-            }
-        })
+        let (namespace, simple) = match name.rsplit_once('.') {
+            Some((namespace, simple)) => (Some(namespace), simple),
+            None => (namespace, name),
+        };
+        validate(simple)?;
+        let length = simple.len() + namespace.map_or(0, str::len);
+        if length > MAX_LENGTH {
+            Err(NameError::TooLong(length))
+        } else {
+            Ok(Self::qualified(simple, namespace))
+        }
+    }
+
+    /// A name that was full before.
+    pub(crate) fn from_full(full: &str) -> Self {
+        let simple = full.rfind('.').map_or(0, |dot| dot + 1);
+        Self { full: full.to_owned(), simple }
     }
 
     fn qualified(simple: &str, namespace: Option<&str>) -> Self {
@@ -95,7 +112,7 @@ pub(crate) fn validate(name: &str) -> Result<(), NameError> {
     if PATTERN.is_match(name) && name.chars().all(|character| character <= '\u{FFFF}') {
         Ok(())
     } else {
-        Err(NameError(name.to_owned()))
+        Err(NameError::Characters(name.to_owned()))
     }
 }
 
@@ -117,10 +134,11 @@ mod tests {
 
     #[test]
     fn other_characters_and_primitive_types_are_refused() {
-        for name in ["", "a-b", "1a", "a b", "😀", "Ⅰ", "int", "."] {
+        for name in ["", "a-b", "1a", "a b", "😀", "Ⅰ", "int", ".", "a-b.R", "a..R", "..R"] {
             Name::new(name, None).unwrap_err();
         }
         Name::new("R", Some("a-b")).unwrap_err();
+        Name::new("R", Some(&"n".repeat(2000))).unwrap_err();
         Name::new("int", Some("n")).unwrap();
         Name::new("café", None).unwrap();
     }

@@ -1,6 +1,7 @@
 //! Reads the text of a schema.
 
 mod attributes;
+mod fits;
 mod link;
 mod parser;
 
@@ -11,12 +12,13 @@ use serde_json::Value as Json;
 use crate::json_text::without_comments;
 use crate::name::NameError;
 use crate::parse::attributes::LARGEST_FIXED;
-pub(crate) use crate::parse::attributes::float;
 use crate::parse::parser::Parser;
 use crate::schema::Schema;
 
 /// The longest text: 1 MiB.
-const LONGEST: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
+/// The longest chain of types, each a part of the one before: what reads a schema goes along it.
+pub(crate) const MAX_DEPTH: usize = 500;
 
 /// A text that is no schema.
 #[derive(Debug)]
@@ -45,11 +47,11 @@ impl std::error::Error for ParseError {}
 pub enum Problem {
     #[error("the text has {0} bytes, more than 1 MiB")]
     TooLong(usize),
-    #[error("it is no JSON: {0}")]
+    #[error("it is not JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("a schema is a text, an object or an array")]
-    NoSchema,
-    #[error("{0} is missing, or is no {1}")]
+    NotASchema,
+    #[error("{0} is missing, or is not a {1}")]
     Attribute(&'static str, &'static str),
     #[error("there is no type {0:?}")]
     Unknown(String),
@@ -61,14 +63,22 @@ pub enum Problem {
     DuplicateField(String),
     #[error("the enum has the symbol {0:?} twice")]
     DuplicateSymbol(String),
-    #[error("the default {0:?} is no symbol of the enum")]
+    #[error("the default {0:?} is not a symbol of the enum")]
     DefaultSymbol(String),
     #[error("the union has the branch {0:?} twice")]
     DuplicateBranch(String),
     #[error("a union must not be a branch of a union")]
     NestedUnion,
-    #[error("the default is no {0}")]
+    #[error("the default is not a {0}")]
     Default(String),
+    #[error("a default of a record that has a default of the same record has no end")]
+    EndlessDefault,
+    #[error("the defaults have more than a million values, or are nested more than 200 levels")]
+    LargeDefaults,
+    #[error("the names of its types have more than 8 MiB, with their namespaces and aliases")]
+    TooManyNames,
+    #[error("types lead to types in a chain of more than {MAX_DEPTH}")]
+    TooDeep,
     #[error("order must be ascending, descending or ignore")]
     Order,
     #[error("size must be a number from 0 to {LARGEST_FIXED}")]
@@ -79,7 +89,9 @@ impl Schema {
     /// Reads the text of a schema, whoever wrote it: as Avro's reference does, with letters of all scripts in names.
     ///
     /// # Errors
-    /// The reference would refuse it, or it is longer than 1 MiB or nested more than about 100 levels.
+    /// The reference would refuse it; or it is longer than 1 MiB, nested more than about 100 levels, or has names, defaults or
+    /// chains of types beyond the limits that the error names. A default of `-0` for an int, and numbers beyond the range of a
+    /// double, are refused too, which the reference reads.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         Self::parse_with(text, &[])
     }
@@ -115,7 +127,7 @@ impl<'a> Parser<'a> {
 
 fn read(text: &str) -> Result<Json, ParseError> {
     let failed = |problem| ParseError { pointer: String::new(), problem };
-    if text.len() > LONGEST {
+    if text.len() > MAX_BYTES {
         return Err(failed(Problem::TooLong(text.len())));
     }
     serde_json::from_str(&without_comments(text)).map_err(|error| failed(error.into()))

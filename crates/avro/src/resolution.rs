@@ -2,7 +2,11 @@
 
 mod plan;
 
+use std::sync::Arc;
+
+use crate::aliases;
 use crate::decode::{DecodeError, Decoder};
+use crate::default::Mode;
 use crate::resolution::plan::Planner;
 use crate::schema::{Schema, TypeId};
 use crate::value::Value;
@@ -16,6 +20,7 @@ pub struct Resolution {
     pub(crate) writer: Schema,
     pub(crate) actions: Vec<Action>,
     pub(crate) root: ActionId,
+    pub(crate) mode: Mode,
 }
 
 /// The number of an action in its plan.
@@ -69,7 +74,7 @@ pub(crate) struct RecordAction {
     /// For each of the writer's fields, in their order.
     pub(crate) steps: Vec<FieldStep>,
     /// The fields that the writer does not have.
-    pub(crate) defaults: Vec<(usize, Value)>,
+    pub(crate) defaults: Vec<(usize, Arc<Value>)>,
 }
 
 /// What is done with a field of the writer.
@@ -83,12 +88,22 @@ pub(crate) enum FieldStep {
 impl Resolution {
     /// Plans to read the writer's bytes as the reader's value. The reader's aliases count, the writer's do not.
     pub fn new(writer: &Schema, reader: &Schema) -> Self {
-        Planner::new(writer, reader, true).plan()
+        Self::in_mode(writer, reader, Mode::Exact)
+    }
+
+    pub(crate) fn in_mode(writer: &Schema, reader: &Schema, mode: Mode) -> Self {
+        match aliases::apply(writer, reader) {
+            Ok(renamed) => Planner::new(&renamed, reader, mode).plan(),
+            Err(clash) => {
+                let actions = vec![Action::Fail(clash.to_string())];
+                Self { writer: writer.clone(), actions, root: ActionId(0), mode }
+            }
+        }
     }
 
     /// Plans to read what a schema wrote.
     pub(crate) fn identity(schema: &Schema) -> Self {
-        Planner::new(schema, schema, false).plan()
+        Planner::new(schema, schema, Mode::Exact).plan()
     }
 
     /// Reads a value; the bytes must end with it.

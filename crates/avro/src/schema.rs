@@ -1,8 +1,9 @@
 //! A schema, after it was read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::logical::LogicalType;
 use crate::name::Name;
@@ -10,8 +11,16 @@ use crate::name::Name;
 /// A schema: its types, which name each other by their numbers, so that a type may contain itself.
 #[derive(Debug, Clone)]
 pub struct Schema {
-    pub(crate) types: Arc<[Type]>,
+    pub(crate) nodes: Arc<[Node]>,
     pub(crate) root: TypeId,
+}
+
+/// A type with what its definition says besides.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) of: Type,
+    /// Those that have no meaning for the type, and those of logical types.
+    pub(crate) attributes: Map<String, Json>,
 }
 
 /// The number of a type in its schema.
@@ -54,6 +63,8 @@ pub struct Record {
     pub name: Name,
     /// Full names under which it reads other records.
     pub aliases: Vec<String>,
+    /// Its documentation.
+    pub doc: Option<String>,
     /// In the order in which they are written.
     pub fields: Vec<Field>,
 }
@@ -65,10 +76,26 @@ pub struct Field {
     pub name: String,
     /// Names under which it reads fields of other schemas.
     pub aliases: Vec<String>,
+    /// Its documentation.
+    pub doc: Option<String>,
     /// Its type.
     pub field_type: TypeId,
-    /// The value of a reader whose writer does not have the field.
+    /// The value of a reader whose writer does not have the field. The numbers of a float or double are numbers, however they were
+    /// written, but for NaN and the infinities.
     pub default: Option<Json>,
+    /// How records are sorted by the field.
+    pub order: Order,
+    /// Attributes without a meaning for Avro.
+    pub attributes: Map<String, Json>,
+}
+
+/// How a field sorts its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the specification")]
+pub enum Order {
+    Ascending,
+    Descending,
+    Ignore,
 }
 
 /// An enum.
@@ -78,6 +105,8 @@ pub struct Enum {
     pub name: Name,
     /// Full names under which it reads other enums.
     pub aliases: Vec<String>,
+    /// Its documentation.
+    pub doc: Option<String>,
     /// In the order of their numbers.
     pub symbols: Vec<String>,
     /// The symbol for those that a reader does not know.
@@ -108,7 +137,15 @@ impl Schema {
     /// # Panics
     /// The number is another schema's.
     pub fn get(&self, id: TypeId) -> &Type {
-        &self.types[id.index()]
+        &self.nodes[id.index()].of
+    }
+
+    /// The attributes of a type that have no meaning for Avro, and those of its logical type.
+    ///
+    /// # Panics
+    /// The number is another schema's.
+    pub fn attributes(&self, id: TypeId) -> &Map<String, Json> {
+        &self.nodes[id.index()].attributes
     }
 }
 
@@ -159,9 +196,21 @@ impl Type {
     }
 }
 
+impl Type {
+    /// The types that it contains.
+    pub(crate) fn parts(&self) -> Vec<TypeId> {
+        match self {
+            Self::Array(items) | Self::Map(items) => vec![*items],
+            Self::Union(branches) => branches.clone(),
+            Self::Record(record) => record.fields.iter().map(|field| field.field_type).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Record {
-    /// The index of a field.
-    pub fn position(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| field.name == name)
+    /// The index of each field by its name.
+    pub(crate) fn positions(&self) -> HashMap<&str, usize> {
+        self.fields.iter().enumerate().map(|(position, field)| (field.name.as_str(), position)).collect()
     }
 }

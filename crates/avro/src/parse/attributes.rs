@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Number, Value as Json};
 
 use crate::logical::{Carrier, LogicalType};
 use crate::name::{Name, validate};
 use crate::parse::Problem;
-use crate::schema::{Enum, Fixed, Type};
+use crate::schema::{Enum, Fixed, Order, Type};
 
 /// The largest fixed: as in the reference, the longest array of the JVM.
 pub(super) const LARGEST_FIXED: u64 = 2_147_483_639;
@@ -66,46 +66,47 @@ pub(super) fn symbols(
         }
         symbols.push(symbol.to_owned());
     }
+    let doc = attributes.get("doc").and_then(Json::as_str).map(str::to_owned);
     let default = attributes.get("default").and_then(Json::as_str).map(str::to_owned);
     match default {
         Some(default) if !known.contains(default.as_str()) => Err(Problem::DefaultSymbol(default)),
-        default => Ok(Enum { name, aliases, symbols, default }),
+        default => Ok(Enum { name, aliases, doc, symbols, default }),
     }
 }
 
-/// Whether two definitions of a name are the same type, however they are documented.
-pub(super) fn is_same(one: &Map<String, Json>, other: &Map<String, Json>) -> bool {
-    let essential =
-        |attributes: &'_ Map<String, Json>| attributes.keys().filter(|key| !is_comment(key)).count();
-    essential(one) == essential(other)
-        && one
-            .iter()
-            .filter(|(key, _)| !is_comment(key))
-            .all(|(key, value)| other.get(key).is_some_and(|other| is_same_json(value, other)))
+/// The attributes of a type or a field that have no meaning for the reference; logical types have one above.
+pub(super) fn other_attributes(attributes: &Map<String, Json>) -> Map<String, Json> {
+    const KNOWN: [&str; 10] =
+        ["aliases", "doc", "fields", "items", "name", "namespace", "size", "symbols", "type", "values"];
+    let others = attributes.iter().filter(|(key, _)| !KNOWN.contains(&key.as_str()));
+    others.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-fn is_comment(key: &str) -> bool {
-    key == "doc" || key == "aliases"
-}
-
-fn is_same_json(one: &Json, other: &Json) -> bool {
-    match (one, other) {
-        (Json::Object(one), Json::Object(other)) => is_same(one, other),
-        (Json::Array(one), Json::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same_json(one, other))
-        }
-        _ => one == other,
+pub(super) fn order(attributes: &Map<String, Json>) -> Result<Order, Problem> {
+    let Some(order) = attributes.get("order") else { return Ok(Order::Ascending) };
+    match order.as_str().map(str::to_lowercase).as_deref() {
+        Some("ascending") => Ok(Order::Ascending),
+        Some("descending") => Ok(Order::Descending),
+        Some("ignore") => Ok(Order::Ignore),
+        _ => Err(Problem::Order),
     }
 }
 
-/// A number that a default gives as text, as the JVM reads it.
-pub(crate) fn float(text: &str) -> Option<f64> {
-    let text = text.trim();
-    match text.trim_start_matches(['+', '-']) {
-        "NaN" => Some(f64::NAN),
-        "Infinity" => Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }),
-        digits if digits.starts_with(|it: char| it.is_ascii_digit() || it == '.') => {
-            text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text).parse().ok()
+/// The default of a float that is given as text, as the JVM reads it: as a number, or as one of three names.
+pub(super) fn float_default(text: &str) -> Option<Json> {
+    let text = text.trim_matches(|character| character <= ' ');
+    let (sign, digits) = match text.strip_prefix(['+', '-']) {
+        Some(digits) => (&text[..1], digits),
+        None => ("", text),
+    };
+    match (sign, digits) {
+        (_, "NaN") => Some("NaN".into()),
+        ("-", "Infinity") => Some("-Infinity".into()),
+        (_, "Infinity") => Some("Infinity".into()),
+        _ if digits.starts_with(|it: char| it.is_ascii_digit() || it == '.') => {
+            let number: f64 = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text).parse().ok()?;
+            let infinite = if number < 0.0 { "-Infinity" } else { "Infinity" };
+            Some(Number::from_f64(number).map_or_else(|| infinite.into(), Json::Number))
         }
         _ => None,
     }

@@ -5,34 +5,46 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
+use crate::equality::parts_to_compare;
 use crate::name::{Name, qualify, validate};
 use crate::parse::Problem;
-use crate::parse::attributes::{aliases, fixed, float, is_same, primitive, symbols, text};
-use crate::schema::{Field, Record, Type, TypeId};
+use crate::parse::attributes::{
+    aliases, fixed, float_default, order, other_attributes, primitive, symbols, text,
+};
+use crate::parse::fits::{Budget, Fits, fits};
+use crate::schema::{Field, Node, Record, Type, TypeId};
+
+/// How many bytes the full names of a schema may have, with those of its aliases.
+const MAX_NAMES: usize = 8 << 20;
 
 /// What was read so far.
 #[derive(Default)]
 pub(super) struct Parser<'a> {
-    pub(super) types: Vec<Slot>,
+    pub(super) nodes: Vec<Slot>,
     /// By full name.
-    pub(super) named: BTreeMap<String, Named<'a>>,
+    pub(super) named: BTreeMap<String, Named>,
     pub(super) unresolved: Vec<Unresolved>,
     /// The unions, with where they are.
     pub(super) unions: Vec<(TypeId, String)>,
+    /// Defaults of types that were not defined yet.
+    pub(super) postponed: Vec<Postponed<'a>>,
+    pub(super) budget: Budget,
+    /// How many bytes the names have.
+    names: usize,
     path: Vec<String>,
 }
 
 /// A type that may not be known yet.
 pub(super) enum Slot {
-    Type(Type),
+    Known(Node),
     Open,
 }
 
 /// A named type.
-pub(super) struct Named<'a> {
+pub(super) struct Named {
     pub(super) id: TypeId,
-    /// Its definition, to compare with another one of the name; `None` while its fields are read.
-    definition: Option<&'a Map<String, Json>>,
+    /// Its fields are not being read any more.
+    is_complete: bool,
 }
 
 /// A type that was named before it was defined.
@@ -43,6 +55,13 @@ pub(super) struct Unresolved {
     pub(super) pointer: String,
 }
 
+/// A default whose type was not defined yet.
+pub(super) struct Postponed<'a> {
+    pub(super) field_type: TypeId,
+    pub(super) default: &'a Json,
+    pub(super) pointer: String,
+}
+
 impl<'a> Parser<'a> {
     /// A JSON pointer to what is being read.
     pub(super) fn pointer(&self) -> String {
@@ -50,9 +69,13 @@ impl<'a> Parser<'a> {
     }
 
     fn add(&mut self, slot: Slot) -> TypeId {
-        self.types.push(slot);
+        self.nodes.push(slot);
         // The text is bounded, so that there are fewer types.
-        TypeId((self.types.len() - 1) as u32)
+        TypeId((self.nodes.len() - 1) as u32)
+    }
+
+    fn add_known(&mut self, of: Type, attributes: Map<String, Json>) -> TypeId {
+        self.add(Slot::Known(Node { of, attributes }))
     }
 
     /// Reads a part, whose place an error names.
@@ -69,28 +92,26 @@ impl<'a> Parser<'a> {
 
     pub(super) fn schema(&mut self, json: &'a Json, namespace: Option<&str>) -> Result<TypeId, Problem> {
         match json {
-            Json::String(name) => self.reference(name, namespace),
+            Json::String(name) => Ok(self.reference(name, namespace)),
             Json::Array(branches) => self.union(branches, namespace),
             Json::Object(attributes) => self.object(attributes, namespace),
-            _ => Err(Problem::NoSchema),
+            _ => Err(Problem::NotASchema),
         }
     }
 
-    fn reference(&mut self, name: &str, namespace: Option<&str>) -> Result<TypeId, Problem> {
+    /// As in the reference, a type is known when its fields were read, and one without a namespace also inside of a namespace.
+    fn reference(&mut self, name: &str, namespace: Option<&str>) -> TypeId {
         if let Some(primitive) = primitive(name, &Map::new()) {
-            return Ok(self.add(Slot::Type(primitive)));
+            return self.add_known(primitive, Map::new());
         }
         let full = qualify(name, namespace);
-        if let Some(named) = self.named.get(&full) {
-            return Ok(named.id);
-        }
-        // As in the reference: a type without a namespace is found from inside of one, once it is complete.
-        if let Some(Named { id, definition: Some(_) }) = self.named.get(name) {
-            return Ok(*id);
+        let complete = |name: &str| self.named.get(name).filter(|named| named.is_complete);
+        if let Some(named) = complete(&full).or_else(|| complete(name)) {
+            return named.id;
         }
         let id = self.add(Slot::Open);
         self.unresolved.push(Unresolved { id, name: full, pointer: self.pointer() });
-        Ok(id)
+        id
     }
 
     fn union(&mut self, branches: &'a [Json], namespace: Option<&str>) -> Result<TypeId, Problem> {
@@ -101,7 +122,7 @@ impl<'a> Parser<'a> {
             }
             ids.push(self.at(index, |parser| parser.schema(branch, namespace))?);
         }
-        let id = self.add(Slot::Type(Type::Union(ids)));
+        let id = self.add_known(Type::Union(ids), Map::new());
         self.unions.push((id, self.pointer()));
         Ok(id)
     }
@@ -112,26 +133,23 @@ impl<'a> Parser<'a> {
         namespace: Option<&str>,
     ) -> Result<TypeId, Problem> {
         let word = text(attributes, "type")?;
-        if let Some(primitive) = primitive(word, attributes) {
-            return Ok(self.add(Slot::Type(primitive)));
-        }
-        match word {
-            "array" => {
-                let items = attributes.get("items").ok_or(Problem::Attribute("items", "schema"))?;
-                let items = self.at("items", |parser| parser.schema(items, namespace))?;
-                Ok(self.add(Slot::Type(Type::Array(items))))
-            }
-            "map" => {
-                let values = attributes.get("values").ok_or(Problem::Attribute("values", "schema"))?;
-                let values = self.at("values", |parser| parser.schema(values, namespace))?;
-                Ok(self.add(Slot::Type(Type::Map(values))))
-            }
-            "record" | "error" | "enum" | "fixed" => self.named(word, attributes, namespace),
-            other => match self.named.get(&qualify(other, namespace)) {
-                Some(named) => Ok(named.id),
-                None => Err(Problem::Unknown(other.to_owned())),
-            },
-        }
+        let of = match word {
+            "record" | "error" | "enum" | "fixed" => return self.named(word, attributes, namespace),
+            "array" => Type::Array(self.part("items", attributes, namespace)?),
+            "map" => Type::Map(self.part("values", attributes, namespace)?),
+            other => primitive(other, attributes).ok_or_else(|| Problem::Unknown(other.to_owned()))?,
+        };
+        Ok(self.add_known(of, other_attributes(attributes)))
+    }
+
+    fn part(
+        &mut self,
+        name: &'static str,
+        attributes: &'a Map<String, Json>,
+        namespace: Option<&str>,
+    ) -> Result<TypeId, Problem> {
+        let part = attributes.get(name).ok_or(Problem::Attribute(name, "schema"))?;
+        self.at(name, |parser| parser.schema(part, namespace))
     }
 
     fn named(
@@ -142,28 +160,50 @@ impl<'a> Parser<'a> {
     ) -> Result<TypeId, Problem> {
         let own_namespace = attributes.get("namespace").and_then(Json::as_str).or(namespace);
         let name = Name::new(text(attributes, "name")?, own_namespace)?;
-        let aliases = aliases(attributes)?.into_iter();
-        let aliases =
-            aliases.map(|alias| Name::of_alias(alias, name.namespace()).map(|alias| alias.full().to_owned()));
-        let aliases: Vec<_> = aliases.collect::<Result<_, _>>()?;
+        let aliases = self.type_aliases(attributes, &name)?;
         let full = name.full().to_owned();
-        let id = match self.named.get(&full) {
-            Some(Named { id, definition: Some(known) }) if is_same(known, attributes) => return Ok(*id),
-            Some(_) => return Err(Problem::Redefined(full)),
-            None => self.add(Slot::Open),
+        let before = match self.named.get(&full) {
+            Some(Named { is_complete: false, .. }) => return Err(Problem::Redefined(full)),
+            Some(Named { id, .. }) => Some(*id),
+            None => None,
         };
-        self.named.insert(full.clone(), Named { id, definition: None });
-        let parsed = match word {
+        let id = self.add(Slot::Open);
+        if before.is_none() {
+            self.named.insert(full.clone(), Named { id, is_complete: false });
+        }
+        let of = match word {
             "enum" => Type::Enum(symbols(attributes, name, aliases)?),
             "fixed" => Type::Fixed(fixed(attributes, name, aliases)?),
             _ => {
                 let fields = self.fields(attributes, name.namespace())?;
-                Type::Record(Record { name, aliases, fields })
+                let doc = attributes.get("doc").and_then(Json::as_str).map(str::to_owned);
+                Type::Record(Record { name, aliases, doc, fields })
             }
         };
-        self.types[id.index()] = Slot::Type(parsed);
-        self.named.insert(full, Named { id, definition: Some(attributes) });
-        Ok(id)
+        let mut own = other_attributes(attributes);
+        if word == "enum" {
+            own.remove("default");
+        }
+        self.nodes[id.index()] = Slot::Known(Node { of, attributes: own });
+        match before {
+            Some(before) if self.are_equal(before, id) => Ok(before),
+            Some(_) => Err(Problem::Redefined(full)),
+            None => {
+                self.named.insert(full, Named { id, is_complete: true });
+                Ok(id)
+            }
+        }
+    }
+
+    fn type_aliases(&mut self, attributes: &Map<String, Json>, name: &Name) -> Result<Vec<String>, Problem> {
+        let mut full = Vec::new();
+        for alias in aliases(attributes)? {
+            let alias = Name::of_alias(alias, name.namespace())?;
+            self.names += alias.full().len();
+            full.push(alias.full().to_owned());
+        }
+        self.names += name.full().len();
+        if self.names > MAX_NAMES { Err(Problem::TooManyNames) } else { Ok(full) }
     }
 
     fn fields(
@@ -190,98 +230,67 @@ impl<'a> Parser<'a> {
         let attributes = json.as_object().ok_or(Problem::Attribute("name", "text"))?;
         let name = text(attributes, "name")?.to_owned();
         validate(&name)?;
-        let field_type = attributes.get("type").ok_or(Problem::Attribute("type", "schema"))?;
-        let field_type = self.at("type", |parser| parser.schema(field_type, namespace))?;
-        let order = attributes.get("order");
-        let is_known = |order: &Json| {
-            order
-                .as_str()
-                .is_some_and(|it| ["ascending", "descending", "ignore"].contains(&it.to_lowercase().as_str()))
-        };
-        if !order.is_none_or(is_known) {
-            return Err(Problem::Order);
-        }
+        let field_type = self.part("type", attributes, namespace)?;
+        let order = order(attributes)?;
         let aliases = aliases(attributes)?.into_iter().map(str::to_owned).collect();
         let default = match attributes.get("default") {
             Some(default) => Some(self.at("default", |parser| parser.default(field_type, default))?),
             None => None,
         };
-        Ok(Field { name, aliases, field_type, default })
+        let doc = attributes.get("doc").and_then(Json::as_str).map(str::to_owned);
+        let mut own = other_attributes(attributes);
+        ["default", "order"].iter().for_each(|name| drop(own.remove(*name)));
+        Ok(Field { name, aliases, doc, field_type, default, order, attributes: own })
     }
 
-    /// Checks a default.
-    fn default(&self, field_type: TypeId, json: &Json) -> Result<Json, Problem> {
-        let is_float = matches!(self.types[field_type.index()], Slot::Type(Type::Float | Type::Double));
-        if let (true, Some(text)) = (is_float, json.as_str()) {
-            return if float(text).is_some() {
-                Ok(json.clone())
-            } else {
-                Err(Problem::Default("number".to_owned()))
-            };
-        }
-        match self.fits(field_type, json) {
-            Some(true) => Ok(json.clone()),
-            _ => {
-                let expected = match &self.types[field_type.index()] {
-                    Slot::Type(expected) => expected.branch_name().to_owned(),
-                    Slot::Open => "value of a type that is complete here".to_owned(),
-                };
-                Err(Problem::Default(expected))
-            }
-        }
-    }
-
-    /// Whether a default has the JSON that a type needs; the reference asks for no more. `None`: the type is not complete.
-    fn fits(&self, id: TypeId, json: &Json) -> Option<bool> {
-        let Slot::Type(of_type) = &self.types[id.index()] else {
-            return if json.is_object() { None } else { Some(false) };
+    /// Checks a default, and makes a number of the text of a float.
+    fn default(&mut self, field_type: TypeId, default: &'a Json) -> Result<Json, Problem> {
+        let expected = match &self.nodes[field_type.index()] {
+            Slot::Known(node) => node.of.branch_name().to_owned(),
+            Slot::Open => "value of its type".to_owned(),
         };
-        Some(match of_type {
-            Type::Null => json.is_null(),
-            Type::Boolean => json.is_boolean(),
-            Type::Int(_) => json.as_i64().is_some_and(|it| i32::try_from(it).is_ok()),
-            Type::Long(_) => json.as_i64().is_some(),
-            Type::Float | Type::Double => json.is_number(),
-            Type::Bytes(_) | Type::String(_) | Type::Enum(_) | Type::Fixed(_) => json.is_string(),
-            Type::Array(items) => match json.as_array() {
-                Some(values) => return self.all_fit(*items, values),
-                None => false,
-            },
-            Type::Map(items) => match json.as_object() {
-                Some(values) => return self.all_fit(*items, values.values()),
-                None => false,
-            },
-            Type::Union(branches) => {
-                for branch in branches {
-                    if self.fits(*branch, json)? {
-                        return Some(true);
-                    }
-                }
-                false
+        if let (Slot::Known(Node { of: Type::Float | Type::Double, .. }), Some(text)) =
+            (&self.nodes[field_type.index()], default.as_str())
+        {
+            return float_default(text).ok_or(Problem::Default(expected));
+        }
+        let Self { nodes, budget, named, unresolved, .. } = self;
+        let lookup = |id: TypeId| match &nodes[id.index()] {
+            Slot::Known(node) => Ok(&node.of),
+            Slot::Open => {
+                // A type is not known either while it is being read: its own default has no end.
+                let name = unresolved.iter().rev().find(|open| open.id == id).map(|open| &open.name);
+                Err(name.and_then(|name| named.get(name)).is_some_and(|named| !named.is_complete))
             }
-            Type::Record(record) => {
-                let Some(values) = json.as_object() else { return Some(false) };
-                for field in &record.fields {
-                    let value = values.get(&field.name).or(field.default.as_ref());
-                    let fits = match value {
-                        Some(value) => self.fits(field.field_type, value)?,
-                        None => false,
-                    };
-                    if !fits {
-                        return Some(false);
-                    }
-                }
-                true
-            }
-        })
-    }
-
-    fn all_fit<'j>(&self, id: TypeId, values: impl IntoIterator<Item = &'j Json>) -> Option<bool> {
-        for value in values {
-            if !self.fits(id, value)? {
-                return Some(false);
+        };
+        match fits(&lookup, field_type, default, budget)? {
+            Fits::Yes => Ok(default.clone()),
+            Fits::No => Err(Problem::Default(expected)),
+            Fits::WhenDefined => {
+                let pointer = self.pointer();
+                self.postponed.push(Postponed { field_type, default, pointer });
+                Ok(default.clone())
             }
         }
-        Some(true)
+    }
+
+    /// Whether two types that were read are the same. One that is not defined yet is like no other.
+    fn are_equal(&self, one: TypeId, other: TypeId) -> bool {
+        let mut open = vec![(one, other)];
+        while let Some((one, other)) = open.pop() {
+            let (Slot::Known(one_node), Slot::Known(other_node)) =
+                (&self.nodes[one.index()], &self.nodes[other.index()])
+            else {
+                return false;
+            };
+            if one == other {
+                continue;
+            }
+            match parts_to_compare(&one_node.of, &other_node.of) {
+                Some(parts) if one_node.attributes == other_node.attributes => open.extend(parts),
+                _ => return false,
+            }
+        }
+        true
     }
 }

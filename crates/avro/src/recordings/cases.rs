@@ -81,14 +81,15 @@ fn compat(case: &Json) -> Result<Outcome, Failed> {
 
 fn resolve(case: &Json) -> Result<Outcome, Failed> {
     let (writer, reader) = (schema(&case["writer"])?, schema(&case["reader"])?);
-    let read = Resolution::new(&writer, &reader).decode(&bytes(text(case, "bytes")?)?);
+    let bytes = bytes(text(case, "bytes")?)?;
+    let read = Resolution::new(&writer, &reader).decode(&bytes);
     let recorded = case["error"].is_null().then_some(&case["result"]);
     let expected = recorded.map(|result| Value::from_json(&reader, result)).transpose();
     let expected = expected.map_err(|error| Failed::Refused(format!("result: {error}")))?;
     if read.as_ref().ok() == expected.as_ref() {
         return Ok(Outcome::Equal);
     }
-    Ok(match rules::of_resolution(&reader, read.as_ref(), recorded) {
+    Ok(match rules::of_resolution(&writer, &reader, &bytes, read.as_ref(), expected.as_ref()) {
         Some(rule) => Outcome::Departed(rule),
         None => {
             let read = match read {
@@ -155,7 +156,7 @@ fn registry(case: &Json) -> Result<Outcome, Failed> {
         return Ok(Outcome::Wrong(format!("compatible with the latest version: {}", !recorded)));
     }
     Ok(match case["registered"].as_bool() {
-        Some(true) if !compatible && history.contains(&case["candidate"]) => {
+        Some(true) if !compatible && rules::is_known(history, &case["candidate"]) => {
             Outcome::Departed(Rule::KnownSchema)
         }
         Some(registered) if registered != compatible => {

@@ -6,9 +6,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::decode::DecodeError;
-use crate::default;
-use crate::schema::{Field, Schema, Type};
-use crate::value::Value;
+use crate::default::Mode;
+use crate::{Resolution, Schema, Value};
 
 /// Why a case may give something else than the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,52 +26,55 @@ pub enum Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotUtf8 => "bytes that are not UTF-8 are no string; the reference replaces them",
-            Self::UnfitDefault => "a default that is no value of its type is an error; the reference pads, cuts or rounds it",
+            Self::NotUtf8 => "bytes that are not UTF-8 are not a string; the reference replaces them",
+            Self::UnfitDefault => {
+                "a default that is not a value of its type is an error; the reference pads, cuts or rounds it"
+            }
             Self::LaterBranch => {
-                "a default has the branch of a union that holds it; the reference cuts it to the first of its kind"
+                "a number as a default is of the branch of a union that holds it; the reference cuts it to the first number"
             }
             Self::KnownSchema => "a registry takes a schema that it has already, whatever the level says",
         })
     }
 }
 
-/// The rule by which a value may be read otherwise than the reference does.
+/// The rule by which a value is read otherwise than was recorded. There is one only if what was recorded is what the reference
+/// silently makes of these bytes.
 pub(super) fn of_resolution(
+    writer: &Schema,
     reader: &Schema,
+    bytes: &[u8],
     read: Result<&Value, &DecodeError>,
-    recorded: Option<&Json>,
+    recorded: Option<&Value>,
 ) -> Option<Rule> {
-    let recorded = recorded?;
+    let silently = Resolution::in_mode(writer, reader, Mode::Reference).decode(bytes).ok()?;
+    if Some(&silently) != recorded {
+        return None;
+    }
     match read {
-        Err(DecodeError::NoText) if recorded.to_string().contains('\u{FFFD}') => Some(Rule::NotUtf8),
-        Err(DecodeError::Unreadable(_)) if has_default(reader, is_unfit) => Some(Rule::UnfitDefault),
-        Ok(_) if has_default(reader, needs_later_branch) => Some(Rule::LaterBranch),
-        _ => None,
+        Err(DecodeError::InvalidUtf8) => Some(Rule::NotUtf8),
+        Err(DecodeError::Unreadable(_)) => Some(Rule::UnfitDefault),
+        Err(_) => None,
+        Ok(_) => Some(Rule::LaterBranch),
     }
 }
 
-fn has_default(schema: &Schema, is_such: fn(&Schema, &Field, &Json) -> bool) -> bool {
-    schema.types.iter().any(|each| match each {
-        Type::Record(record) => record
-            .fields
-            .iter()
-            .any(|field| field.default.as_ref().is_some_and(|default| is_such(schema, field, default))),
-        _ => false,
-    })
+/// Whether a registry takes a candidate for a schema that it has: it does not look at null as a default, and at the defaults of
+/// enums.
+pub(super) fn is_known(history: &[Json], candidate: &Json) -> bool {
+    let candidate = without_such_defaults(candidate);
+    history.iter().any(|version| without_such_defaults(version) == candidate)
 }
 
-fn is_unfit(schema: &Schema, field: &Field, default: &Json) -> bool {
-    default::value(schema, field.field_type, default).is_err()
-}
-
-fn needs_later_branch(schema: &Schema, field: &Field, default: &Json) -> bool {
-    let Type::Union(branches) = schema.get(field.field_type) else { return false };
-    let is_number = |each: &Type| matches!(each, Type::Int(_) | Type::Long(_) | Type::Float | Type::Double);
-    let first = branches.iter().position(|branch| is_number(schema.get(*branch)));
-    default.is_number()
-        && match default::value(schema, field.field_type, default) {
-            Ok(Value::Union(index, _)) => first.is_some_and(|first| first < index),
-            _ => false,
+fn without_such_defaults(schema: &Json) -> Json {
+    match schema {
+        Json::Object(attributes) => {
+            let is_enum = attributes.get("type").is_some_and(|word| word == "enum");
+            let kept =
+                attributes.iter().filter(|(key, value)| *key != "default" || !is_enum && !value.is_null());
+            kept.map(|(key, value)| (key.clone(), without_such_defaults(value))).collect()
         }
+        Json::Array(parts) => parts.iter().map(without_such_defaults).collect(),
+        other => other.clone(),
+    }
 }

@@ -29,6 +29,14 @@ fn every_answer_is_that_of_the_reference_or_right_by_a_rule() {
     assert_eq!(report.kinds[&Kind::Registry].departed, [(Rule::KnownSchema, 8)].into(), "{report}");
 }
 
+/// Aliases that swap names, name several types, or are the names of others: recorded from Avro Java 1.12.2.
+#[test]
+fn aliases_are_applied_as_in_the_reference() {
+    let report = play(&directory().with_file_name("aliases")).unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.kinds[&Kind::Compat].equal, report.kinds[&Kind::Resolve].equal), (13, 13), "{report}");
+}
+
 /// A recording that says something else must fail, of each kind.
 #[test]
 fn a_falsified_recording_is_noticed() {

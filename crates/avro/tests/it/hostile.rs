@@ -36,26 +36,95 @@ fn nested_and_long_schemas_are_refused() {
     Schema::parse(&long).unwrap_err();
 }
 
-/// Each record leads to the next one twice, in unions: the number of paths doubles with each of them.
+fn chain(length: usize, record: impl Fn(usize, Option<usize>) -> String) -> String {
+    let records = (0..length).map(|number| record(number, number.checked_sub(1)));
+    format!("[{}]", records.collect::<Vec<_>>().join(","))
+}
+
+/// Each record leads to the next one twice: the number of paths doubles with each of them.
 #[test]
-fn the_cost_of_a_comparison_does_not_grow_with_the_number_of_paths() {
-    let record = |number: usize| {
-        let next = match number {
-            0 => "\"int\"".to_owned(),
-            _ => format!("[\"null\",\"R{}\"]", number - 1),
-        };
+fn the_cost_does_not_grow_with_the_number_of_paths() {
+    let record = |number: usize, next: Option<usize>| {
+        let next = next.map_or("\"int\"".to_owned(), |next| format!("[\"null\",\"R{next}\"]"));
         format!(
             r#"{{"type":"record","name":"R{number}","fields":[{{"name":"a","type":{next}}},{{"name":"b","type":{next}}}]}}"#
         )
     };
-    let fields: Vec<_> =
-        (0..60).map(|number| format!(r#"{{"name":"f{number}","type":{}}}"#, record(number))).collect();
-    let text = format!(r#"{{"type":"record","name":"All","fields":[{}]}}"#, fields.join(","));
+    let text = chain(60, record);
     let (one, other) =
         (Schema::parse(&text).unwrap(), Schema::parse(&text.replace("\"int\"", "\"string\"")).unwrap());
     assert!(compatibility(&one, &one).is_compatible());
     assert!(!compatibility(&one, &other).is_compatible());
     Resolution::new(&one, &other);
+}
+
+/// The same of records that are defaults: each is twice as large as the one before.
+#[test]
+fn defaults_that_grow_are_an_error() {
+    let record = |number: usize, next: Option<usize>| {
+        let field = |name: &str| match next {
+            None => format!(r#"{{"name":"{name}","type":"int","default":1}}"#),
+            Some(next) => format!(r#"{{"name":"{name}","type":"R{next}","default":{{}}}}"#),
+        };
+        format!(r#"{{"type":"record","name":"R{number}","fields":[{},{}]}}"#, field("a"), field("b"))
+    };
+    let reader = Schema::parse(&chain(40, record)).unwrap();
+    let nothing = Schema::parse(r#"{"type": "record", "name": "R39", "fields": []}"#).unwrap();
+    let error = Resolution::new(&nothing, &reader).decode(&[]).unwrap_err().to_string();
+    assert!(error.contains("is too large"), "{error}");
+}
+
+#[test]
+fn unions_of_many_records_are_compared() {
+    let union = |kind: &str| {
+        chain(150, |number, _| {
+            format!(r#"{{"type":"record","name":"R{number}","fields":[{{"name":"a","type":"{kind}"}}]}}"#)
+        })
+    };
+    let (one, other) = (Schema::parse(&union("int")).unwrap(), Schema::parse(&union("string")).unwrap());
+    assert!(compatibility(&one, &one).is_compatible());
+    assert_eq!(compatibility(&one, &other).incompatibilities.len(), 150);
+    Resolution::new(&one, &other);
+}
+
+/// Each type is named before it is defined, so that the text is not nested, and the types are.
+fn forward(length: usize) -> String {
+    let record = |number: usize| match number {
+        0 => r#"{"type":"record","name":"R0","fields":[]}"#.to_owned(),
+        _ => format!(
+            r#"{{"type":"record","name":"R{number}","fields":[{{"name":"a","type":"R{}"}}]}}"#,
+            number - 1
+        ),
+    };
+    let fields =
+        (0..length).rev().map(|number| format!(r#"{{"name":"f{number}","type":{}}}"#, record(number)));
+    let fields: Vec<_> = fields.collect();
+    format!(r#"{{"type":"record","name":"All","fields":[{}]}}"#, fields.join(","))
+}
+
+#[test]
+fn long_chains_of_types_are_refused_and_short_ones_need_no_large_stack() {
+    let error = Schema::parse(&forward(10_000)).unwrap_err().to_string();
+    assert!(error.contains("chain of more than 500"), "{error}");
+    let schema = Schema::parse(&forward(490)).unwrap();
+    schema.canonical_form();
+    assert!(compatibility(&schema, &schema).is_compatible());
+    Resolution::new(&schema, &schema);
+}
+
+#[test]
+fn long_names_are_refused() {
+    let fixed =
+        |number: usize| format!(r#"{{"type":"fixed","name":"F{number}","size":1,"aliases":["a","b","c"]}}"#);
+    let types: Vec<_> =
+        (0..4000).map(|number| format!(r#"{{"name":"f{number}","type":{}}}"#, fixed(number))).collect();
+    let schema = |namespace: String| {
+        format!(r#"{{"type":"record","name":"R","namespace":"{namespace}","fields":[{}]}}"#, types.join(","))
+    };
+    let error = Schema::parse(&schema("n".repeat(300_000))).unwrap_err().to_string();
+    assert!(error.contains("more than 1024"), "{error}");
+    let error = Schema::parse(&schema("n".repeat(1000))).unwrap_err().to_string();
+    assert!(error.contains("more than 8 MiB"), "{error}");
 }
 
 proptest! {
