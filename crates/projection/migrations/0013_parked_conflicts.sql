@@ -134,3 +134,7 @@ language sql as $$
      using placed n
      where p.id = n.id and not (n.has_place or n.is_conflict)
 $$;
+
+-- Without statistics the planner takes any index of the table to be as good, and would sort all rows of a projection: the index of a
+-- stream has them in order.
+alter function aqueduct.parked_next(integer, text, integer, bigint) set enable_sort = off;
