@@ -7,7 +7,7 @@ use crate::name::Name;
 use crate::schema::{Enum, Fixed, Record, Schema, Type, TypeId};
 
 impl Schema {
-    /// The parsing canonical form of the specification. A type stands where its name comes first.
+    /// The parsing canonical form of the specification. A type is written where its name comes first.
     pub fn canonical_form(&self) -> String {
         let mut form = Form { schema: self, text: String::new(), defined: BTreeSet::new() };
         form.write(self.root);

@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// The longest chain of types, each a part of the one before: what reads a schema goes along it.
 pub(crate) const MAX_DEPTH: usize = 500;
 
-/// A text that is no schema.
+/// A text that is not a schema.
 #[derive(Debug)]
 pub struct ParseError {
     /// A JSON pointer to the part that is wrong.

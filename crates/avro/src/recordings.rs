@@ -92,7 +92,7 @@ pub enum RecordingsError {
     /// A file cannot be read.
     #[error("{} cannot be read", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    /// A line is no case of its kind.
+    /// A line is not a case of its kind.
     #[error("{}, line {line}: {problem}", path.display())]
     Case {
         /// The file.
@@ -110,7 +110,7 @@ pub enum RecordingsError {
 /// Plays all recordings of a directory.
 ///
 /// # Errors
-/// There are none, or a file is no recording. A case that gives something else is in the report.
+/// There are none, or a file is not a recording. A case that gives something else is in the report.
 pub fn play(directory: &Path) -> Result<Report, RecordingsError> {
     let mut kinds = BTreeMap::new();
     for kind in Kind::ALL {

@@ -43,7 +43,7 @@ pub(super) enum Slot {
 /// A named type.
 pub(super) struct Named {
     pub(super) id: TypeId,
-    /// Its fields are not being read any more.
+    /// Its fields were read.
     is_complete: bool,
 }
 
