@@ -56,6 +56,11 @@ fn has_a_wrong_row(failure: &Failure) -> bool {
     failure.rows.iter().any(|row| !row.is_expected)
 }
 
+/// Whether it ended, although nothing asked it to.
+fn has_ended(failure: &Failure) -> bool {
+    failure.problem.starts_with("the consumer ended")
+}
+
 #[test]
 fn a_consumer_that_reads_uncommitted_is_found() {
     let failure = found_in_python("reads_uncommitted", Property::AbortedTransactions);
@@ -95,7 +100,7 @@ fn a_consumer_that_keeps_orders_in_memory_is_found() {
 #[test]
 fn a_consumer_that_claims_what_kafka_has_not_assigned_is_found() {
     let failure = found_in_python("claims_again", Property::Freeze);
-    assert!(failure.problem.starts_with("the consumer ended"), "{failure}");
+    assert!(has_ended(&failure), "{failure}");
 }
 
 #[test]
@@ -139,7 +144,8 @@ fn a_consumer_that_starts_at_the_end_is_found() {
 #[test]
 fn a_consumer_that_ignores_epochs_is_found() {
     let failure = found_in_typescript("ignoresEpochs", Property::Freeze);
-    assert!(has_a_wrong_row(&failure), "{failure}");
+    // Its offsets fall behind Kafka's, which halts it when it claims them again.
+    assert!(has_a_wrong_row(&failure) || has_ended(&failure), "{failure}");
 }
 
 #[test]
