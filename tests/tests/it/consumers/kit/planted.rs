@@ -56,9 +56,11 @@ fn has_a_wrong_row(failure: &Failure) -> bool {
     failure.rows.iter().any(|row| !row.is_expected)
 }
 
-/// Whether it ended, although nothing asked it to.
+/// Whether it ended with an error. If it was being stopped at that moment, the problem is its exit status.
 fn has_ended(failure: &Failure) -> bool {
-    failure.problem.starts_with("the consumer ended")
+    ["the consumer ended", "the consumer did not end with exit status 0"]
+        .iter()
+        .any(|problem| failure.problem.starts_with(problem))
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn a_consumer_that_ignores_topic_changes_is_found() {
 #[test]
 fn a_consumer_that_ends_with_postgres_is_found() {
     let failure = found_in_go("endsWithPostgres", Property::PostgresRestart);
-    assert!(failure.problem.starts_with("the consumer ended"), "{failure}");
+    assert!(has_ended(&failure), "{failure}");
 }
 
 #[test]
