@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::json_encoding::latin1;
+use crate::json_encoding::{float, latin1};
 use crate::schema::{Record, Schema, Type, TypeId};
 use crate::value::Value;
 
@@ -70,8 +70,8 @@ impl Defaults<'_> {
                 Mode::Exact => json.as_i64()?,
                 Mode::Reference => json.as_i64().or_else(|| json.as_f64().map(|it| it as i64))?,
             }),
-            Type::Float => Value::Float(self.narrow(number(json)?)?),
-            Type::Double => Value::Double(number(json)?),
+            Type::Float => Value::Float(self.narrow(float(json)?)?),
+            Type::Double => Value::Double(float(json)?),
             Type::Bytes(_) => Value::Bytes(self.bytes(json.as_str()?)?),
             Type::String(_) => Value::String(json.as_str()?.to_owned()),
             Type::Array(items) => {
@@ -140,14 +140,4 @@ impl Defaults<'_> {
             ),
         }
     }
-}
-
-/// NaN and the infinities are texts.
-fn number(json: &Json) -> Option<f64> {
-    json.as_f64().or_else(|| match json.as_str()? {
-        "NaN" => Some(f64::NAN),
-        "Infinity" => Some(f64::INFINITY),
-        "-Infinity" => Some(f64::NEG_INFINITY),
-        _ => None,
-    })
 }

@@ -133,7 +133,8 @@ pub(crate) fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect()
 }
 
-fn float(json: &Json) -> Option<f64> {
+/// NaN and the infinities are texts.
+pub(crate) fn float(json: &Json) -> Option<f64> {
     match json {
         Json::Number(number) => number.as_f64(),
         Json::String(text) => match text.as_str() {
