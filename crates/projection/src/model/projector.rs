@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use serde_json::Value;
 use sqlx::PgConnection;
-use sqlx::error::DatabaseError;
 
 use crate::model::error::{ApplyError, ProjectError};
 use crate::model::handler::{Handler, Probe, Treatment, guarded, panicked};
 use crate::model::key::Key;
 use crate::model::table_change::{NoChange, TableChange};
+use crate::postgres::error::has_code;
 use crate::record::Record;
 use crate::record::decode::{DecodeError, Payload};
 use crate::record::envelope::Envelope;
@@ -115,10 +115,6 @@ async fn transaction_id(connection: &mut PgConnection) -> Result<String, sqlx::E
     sqlx::query_scalar("select pg_current_xact_id()::text").fetch_one(connection).await
 }
 
-fn is_aborted(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == ABORTED)
-}
-
 /// Applies the events of a batch one after the other.
 pub(crate) struct ProjectorHandler<P>(PhantomData<fn() -> P>);
 
@@ -132,7 +128,7 @@ impl<P: Projector> ProjectorHandler<P> {
         match transaction_id(connection).await {
             Ok(current) if current == id => Ok(()),
             Ok(_) => Err(ApplyError::TransactionEnded),
-            Err(error) if is_aborted(&error) => Err(ApplyError::Rejected(
+            Err(error) if has_code(&error, ABORTED) => Err(ApplyError::Rejected(
                 "it went on after a statement that had failed: return the error, or use a savepoint"
                     .to_owned(),
             )),

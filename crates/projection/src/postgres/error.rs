@@ -36,8 +36,12 @@ pub(crate) fn is_stale_statement(error: &sqlx::Error) -> bool {
 
 /// Whether Postgres cancelled a statement: it took too long, or somebody cancelled it.
 pub(crate) fn is_cancelled(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.as_deref() == Some(QUERY_CANCELED)
+    has_code(error, QUERY_CANCELED)
+}
+
+/// Whether Postgres has returned this SQLSTATE.
+pub(crate) fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some(code)
 }
 
 /// By SQLSTATE (PostgreSQL's appendix A).

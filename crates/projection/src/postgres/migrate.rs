@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqlSafeStr as _};
+
+use crate::postgres::error::has_code;
 
 /// Version, name and text of each migration.
 const MIGRATIONS: [(i64, &str, &str); 13] = [
@@ -75,7 +76,7 @@ pub(crate) fn is_denied(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;
     };
-    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some(INSUFFICIENT_PRIVILEGE)
+    has_code(error, INSUFFICIENT_PRIVILEGE)
 }
 
 async fn has_history(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {

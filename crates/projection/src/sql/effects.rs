@@ -6,6 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use crate::model::error::ApplyError;
+use crate::postgres::error::has_code;
 use crate::sql::events::Event;
 use crate::sql::proof::Proof;
 use crate::sql::statement::Statement;
@@ -74,8 +75,4 @@ pub(crate) async fn run_for_one(
         return Err(ApplyError::NoRow { path: statement.path.clone() });
     }
     Ok(())
-}
-
-fn has_code(error: &sqlx::Error, code: &str) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(code)
 }
