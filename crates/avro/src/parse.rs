@@ -20,6 +20,9 @@ const MAX_BYTES: usize = 1 << 20;
 /// The longest chain of types, each a part of the one before: what reads a schema goes along it.
 pub(crate) const MAX_DEPTH: usize = 500;
 
+/// The most aliases of types and fields in all. Those of one field are compared with all fields of another schema.
+const MAX_ALIASES: usize = 10_000;
+
 /// A text that is not a schema.
 #[derive(Debug)]
 pub struct ParseError {
@@ -77,6 +80,8 @@ pub enum Problem {
     LargeDefaults,
     #[error("the names of its types have more than 8 MiB, with their namespaces and aliases")]
     TooManyNames,
+    #[error("types and fields have more than {MAX_ALIASES} aliases")]
+    TooManyAliases,
     #[error("types lead to types in a chain of more than {MAX_DEPTH}")]
     TooDeep,
     #[error("order must be ascending, descending or ignore")]
@@ -89,11 +94,19 @@ impl Schema {
     /// Reads the text of a schema, whoever wrote it: as Avro's reference does, with letters of all scripts in names.
     ///
     /// # Errors
-    /// The reference would refuse it; or it is longer than 1 MiB, nested more than about 100 levels, or has names, defaults or
-    /// chains of types beyond the limits that the error names. A default of `-0` for an int, and numbers beyond the range of a
-    /// double, are refused too, which the reference reads.
+    /// The reference would refuse it; or it is longer than 1 MiB, nested more than about 100 levels, or has names, aliases,
+    /// defaults or chains of types beyond the limits that the error names. A default of `-0` for an int, and numbers beyond the
+    /// range of a double, are refused too, which the reference reads.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         Self::parse_with(text, &[])
+    }
+
+    /// The same of a schema that values were written with: its defaults may be any JSON, since only a reader's defaults count.
+    ///
+    /// # Errors
+    /// See [`parse`](Self::parse), but for the defaults of fields.
+    pub fn parse_writer(text: &str) -> Result<Self, ParseError> {
+        Parser::of_writer().parse(&[], &read(text)?)
     }
 
     /// The same of a schema that may name the types of others, which may name each other's.

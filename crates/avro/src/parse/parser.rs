@@ -7,11 +7,11 @@ use serde_json::{Map, Value as Json};
 
 use crate::equality::parts_to_compare;
 use crate::name::{Name, qualify, validate};
-use crate::parse::Problem;
 use crate::parse::attributes::{
     aliases, fixed, float_default, order, other_attributes, primitive, symbols, text,
 };
 use crate::parse::fits::{Budget, Fits, fits};
+use crate::parse::{MAX_ALIASES, Problem};
 use crate::schema::{Field, Node, Record, Type, TypeId};
 
 /// How many bytes the full names of a schema may have, with those of its aliases.
@@ -31,6 +31,10 @@ pub(super) struct Parser<'a> {
     pub(super) budget: Budget,
     /// How many bytes the names have.
     names: usize,
+    /// Whether a default may be any JSON.
+    takes_any_default: bool,
+    /// How many aliases types and fields have.
+    aliases: usize,
     path: Vec<String>,
 }
 
@@ -63,6 +67,11 @@ pub(super) struct Postponed<'a> {
 }
 
 impl<'a> Parser<'a> {
+    /// One that takes any JSON as a default.
+    pub(super) fn of_writer() -> Self {
+        Self { takes_any_default: true, ..<Self as Default>::default() }
+    }
+
     /// A JSON pointer to what is being read.
     pub(super) fn pointer(&self) -> String {
         self.path.iter().map(|part| format!("/{part}")).collect()
@@ -197,13 +206,20 @@ impl<'a> Parser<'a> {
 
     fn type_aliases(&mut self, attributes: &Map<String, Json>, name: &Name) -> Result<Vec<String>, Problem> {
         let mut full = Vec::new();
-        for alias in aliases(attributes)? {
+        for alias in self.aliases(attributes)? {
             let alias = Name::of_alias(alias, name.namespace())?;
             self.names += alias.full().len();
             full.push(alias.full().to_owned());
         }
         self.names += name.full().len();
         if self.names > MAX_NAMES { Err(Problem::TooManyNames) } else { Ok(full) }
+    }
+
+    /// The aliases of a type or a field, as they are written.
+    fn aliases<'t>(&mut self, attributes: &'t Map<String, Json>) -> Result<Vec<&'t str>, Problem> {
+        let aliases = aliases(attributes)?;
+        self.aliases += aliases.len();
+        if self.aliases > MAX_ALIASES { Err(Problem::TooManyAliases) } else { Ok(aliases) }
     }
 
     fn fields(
@@ -232,8 +248,9 @@ impl<'a> Parser<'a> {
         validate(&name)?;
         let field_type = self.part("type", attributes, namespace)?;
         let order = order(attributes)?;
-        let aliases = aliases(attributes)?.into_iter().map(str::to_owned).collect();
+        let aliases = self.aliases(attributes)?.into_iter().map(str::to_owned).collect();
         let default = match attributes.get("default") {
+            Some(default) if self.takes_any_default => Some(default.clone()),
             Some(default) => Some(self.at("default", |parser| parser.default(field_type, default))?),
             None => None,
         };

@@ -36,6 +36,33 @@ fn nested_and_long_schemas_are_refused() {
     Schema::parse(&long).unwrap_err();
 }
 
+#[test]
+fn there_are_not_more_aliases_than_can_be_compared() {
+    let schema = |aliases: usize| {
+        let aliases: Vec<_> = (0..aliases).map(|number| format!("\"A{number}\"")).collect();
+        Schema::parse(&format!(
+            r#"{{"type": "record", "name": "R", "fields": [], "aliases": [{}]}}"#,
+            aliases.join(",")
+        ))
+    };
+    let schema_of_most = schema(10_000).unwrap();
+    assert!(compatibility(&schema_of_most, &schema_of_most).is_compatible());
+    let refused = schema(10_001).unwrap_err().to_string();
+    assert!(refused.contains("more than 10000 aliases"), "{refused}");
+}
+
+#[test]
+fn the_defaults_of_a_writer_may_be_anything() {
+    let schema =
+        r#"{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": "x"}]}"#;
+    Schema::parse(schema).unwrap_err();
+    let writer = Schema::parse_writer(schema).unwrap();
+    let reader = schema.replace("\"x\"", "7");
+    let reader = Schema::parse(&reader).unwrap();
+    let value = Resolution::new(&writer, &reader).decode(&[2]).unwrap();
+    assert_eq!(value.to_json(&reader).unwrap(), serde_json::json!({"a": 1}));
+}
+
 fn chain(length: usize, record: impl Fn(usize, Option<usize>) -> String) -> String {
     let records = (0..length).map(|number| record(number, number.checked_sub(1)));
     format!("[{}]", records.collect::<Vec<_>>().join(","))
