@@ -64,10 +64,7 @@ mod topic_schemas;
 mod upcast;
 
 pub use generate::{GenerateError, generate};
-pub use limits::{
-    MAX_AVRO_ALLOCATION, MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_COST, MAX_RULE_DEPTH,
-    MAX_VALUES,
-};
+pub use limits::{MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_COST, MAX_RULE_DEPTH, MAX_VALUES};
 pub use load::{LoadError, SchemaFiles};
 pub use place::JsonPlace;
 pub use reader::{ReadError, ReaderSchema};

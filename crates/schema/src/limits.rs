@@ -10,10 +10,6 @@ pub const MAX_DEPTH: usize = 128;
 /// number of them.
 pub const MAX_VALUES: usize = 1_000_000;
 
-/// The most memory that the Avro crate may allocate at once, see [`apache_avro::max_allocation_bytes`]. It is
-/// used for schemas only; its own default is 512 MiB.
-pub const MAX_AVRO_ALLOCATION: usize = MAX_EVENT_BYTES;
-
 /// What the upcast rules of one step may cost, counted before they run: for each rule its nodes, times the
 /// event's bytes if it walks over a list or a text, times them again if it does so for each item of a list or
 /// for each of many nested records. An event of 100 kB may have some 2,000 nodes of rules that walk once, one

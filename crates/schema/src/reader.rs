@@ -7,6 +7,7 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use crate::layout::types::Names;
+use crate::load::compile::Origin;
 use crate::load::registered::RegisteredSchema;
 use crate::mapping::decode;
 use crate::mapping::encode::encode;
@@ -51,7 +52,7 @@ pub enum ReadError {
 impl ReaderSchema {
     /// Compiles the text of an Avro schema. An error says why it cannot be used.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self { schema: RegisteredSchema::parse(text)?, resolutions: RwLock::default() })
+        Ok(Self { schema: RegisteredSchema::parse(text, Origin::Reader)?, resolutions: RwLock::default() })
     }
 
     /// The event as a whole.

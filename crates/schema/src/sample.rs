@@ -180,7 +180,6 @@ impl Sampler<'_> {
         let value = uuid::Builder::from_random_bytes(self.random.u128(..).to_be_bytes()).into_uuid();
         match form {
             UuidForm::Text => self.block(value.to_string().as_bytes()),
-            UuidForm::Bytes => self.block(value.as_bytes()),
             UuidForm::Fixed => self.avro.extend(value.as_bytes()),
         }
     }

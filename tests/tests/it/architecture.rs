@@ -11,7 +11,7 @@ use crate::support::{ROOT, sources};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("avro", &[]),
     ("core", &[]),
-    ("schema", &["core"]),
+    ("schema", &["avro", "core"]),
     ("eventstore", &["core"]),
     ("verify", &["core"]),
     ("shop-verify", &["core", "verify"]),

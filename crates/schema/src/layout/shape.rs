@@ -86,7 +86,6 @@ pub(crate) struct DecimalType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UuidForm {
     Text,
-    Bytes,
     Fixed,
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use apache_avro::schema::{RecordField, RecordSchema};
 use serde_json::{Map, Value};
 
 use crate::layout::invalid::InvalidSchema;
@@ -10,17 +9,17 @@ use crate::layout::shape::Shape;
 use crate::layout::types::{Field, Record, UnknownFields};
 
 /// On a field: the rule that makes it from an older version.
-const RULE: &str = "upcast";
+pub(crate) const RULE: &str = "upcast";
 /// On a field: the name or the names that it has in JSON.
-const STORED_NAMES: &str = "json";
+pub(crate) const STORED_NAMES: &str = "json";
 /// On a record: what happens to fields that the schema does not have.
-const UNKNOWN_FIELDS: &str = "unknownFields";
+pub(crate) const UNKNOWN_FIELDS: &str = "unknownFields";
 /// On a field: it holds the fields that the schema does not have.
-const KEEPS_UNKNOWN: &str = "keepsUnknownFields";
+pub(crate) const KEEPS_UNKNOWN: &str = "keepsUnknownFields";
 
 /// The field's upcast rule.
-pub(crate) fn rule(field: &RecordField, place: &str) -> Result<Option<String>, InvalidSchema> {
-    match field.custom_attributes.get(RULE) {
+pub(crate) fn rule(field: &aqueduct_avro::Field, place: &str) -> Result<Option<String>, InvalidSchema> {
+    match field.attributes.get(RULE) {
         None => Ok(None),
         Some(Value::String(rule)) => Ok(Some(rule.clone())),
         Some(_) => Err(InvalidSchema::new(place, "its upcast rule must be a string")),
@@ -28,8 +27,8 @@ pub(crate) fn rule(field: &RecordField, place: &str) -> Result<Option<String>, I
 }
 
 /// The names that the field has in JSON, the one that is written first.
-pub(crate) fn stored_names(field: &RecordField, place: &str) -> Result<Vec<String>, InvalidSchema> {
-    let names = match field.custom_attributes.get(STORED_NAMES) {
+pub(crate) fn stored_names(field: &aqueduct_avro::Field, place: &str) -> Result<Vec<String>, InvalidSchema> {
+    let names = match field.attributes.get(STORED_NAMES) {
         None => return Ok(vec![field.name.clone()]),
         Some(Value::String(name)) => vec![name.clone()],
         Some(Value::Array(names)) => {
@@ -37,7 +36,7 @@ pub(crate) fn stored_names(field: &RecordField, place: &str) -> Result<Vec<Strin
         }
         Some(_) => Vec::new(),
     };
-    let given = field.custom_attributes.get(STORED_NAMES).and_then(Value::as_array).map_or(1, Vec::len);
+    let given = field.attributes.get(STORED_NAMES).and_then(Value::as_array).map_or(1, Vec::len);
     if names.is_empty() || names.len() != given {
         let problem = format!("its attribute {STORED_NAMES:?} must be a name or a list of names");
         return Err(InvalidSchema::new(place, problem));
@@ -46,8 +45,12 @@ pub(crate) fn stored_names(field: &RecordField, place: &str) -> Result<Vec<Strin
 }
 
 /// Whether the field holds the fields that the schema does not have.
-pub(crate) fn keeps_unknown(field: &RecordField, shape: &Shape, place: &str) -> Result<bool, InvalidSchema> {
-    match field.custom_attributes.get(KEEPS_UNKNOWN) {
+pub(crate) fn keeps_unknown(
+    field: &aqueduct_avro::Field,
+    shape: &Shape,
+    place: &str,
+) -> Result<bool, InvalidSchema> {
+    match field.attributes.get(KEEPS_UNKNOWN) {
         None | Some(Value::Bool(false)) => Ok(false),
         Some(Value::Bool(true)) if shape.is_map_of_string() => Ok(true),
         Some(Value::Bool(true)) => {
@@ -62,11 +65,11 @@ pub(crate) fn keeps_unknown(field: &RecordField, shape: &Shape, place: &str) -> 
 
 /// What happens to fields that the record does not have; as in the enclosing record where it does not say.
 pub(crate) fn unknown_fields(
-    record: &RecordSchema,
+    attributes: &Map<String, Value>,
     enclosing: UnknownFields,
     place: &str,
 ) -> Result<UnknownFields, InvalidSchema> {
-    match record.attributes.get(UNKNOWN_FIELDS).map(Value::as_str) {
+    match attributes.get(UNKNOWN_FIELDS).map(Value::as_str) {
         None => Ok(enclosing),
         Some(Some("error")) => Ok(UnknownFields::Error),
         Some(Some("drop")) => Ok(UnknownFields::Drop),
@@ -101,10 +104,11 @@ pub(crate) fn fields_by_stored_name(
 }
 
 /// Checks that exactly the records that keep unknown fields have one field to hold them.
-pub(crate) fn check_keeper(record: &Record, keepers: &[usize]) -> Result<(), InvalidSchema> {
+pub(crate) fn check_keeper(record: &Record) -> Result<(), InvalidSchema> {
     let place = format!("record {}", record.name.full);
-    let field = |position: &usize| record.fields[*position].name.as_str();
-    match (record.unknown_fields, keepers) {
+    let keepers = record.fields.iter().filter(|field| field.keeps_unknown);
+    let keepers: Vec<_> = keepers.map(|field| field.name.as_str()).collect();
+    match (record.unknown_fields, keepers.as_slice()) {
         (UnknownFields::Keep, [_]) | (UnknownFields::Error | UnknownFields::Drop, []) => Ok(()),
         (UnknownFields::Keep, []) => {
             let problem = format!(
@@ -114,44 +118,17 @@ pub(crate) fn check_keeper(record: &Record, keepers: &[usize]) -> Result<(), Inv
             Err(InvalidSchema::new(&place, problem))
         }
         (_, [one, other, ..]) => {
-            let problem = format!(
-                "both {} and {} are marked {KEEPS_UNKNOWN:?}: one is enough",
-                field(one),
-                field(other)
-            );
+            let problem = format!("both {one} and {other} are marked {KEEPS_UNKNOWN:?}: one is enough");
             Err(InvalidSchema::new(&place, problem))
         }
         (_, [one]) => {
             let problem = format!(
-                "field {} is marked {KEEPS_UNKNOWN:?}, but the record does not keep unknown fields: set \
-                 \"{UNKNOWN_FIELDS}\" to \"keep\"",
-                field(one)
+                "field {one} is marked {KEEPS_UNKNOWN:?}, but the record does not keep unknown fields: set \
+                 \"{UNKNOWN_FIELDS}\" to \"keep\""
             );
             Err(InvalidSchema::new(&place, problem))
         }
     }
-}
-
-/// Refuses attributes of this product where they would have no effect.
-pub(crate) fn check_places(schema: &Value) -> Result<(), InvalidSchema> {
-    visit(schema, &mut |object, is_field| {
-        let misplaced = if is_field {
-            object.contains_key(UNKNOWN_FIELDS).then_some((UNKNOWN_FIELDS, "on a record"))
-        } else {
-            let on_fields = [RULE, STORED_NAMES, KEEPS_UNKNOWN].into_iter();
-            let on_field = on_fields.filter(|key| object.contains_key(*key)).map(|key| (key, "on a field"));
-            let record = matches!(object.get("type").and_then(Value::as_str), Some("record" | "error"));
-            let on_record =
-                (object.contains_key(UNKNOWN_FIELDS) && !record).then_some((UNKNOWN_FIELDS, "on a record"));
-            on_field.chain(on_record).next()
-        };
-        let Some((attribute, place)) = misplaced else { return Ok(()) };
-        let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
-        Err(InvalidSchema::new(
-            &format!("attribute {attribute:?} of {name:?}"),
-            format!("has no effect here: it must be {place}"),
-        ))
-    })
 }
 
 /// Removes the attributes of this product, which no consumer needs.
@@ -171,29 +148,5 @@ pub(crate) fn strip(schema: &mut Value) {
             object.iter_mut().filter(|(key, _)| *key != "default").for_each(|(_, value)| strip(value));
         }
         _ => {}
-    }
-}
-
-/// Calls `check` with every object of the schema and whether it is a field.
-fn visit(
-    schema: &Value,
-    check: &mut impl FnMut(&Map<String, Value>, bool) -> Result<(), InvalidSchema>,
-) -> Result<(), InvalidSchema> {
-    match schema {
-        Value::Array(items) => items.iter().try_for_each(|item| visit(item, check)),
-        Value::Object(object) => {
-            check(object, false)?;
-            let parts = ["type", "items", "values"].into_iter().filter_map(|key| object.get(key));
-            for part in parts {
-                visit(part, check)?;
-            }
-            let fields = object.get("fields").and_then(Value::as_array).into_iter().flatten();
-            for field in fields.filter_map(Value::as_object) {
-                check(field, true)?;
-                field.get("type").map_or(Ok(()), |of| visit(of, check))?;
-            }
-            Ok(())
-        }
-        _ => Ok(()),
     }
 }

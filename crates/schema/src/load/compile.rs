@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use apache_avro::schema::{
-    Alias, DecimalSchema, EnumSchema, FixedSchema, InnerDecimalSchema, Name, RecordSchema, Schema,
-    UnionSchema, UuidSchema,
-};
+use aqueduct_avro::{LogicalType, Schema, Type, TypeId};
 
 use crate::layout::invalid::InvalidSchema;
 use crate::layout::json_kind::JsonKind;
@@ -18,21 +15,34 @@ use crate::load::attributes;
 use crate::load::defaults::{self, RawDefault};
 use crate::mapping::decimal::MAX_PRECISION;
 
+/// Where a schema is from, which says how much of it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A schema file: everything.
+    File,
+    /// A schema that values are read as. Attributes of this product's names are someone else's there.
+    Reader,
+    /// A schema that values were written with: its defaults do not count either.
+    Writer,
+}
+
 /// Compiles the schema of an event, which must be a record.
-pub(crate) fn compile(schema: &Schema) -> Result<Layout, InvalidSchema> {
-    let Schema::Record(event) = schema else {
+pub(crate) fn compile(schema: &Schema, origin: Origin) -> Result<Layout, InvalidSchema> {
+    let Type::Record(event) = schema.get(schema.root()) else {
         return Err(InvalidSchema::new("the schema", "is not a record: an event must be one"));
     };
     let mut compiler = Compiler {
+        schema,
+        origin,
         records: Vec::new(),
         named: HashMap::new(),
         defaults: Vec::new(),
         unknown_fields: UnknownFields::Error,
     };
-    compiler.record(event, None)?;
+    compiler.record(schema.root(), event)?;
     let defaults = compiler.defaults;
     let mut layout = Layout {
-        full_name: event.name.fullname(None).into(),
+        full_name: event.name.full().into(),
         renames: compiler.records.iter().flat_map(|record| &record.fields).any(is_renamed),
         records: compiler.records,
     };
@@ -44,11 +54,13 @@ pub(crate) fn compile(schema: &Schema) -> Result<Layout, InvalidSchema> {
     Ok(layout)
 }
 
-struct Compiler {
+struct Compiler<'s> {
+    schema: &'s Schema,
+    origin: Origin,
     records: Vec<Record>,
-    /// Types by full name, for references.
-    named: HashMap<String, Shape>,
-    defaults: Vec<RawDefault>,
+    /// Types with a name, for references.
+    named: HashMap<TypeId, Shape>,
+    defaults: Vec<RawDefault<'s>>,
     /// What the enclosing record does with unknown fields.
     unknown_fields: UnknownFields,
 }
@@ -57,106 +69,108 @@ fn is_renamed(field: &Field) -> bool {
     field.stored_names.as_slice() != std::slice::from_ref(&field.name)
 }
 
-impl Compiler {
-    fn record(&mut self, schema: &RecordSchema, namespace: Option<&str>) -> Result<usize, InvalidSchema> {
-        let name = type_name(&schema.name, schema.aliases.as_deref(), namespace);
+impl<'s> Compiler<'s> {
+    fn record(&mut self, id: TypeId, schema: &'s aqueduct_avro::Record) -> Result<usize, InvalidSchema> {
         let index = self.records.len();
-        self.named.insert(name.full.clone(), Shape::Record(index));
-        let inner = name.full.rsplit_once('.').map(|(namespace, _)| namespace.to_owned());
-        let place = format!("record {}", name.full);
-        let unknown_fields = attributes::unknown_fields(schema, self.unknown_fields, &place)?;
+        self.named.insert(id, Shape::Record(index));
+        let place = format!("record {}", schema.name);
+        let unknown_fields = match self.origin {
+            Origin::File => {
+                attributes::unknown_fields(self.schema.attributes(id), self.unknown_fields, &place)?
+            }
+            Origin::Reader | Origin::Writer => UnknownFields::Error,
+        };
         let enclosing = std::mem::replace(&mut self.unknown_fields, unknown_fields);
         // In its place before its fields are compiled, since they may refer to it.
-        let (doc, by_stored_name) = (schema.doc.clone(), HashMap::new());
-        self.records.push(Record { name, doc, fields: Vec::new(), unknown_fields, by_stored_name });
+        self.records.push(Record {
+            name: type_name(&schema.name, &schema.aliases),
+            doc: schema.doc.clone(),
+            fields: Vec::new(),
+            unknown_fields,
+            by_stored_name: HashMap::new(),
+        });
         let mut fields = Vec::with_capacity(schema.fields.len());
-        let mut keepers = Vec::new();
         for (position, field) in schema.fields.iter().enumerate() {
-            let place = format!("field {} of {}", field.name, self.records[index].name.full);
-            let shape = self.shape(&field.schema, inner.as_deref(), &place)?;
-            let keeps_unknown = attributes::keeps_unknown(field, &shape, &place)?;
-            if keeps_unknown {
-                keepers.push(position);
-            }
-            fields.push(Field {
-                name: field.name.clone(),
-                doc: field.doc.clone(),
-                aliases: field.aliases.clone(),
-                stored_names: attributes::stored_names(field, &place)?,
-                keeps_unknown,
-                shape,
-                default: None,
-                rule: attributes::rule(field, &place)?,
-            });
-            if let Some(json) = &field.default {
-                self.defaults.push(RawDefault { record: index, field: position, json: json.clone() });
+            let place = format!("field {} of {}", field.name, schema.name);
+            let shape = self.shape(field.field_type, &place)?;
+            fields.push(self.field(field, shape, &place)?);
+            if let Some(json) = field.default.as_ref().filter(|_| self.origin != Origin::Writer) {
+                self.defaults.push(RawDefault { record: index, field: position, json });
             }
         }
         self.unknown_fields = enclosing;
         let record = &mut self.records[index];
         record.by_stored_name = attributes::fields_by_stored_name(&fields, &record.name.full)?;
         record.fields = fields;
-        attributes::check_keeper(record, &keepers)?;
+        attributes::check_keeper(record)?;
         Ok(index)
     }
 
-    fn shape(
-        &mut self,
-        schema: &Schema,
-        namespace: Option<&str>,
+    /// A field, without its default.
+    fn field(
+        &self,
+        schema: &aqueduct_avro::Field,
+        shape: Shape,
         place: &str,
-    ) -> Result<Shape, InvalidSchema> {
-        Ok(match schema {
-            Schema::Null => Shape::Null,
-            Schema::Boolean => Shape::Boolean,
-            Schema::Int => Shape::Int,
-            Schema::Long => Shape::Long,
-            Schema::Float => Shape::Float,
-            Schema::Double => Shape::Double,
-            Schema::Bytes => Shape::Bytes,
-            Schema::String => Shape::String,
-            Schema::Fixed(fixed) => Shape::Fixed(self.fixed(fixed, namespace, place)?),
-            Schema::Enum(schema) => self.enum_shape(schema, namespace, place)?,
-            Schema::Array(array) => Shape::Array(Box::new(self.shape(&array.items, namespace, place)?)),
-            Schema::Map(map) => Shape::Map(Box::new(self.shape(&map.types, namespace, place)?)),
-            Schema::Record(record) => Shape::Record(self.record(record, namespace)?),
-            Schema::Union(union) => self.union(union, namespace, place)?,
-            Schema::Ref { name } => {
-                let full = name.fullname(namespace);
-                let known = self.named.get(&full).cloned();
-                known.ok_or_else(|| {
-                    InvalidSchema::new(place, format!("the type {full} is not defined before"))
-                })?
-            }
-            Schema::Decimal(decimal) => self.decimal(decimal, namespace, place)?,
-            Schema::Uuid(UuidSchema::String) => Shape::Uuid(UuidForm::Text),
-            Schema::Uuid(UuidSchema::Bytes) => Shape::Uuid(UuidForm::Bytes),
-            Schema::Uuid(UuidSchema::Fixed(fixed)) => {
-                self.named_shape(&fixed.name, namespace, Shape::Uuid(UuidForm::Fixed))
-            }
-            Schema::Date => Shape::Date,
-            Schema::TimeMillis => Shape::TimeOfDay(TimeUnit::Millis),
-            Schema::TimeMicros => Shape::TimeOfDay(TimeUnit::Micros),
-            Schema::TimestampMillis => Shape::Timestamp(TimeUnit::Millis),
-            Schema::TimestampMicros => Shape::Timestamp(TimeUnit::Micros),
-            Schema::TimestampNanos => Shape::Timestamp(TimeUnit::Nanos),
-            Schema::LocalTimestampMillis => Shape::LocalTimestamp(TimeUnit::Millis),
-            Schema::LocalTimestampMicros => Shape::LocalTimestamp(TimeUnit::Micros),
-            Schema::LocalTimestampNanos => Shape::LocalTimestamp(TimeUnit::Nanos),
-            Schema::BigDecimal => return Err(unsupported(place, "big-decimal")),
-            Schema::Duration(_) => return Err(unsupported(place, "duration")),
-        })
+    ) -> Result<Field, InvalidSchema> {
+        let mut field = Field {
+            name: schema.name.clone(),
+            doc: schema.doc.clone(),
+            aliases: schema.aliases.clone(),
+            stored_names: vec![schema.name.clone()],
+            keeps_unknown: false,
+            shape,
+            default: None,
+            rule: None,
+        };
+        if self.origin == Origin::File {
+            field.keeps_unknown = attributes::keeps_unknown(schema, &field.shape, place)?;
+            field.stored_names = attributes::stored_names(schema, place)?;
+            field.rule = attributes::rule(schema, place)?;
+        }
+        Ok(field)
     }
 
-    fn union(
-        &mut self,
-        union: &UnionSchema,
-        namespace: Option<&str>,
-        place: &str,
-    ) -> Result<Shape, InvalidSchema> {
+    fn shape(&mut self, id: TypeId, place: &str) -> Result<Shape, InvalidSchema> {
+        if let Some(known) = self.named.get(&id) {
+            return Ok(known.clone());
+        }
+        let schema = self.schema;
+        let shape = match schema.get(id) {
+            Type::Null => Shape::Null,
+            Type::Boolean => Shape::Boolean,
+            Type::Int(None) => Shape::Int,
+            Type::Long(None) => Shape::Long,
+            Type::Float => Shape::Float,
+            Type::Double => Shape::Double,
+            Type::Bytes(None) => Shape::Bytes,
+            Type::String(None) => Shape::String,
+            Type::Int(Some(logical))
+            | Type::Long(Some(logical))
+            | Type::Bytes(Some(logical))
+            | Type::String(Some(logical)) => logical_shape(*logical, None, place)?,
+            Type::Fixed(fixed) => fixed_shape(fixed, place)?,
+            Type::Enum(schema) => Shape::Enum(Arc::new(Enum {
+                name: type_name(&schema.name, &schema.aliases),
+                doc: schema.doc.clone(),
+                symbols: schema.symbols.clone(),
+                default: schema.default.clone(),
+            })),
+            Type::Array(items) => Shape::Array(Box::new(self.shape(*items, place)?)),
+            Type::Map(values) => Shape::Map(Box::new(self.shape(*values, place)?)),
+            Type::Record(record) => return Ok(Shape::Record(self.record(id, record)?)),
+            Type::Union(branches) => self.union(branches, place)?,
+        };
+        if schema.get(id).name().is_some() {
+            self.named.insert(id, shape.clone());
+        }
+        Ok(shape)
+    }
+
+    fn union(&mut self, types: &[TypeId], place: &str) -> Result<Shape, InvalidSchema> {
         let mut branches: Vec<Shape> = Vec::new();
-        for variant in union.variants() {
-            let branch = self.shape(variant, namespace, place)?;
+        for id in types {
+            let branch = self.shape(*id, place)?;
             if let Some(twin) = branches.iter().find(|other| other.kind() == branch.kind()) {
                 return Err(InvalidSchema::new(place, indistinct(twin, &branch)));
             }
@@ -164,67 +178,49 @@ impl Compiler {
         }
         Ok(Shape::Union(Union { branches }))
     }
+}
 
-    fn enum_shape(
-        &mut self,
-        schema: &EnumSchema,
-        namespace: Option<&str>,
-        place: &str,
-    ) -> Result<Shape, InvalidSchema> {
-        if let Some(default) = schema.default.as_ref().filter(|default| !schema.symbols.contains(default)) {
-            return Err(InvalidSchema::new(place, format!("the default {default:?} is none of the symbols")));
+fn fixed_shape(schema: &aqueduct_avro::Fixed, place: &str) -> Result<Shape, InvalidSchema> {
+    if schema.size > MAX_EVENT_BYTES {
+        let problem = format!("a fixed of {} bytes is larger than any event may be", schema.size);
+        return Err(InvalidSchema::new(place, problem));
+    }
+    let fixed = Arc::new(Fixed { name: type_name(&schema.name, &schema.aliases), size: schema.size });
+    match schema.logical {
+        Some(logical) => logical_shape(logical, Some(fixed), place),
+        None => Ok(Shape::Fixed(fixed)),
+    }
+}
+
+/// The Avro layer takes a logical type only for one on a type that can carry it.
+fn logical_shape(
+    logical: LogicalType,
+    fixed: Option<Arc<Fixed>>,
+    place: &str,
+) -> Result<Shape, InvalidSchema> {
+    Ok(match logical {
+        LogicalType::Decimal { precision, scale } => {
+            if precision as usize > MAX_PRECISION {
+                let problem =
+                    format!("decimal({precision}, {scale}) is not supported: at most {MAX_PRECISION} digits");
+                return Err(InvalidSchema::new(place, problem));
+            }
+            Shape::Decimal(DecimalType { precision: precision as usize, scale, fixed })
         }
-        let shape = Shape::Enum(Arc::new(Enum {
-            name: type_name(&schema.name, schema.aliases.as_deref(), namespace),
-            doc: schema.doc.clone(),
-            symbols: schema.symbols.clone(),
-            default: schema.default.clone(),
-        }));
-        Ok(self.named_shape(&schema.name, namespace, shape))
-    }
-
-    fn fixed(
-        &mut self,
-        schema: &FixedSchema,
-        namespace: Option<&str>,
-        place: &str,
-    ) -> Result<Arc<Fixed>, InvalidSchema> {
-        if schema.size > MAX_EVENT_BYTES {
-            let problem = format!("a fixed of {} bytes is larger than any event may be", schema.size);
-            return Err(InvalidSchema::new(place, problem));
-        }
-        let name = type_name(&schema.name, schema.aliases.as_deref(), namespace);
-        let fixed = Arc::new(Fixed { name, size: schema.size });
-        self.named_shape(&schema.name, namespace, Shape::Fixed(Arc::clone(&fixed)));
-        Ok(fixed)
-    }
-
-    fn decimal(
-        &mut self,
-        schema: &DecimalSchema,
-        namespace: Option<&str>,
-        place: &str,
-    ) -> Result<Shape, InvalidSchema> {
-        let (precision, scale) = (schema.precision, u32::try_from(schema.scale).unwrap_or(u32::MAX));
-        if precision > MAX_PRECISION || schema.scale > precision {
-            let problem = format!(
-                "decimal({precision}, {scale}) is not supported: at most {MAX_PRECISION} digits, and no \
-                 more decimals than digits"
-            );
-            return Err(InvalidSchema::new(place, problem));
-        }
-        let InnerDecimalSchema::Fixed(inner) = &schema.inner else {
-            return Ok(Shape::Decimal(DecimalType { precision, scale, fixed: None }));
-        };
-        let fixed = Some(self.fixed(inner, namespace, place)?);
-        let shape = Shape::Decimal(DecimalType { precision, scale, fixed });
-        Ok(self.named_shape(&inner.name, namespace, shape))
-    }
-
-    fn named_shape(&mut self, name: &Name, namespace: Option<&str>, shape: Shape) -> Shape {
-        self.named.insert(name.fullname(namespace), shape.clone());
-        shape
-    }
+        LogicalType::Uuid if fixed.is_some() => Shape::Uuid(UuidForm::Fixed),
+        LogicalType::Uuid => Shape::Uuid(UuidForm::Text),
+        LogicalType::Date => Shape::Date,
+        LogicalType::TimeMillis => Shape::TimeOfDay(TimeUnit::Millis),
+        LogicalType::TimeMicros => Shape::TimeOfDay(TimeUnit::Micros),
+        LogicalType::TimestampMillis => Shape::Timestamp(TimeUnit::Millis),
+        LogicalType::TimestampMicros => Shape::Timestamp(TimeUnit::Micros),
+        LogicalType::TimestampNanos => Shape::Timestamp(TimeUnit::Nanos),
+        LogicalType::LocalTimestampMillis => Shape::LocalTimestamp(TimeUnit::Millis),
+        LogicalType::LocalTimestampMicros => Shape::LocalTimestamp(TimeUnit::Micros),
+        LogicalType::LocalTimestampNanos => Shape::LocalTimestamp(TimeUnit::Nanos),
+        LogicalType::BigDecimal => return Err(unsupported(place, "big-decimal")),
+        LogicalType::Duration => return Err(unsupported(place, "duration")),
+    })
 }
 
 /// What is wrong with two branches of a union that are written as JSON values of one kind.
@@ -240,12 +236,8 @@ fn indistinct(one: &Shape, other: &Shape) -> String {
     )
 }
 
-fn type_name(name: &Name, aliases: Option<&[Alias]>, namespace: Option<&str>) -> TypeName {
-    let full = name.fullname(namespace);
-    // An alias without a namespace is in the namespace of its type.
-    let own = full.rsplit_once('.').map(|(namespace, _)| namespace);
-    let aliases = aliases.unwrap_or_default().iter().map(|alias| alias.fullname(own)).collect();
-    TypeName { full, aliases }
+fn type_name(name: &aqueduct_avro::Name, aliases: &[String]) -> TypeName {
+    TypeName { full: name.full().to_owned(), aliases: aliases.to_vec() }
 }
 
 fn unsupported(place: &str, logical_type: &str) -> InvalidSchema {

@@ -12,16 +12,16 @@ use crate::mapping::mismatch::Mismatch;
 use crate::mapping::{number, text, time};
 
 /// A default as the schema file has it, in Avro's own JSON encoding.
-pub(crate) struct RawDefault {
+pub(crate) struct RawDefault<'s> {
     pub(crate) record: usize,
     pub(crate) field: usize,
-    pub(crate) json: Value,
+    pub(crate) json: &'s Value,
 }
 
-pub(crate) fn compile(layout: &Layout, default: &RawDefault) -> Result<DefaultValue, InvalidSchema> {
+pub(crate) fn compile(layout: &Layout, default: &RawDefault<'_>) -> Result<DefaultValue, InvalidSchema> {
     let record = &layout.records[default.record];
     let field = &record.fields[default.field];
-    let compiled = plain(layout, &field.shape, &default.json).and_then(|json| {
+    let compiled = plain(layout, &field.shape, default.json).and_then(|json| {
         let avro = encode::encode_part(layout, &field.shape, &Json::from(&json))?;
         Ok(DefaultValue { json: decode::decode_part(layout, &field.shape, &avro)?, avro })
     });

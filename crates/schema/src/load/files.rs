@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
-use apache_avro::schema::Schema;
+use aqueduct_avro::Schema;
 use cel::Env;
 use serde_json::Value;
 
 use crate::layout::invalid::InvalidSchema;
 use crate::layout::types::Layout;
-use crate::limits::MAX_AVRO_ALLOCATION;
-use crate::load::compile::compile;
+use crate::load::compile::{Origin, compile};
 use crate::load::error::LoadError;
 use crate::load::texts::SchemaFiles;
-use crate::load::{attributes, logical};
+use crate::load::{attributes, ignored};
 use crate::set::{EventSchemas, SchemaSet, Version};
 use crate::upcast::{UpcastStep, environment};
 
@@ -26,7 +25,6 @@ impl SchemaSet {
 
     /// [`load`](Self::load) for files whose texts were read, or are not written yet.
     pub fn compile(files: &SchemaFiles) -> Result<Self, LoadError> {
-        bound_allocations();
         let env = environment()
             .map_err(|error| LoadError::caused(files.folder(), "the rules' functions", error))?;
         let mut events: BTreeMap<String, EventSchemas> = BTreeMap::new();
@@ -90,14 +88,13 @@ fn load_version(
     file: &Path,
     text: &str,
 ) -> Result<Version, LoadError> {
+    let refused = |invalid: InvalidSchema| LoadError::new(file, invalid.to_string());
     let mut json: Value = serde_json::from_str(text)
         .map_err(|error| LoadError::caused(file, format!("not JSON: {error}"), error))?;
-    logical::check(&json)
-        .and_then(|()| attributes::check_places(&json))
-        .map_err(|invalid| LoadError::new(file, invalid.to_string()))?;
-    let schema = Schema::parse(&json)
+    let schema = Schema::parse(text)
         .map_err(|error| LoadError::caused(file, format!("not an Avro schema: {error}"), error))?;
-    let layout = compile(&schema).map_err(|invalid| LoadError::new(file, invalid.to_string()))?;
+    ignored::check(&schema).map_err(refused)?;
+    let layout = compile(&schema, Origin::File).map_err(refused)?;
     let name = layout.event().name.simple();
     if name != event_type {
         return Err(LoadError::new(
@@ -109,7 +106,7 @@ fn load_version(
         Some(before) => Some(UpcastStep::new(env, &before.layout, &layout)),
         None => first_version(&layout).map(Err),
     };
-    let step = step.transpose().map_err(|invalid| LoadError::new(file, invalid.to_string()))?;
+    let step = step.transpose().map_err(refused)?;
     attributes::strip(&mut json);
     Ok(Version { layout, schema: json.to_string().into(), step })
 }
@@ -121,15 +118,4 @@ fn first_version(layout: &Layout) -> Option<InvalidSchema> {
     let (record, field) = fields.into_iter().find(|(_, field)| field.rule.is_some())?;
     let place = format!("field {} of {}", field.name, record.name.full);
     Some(InvalidSchema::new(&place, "its upcast rule has no older version to start from"))
-}
-
-/// The Avro crate takes its limit once per process; whoever set one before has the say.
-fn bound_allocations() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let limit = apache_avro::util::max_allocation_bytes(MAX_AVRO_ALLOCATION);
-        if limit != MAX_AVRO_ALLOCATION {
-            tracing::warn!(limit, "the allocation limit for Avro schemas was set elsewhere");
-        }
-    });
 }

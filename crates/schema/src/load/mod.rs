@@ -5,7 +5,7 @@ pub(crate) mod compile;
 mod defaults;
 mod error;
 mod files;
-mod logical;
+mod ignored;
 pub(crate) mod registered;
 mod texts;
 

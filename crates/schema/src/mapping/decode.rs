@@ -116,7 +116,6 @@ impl<'l, 'de> Part<'_, 'l, 'de> {
     fn uuid(&mut self, form: UuidForm) -> Result<uuid::Uuid, Mismatch> {
         let bytes = match form {
             UuidForm::Text => return text::uuid(self.walk.input.text()?),
-            UuidForm::Bytes => self.walk.input.block()?,
             UuidForm::Fixed => self.walk.input.bytes(16)?,
         };
         uuid::Uuid::from_slice(bytes).map_err(|error| Mismatch::new(error.to_string()))

@@ -247,7 +247,6 @@ impl<'l> Encoder<'l> {
                 let mut buffer = uuid::Uuid::encode_buffer();
                 self.block(uuid.hyphenated().encode_lower(&mut buffer).as_bytes());
             }
-            UuidForm::Bytes => self.block(uuid.as_bytes()),
             UuidForm::Fixed => self.avro.extend_from_slice(uuid.as_bytes()),
         }
         Ok(())

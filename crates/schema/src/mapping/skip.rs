@@ -20,9 +20,7 @@ impl Walk<'_, '_> {
             | Shape::LocalTimestamp(_) => drop(self.input.long()?),
             Shape::Float => drop(self.input.bytes(size_of::<f32>())?),
             Shape::Double => drop(self.input.bytes(size_of::<f64>())?),
-            Shape::Bytes | Shape::String | Shape::Uuid(UuidForm::Text | UuidForm::Bytes) => {
-                self.input.block()?;
-            }
+            Shape::Bytes | Shape::String | Shape::Uuid(UuidForm::Text) => drop(self.input.block()?),
             Shape::Uuid(UuidForm::Fixed) => drop(self.input.bytes(size_of::<uuid::Uuid>())?),
             Shape::Fixed(fixed) => drop(self.input.bytes(fixed.size)?),
             Shape::Decimal(decimal) => match &decimal.fixed {

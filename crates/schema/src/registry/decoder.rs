@@ -9,6 +9,7 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use crate::layout::types::Names;
+use crate::load::compile::Origin;
 use crate::load::registered::RegisteredSchema;
 use crate::mapping::decode;
 use crate::registry::client::Registry;
@@ -101,7 +102,8 @@ impl RecordDecoder {
 
     async fn fetch_schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, DecodeError> {
         let text = self.registry.schema(id).await?;
-        let schema = RegisteredSchema::parse(&text).map_err(|problem| DecodeError::Schema { id, problem })?;
+        let schema = RegisteredSchema::parse(&text, Origin::Writer);
+        let schema = schema.map_err(|problem| DecodeError::Schema { id, problem })?;
         let schema = Arc::new(schema);
         let mut schemas = self.schemas.write().unwrap_or_else(PoisonError::into_inner);
         schemas.insert(id, Arc::clone(&schema));

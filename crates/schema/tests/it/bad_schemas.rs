@@ -77,48 +77,71 @@ fn unions_that_json_does_not_tell_apart() {
 
 #[test]
 fn types_the_product_can_not_carry() {
-    let file = "a/Happened/v1.avsc: ";
+    let x = "field x of a.Happened: ";
     let cases = [
         (
             json!({"type": "bytes", "logicalType": "big-decimal"}),
-            "logicalType \"big-decimal\": is not supported",
+            format!("{x}the type big-decimal is not supported"),
         ),
         (
             json!({"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"}),
-            "logicalType \"duration\": is not supported",
+            format!("{x}the type duration is not supported"),
         ),
-        (json!({"type": "int", "logicalType": "dat"}), "logicalType \"dat\": is not supported"),
         // What Avro's own parsers silently ignore:
         (
+            json!({"type": "int", "logicalType": "dat"}),
+            format!("{x}the logicalType \"dat\" is not one of Avro's"),
+        ),
+        (
             json!({"type": "string", "logicalType": "decimal", "precision": 4}),
-            "logicalType decimal: is on \"string\", but must be on bytes or fixed",
+            format!("{x}the logicalType decimal is on string, but must be on bytes or fixed"),
+        ),
+        (
+            json!({"type": "bytes", "logicalType": "uuid"}),
+            format!("{x}the logicalType uuid is on bytes, but must be on string or fixed"),
+        ),
+        (
+            json!({"type": "record", "name": "R", "fields": [], "logicalType": "date"}),
+            "record a.R: the logicalType date is on record, but must be on int".to_owned(),
         ),
         (
             json!({"type": "bytes", "logicalType": "decimal"}),
-            "logicalType decimal: needs a precision above zero",
+            format!("{x}the logicalType decimal needs a precision above zero"),
         ),
         (
             json!({"type": "bytes", "logicalType": "decimal", "precision": 2, "scale": 3}),
-            "logicalType decimal: needs a precision above zero, and a scale of at most that",
+            format!("{x}the logicalType decimal needs a precision above zero, and a scale of at most that"),
         ),
         (
-            json!({"type": "bytes", "logicalType": "decimal", "precision": 39}),
-            "field x of a.Happened: decimal(39, 0) is not supported: at most 38 digits",
+            json!({"type": "fixed", "name": "D", "size": 2, "logicalType": "decimal", "precision": 10, "scale": 2}),
+            "fixed a.D: a fixed of 2 bytes holds decimals of at most 4 digits, not 10: lower the precision, or use \
+             a larger fixed or bytes"
+                .to_owned(),
         ),
         (
             json!({"type": "fixed", "name": "U", "size": 8, "logicalType": "uuid"}),
-            "logicalType uuid: on fixed needs the size 16",
+            "fixed a.U: the logicalType uuid on fixed needs the size 16".to_owned(),
+        ),
+        (
+            json!({"type": "bytes", "logicalType": "decimal", "precision": 39}),
+            format!("{x}decimal(39, 0) is not supported: at most 38 digits"),
         ),
         // One decimal of that type would be padded to a size that no memory has.
         (
-            json!({"type": "fixed", "name": "D", "size": 1_u64 << 62, "logicalType": "decimal", "precision": 4}),
-            "field x of a.Happened: a fixed of 4611686018427387904 bytes is larger than any event may be",
+            json!({"type": "fixed", "name": "D", "size": 1_u64 << 30, "logicalType": "decimal", "precision": 4}),
+            format!("{x}a fixed of 1073741824 bytes is larger than any event may be"),
         ),
-        (json!("elsewhere.Part"), "not an Avro schema: "),
+        (
+            json!("elsewhere.Part"),
+            "not an Avro schema: /fields/0/type: there is no type \"elsewhere.Part\"".to_owned(),
+        ),
     ];
     for (of, expected) in cases {
         let message = one_field(of);
-        assert!(message.starts_with(&format!("{file}{expected}")), "expected {expected:?}, got {message:?}");
+        assert!(
+            message.starts_with(&format!("a/Happened/v1.avsc: {expected}")),
+            "expected {expected:?}, got {message:?}"
+        );
     }
 }
 
@@ -226,4 +249,39 @@ fn rules_that_are_wrong() {
         "a/Happened/v2.avsc: field z of a.Part: its upcast rule is never used: the older version has no such \
          record here"
     );
+}
+
+/// Whatever reads a schema goes along its types. A test's thread has the stack of an ordinary one.
+#[test]
+fn long_chains_of_types_do_not_end_the_process() {
+    let chain = |length: usize| {
+        let record = |n: usize, next: Value| {
+            let part =
+                json!({"type": "record", "name": format!("R{n}"), "fields": [{"name": "x", "type": next}]});
+            json!({"name": format!("f{n}"), "type": part})
+        };
+        let first = record(0, json!("int"));
+        let others = (1..length).map(|n| record(n, json!(["null", format!("R{}", n - 1)])));
+        // Named before it is defined, so that it leads to all of them.
+        let last = json!({"name": "last", "type": format!("R{}", length - 1)});
+        let fields: Vec<_> = [last, first].into_iter().chain(others).collect();
+        versions(&[json!(fields)])
+    };
+    chain(240).unwrap();
+    let refused = refused(chain(260));
+    assert!(refused.contains("types lead to types in a chain of more than 500"), "{refused}");
+}
+
+#[test]
+fn many_aliases_are_read_at_once_and_too_many_are_refused() {
+    let aliases = |count: usize| {
+        let aliases: Vec<_> = (0..count).map(|n| format!("A{n}")).collect();
+        let event =
+            json!({"type": "record", "name": "E", "namespace": "a", "aliases": aliases, "fields": []});
+        load(&[("a/E/v1.avsc", &event.to_string())])
+    };
+    // Quadratic, this took eleven seconds.
+    aliases(2_000).unwrap();
+    let refused = refused(aliases(50_000));
+    assert!(refused.contains("types and fields have more than 10000 aliases"), "{refused}");
 }

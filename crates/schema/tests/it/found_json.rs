@@ -373,17 +373,17 @@ fn attributes_that_are_wrong_are_refused_with_their_place() {
         (
             json!({"json": "x"}),
             json!([]),
-            "attribute \"json\" of \"Happened\": has no effect here: it must be on a field",
+            "record a.Happened: its attribute \"json\" has no effect here: it must be on a field",
         ),
         (
             json!({}),
             json!([{"name": "x", "type": "int", "unknownFields": "drop"}]),
-            "attribute \"unknownFields\" of \"x\": has no effect here: it must be on a record",
+            "field x of a.Happened: its attribute \"unknownFields\" has no effect here: it must be on a record",
         ),
         (
             json!({}),
             json!([{"name": "x", "type": {"type": "array", "items": "int", "upcast": "1"}}]),
-            "attribute \"upcast\" of \"\": has no effect here: it must be on a field",
+            "field x of a.Happened: its attribute \"upcast\" has no effect here: it must be on a field",
         ),
     ];
     for (attributes, fields, expected) in cases {

@@ -56,7 +56,7 @@ impl<'a> Input<'a> {
             Type::Float => Datum::Float(f32::from_le_bytes(self.array()?).into()),
             Type::Double => Datum::Float(f64::from_le_bytes(self.array()?)),
             Type::Text | Type::Uuid(UuidForm::Text) => Datum::Text(self.text()?),
-            Type::Bytes | Type::Uuid(UuidForm::Bytes) => Datum::Bytes(self.block()?.to_vec()),
+            Type::Bytes => Datum::Bytes(self.block()?.to_vec()),
             Type::Fixed(size) => Datum::Bytes(self.take(*size)?.to_vec()),
             Type::Uuid(UuidForm::Fixed) => Datum::Bytes(self.take(16)?.to_vec()),
             Type::Enum { symbols, .. } => {

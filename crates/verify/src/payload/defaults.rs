@@ -14,7 +14,7 @@ impl Schema {
     pub(super) fn default(&self, as_type: &Type, json: &Value) -> Result<Datum, Misfit> {
         let misfit = || format!(": the default {json} does not fit");
         match as_type {
-            Type::Bytes | Type::Fixed(_) | Type::Uuid(UuidForm::Bytes | UuidForm::Fixed) => {
+            Type::Bytes | Type::Fixed(_) | Type::Uuid(UuidForm::Fixed) => {
                 characters(json).map(Datum::Bytes).ok_or_else(misfit)
             }
             Type::Decimal { scale, .. } => {

@@ -44,7 +44,6 @@ pub(super) enum Type {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UuidForm {
     Text,
-    Bytes,
     Fixed,
 }
 
@@ -254,7 +253,6 @@ fn logical_type(name: &str, as_type: &Type, object: &Map<String, Value>) -> Opti
             Type::Decimal { precision: number("precision")?, scale: number("scale").unwrap_or(0), size }
         }
         ("uuid", Type::Text) => Type::Uuid(UuidForm::Text),
-        ("uuid", Type::Bytes) => Type::Uuid(UuidForm::Bytes),
         ("uuid", Type::Fixed(16)) => Type::Uuid(UuidForm::Fixed),
         ("date", Type::Int) => Type::Date,
         ("time-millis", Type::Int) => Type::TimeOfDay(MILLISECONDS),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
-use apache_avro::schema::Schema;
+use aqueduct_avro::Schema;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use super::round_trip::event_and_value;
 use crate::layout::types::{Layout, Names};
-use crate::load::compile::compile;
+use crate::load::compile::{Origin, compile};
 use crate::mapping::decode::read;
 use crate::mapping::encode::encode;
 use crate::mapping::json::Json;
 
 fn layout(schema: &Value) -> Layout {
-    compile(&Schema::parse(schema).unwrap()).unwrap()
+    compile(&Schema::from_json(schema).unwrap(), Origin::File).unwrap()
 }
 
 /// Whatever a value is; what the visitor was shown is what is compared.

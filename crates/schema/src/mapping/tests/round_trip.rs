@@ -13,8 +13,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::layout::types::Names;
-use crate::load::compile::compile;
+use crate::layout::types::{Layout, Names};
+use crate::load::compile::{Origin, compile};
 use crate::mapping::decode::decode;
 use crate::mapping::encode::encode;
 use crate::mapping::json::Json;
@@ -322,13 +322,17 @@ pub(super) fn event_and_value() -> impl Strategy<Value = (Value, Both)> {
     })
 }
 
+fn layout(schema: &Value) -> Layout {
+    compile(&aqueduct_avro::Schema::from_json(schema).unwrap(), Origin::File).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
     fn json_to_avro_and_back((schema, (json, avro)) in event_and_value()) {
+        let layout = layout(&schema);
         let schema = Schema::parse(&schema).unwrap();
-        let layout = compile(&schema).unwrap();
         let encoded = encode(&layout, &Json::from(&json), Names::Stored).unwrap_or_else(|error| panic!("{error}"));
         let reference = GenericDatumWriter::builder(&schema).build().unwrap();
         prop_assert_eq!(&encoded.avro, &reference.write_value_to_vec(avro).unwrap());
@@ -339,7 +343,7 @@ proptest! {
     /// Whatever the bytes, there is an answer: no panic, no endless loop, no memory for what is not there.
     #[test]
     fn any_bytes_decode_or_are_refused((schema, _) in event_and_value(), bytes in vec(any::<u8>(), 0..64)) {
-        let layout = compile(&Schema::parse(&schema).unwrap()).unwrap();
+        let layout = layout(&schema);
         if let Ok(json) = decode(&layout, &bytes, Names::Stored) {
             // A boolean or a map's order may have been written in another way, but the value must be the same.
             let again = encode(&layout, &Json::from(&json), Names::Stored).unwrap_or_else(|error| panic!("{error}"));

@@ -1,6 +1,6 @@
 //! The way without a tree against the one through it: the same bytes, or none where the tree finds a fault.
 
-use apache_avro::schema::Schema;
+use aqueduct_avro::Schema;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::round_trip::event_and_value;
 use crate::layout::types::{Layout, Names};
-use crate::load::compile::compile;
+use crate::load::compile::{Origin, compile};
 use crate::mapping::encode;
 use crate::mapping::json::parse::parse;
 use crate::mapping::straight;
@@ -17,7 +17,7 @@ use crate::mapping::straight;
 type Encoded = Option<(Vec<u8>, usize)>;
 
 fn layout(schema: &Value) -> Layout {
-    compile(&Schema::parse(schema).unwrap()).unwrap()
+    compile(&Schema::from_json(schema).unwrap(), Origin::File).unwrap()
 }
 
 fn through_tree(layout: &Layout, json: &[u8]) -> Encoded {
