@@ -3,6 +3,7 @@
 
 mod functions;
 mod plan;
+mod renames;
 mod rule;
 mod step;
 mod values;

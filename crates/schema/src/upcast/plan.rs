@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cel::Env;
 use serde_json::Value;
 
+use super::renames::Renames;
 use super::rule::Rule;
 use crate::layout::invalid::InvalidSchema;
 use crate::layout::json_kind::JsonKind;
@@ -102,22 +103,30 @@ impl Planner<'_> {
         self.records.push(None);
         self.with_rules.insert(new);
         let mut fields = Vec::with_capacity(newer.fields.len());
+        let renames = Renames::new(&older.fields, &newer.fields);
         for field in &newer.fields {
             let place = format!("field {} of {}", field.name, newer.name.full);
-            fields.push((field.name.clone(), self.source(old, field, &place)?));
+            fields.push((field.name.clone(), self.source(old, &renames, field, &place)?));
         }
         self.records[index] = Some(RecordPlan { old, fields });
         Ok(index)
     }
 
-    fn source(&mut self, old: usize, field: &Field, place: &str) -> Result<Source, InvalidSchema> {
+    fn source(
+        &mut self,
+        old: usize,
+        renames: &Renames<'_>,
+        field: &Field,
+        place: &str,
+    ) -> Result<Source, InvalidSchema> {
         if let Some(rule) = &field.rule {
             let rule = Rule::compile(self.env, rule);
             return rule
                 .map(Source::Rule)
                 .map_err(|problem| InvalidSchema::new(place, format!("its upcast rule {problem}")));
         }
-        if let Some(counterpart) = counterpart(&self.old.records[old].fields, field, place)? {
+        if let Some(position) = renames.older(field, place)? {
+            let counterpart = &self.old.records[old].fields[position];
             let plan = self.value(&counterpart.shape, &field.shape, place)?;
             return Ok(Source::Old { name: counterpart.name.clone(), plan });
         }
@@ -199,26 +208,6 @@ impl Planner<'_> {
             }
         }
         Ok(None)
-    }
-}
-
-/// The older field of the same name, else the one that an alias names.
-fn counterpart<'o>(
-    older: &'o [Field],
-    field: &Field,
-    place: &str,
-) -> Result<Option<&'o Field>, InvalidSchema> {
-    if let Some(same) = older.iter().find(|candidate| candidate.name == field.name) {
-        return Ok(Some(same));
-    }
-    let mut aliased = older.iter().filter(|candidate| field.aliases.contains(&candidate.name));
-    match (aliased.next(), aliased.next()) {
-        (Some(one), Some(other)) => {
-            let problem =
-                format!("its aliases name both {} and {} of the older version", one.name, other.name);
-            Err(InvalidSchema::new(place, problem))
-        }
-        (found, _) => Ok(found),
     }
 }
 

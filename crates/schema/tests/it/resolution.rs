@@ -45,6 +45,25 @@ fn aliases_of_fields_in_nested_records_win_over_their_defaults() {
     assert_eq!(upcast(&[old, new], stored).unwrap(), json!({"parts": [{"b": 1}, {"b": 2}]}));
 }
 
+/// An alias renames the older field before names are compared, once: the versions after it keep it.
+#[test]
+fn an_alias_frees_the_name_of_its_field() {
+    let old = json!([{"name": "a", "type": "string"}, {"name": "b", "type": "string"}]);
+    let swapped = json!([
+        {"name": "a", "type": "string", "aliases": ["b"]}, {"name": "b", "type": "string", "aliases": ["a"]},
+    ]);
+    let stored = json!({"a": "1", "b": "2"});
+    let expected = json!({"a": "2", "b": "1"});
+    assert_eq!(upcast(&[old.clone(), swapped.clone()], stored.clone()).unwrap(), expected);
+    assert_eq!(upcast(&[old, swapped.clone(), swapped], stored).unwrap(), expected);
+    let reused = json!([
+        {"name": "b", "type": "string", "aliases": ["a"]}, {"name": "a", "type": "string", "default": "new"},
+    ]);
+    let old = field("a", json!("string"));
+    let versions = [old, reused.clone(), reused];
+    assert_eq!(upcast(&versions, json!({"a": "x"})).unwrap(), json!({"a": "new", "b": "x"}));
+}
+
 #[test]
 fn promotions() {
     let cases = [

@@ -1,7 +1,7 @@
 //! A datum of an older version under the schema of the next one, where no rule is involved.
 
 use super::datum::Datum;
-use super::schema::{Record, Schema, Type};
+use super::schema::{Field, Record, Schema, Type};
 
 impl Schema {
     /// The datum of the version before under this schema, as Avro resolves it. None where that is not known.
@@ -80,8 +80,7 @@ impl Migration<'_> {
         }
         let mut migrated = Vec::with_capacity(new.fields.len());
         for field in &new.fields {
-            let has_name = |name: &String| old.fields.iter().position(|it| it.name == *name);
-            let before = has_name(&field.name).or_else(|| field.aliases.iter().find_map(has_name));
+            let before = old.fields.iter().position(|it| newer_name(old, new, &it.name) == field.name);
             let value = match (before, &field.default) {
                 (Some(before), _) => {
                     self.value(&old.fields[before].as_type, &field.as_type, fields.get(before)?.1.clone())?
@@ -93,6 +92,15 @@ impl Migration<'_> {
         }
         Some(Datum::Record(migrated))
     }
+}
+
+/// The name that a field of the older version has in the newer one. An alias that the field had before renames nothing again.
+fn newer_name<'r>(old: &Record, new: &'r Record, name: &'r String) -> &'r str {
+    let is_new = |field: &&Field| {
+        let before = old.fields.iter().find(|it| it.name == field.name);
+        field.aliases.contains(name) && before.is_none_or(|it| !it.aliases.contains(name))
+    };
+    new.fields.iter().rev().find(is_new).map_or(name, |field| &field.name)
 }
 
 #[expect(
