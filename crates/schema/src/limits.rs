@@ -3,11 +3,11 @@
 /// The largest event in JSON, in bytes: what the event store's servers take at most.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// The deepest nesting of an event. JSON has a bound of its own, 128, in its parser.
+/// The levels of nested arrays and objects that an event must have fewer than, in JSON and in Avro.
 pub const MAX_DEPTH: usize = 128;
 
-/// The most values (scalars, arrays, objects) in an event read from Avro, where a few bytes can claim any
-/// number of them.
+/// The most values (scalars, arrays, objects, unions) in an event, written or read: in Avro a few bytes can claim any number of
+/// them.
 pub const MAX_VALUES: usize = 1_000_000;
 
 /// What the upcast rules of one step may cost, counted before they run: for each rule its nodes, times the

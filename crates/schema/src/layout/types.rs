@@ -92,4 +92,6 @@ impl Field {
 pub(crate) struct DefaultValue {
     pub(crate) json: Value,
     pub(crate) avro: Vec<u8>,
+    /// How many values it has.
+    pub(crate) values: usize,
 }

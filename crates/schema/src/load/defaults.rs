@@ -22,8 +22,9 @@ pub(crate) fn compile(layout: &Layout, default: &RawDefault<'_>) -> Result<Defau
     let record = &layout.records[default.record];
     let field = &record.fields[default.field];
     let compiled = plain(layout, &field.shape, default.json).and_then(|json| {
-        let avro = encode::encode_part(layout, &field.shape, &Json::from(&json))?;
-        Ok(DefaultValue { json: decode::decode_part(layout, &field.shape, &avro)?, avro })
+        let encode::Encoded { avro, values, .. } =
+            encode::encode_part(layout, &field.shape, &Json::from(&json))?;
+        Ok(DefaultValue { json: decode::decode_part(layout, &field.shape, &avro)?, avro, values })
     });
     compiled.map_err(|mismatch| {
         let place = format!("field {} of {}", field.name, record.name.full);

@@ -13,7 +13,8 @@ use crate::layout::types::Layout;
 use crate::load::compile::{Origin, compile};
 use crate::load::error::LoadError;
 use crate::load::texts::SchemaFiles;
-use crate::load::{attributes, ignored};
+use crate::load::{attributes, endless, ignored};
+use crate::mapping::json::parse::parse;
 use crate::set::{EventSchemas, SchemaSet, Version};
 use crate::upcast::{UpcastStep, environment};
 
@@ -91,10 +92,13 @@ fn load_version(
     let refused = |invalid: InvalidSchema| LoadError::new(file, invalid.to_string());
     let mut json: Value = serde_json::from_str(text)
         .map_err(|error| LoadError::caused(file, format!("not JSON: {error}"), error))?;
+    // Of a key that occurs twice, other readers of schemas take the one or the other.
+    parse(text.as_bytes()).map_err(|error| LoadError::new(file, format!("not JSON: {error}")))?;
     let schema = Schema::parse(text)
         .map_err(|error| LoadError::caused(file, format!("not an Avro schema: {error}"), error))?;
     ignored::check(&schema).map_err(refused)?;
     let layout = compile(&schema, Origin::File).map_err(refused)?;
+    endless::check(&layout).map_err(refused)?;
     let name = layout.event().name.simple();
     if name != event_type {
         return Err(LoadError::new(

@@ -3,6 +3,7 @@
 mod attributes;
 pub(crate) mod compile;
 mod defaults;
+mod endless;
 mod error;
 mod files;
 mod ignored;

@@ -70,14 +70,15 @@ pub(super) struct Walk<'l, 'de> {
 }
 
 impl Walk<'_, '_> {
-    /// Counts a value.
-    pub(super) fn enter(&mut self, depth: usize) -> Result<(), Mismatch> {
+    /// Counts a value at a level of arrays and objects: no more than can be written.
+    pub(super) fn enter(&mut self, shape: &Shape, depth: usize) -> Result<(), Mismatch> {
         self.values += 1;
         if self.values > MAX_VALUES {
-            return Err(Mismatch::new(format!("more than {MAX_VALUES} values")));
+            return Err(too_many_values());
         }
-        if depth > MAX_DEPTH {
-            return Err(Mismatch::new(format!("nested deeper than {MAX_DEPTH}")));
+        let is_nested = matches!(shape, Shape::Array(_) | Shape::Map(_) | Shape::Record(_));
+        if depth + usize::from(is_nested) >= MAX_DEPTH {
+            return Err(Mismatch::new(format!("nested {MAX_DEPTH} levels deep or deeper")));
         }
         Ok(())
     }
@@ -94,7 +95,7 @@ struct Part<'w, 'l, 'de> {
 
 impl<'l, 'de> Part<'_, 'l, 'de> {
     fn enter(&mut self) -> Result<(), Mismatch> {
-        self.walk.enter(self.depth)
+        self.walk.enter(self.shape, self.depth)
     }
 
     /// Goes from a union to its branch. A branch is not a level of nesting, as it is not one in JSON: what can be
@@ -363,6 +364,10 @@ impl<'l, 'de> MapAccess<'de> for &mut Fields<'_, 'l, 'de> {
     fn size_hint(&self) -> Option<usize> {
         Some(self.fields.len())
     }
+}
+
+pub(super) fn too_many_values() -> Mismatch {
+    Mismatch::new(format!("more than {MAX_VALUES} values"))
 }
 
 /// A decimal from its big-endian two's complement.

@@ -1,8 +1,10 @@
 //! Plain JSON to Avro bytes, in one walk over value and schema.
 
 use crate::layout::shape::{DecimalType, Enum, Fixed, Shape, TimeUnit, Union, UuidForm};
-use crate::layout::types::{Layout, Names, UnknownFields};
+use crate::layout::types::{DefaultValue, Layout, Names, UnknownFields};
+use crate::limits::{MAX_EVENT_BYTES, MAX_VALUES};
 use crate::mapping::decimal::Decimal;
+use crate::mapping::decode::too_many_values;
 use crate::mapping::json::Json;
 use crate::mapping::mismatch::{Mismatch, shortened};
 use crate::mapping::{number, text, time};
@@ -16,22 +18,23 @@ pub(crate) struct Encoded {
     pub(crate) canonical: bool,
     /// Fields that the schema does not have and that were left out.
     pub(crate) dropped_fields: usize,
+    /// How many values it has, as [`MAX_VALUES`] counts them.
+    pub(crate) values: usize,
 }
 
 /// Checks the JSON against the event's schema and encodes it.
 pub(crate) fn encode(layout: &Layout, json: &Json<'_>, names: Names) -> Result<Encoded, Mismatch> {
     let mut encoder = Encoder::new(layout, names, Vec::with_capacity(256));
     encoder.value(&Shape::Record(Layout::EVENT), json)?;
-    let Encoder { avro, canonical, dropped_fields, .. } = encoder;
-    Ok(Encoded { avro, canonical, dropped_fields })
+    Ok(encoder.into_encoded())
 }
 
 /// Encodes a value of a type within `layout`, of which the records it refers to must be complete. Fields have
 /// their names in Avro.
-pub(crate) fn encode_part(layout: &Layout, shape: &Shape, json: &Json<'_>) -> Result<Vec<u8>, Mismatch> {
+pub(crate) fn encode_part(layout: &Layout, shape: &Shape, json: &Json<'_>) -> Result<Encoded, Mismatch> {
     let mut encoder = Encoder::new(layout, Names::Avro, Vec::new());
     encoder.value(shape, json)?;
-    Ok(encoder.avro)
+    Ok(encoder.into_encoded())
 }
 
 pub(crate) struct Encoder<'l> {
@@ -42,16 +45,48 @@ pub(crate) struct Encoder<'l> {
     pub(crate) dropped_fields: usize,
     /// What the innermost record does with unknown fields.
     pub(crate) unknown_fields: UnknownFields,
+    /// Where in `avro` the event begins.
+    start: usize,
+    values: usize,
 }
 
 impl<'l> Encoder<'l> {
     pub(crate) fn new(layout: &'l Layout, names: Names, avro: Vec<u8>) -> Self {
         let unknown_fields = UnknownFields::Error;
-        Self { layout, names, avro, canonical: true, dropped_fields: 0, unknown_fields }
+        let start = avro.len();
+        Self { layout, names, avro, canonical: true, dropped_fields: 0, unknown_fields, start, values: 0 }
+    }
+
+    fn into_encoded(self) -> Encoded {
+        let Self { avro, canonical, dropped_fields, values, .. } = self;
+        Encoded { avro, canonical, dropped_fields, values }
+    }
+
+    /// Counts values as they are counted when they are read.
+    pub(crate) fn count(&mut self, values: usize) -> Result<(), Mismatch> {
+        self.values += values;
+        if self.values > MAX_VALUES { Err(too_many_values()) } else { Ok(()) }
+    }
+
+    /// Checks the size before bytes are written that the JSON does not have.
+    fn check_size(&self, added: usize) -> Result<(), Mismatch> {
+        if self.avro.len() - self.start + added > MAX_EVENT_BYTES {
+            Err(Mismatch::new(format!("more than {MAX_EVENT_BYTES} bytes in Avro")))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn default(&mut self, default: &DefaultValue) -> Result<(), Mismatch> {
+        self.check_size(default.avro.len())?;
+        self.count(default.values)?;
+        self.avro.extend_from_slice(&default.avro);
+        Ok(())
     }
 
     // The depth of the recursion is bounded by that of the JSON, which its parser bounds.
     pub(crate) fn value(&mut self, shape: &Shape, json: &Json<'_>) -> Result<(), Mismatch> {
+        self.count(1)?;
         match shape {
             Shape::Null => match json {
                 Json::Null => {}
@@ -186,6 +221,7 @@ impl<'l> Encoder<'l> {
         match &union.branches[index] {
             // Text is another branch there, so every long is written as a number.
             Shape::Long if union.has_several_kinds() => {
+                self.count(1)?;
                 let number = number::long(json)?;
                 self.canonical &= number::is_whole(json);
                 self.varint(number);
@@ -233,6 +269,7 @@ impl<'l> Encoder<'l> {
         let Some(padding) = fixed.size.checked_sub(significant.len()) else {
             return Err(Mismatch::new(format!("{number} does not fit {} bytes", fixed.size)));
         };
+        self.check_size(fixed.size)?;
         self.avro.resize(self.avro.len() + padding, sign);
         self.avro.extend_from_slice(significant);
         Ok(())

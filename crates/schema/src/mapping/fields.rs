@@ -33,8 +33,7 @@ impl Encoder<'_> {
         let Some((n, name, json)) = first else {
             let default = field.default.as_ref().ok_or_else(|| missing(field, self.names))?;
             self.canonical = false;
-            self.avro.extend_from_slice(&default.avro);
-            return Ok(());
+            return self.default(default);
         };
         self.canonical &= n == 0;
         self.value(&field.shape, json)?;
@@ -69,6 +68,7 @@ impl Encoder<'_> {
                 keep_one(&mut kept, key, value.to_string())?;
             }
         }
+        self.count(1 + kept.len())?;
         if !kept.is_empty() {
             self.length(kept.len());
             for (key, text) in kept {

@@ -7,7 +7,7 @@ use crate::mapping::mismatch::Mismatch;
 impl Walk<'_, '_> {
     /// Reads only what says where the value ends: what a value means, and whether its text is valid, is not checked.
     pub(super) fn skip(&mut self, shape: &Shape, depth: usize) -> Result<(), Mismatch> {
-        self.enter(depth)?;
+        self.enter(shape, depth)?;
         match shape {
             Shape::Null => {}
             Shape::Boolean => drop(self.input.boolean()?),

@@ -23,7 +23,7 @@ pub(crate) fn encode(layout: &Layout, json: &[u8], avro: &mut Vec<u8>) -> Option
     let start = avro.len();
     let encoder = Encoder::new(layout, Names::Stored, std::mem::take(avro));
     let fields = Vec::with_capacity(layout.event().fields.len());
-    let mut straight = Straight { parser, encoder, fields, reordered: Vec::new() };
+    let mut straight = Straight { parser, encoder, fields };
     let encoded = straight.event();
     let Encoder { avro: bytes, dropped_fields, .. } = straight.encoder;
     *avro = bytes;
@@ -38,8 +38,6 @@ struct Straight<'l, 'j> {
     encoder: Encoder<'l>,
     /// Where in the Avro the fields of the records that are being read are, the innermost record's last.
     fields: Vec<Option<Range<usize>>>,
-    /// The fields of a record in the schema's order; kept for its memory.
-    reordered: Vec<u8>,
 }
 
 impl Straight<'_, '_> {
@@ -73,11 +71,13 @@ impl Straight<'_, '_> {
 
     fn branch(&mut self, union: &Union, kind: JsonKind) -> Option<()> {
         let index = union.branch_of(kind, false)?;
+        self.encoder.count(1).ok()?;
         self.encoder.length(index);
         self.value(&union.branches[index])
     }
 
     fn array(&mut self, items: &Shape) -> Option<()> {
+        self.encoder.count(1).ok()?;
         let start = self.encoder.avro.len();
         // The number of items, which is not known yet; without items it is the end of the array.
         self.encoder.avro.push(0);
@@ -106,6 +106,7 @@ impl Straight<'_, '_> {
 
     /// Encodes the fields where they are in the text, and moves them if that is not the schema's order.
     fn record(&mut self, record: &Record) -> Option<()> {
+        self.encoder.count(1).ok()?;
         let enclosing = std::mem::replace(&mut self.encoder.unknown_fields, record.unknown_fields);
         let (start, first) = (self.encoder.avro.len(), self.fields.len());
         self.fields.resize(first + record.fields.len(), None);
@@ -137,16 +138,15 @@ impl Straight<'_, '_> {
     }
 
     fn reorder(&mut self, record: &Record, start: usize, first: usize) -> Option<()> {
-        let Self { encoder: Encoder { avro, .. }, fields, reordered, .. } = self;
-        reordered.clear();
+        let Self { encoder, fields, .. } = self;
+        let end = encoder.avro.len();
         for (field, range) in record.fields.iter().zip(&fields[first..]) {
             match range {
-                Some(range) => reordered.extend_from_slice(&avro[range.clone()]),
-                None => reordered.extend_from_slice(&field.default.as_ref()?.avro),
+                Some(range) => encoder.avro.extend_from_within(range.clone()),
+                None => encoder.default(field.default.as_ref()?).ok()?,
             }
         }
-        avro.truncate(start);
-        avro.extend_from_slice(reordered);
+        encoder.avro.drain(start..end);
         Some(())
     }
 

@@ -1,7 +1,9 @@
 //! Dates and times: what is accepted, and the one form that is written.
 
+use std::ops::Range;
+
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
-use jiff::{SignedDuration, Timestamp};
 
 use crate::layout::shape::TimeUnit;
 use crate::mapping::json::Json;
@@ -9,8 +11,9 @@ use crate::mapping::mismatch::{Mismatch, shortened};
 use crate::mapping::number;
 use crate::mapping::text::text;
 
-/// 0000-01-01T00:00:00Z in seconds since 1970.
-const YEAR_0: i64 = -62_167_219_200;
+/// From 0000-01-01T00:00:00 to before 10000-01-01T00:00:00, in seconds since 1970.
+const YEARS: Range<i128> = -62_167_219_200..253_402_300_800;
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
@@ -88,33 +91,50 @@ pub(crate) fn time_of_day_text(units: i64, unit: TimeUnit) -> Result<String, Mis
 /// Units since 1970-01-01T00:00:00Z.
 pub(crate) fn timestamp(json: &Json<'_>, unit: TimeUnit) -> Result<i64, Mismatch> {
     if let Json::Number(_) = json {
-        let units = number::long(json)?;
-        return timestamp_text(units, unit).map(|_| units);
+        return in_years(number::long(json)?, unit);
     }
     let text = text(json, "a timestamp")?;
-    let plain = text.get(..10).is_some_and(plain_date) && !text.contains(":60") && !text.contains('[');
-    let parsed: Option<Timestamp> = text.parse().ok().filter(|_| plain);
-    let timestamp = parsed.ok_or_else(|| {
+    let since = nanos_since_1970(text).ok_or_else(|| {
         Mismatch::new(format!(
             "{:?} is not a timestamp with an offset (RFC 3339, 2010-12-01T08:26:00.000Z)",
             shortened(text)
         ))
     })?;
-    in_units(timestamp.as_nanosecond(), unit, text)
+    in_years(in_units(since, unit, text)?, unit)
+}
+
+/// Of a text with an offset.
+fn nanos_since_1970(text: &str) -> Option<i128> {
+    // The offset begins after the minutes.
+    let end = text.get(16..)?.find(['Z', 'z', '+', '-'])? + 16;
+    let (time, offset) = text.split_at_checked(end)?;
+    let since = civil_datetime(time)?.duration_since(EPOCH).as_nanos();
+    Some(since - i128::from(offset_minutes(offset)?) * 60 * NANOS_PER_SECOND)
+}
+
+/// Of `Z`, `+02:00`, `+0200` or `+02`.
+fn offset_minutes(text: &str) -> Option<i32> {
+    let digits = match text.as_bytes() {
+        [b'Z' | b'z'] => return Some(0),
+        [b'+' | b'-', h, i] => [*h, *i, b'0', b'0'],
+        [b'+' | b'-', h, i, m, n] | [b'+' | b'-', h, i, b':', m, n] => [*h, *i, *m, *n],
+        _ => return None,
+    };
+    let digit = |digit: u8| char::from(digit).to_digit(10).and_then(|digit| i32::try_from(digit).ok());
+    let hours = digit(digits[0])? * 10 + digit(digits[1])?;
+    let minutes = digit(digits[2])? * 10 + digit(digits[3])?;
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
 
 pub(crate) fn timestamp_text(units: i64, unit: TimeUnit) -> Result<String, Mismatch> {
-    let timestamp = Timestamp::from_nanosecond(i128::from(units) * unit.nanos()).ok();
-    let timestamp = timestamp.filter(|timestamp| timestamp.as_second() >= YEAR_0);
-    let timestamp = timestamp.ok_or_else(|| outside(units))?;
-    Ok(format!("{timestamp:.0$}", unit.digits()))
+    local_timestamp_text(units, unit).map(|text| text + "Z")
 }
 
 /// Units since 1970-01-01T00:00:00 on whatever clock it was.
 pub(crate) fn local_timestamp(json: &Json<'_>, unit: TimeUnit) -> Result<i64, Mismatch> {
     if let Json::Number(_) = json {
-        let units = number::long(json)?;
-        return local_timestamp_text(units, unit).map(|_| units);
+        return in_years(number::long(json)?, unit);
     }
     if let Json::Array(parts) = json {
         let parts = DateParts::of(parts)?;
@@ -122,9 +142,7 @@ pub(crate) fn local_timestamp(json: &Json<'_>, unit: TimeUnit) -> Result<i64, Mi
         return in_units(time.duration_since(EPOCH).as_nanos(), unit, &json.to_string());
     }
     let text = text(json, "a local timestamp")?;
-    let plain = text.get(..10).is_some_and(plain_date) && text.get(11..).is_some_and(plain_time);
-    let parsed: Option<DateTime> = text.parse().ok().filter(|_| plain);
-    let time = parsed.ok_or_else(|| {
+    let time = civil_datetime(text).ok_or_else(|| {
         Mismatch::new(format!(
             "{:?} is not a local time of the form 2010-12-01T08:26:00.000, without an offset",
             shortened(text)
@@ -134,21 +152,42 @@ pub(crate) fn local_timestamp(json: &Json<'_>, unit: TimeUnit) -> Result<i64, Mi
 }
 
 pub(crate) fn local_timestamp_text(units: i64, unit: TimeUnit) -> Result<String, Mismatch> {
-    let nanos = i128::from(units) * unit.nanos();
-    let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| outside(units))?;
-    #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
-    let since = SignedDuration::new(seconds, nanos.rem_euclid(1_000_000_000) as i32);
-    let time = EPOCH.checked_add(since).ok();
-    let time = time.filter(|time| time.year() >= 0).ok_or_else(|| outside(units))?;
+    let nanos = i128::from(in_years(units, unit)?) * unit.nanos();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "seconds of four-digit years, and less than a second"
+    )]
+    let since = SignedDuration::new(
+        nanos.div_euclid(NANOS_PER_SECOND) as i64,
+        nanos.rem_euclid(NANOS_PER_SECOND) as i32,
+    );
+    let time = EPOCH.checked_add(since).map_err(|_| outside(units))?;
     Ok(format!("{time:.0$}", unit.digits()))
 }
 
-/// Digits, colons and a fraction: no offset, no zone, no calendar annotation. No leap second either: seconds
-/// since 1970 do not count them.
+/// What can be written can be read: both have the years 0 to 9999.
+fn in_years(units: i64, unit: TimeUnit) -> Result<i64, Mismatch> {
+    let seconds = (i128::from(units) * unit.nanos()).div_euclid(NANOS_PER_SECOND);
+    if YEARS.contains(&seconds) { Ok(units) } else { Err(outside(units)) }
+}
+
+/// Of a text without an offset.
+fn civil_datetime(text: &str) -> Option<DateTime> {
+    let plain = text.get(..10).is_some_and(plain_date) && text.get(11..).is_some_and(plain_time);
+    text.parse().ok().filter(|_| plain)
+}
+
+/// Digits with colons between them and a fraction after a point: no offset, no zone, no calendar annotation. No leap second
+/// either: seconds since 1970 do not count them.
 fn plain_time(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_digit() || byte == b':' || byte == b'.';
-    let length = text.len() == "08:26".len() || text.len() >= "08:26:00".len();
-    length && text.bytes().all(plain) && !text.contains(":60")
+    let plain = |(position, byte)| match position {
+        2 | 5 => byte == b':',
+        8 => byte == b'.',
+        _ => u8::is_ascii_digit(&byte),
+    };
+    let length =
+        text.len() == "08:26".len() || text.len() == "08:26:00".len() || text.len() > "08:26:00.".len();
+    length && text.bytes().enumerate().all(plain) && !text.contains(":60")
 }
 
 /// Java leaves out seconds that are zero.
