@@ -290,3 +290,24 @@ fn many_aliases_are_read_at_once_and_too_many_are_refused() {
     let refused = refused(aliases(50_000));
     assert!(refused.contains("types and fields have more than 10000 aliases"), "{refused}");
 }
+
+#[test]
+fn keys_that_occur_twice_and_misspelt_attributes() {
+    let twice = r#"{"type": "record", "name": "E", "namespace": "a", "doc": "a", "doc": "b", "fields": []}"#;
+    let refused_file = refused(load(&[("a/E/v1.avsc", twice)]));
+    assert!(refused_file.contains("the key \"doc\" occurs twice in the object"), "{refused_file}");
+    let field = |attribute: &str| {
+        let mut field = json!({"name": "x", "type": "int"});
+        field[attribute] = json!("1");
+        versions(&[json!([field])])
+    };
+    for misspelt in
+        ["upCast", "logicaltype", "unknown_fields", "keepUnknownFields", "JSON", "upcasts", "logical-type"]
+    {
+        let message = refused(field(misspelt));
+        assert!(message.contains(&format!("its attribute {misspelt:?} has no meaning: write ")), "{message}");
+    }
+    for free in ["doc", "comment", "unit", "sort", "javaType", "avro.java.string", "upstream", "icon"] {
+        field(free).unwrap();
+    }
+}

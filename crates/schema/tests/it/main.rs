@@ -5,8 +5,8 @@
 mod bad_schemas;
 #[expect(unreachable_pub, reason = "generated for crates that export it")]
 mod every_type;
+mod field_cases;
 mod found_json;
-
 mod generated;
 mod histories;
 mod registry;

@@ -1,6 +1,7 @@
 //! What Avro's resolution and rules make of an older event.
 
 use aqueduct_core::Codec;
+use aqueduct_schema::MAX_VALUES;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -257,4 +258,31 @@ fn the_deepest_event_does_not_end_the_process() {
     let deeper = vec![2; 1_000_000];
     let refused = set.from_avro::<Value>("Happened", 1, &deeper).unwrap_err().to_string();
     assert!(refused.ends_with(": nested 128 levels deep or deeper"), "{refused}");
+}
+
+/// What was read once more than it could be written, and the other way round.
+#[test]
+fn as_many_values_are_written_as_are_read() {
+    for items in ["null", "int"] {
+        let schema = json!([{"name": "x", "type": {"type": "array", "items": items}}]);
+        let set = versions(&[schema]).unwrap();
+        let event = |count: usize| {
+            let item = if items == "null" { "null" } else { "1" };
+            format!("{{\"x\":[{}]}}", vec![item; count].join(","))
+        };
+        // The event and the list are values too.
+        let most = event(MAX_VALUES - 2);
+        let avro = set.to_avro("Happened", 1, most.as_bytes()).unwrap();
+        assert_eq!(set.from_avro::<Value>("Happened", 1, &avro).unwrap().to_string(), most);
+        let refused = set.to_avro("Happened", 1, event(MAX_VALUES - 1).as_bytes()).unwrap_err().to_string();
+        assert!(refused.contains("more than 1000000 values"), "{refused}");
+    }
+    // A default is copied into each item.
+    let part = json!({"type": "record", "name": "P", "fields": [
+        {"name": "d", "type": "string", "default": "x".repeat(1 << 16)}]});
+    let set = versions(&[json!([{"name": "x", "type": {"type": "array", "items": part}}])]).unwrap();
+    let event = |count: usize| format!("{{\"x\":[{}]}}", vec!["{}"; count].join(",")).into_bytes();
+    set.to_avro("Happened", 1, &event(200)).unwrap();
+    let refused = set.to_avro("Happened", 1, &event(8_000)).unwrap_err().to_string();
+    assert!(refused.contains("more than 16777216 bytes in Avro"), "{refused}");
 }
