@@ -136,15 +136,14 @@ impl<'a> Decoder<'a> {
             Action::Branches(branches) => {
                 let (number, index) = self.index()?;
                 let branch = *branches.get(index).ok_or(DecodeError::Index(number))?;
-                self.nested(|decoder| decoder.value(branch))?
+                self.value(branch)?
             }
-            Action::IntoBranch(index, action) => {
-                Value::Union(*index, Box::new(self.nested(|decoder| decoder.value(*action))?))
-            }
+            Action::IntoBranch(index, action) => Value::Union(*index, Box::new(self.value(*action)?)),
             Action::Fail(reason) => return Err(DecodeError::Unreadable(reason.clone())),
         })
     }
 
+    /// Goes down a level of arrays, maps and records. A union is not one: none is directly in another.
     fn nested<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
@@ -247,7 +246,7 @@ impl<'a> Decoder<'a> {
             Type::Union(branches) => {
                 let (number, index) = self.index()?;
                 let branch = *branches.get(index).ok_or(DecodeError::Index(number))?;
-                self.nested(|decoder| decoder.skip(branch))?;
+                self.skip(branch)?;
             }
             Type::Record(record) => {
                 self.nested(|decoder| {

@@ -52,6 +52,6 @@ pub use json_encoding::JsonError;
 pub use logical::LogicalType;
 pub use name::{Name, NameError};
 pub use parse::{ParseError, Problem};
-pub use resolution::Resolution;
+pub use resolution::{Pair, Resolution};
 pub use schema::{Enum, Field, Fixed, Order, Record, Schema, Type, TypeId};
 pub use value::Value;

@@ -37,6 +37,25 @@ pub(crate) enum Carrier {
 }
 
 impl LogicalType {
+    /// Its name in a schema.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decimal { .. } => "decimal",
+            Self::BigDecimal => "big-decimal",
+            Self::Uuid => "uuid",
+            Self::Date => "date",
+            Self::TimeMillis => "time-millis",
+            Self::TimeMicros => "time-micros",
+            Self::TimestampMillis => "timestamp-millis",
+            Self::TimestampMicros => "timestamp-micros",
+            Self::TimestampNanos => "timestamp-nanos",
+            Self::LocalTimestampMillis => "local-timestamp-millis",
+            Self::LocalTimestampMicros => "local-timestamp-micros",
+            Self::LocalTimestampNanos => "local-timestamp-nanos",
+            Self::Duration => "duration",
+        }
+    }
+
     /// The one that these attributes name. `None`: none, or one that this type cannot carry, which Avro ignores.
     pub(crate) fn of(attributes: &Map<String, Json>, carrier: Carrier) -> Option<Self> {
         let name = attributes.get("logicalType")?.as_str()?;

@@ -1,5 +1,6 @@
 //! How the bytes of a writer become the value of a reader.
 
+mod pairs;
 mod plan;
 
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use crate::default::Mode;
 use crate::resolution::plan::Planner;
 use crate::schema::{Schema, TypeId};
 use crate::value::Value;
+
+pub use pairs::Pair;
 
 /// A plan to read what a writer's schema wrote as a value of a reader's schema.
 ///
@@ -24,7 +27,7 @@ pub struct Resolution {
 }
 
 /// The number of an action in its plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ActionId(pub(crate) usize);
 
 /// What is done to read a value.
