@@ -42,20 +42,25 @@ pub enum IncompatibilityKind {
     TooManyPairs,
 }
 
+impl fmt::Display for IncompatibilityKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NameMismatch => "another name",
+            Self::FixedSizeMismatch => "another size",
+            Self::MissingEnumSymbols => "symbols are missing",
+            Self::ReaderFieldMissingDefaultValue => "a field without a default is new",
+            Self::TypeMismatch => "another type",
+            Self::MissingUnionBranch => "no branch of the union fits",
+            Self::AmbiguousField => "a field reads several",
+            Self::TooManyPairs => "the schemas are too large",
+        })
+    }
+}
+
 impl fmt::Display for Incompatibility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pointer = if self.pointer.is_empty() { "/" } else { &self.pointer };
-        let problem = match self.kind {
-            IncompatibilityKind::NameMismatch => "another name",
-            IncompatibilityKind::FixedSizeMismatch => "another size",
-            IncompatibilityKind::MissingEnumSymbols => "symbols are missing",
-            IncompatibilityKind::ReaderFieldMissingDefaultValue => "a field without a default is new",
-            IncompatibilityKind::TypeMismatch => "another type",
-            IncompatibilityKind::MissingUnionBranch => "no branch of the union fits",
-            IncompatibilityKind::AmbiguousField => "a field reads several",
-            IncompatibilityKind::TooManyPairs => "the schemas are too large",
-        };
-        write!(f, "{pointer}: {problem}: {}", self.detail)
+        write!(f, "{pointer}: {}: {}", self.kind, self.detail)
     }
 }
 

@@ -58,6 +58,7 @@ mod place;
 pub mod plain;
 mod reader;
 mod registry;
+mod resolved;
 mod sample;
 mod set;
 mod topic_schemas;

@@ -12,13 +12,12 @@ use crate::load::registered::RegisteredSchema;
 use crate::mapping::decode;
 use crate::mapping::encode::encode;
 use crate::mapping::json::Json;
-use crate::mapping::mismatch::Mismatch;
 use crate::place::JsonPlace;
 use crate::registry::{DecodeError, RecordValue};
-use crate::upcast::{UpcastStep, environment};
+use crate::resolved::Resolved;
 
-/// The schema that a reader was written for. Values of other schemas of the type are resolved to it as one version of the schema
-/// files to the next, but without rules: every value of the writer's schema must be readable.
+/// The schema that a reader was written for. Values of other schemas of the type are resolved to it as Avro does. Every value of the
+/// writer's schema must be readable, and must not become one that means something else: another unit or scale, for example.
 #[derive(Debug)]
 pub struct ReaderSchema {
     schema: RegisteredSchema,
@@ -30,7 +29,7 @@ pub struct ReaderSchema {
 enum Resolution {
     /// It is the same schema.
     Same,
-    Step(UpcastStep),
+    Other(Resolved),
 }
 
 /// A value that cannot be read as one of a [`ReaderSchema`].
@@ -76,24 +75,13 @@ impl ReaderSchema {
         seed: S,
     ) -> Result<S::Value, ReadError> {
         let resolution = self.resolution(value)?;
-        let Resolution::Step(step) = &*resolution else { return Ok(value.read(seed)?) };
-        let json = value.to_json()?;
-        let resolved = self.resolve(step, value, &json).map_err(|mismatch| mismatch.to_string());
-        let read = resolved.and_then(|json| seed.deserialize(json).map_err(|error| error.to_string()));
+        let Resolution::Other(resolved) = &*resolution else { return Ok(value.read(seed)?) };
+        let json = resolved.to_json(&self.schema, value.avro);
+        let read = json.and_then(|json| seed.deserialize(json).map_err(|error| error.to_string()));
         read.map_err(|problem| {
             let problem = format!("resolved to the reader's schema: {problem}");
             DecodeError::Payload { id: value.id, problem }.into()
         })
-    }
-
-    fn resolve(&self, step: &UpcastStep, value: &RecordValue<'_>, json: &Value) -> Result<Value, Mismatch> {
-        // Without rules the size has no influence.
-        let resolved = step.run(&value.schema.layout, json, 0)?;
-        let encoded = encode(&self.schema.layout, &Json::from(&resolved), Names::Avro)?;
-        if encoded.canonical {
-            return Ok(resolved);
-        }
-        decode::decode(&self.schema.layout, &encoded.avro, Names::Avro)
     }
 
     fn resolution(&self, value: &RecordValue<'_>) -> Result<Arc<Resolution>, ReadError> {
@@ -104,10 +92,9 @@ impl ReaderSchema {
         let resolution = if value.schema.json == self.schema.json {
             Resolution::Same
         } else {
-            let unresolvable = |problem: String| ReadError::Unresolvable { id: value.id, problem };
-            let environment = environment().map_err(|error| unresolvable(error.to_string()))?;
-            let step = UpcastStep::new(&environment, &value.schema.layout, &self.schema.layout);
-            Resolution::Step(step.map_err(|invalid| unresolvable(invalid.to_string()))?)
+            let resolved = Resolved::new(&value.schema.avro, &self.schema.avro);
+            let resolved = resolved.map_err(|problem| ReadError::Unresolvable { id: value.id, problem })?;
+            Resolution::Other(resolved)
         };
         let resolution = Arc::new(resolution);
         let mut resolutions = self.resolutions.write().unwrap_or_else(PoisonError::into_inner);

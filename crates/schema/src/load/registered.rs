@@ -9,6 +9,7 @@ use crate::load::compile::{Origin, compile};
 /// A schema that values are written with, or read as.
 #[derive(Debug)]
 pub(crate) struct RegisteredSchema {
+    pub(crate) avro: Schema,
     pub(crate) layout: Layout,
     pub(crate) json: Value,
 }
@@ -16,14 +17,14 @@ pub(crate) struct RegisteredSchema {
 impl RegisteredSchema {
     /// An error says why the schema cannot be used.
     pub(crate) fn parse(text: &str, origin: Origin) -> Result<Self, String> {
-        let schema = match origin {
+        let avro = match origin {
             Origin::Writer => Schema::parse_writer(text),
             Origin::File | Origin::Reader => Schema::parse(text),
         };
-        let schema = schema.map_err(|error| error.to_string())?;
+        let avro = avro.map_err(|error| error.to_string())?;
         let json = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let layout = compile(&schema, origin).map_err(|refusal| refusal.to_string())?;
-        Ok(Self { layout, json })
+        let layout = compile(&avro, origin).map_err(|refusal| refusal.to_string())?;
+        Ok(Self { avro, layout, json })
     }
 }
 

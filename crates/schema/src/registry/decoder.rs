@@ -37,7 +37,7 @@ impl DecodedRecord {
 pub struct RecordValue<'a> {
     pub(crate) id: u32,
     pub(crate) schema: Arc<RegisteredSchema>,
-    avro: &'a [u8],
+    pub(crate) avro: &'a [u8],
 }
 
 impl<'a> RecordValue<'a> {
