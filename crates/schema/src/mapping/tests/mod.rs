@@ -1,3 +1,4 @@
 mod reading;
+mod recordings;
 mod round_trip;
 mod straight;
