@@ -106,7 +106,9 @@ pub(crate) struct Schema {
 impl Schema {
     pub(crate) fn parse(text: &str) -> Result<Self, SchemaError> {
         let json: Value = serde_json::from_str(text).map_err(|error| SchemaError(error.to_string()))?;
-        let mut reader = Reader { records: Vec::new(), named: HashMap::new() };
+        let mut definitions = HashMap::new();
+        define(&json, "", &mut definitions);
+        let mut reader = Reader { records: Vec::new(), named: HashMap::new(), definitions, ahead: 0 };
         let root = reader.read(&json, Context { namespace: "", unknown: Unknown::Error })?;
         let full_name = json.as_object().and_then(|object| full_name(object, "")).unwrap_or_default();
         Ok(Self { records: reader.records, root, full_name })
@@ -134,19 +136,54 @@ impl Schema {
     }
 }
 
+/// The longest chain of types that are named before they are defined.
+const MOST_AHEAD: usize = 100;
+
 #[derive(Clone, Copy)]
 struct Context<'a> {
     namespace: &'a str,
     unknown: Unknown,
 }
 
-struct Reader {
+/// The definition of a named type, and the namespace around it.
+struct Definition<'a> {
+    object: &'a Map<String, Value>,
+    namespace: String,
+}
+
+/// Finds the definitions of a schema, by full name.
+fn define<'a>(json: &'a Value, namespace: &str, found: &mut HashMap<String, Definition<'a>>) {
+    match json {
+        Value::Array(branches) => branches.iter().for_each(|branch| define(branch, namespace, found)),
+        Value::Object(object) => {
+            let mut inner = namespace.to_owned();
+            let kind = object.get("type").and_then(Value::as_str);
+            let is_named = matches!(kind, Some("record" | "enum" | "fixed"));
+            if let Some(name) = full_name(object, namespace).filter(|_| is_named) {
+                inner = name.rsplit_once('.').map_or(String::new(), |(namespace, _)| namespace.to_owned());
+                found.entry(name).or_insert(Definition { object, namespace: namespace.to_owned() });
+            }
+            let parts = ["type", "items", "values"].into_iter().filter_map(|key| object.get(key));
+            parts.for_each(|part| define(part, &inner, found));
+            let fields = object.get("fields").and_then(Value::as_array).into_iter().flatten();
+            let types = fields.filter_map(|field| field.get("type"));
+            types.for_each(|of| define(of, &inner, found));
+        }
+        _ => {}
+    }
+}
+
+struct Reader<'a> {
     records: Vec<Record>,
     /// By full name.
     named: HashMap<String, Type>,
+    /// Those that may be named before they are read.
+    definitions: HashMap<String, Definition<'a>>,
+    /// How many of them are being read, each for the one before.
+    ahead: usize,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn read(&mut self, json: &Value, context: Context<'_>) -> Result<Type, SchemaError> {
         match json {
             Value::String(name) => self.by_name(name, context),
@@ -159,7 +196,7 @@ impl Reader {
         }
     }
 
-    fn by_name(&self, name: &str, context: Context<'_>) -> Result<Type, SchemaError> {
+    fn by_name(&mut self, name: &str, context: Context<'_>) -> Result<Type, SchemaError> {
         Ok(match name {
             "null" => Type::Null,
             "boolean" => Type::Boolean,
@@ -171,10 +208,27 @@ impl Reader {
             "bytes" => Type::Bytes,
             _ => {
                 let name = in_namespace(name, context.namespace);
-                let known = self.named.get(&name).cloned();
-                known.ok_or_else(|| SchemaError(format!("the type {name} is not defined before")))?
+                match self.named.get(&name) {
+                    Some(known) => known.clone(),
+                    None => self.defined_below(&name, context)?,
+                }
             }
         })
+    }
+
+    fn defined_below(&mut self, name: &str, context: Context<'_>) -> Result<Type, SchemaError> {
+        let definition = self.definitions.remove(name);
+        let Definition { object, namespace } =
+            definition.ok_or_else(|| SchemaError(format!("the type {name} is not defined")))?;
+        self.ahead += 1;
+        if self.ahead > MOST_AHEAD {
+            return Err(SchemaError(format!(
+                "more than {MOST_AHEAD} types name each other before they are defined"
+            )));
+        }
+        let defined = self.object(object, Context { namespace: &namespace, ..context });
+        self.ahead -= 1;
+        defined
     }
 
     fn object(&mut self, object: &Map<String, Value>, context: Context<'_>) -> Result<Type, SchemaError> {
@@ -199,6 +253,10 @@ impl Reader {
             other => self.by_name(other, context)?,
         };
         let logical = object.get("logicalType").and_then(Value::as_str).unwrap_or_default();
+        let known = full_name(object, context.namespace).and_then(|name| self.named.get(&name));
+        if let Some(known) = known.filter(|_| matches!(kind, "enum" | "fixed")) {
+            return Ok(known.clone());
+        }
         let as_type = logical_type(logical, &as_type, object).unwrap_or(as_type);
         if matches!(kind, "enum" | "fixed") {
             let name = full_name(object, context.namespace).ok_or_else(|| lacks("name"))?;
@@ -210,6 +268,9 @@ impl Reader {
     fn record(&mut self, object: &Map<String, Value>, context: Context<'_>) -> Result<Type, SchemaError> {
         let lacks = |key: &str| SchemaError(format!("a record has no {key:?}"));
         let name = full_name(object, context.namespace).ok_or_else(|| lacks("name"))?;
+        if let Some(known) = self.named.get(&name) {
+            return Ok(known.clone());
+        }
         let unknown = match object.get("unknownFields").and_then(Value::as_str) {
             Some("drop") => Unknown::Drop,
             Some("keep") => Unknown::Keep,

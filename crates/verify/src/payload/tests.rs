@@ -137,3 +137,33 @@ fn bytes_that_are_no_datum_are_refused() {
     assert_eq!(schema.decode(&bytes), Err("1 bytes are left over".to_owned()));
     assert!(schema.decode(&datum()[..40]).is_err());
 }
+
+#[test]
+fn a_type_may_be_named_before_it_is_defined() {
+    let schema = Schema::parse(
+        r#"{"type": "record", "name": "E", "namespace": "a", "fields": [
+            {"name": "first", "type": "b.Part"},
+            {"name": "second", "type": {"type": "record", "name": "Part", "namespace": "b", "fields": [
+                {"name": "n", "type": "Size"}]}},
+            {"name": "size", "type": {"type": "enum", "name": "b.Size", "symbols": ["S", "L"]}}]}"#,
+    );
+    let event = json!({"first": {"n": "S"}, "second": {"n": "L"}, "size": "L"});
+    assert_eq!(differs(&schema.unwrap(), &event, &[0, 2, 2]), None);
+    let unknown = r#"{"type": "record", "name": "E", "fields": [{"name": "first", "type": "Part"}]}"#;
+    assert_eq!(
+        Schema::parse(unknown).unwrap_err().to_string(),
+        "schema is not understood: the type Part is not defined"
+    );
+    // Each names the next one, and the stack of a thread has an end.
+    let record = |n: usize, of: String| {
+        json!({"name": format!("f{n}"), "type": {"type": "record", "name": format!("R{n}"), "fields": [
+            {"name": "x", "type": of}]}})
+    };
+    let chain = |length: usize| {
+        let last = record(length, "int".to_owned());
+        let fields: Vec<_> = (0..length).map(|n| record(n, format!("R{}", n + 1))).chain([last]).collect();
+        Schema::parse(&json!({"type": "record", "name": "E", "fields": fields}).to_string())
+    };
+    chain(100).unwrap();
+    chain(101).unwrap_err();
+}
