@@ -1,8 +1,8 @@
 //! Avro as its specification and its reference implementation (Avro Java 1.12) have it: for any schema, whoever wrote it.
 //!
 //! - [`Schema::parse`] reads the text of a schema, with named types, aliases, forward references and comments;
-//! - [`Schema::canonical_form`] and its fingerprints;
-//! - [`compatibility`] says whether a reader's schema reads what a writer's schema wrote;
+//! - [`Schema::to_json`], [`Schema::canonical_form`] and its fingerprints;
+//! - [`compatibility`] says whether a reader's schema reads what a writer's schema wrote, [`Level`] what a registry asks of versions;
 //! - [`encode`](Schema::encode) and [`decode`](Schema::decode) a [`Value`], [`Resolution`] decodes a writer's bytes as a reader's
 //!   value;
 //! - [`Value::from_json`] and [`Value::to_json`] are Avro's JSON encoding.
@@ -37,9 +37,11 @@ mod equality;
 mod fingerprint;
 mod json_encoding;
 mod json_text;
+mod level;
 mod logical;
 mod name;
 mod parse;
+mod print;
 pub mod recordings;
 mod resolution;
 mod schema;
@@ -49,6 +51,7 @@ pub use compatibility::{Compatibility, Incompatibility, IncompatibilityKind, com
 pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use json_encoding::JsonError;
+pub use level::{Direction, Level};
 pub use logical::LogicalType;
 pub use name::{Name, NameError};
 pub use parse::{ParseError, Problem};

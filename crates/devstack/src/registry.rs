@@ -14,7 +14,6 @@ use crate::error::StartError;
 
 mod answer;
 mod api;
-mod compatibility;
 mod journal;
 mod schemas;
 mod store;

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::recordings::{Kind, Outcome, Rule, rules};
-use crate::{Resolution, Schema, Value, compatibility};
+use crate::{Level, Resolution, Schema, Value, compatibility};
 
 /// Why a case has no outcome.
 enum Failed {
@@ -133,26 +133,17 @@ fn registry(case: &Json) -> Result<Outcome, Failed> {
     let history = case["history"].as_array().ok_or("history is missing, or is not a list")?;
     let versions = history.iter().map(schema).collect::<Result<Vec<_>, _>>()?;
     let candidate = schema(&case["candidate"])?;
-    let level = text(case, "level")?;
-    let verdict = |versions: &[Schema]| {
-        versions.iter().all(|version| {
-            let reads = |reader: &Schema, writer: &Schema| compatibility(reader, writer).is_compatible();
-            let (backward, forward) = match level.trim_end_matches("_TRANSITIVE") {
-                "BACKWARD" => (true, false),
-                "FORWARD" => (false, true),
-                "FULL" => (true, true),
-                _ => (false, false),
-            };
-            (!backward || reads(&candidate, version)) && (!forward || reads(version, &candidate))
-        })
-    };
-    let latest = &versions[versions.len().saturating_sub(1)..];
+    let level: Level =
+        serde_json::from_value(case["level"].clone()).map_err(|_| "level is missing, or is no level")?;
+    let fits =
+        |versions: &[Schema]| versions.iter().all(|version| level.complaints(&candidate, version).is_empty());
     let compatible = flag(case, "compatible")?;
-    let given = verdict(if level.ends_with("_TRANSITIVE") { &versions } else { latest });
+    let given = fits(level.counting(&versions));
     if given != compatible {
         return Ok(Outcome::Wrong(format!("compatible: {given}; recorded: {compatible}")));
     }
-    if let Some(recorded) = case["compatible_with_latest"].as_bool().filter(|it| *it != verdict(latest)) {
+    let latest = &versions[versions.len().saturating_sub(1)..];
+    if let Some(recorded) = case["compatible_with_latest"].as_bool().filter(|it| *it != fits(latest)) {
         return Ok(Outcome::Wrong(format!("compatible with the latest version: {}", !recorded)));
     }
     Ok(match case["registered"].as_bool() {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use aqueduct_avro::Schema;
 use aqueduct_avro::recordings::{Kind, Rule, play};
 use serde_json::{Value as Json, json};
 
@@ -35,6 +36,19 @@ fn aliases_are_applied_as_in_the_reference() {
     let report = play(&directory().with_file_name("aliases")).unwrap();
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.kinds[&Kind::Compat].equal, report.kinds[&Kind::Resolve].equal), (13, 13), "{report}");
+}
+
+/// Each text that is a schema, printed and read again.
+#[test]
+fn a_schema_is_printed_with_all_that_it_says() {
+    let text = fs::read_to_string(directory().join("valid.jsonl")).unwrap();
+    for line in text.lines() {
+        let case: Json = serde_json::from_str(line).unwrap();
+        let schema = Schema::parse(case["schema"].as_str().unwrap()).unwrap();
+        let again = Schema::from_json(&schema.to_json()).unwrap();
+        assert_eq!(again.to_json(), schema.to_json(), "{line}");
+        assert_eq!(again.canonical_form(), schema.canonical_form(), "{line}");
+    }
 }
 
 /// A recording that says something else must fail, of each kind.

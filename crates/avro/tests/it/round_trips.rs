@@ -66,5 +66,8 @@ proptest! {
         prop_assert!(compatibility(&schema, &schema).is_compatible());
         let again = Schema::parse(&schema.canonical_form()).unwrap();
         prop_assert_eq!(again.canonical_form(), schema.canonical_form());
+        let printed = Schema::from_json(&schema.to_json()).unwrap();
+        prop_assert_eq!(printed.to_json(), schema.to_json());
+        prop_assert_eq!(printed.canonical_form(), schema.canonical_form());
     }
 }

@@ -1,10 +1,10 @@
+use aqueduct_avro::Level;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::compatibility::Level;
 use super::schemas::Sent;
 use crate::error::StartError;
 

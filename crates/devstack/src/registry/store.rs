@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use aqueduct_avro::Schema;
+use aqueduct_avro::{Direction, Level, Schema};
 
 use super::answer::Refusal;
-use super::compatibility::Level;
 use super::journal::{Change, Journal};
 use super::schemas::{Identity, Sent};
 use crate::error::StartError;
@@ -185,14 +184,17 @@ impl Store {
             Some(which) => vec![self.version(subject, which, false)?.version],
             None => self.versions(subject, false).unwrap_or_default(),
         };
-        let from =
-            if level.is_transitive() || beside.is_some() { 0 } else { versions.len().saturating_sub(1) };
+        let counting = if beside.is_some() { &versions } else { level.counting(&versions) };
         let mut complaints = Vec::new();
-        for number in &versions[from..] {
+        for number in counting {
             let earlier = self.parse(self.version(subject, Which::Number(*number), false)?.sent)?;
-            let of_version = level.complaints(&new, &earlier);
-            complaints
-                .extend(of_version.into_iter().map(|complaint| format!("version {number}: {complaint}")));
+            for (direction, found) in level.complaints(&new, &earlier) {
+                let problem = match direction {
+                    Direction::Backward => "new cannot read old",
+                    Direction::Forward => "old cannot read new",
+                };
+                complaints.push(format!("version {number}: {problem}: {found}"));
+            }
         }
         Ok(complaints)
     }
