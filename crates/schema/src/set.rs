@@ -69,6 +69,18 @@ impl EventSchemas {
         self.version(version).map(|version| &*version.schema)
     }
 
+    /// A version's upcast rules: the field, `shop.orders.OrderLine.unitPrice`, with its rule.
+    pub fn rules(&self, version: u32) -> Vec<(String, &str)> {
+        let mut rules = Vec::new();
+        for record in self.version(version).iter().flat_map(|version| &version.layout.records) {
+            for field in &record.fields {
+                let rule = field.rule.as_deref();
+                rules.extend(rule.map(|rule| (format!("{}.{}", record.name.full, field.name), rule)));
+            }
+        }
+        rules
+    }
+
     pub(crate) fn version(&self, version: u32) -> Option<&Version> {
         let index = usize::try_from(version.checked_sub(1)?).ok()?;
         self.versions.get(index)

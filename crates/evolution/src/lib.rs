@@ -1,0 +1,31 @@
+//! How the schemas of events may change: what a team agreed on, what it has released, and what a change would break.
+//!
+//! - A [`Policy`] (`schemas/policy.toml`) says which event types a topic carries, under which compatibility level, and who owns it.
+//! - A [`Lock`] (`schemas/released.lock`) has every released version, and which versions each topic has carried. A version in it is
+//!   frozen.
+//! - [`check`](check()) compares a [`Catalogue`] of schema files with both, and returns [`Finding`]s: who breaks, and what to do.
+//! - [`release`](release()) adds the versions that the lock does not have.
+//! - [`changes`](changes()) says what two versions of a schema differ in.
+//!
+//! Everything here is offline: it needs files, and no server.
+
+mod catalogue;
+mod changes;
+mod check;
+mod finding;
+mod fingerprint;
+mod generate;
+mod lock;
+mod policy;
+mod release;
+mod version;
+
+pub use catalogue::{Catalogue, CatalogueError, Event, EventVersion};
+pub use changes::{Change, ChangeKind, changes};
+pub use check::{Input, check};
+pub use finding::{Affected, Finding, FindingName};
+pub use fingerprint::Fingerprint;
+pub use lock::{Lock, LockError, Released};
+pub use policy::{Policy, PolicyError, Topic, Waiver};
+pub use release::{Carried, ReleaseError, release};
+pub use version::VersionId;

@@ -1,0 +1,206 @@
+//! Faults that are planted in a second version, each with the findings that it must give.
+
+use aqueduct_evolution::FindingName;
+
+use crate::support::Project;
+
+const AMOUNT: &str =
+    r#"{"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}}"#;
+const ID: &str = r#"{"name": "id", "type": "string"}"#;
+
+/// The findings of a change that follows a released version on its topic.
+fn found(first: &str, second: &str) -> Vec<String> {
+    let project = Project::new(&[first]);
+    project.release();
+    project.write(2, second);
+    project.found()
+}
+
+#[test]
+fn a_compatible_change_passes() {
+    let optional = r#"{"name": "note", "type": ["null", "string"], "default": null}"#;
+    assert!(found(ID, &format!("{ID}, {optional}")).is_empty());
+    assert!(found(&format!("{ID}, {optional}"), ID).is_empty());
+    let documented = r#"{"name": "id", "type": "string", "doc": "of the payment"}"#;
+    assert!(found(ID, documented).is_empty());
+}
+
+#[test]
+fn what_a_registry_refuses_is_found() {
+    let backward = ["not-backward-compatible"];
+    let forward = ["not-forward-compatible"];
+    let ruled = r#"{"name": "currency", "type": "string", "upcast": "'GBP'"}"#;
+    assert_eq!(found(ID, &format!("{ID}, {ruled}")), backward, "a rule is no default for consumers");
+    assert_eq!(found(&format!("{ID}, {AMOUNT}"), ID), forward, "older readers need the amount");
+    let int = r#"{"name": "n", "type": "int"}"#;
+    let long = r#"{"name": "n", "type": "long"}"#;
+    assert_eq!(found(int, long), forward);
+    let ruled = r#"{"name": "n", "type": "int", "upcast": "int(old.n)"}"#;
+    assert_eq!(found(long, ruled), backward);
+}
+
+#[test]
+fn a_level_asks_for_what_it_says_and_of_the_versions_that_it_names() {
+    let int = r#"{"name": "n", "type": "int"}"#;
+    let long = r#"{"name": "n", "type": "long"}"#;
+    let double = r#"{"name": "n", "type": "double"}"#;
+    for (level, expected) in [
+        ("NONE", &[][..]),
+        ("BACKWARD", &[]),
+        ("BACKWARD_TRANSITIVE", &[]),
+        ("FORWARD", &["v3 v2", "v2 v1"]),
+        ("FORWARD_TRANSITIVE", &["v3 v1", "v3 v2", "v2 v1"]),
+        ("FULL", &["v3 v2", "v2 v1"]),
+        ("FULL_TRANSITIVE", &["v3 v1", "v3 v2", "v2 v1"]),
+    ] {
+        let mut project = Project::new(&[int]);
+        project.policy.push_str(&format!("compatibility = \"{level}\"\n"));
+        project.release();
+        project.write(2, long);
+        project.release();
+        project.write(3, double);
+        let findings = project.check();
+        for pair in expected {
+            let (newer, older) = pair.split_once(' ').unwrap();
+            let about = |problem: &str| problem.starts_with(&format!("is not read by {older},"));
+            let matches = |file: &str| file.ends_with(&format!("{newer}.avsc"));
+            assert!(findings.iter().any(|it| about(&it.problem) && matches(&it.file)), "{level}: {pair}");
+        }
+        let of_level = findings.iter().filter(|it| it.name == FindingName::NotForwardCompatible);
+        assert_eq!(of_level.count(), expected.len(), "{level}: {findings:#?}");
+    }
+}
+
+/// A version that no topic has carried only has to lead to the latest one.
+#[test]
+fn versions_that_were_only_stored_are_not_judged_by_the_level() {
+    let pounds = r#"{"name": "amount", "type": "string"}"#;
+    let pence = format!("{}, {}", AMOUNT.trim_end_matches('}'), r#""upcast": "mul(old.amount, 100)"}"#)
+        .replace("\"scale\": 2, ", "\"scale\": 2}, ");
+    let project = Project::new(&[pounds, &pence]);
+    assert!(project.found().is_empty(), "{:#?}", project.check());
+    project.release();
+    assert!(project.found().is_empty());
+    assert_eq!(project.lock().carried("orders", "Paid"), [2]);
+}
+
+#[test]
+fn what_registries_let_pass_is_found() {
+    let optional = |name: &str, more: &str| {
+        format!(r#"{{"name": "{name}", "type": ["null", "string"], "default": null{more}}}"#)
+    };
+    let long = |logical: &str| {
+        format!(
+            r#"{{"name": "at", "type": {{"type": "long", "logicalType": "{logical}"}}, "upcast": "old.at"}}"#
+        )
+    };
+    let with_default = |default: u32| format!(r#"{{"name": "n", "type": "int", "default": {default}}}"#);
+    let symbols = |namespace: &str| {
+        format!(
+            r#"{{"name": "e", "type": {{"type": "enum", "name": "E", "namespace": "{namespace}", "symbols": ["A"], "aliases": ["shop.E", "other.E"]}}}}"#
+        )
+    };
+    let union = |of: &str| format!(r#"{{"name": "u", "type": {of}}}"#);
+    for (first, second, expected) in [
+        (AMOUNT.to_owned(), AMOUNT.replace("9", "11"), "changed-precision"),
+        (
+            AMOUNT.to_owned(),
+            AMOUNT.replace("\"scale\": 2}", "\"scale\": 3}, \"upcast\": \"old.amount\""),
+            "changed-scale",
+        ),
+        (
+            long("timestamp-millis").replace(", \"upcast\": \"old.at\"", ""),
+            long("timestamp-micros"),
+            "changed-unit",
+        ),
+        (
+            long("timestamp-millis").replace(", \"upcast\": \"old.at\"", ""),
+            long("local-timestamp-millis"),
+            "changed-logical-type",
+        ),
+        (with_default(1), with_default(2), "changed-default"),
+        (symbols("shop"), symbols("other"), "alias-across-namespaces"),
+        (union(r#"["null", "int"]"#), union(r#"["null", "long", "string"]"#), "union-branch-read-as-another"),
+        (
+            format!("{}, {}", optional("a", ""), optional("b", "")),
+            format!("{}, {}", optional("c", r#", "aliases": ["a"]"#), optional("d", r#", "aliases": ["a"]"#)),
+            "two-fields-with-one-alias",
+        ),
+        (union("\"bytes\""), union("\"string\""), "does-not-decode"),
+    ] {
+        let found = found(&first, &second);
+        assert!(found.iter().any(|name| name == expected), "{expected}: {found:?}");
+    }
+}
+
+#[test]
+fn a_field_that_comes_back_is_found_and_so_is_what_it_does_to_values() {
+    let note = r#"{"name": "note", "type": ["null", "string"], "default": null}"#;
+    let project = Project::new(&[&format!("{ID}, {note}")]);
+    project.release();
+    project.write(2, ID);
+    project.release();
+    assert!(project.found().is_empty());
+    project.write(3, &format!("{ID}, {note}"));
+    assert_eq!(project.found(), ["field-dropped-and-added-again", "steps-differ"]);
+}
+
+#[test]
+fn a_released_file_that_changed_or_is_gone_is_found() {
+    let project = Project::new(&[ID, &format!(r#"{ID}, {{"name": "n", "type": "int", "upcast": "1"}}"#)]);
+    project.release();
+    assert!(project.found().is_empty());
+    project.write(2, &format!(r#"{ID}, {{"name": "n", "type": "int", "upcast": "2"}}"#));
+    assert_eq!(project.found(), ["released-rules-changed"]);
+    project.write(2, &format!(r#"{ID}, {{"name": "n", "type": "long", "upcast": "1"}}"#));
+    assert_eq!(project.found(), ["released-schema-changed"]);
+    std::fs::remove_file(project.folder.path().join("orders/Paid/v2.avsc")).unwrap();
+    assert_eq!(project.found(), ["released-file-missing"]);
+}
+
+#[test]
+fn a_release_is_not_taken_back() {
+    let project = Project::new(&[ID]);
+    project.release();
+    let before = project.lock();
+    project.write(1, AMOUNT);
+    std::fs::remove_file(project.folder.path().join("released.lock")).unwrap();
+    assert!(project.check().is_empty(), "nothing shows it without the revision before");
+    let problems: Vec<_> = project.check_against(Some(&before)).into_iter().map(|it| it.problem).collect();
+    assert_eq!(
+        problems,
+        ["orders/Paid v1 was released before", "topic orders has carried orders/Paid v1 before"]
+    );
+    project.release();
+    let problems: Vec<_> = project.check_against(Some(&before)).into_iter().map(|it| it.problem).collect();
+    assert_eq!(problems, ["the line of orders/Paid v1 was changed"]);
+}
+
+#[test]
+fn a_waiver_holds_for_its_finding_until_its_date() {
+    let waiver = |finding: &str, expires: &str| {
+        format!(
+            "[[waivers]]\nfinding = \"{finding}\"\nevent = \"Paid\"\nversion = 2\nreason = \"nobody reads it\"\nexpires = \"{expires}\"\n"
+        )
+    };
+    let mut project = Project::new(&[AMOUNT]);
+    project.release();
+    project.write(2, &AMOUNT.replace('9', "11"));
+    let policy = project.policy.clone();
+    project.policy = format!("{policy}{}", waiver("changed-precision", "2026-12-01"));
+    assert!(project.found().is_empty());
+    assert_eq!(project.check()[0].waived.as_deref(), Some("nobody reads it"));
+    project.policy = format!("{policy}{}", waiver("changed-precision", "2026-11-30"));
+    assert_eq!(project.found(), ["changed-precision", "waiver-expired"]);
+    project.policy = format!("{policy}{}", waiver("changed-scale", "2027-01-01"));
+    assert_eq!(project.found(), ["changed-precision", "waiver-unused"]);
+}
+
+#[test]
+fn a_topic_of_an_event_type_without_files_is_found() {
+    let mut project = Project::new(&[ID]);
+    project.policy.push_str("[topics.other]\nevents = [\"Payed\"]\n");
+    let findings = project.check();
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].problem.ends_with("has no schema files; is Paid meant?"), "{}", findings[0].problem);
+}
