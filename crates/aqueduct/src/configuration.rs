@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aqueduct_evolution::Policy;
 use aqueduct_kafka::Cluster;
 use aqueduct_projection::{DefinitionError, PostgresOptions, SqlProjection};
 use aqueduct_relay::EventsOptions;
@@ -152,6 +153,16 @@ impl Configuration {
             key: format!("events.{}", error.key),
             problem: error.problem,
         })?;
+        let mut warnings = document.warnings().to_vec();
+        if !schemas.contexts.is_empty() {
+            let policy = schemas.directory.join(Policy::FILE);
+            warnings.push(format!(
+                "{}: [schemas.contexts] is replaced by {}, which names event types instead of contexts: `aqueduct schemas policy` \
+                 prints what to write there",
+                path.display(),
+                policy.display()
+            ));
+        }
         Ok(Self {
             path: path.to_owned(),
             eventstore,
@@ -164,7 +175,7 @@ impl Configuration {
             relay,
             projection,
             telemetry,
-            warnings: document.warnings().to_vec(),
+            warnings,
             own,
         })
     }

@@ -1,21 +1,23 @@
 //! The connections of a process, each made when it is first asked for.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aqueduct_core::mapping::{ConfigurationError, EventMapping};
 use aqueduct_core::{Aggregate, Codec, EventBus, EventStore};
 use aqueduct_eventstore::EventStoreDb;
+use aqueduct_evolution::{Policy, PolicyError, Topic};
 use aqueduct_projection::{Decoder, PostgresOptions, Projection, Reactor, registry_decoder};
 use aqueduct_relay::EventsOptions;
-use aqueduct_schema::{LoadError, Registry, RegistryError, SchemaSet, TopicSchemas};
+use aqueduct_schema::{LoadError, Registry, RegistryError, SchemaSet, TopicEvents, TopicSchemas};
 use aqueduct_service::{Component, Health};
 use sqlx::PgPool;
 
 use crate::configuration::Configuration;
 use crate::execute::{Command, Commands};
-use crate::sections::NotConfigured;
+use crate::sections::{NotConfigured, Schemas};
 
 /// Pause between two checks whether a server can be reached.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -40,6 +42,7 @@ struct Shared {
     configuration: Configuration,
     event_store: OnceLock<Arc<dyn EventStore>>,
     schemas: OnceLock<Arc<SchemaSet>>,
+    policy: OnceLock<Arc<Policy>>,
     decoder: OnceLock<Arc<dyn Decoder>>,
     postgres: OnceLock<PgPool>,
 }
@@ -65,6 +68,19 @@ pub enum ConnectionError {
     /// The schemas cannot be loaded.
     #[error(transparent)]
     Schemas(#[from] LoadError),
+    /// The policy of the schemas cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// What the topics carry is said twice.
+    #[error(
+        "{} is there, and {} has [schemas.contexts]: remove that section, which the policy replaces", policy.display(), configuration.display()
+    )]
+    TwoPolicies {
+        /// The policy.
+        policy: PathBuf,
+        /// The configuration.
+        configuration: PathBuf,
+    },
 }
 
 impl Connections {
@@ -74,6 +90,7 @@ impl Connections {
             configuration,
             event_store: OnceLock::new(),
             schemas: OnceLock::new(),
+            policy: OnceLock::new(),
             decoder: OnceLock::new(),
             postgres: OnceLock::new(),
         };
@@ -98,15 +115,50 @@ impl Connections {
         once(&self.shared.schemas, || Ok(Arc::new(SchemaSet::load(directory)?)))
     }
 
+    /// Which event types the topics carry, and how their schemas may change: `policy.toml` in the folder of the schemas, or where
+    /// that does not exist what `[schemas.contexts]` says.
+    pub fn policy(&self) -> Result<Arc<Policy>, ConnectionError> {
+        once(&self.shared.policy, || {
+            let Schemas { directory, contexts, topic_prefix } = &self.configuration().schemas;
+            let mut policy = match Policy::read(directory)? {
+                Some(_) if !contexts.is_empty() => {
+                    let (policy, configuration) =
+                        (directory.join(Policy::FILE), self.configuration().path.clone());
+                    return Err(ConnectionError::TwoPolicies { policy, configuration });
+                }
+                Some(policy) => policy,
+                None if contexts.is_empty() => Policy::default(),
+                None => Policy::of_contexts(&*self.schemas()?, contexts),
+            };
+            if let Some(prefix) = topic_prefix {
+                let topics = std::mem::take(&mut policy.topics).into_iter();
+                policy.topics = topics.map(|(name, topic)| (format!("{prefix}.{name}"), topic)).collect();
+            }
+            Ok(Arc::new(policy))
+        })
+    }
+
+    /// The event types of each topic, as the [`policy`](Self::policy) says.
+    pub fn topic_events(&self) -> Result<Vec<TopicEvents>, ConnectionError> {
+        let policy = self.policy()?;
+        let topics = policy.topics.iter();
+        let events = |(topic, of): (&String, &Topic)| TopicEvents {
+            topic: topic.clone(),
+            event_types: of.events.clone(),
+        };
+        Ok(topics.map(events).collect())
+    }
+
     /// What is known of the events of topics: from the schema files and the registry, as far as there are any.
     pub(crate) fn topic_schemas(&self) -> Result<TopicSchemas, ConnectionError> {
-        let (schemas, configured) =
-            (&self.configuration().schemas, self.configuration().registry.configured());
-        Ok(TopicSchemas {
-            files: if schemas.directory.is_dir() { Some(self.schemas()?) } else { None },
-            contexts: schemas.contexts.clone(),
-            registry: configured.map(|_| self.registry()).transpose()?,
-        })
+        let configured = self.configuration().registry.configured();
+        let registry = configured.map(|_| self.registry()).transpose()?;
+        if !self.configuration().schemas.directory.is_dir() {
+            return Ok(TopicSchemas { registry, ..TopicSchemas::default() });
+        }
+        let events =
+            self.policy()?.topics.iter().map(|(topic, of)| (topic.clone(), of.events.clone())).collect();
+        Ok(TopicSchemas { files: Some(self.schemas()?), events, registry })
     }
 
     /// The schemas as repositories need them: new events are checked, old ones are upcast.

@@ -92,13 +92,17 @@ pub struct Postgres {
 pub struct Schemas {
     /// Folder of the Avro schemas, relative to the configuration file.
     pub directory: PathBuf,
-    /// The contexts (folders below `directory`) whose event types each topic carries.
+    /// The contexts (folders below `directory`) whose event types each topic carries, where there is no `policy.toml` in `directory`
+    /// yet.
     pub contexts: BTreeMap<String, Vec<String>>,
+    /// Comes before the names of the policy's topics, with a dot in between.
+    #[serde(skip)]
+    pub(crate) topic_prefix: Option<String>,
 }
 
 impl Default for Schemas {
     fn default() -> Self {
-        Self { directory: PathBuf::from("schemas"), contexts: BTreeMap::new() }
+        Self { directory: PathBuf::from("schemas"), contexts: BTreeMap::new(), topic_prefix: None }
     }
 }
 

@@ -86,7 +86,7 @@ fn unknown_event_types(input: &Input<'_>) -> Vec<Finding> {
             let problem = format!("topic {name} carries event type {event}, which has no schema files{hint}");
             let remedy = format!("add schemas/<context>/{event}/v1.avsc, or remove it from the topic");
             findings.push(
-                Finding::of_file("policy.toml", FindingName::UnknownEventType, problem)
+                Finding::of_file(Policy::FILE, FindingName::UnknownEventType, problem)
                     .breaks(&[Affected::Relay])
                     .remedy(remedy),
             );

@@ -12,6 +12,7 @@
 mod catalogue;
 mod changes;
 mod check;
+mod draft;
 mod finding;
 mod fingerprint;
 mod generate;
@@ -23,6 +24,7 @@ mod version;
 pub use catalogue::{Catalogue, CatalogueError, Event, EventVersion};
 pub use changes::{Change, ChangeKind, changes};
 pub use check::{Input, check};
+pub use draft::successor;
 pub use finding::{Affected, Finding, FindingName};
 pub use fingerprint::Fingerprint;
 pub use lock::{Lock, LockError, Released};

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use crate::fingerprint::Fingerprint;
 use crate::version::VersionId;
 
-/// The name of the file in the folder of the schemas.
-const FILE: &str = "released.lock";
 const HEADER: &str = "\
 # Written by `aqueduct schemas release`; it belongs into the repository. A version that is listed here is frozen.
 # On a conflict in a merge keep the lines of both sides and sort them: `aqueduct schemas check` says if something is wrong.
@@ -66,9 +64,12 @@ pub enum LockError {
 }
 
 impl Lock {
+    /// The name of its file in the folder of the schemas.
+    pub const FILE: &str = "released.lock";
+
     /// Reads the lock of a folder of schemas. One without the file has released nothing.
     pub fn read(folder: &Path) -> Result<Self, LockError> {
-        let path = folder.join(FILE);
+        let path = folder.join(Self::FILE);
         match fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text, &path),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
@@ -96,9 +97,9 @@ impl Lock {
 
     /// Writes the lock of a folder of schemas, in one step: who reads it meanwhile reads the old or the new one.
     pub fn write(&self, folder: &Path) -> Result<(), LockError> {
-        let path = folder.join(FILE);
+        let path = folder.join(Self::FILE);
         let failed = |source| LockError::File { path: path.clone(), source };
-        let new = folder.join(format!(".{FILE}.new"));
+        let new = folder.join(format!(".{}.new", Self::FILE));
         let mut file = fs::File::create(&new).map_err(failed)?;
         file.write_all(self.to_string().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         fs::rename(&new, &path).map_err(failed)

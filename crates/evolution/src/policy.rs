@@ -6,13 +6,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use aqueduct_avro::Level;
+use aqueduct_schema::SchemaSet;
 use jiff::civil::Date;
 use serde::Deserialize;
 
 use crate::finding::FindingName;
 
-/// The name of the file in the folder of the schemas.
-const FILE: &str = "policy.toml";
 /// The version of the language of upcast rules.
 const RULE_LANGUAGE: u32 = 1;
 
@@ -86,9 +85,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// The name of its file in the folder of the schemas.
+    pub const FILE: &str = "policy.toml";
+
     /// Reads the policy of a folder of schemas; `None` if it has none.
     pub fn read(folder: &Path) -> Result<Option<Self>, PolicyError> {
-        let path = folder.join(FILE);
+        let path = folder.join(Self::FILE);
         match fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text, &path).map(Some),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -119,6 +121,27 @@ impl Policy {
             return Err(refused(format!("the waiver of {finding} for {event} needs a reason")));
         }
         Ok(policy)
+    }
+
+    /// What a topic carries where there is no policy: all event types of some contexts.
+    pub fn of_contexts(set: &SchemaSet, contexts: &BTreeMap<String, Vec<String>>) -> Self {
+        let of_topic = |contexts: &Vec<String>| {
+            let events =
+                set.events().filter(|event| contexts.iter().any(|context| context == event.context()));
+            let events = events.map(|event| event.event_type().to_owned()).collect();
+            Topic { events, compatibility: None, owner: None }
+        };
+        let topics = contexts.iter().map(|(topic, contexts)| (topic.clone(), of_topic(contexts)));
+        Self { topics: topics.collect(), ..Self::default() }
+    }
+
+    /// The event types that a topic may carry and that have no schema files, with their topics.
+    pub fn unknown_event_types<'a>(&'a self, set: &'a SchemaSet) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let of_topic = move |(name, topic): (&'a String, &'a Topic)| {
+            let unknown = topic.events.iter().filter(|event| set.event(event).is_none());
+            unknown.map(move |event| (name.as_str(), event.as_str()))
+        };
+        self.topics.iter().flat_map(of_topic)
     }
 
     /// The topics whose contract allows an event type, with their levels.

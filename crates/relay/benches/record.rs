@@ -53,7 +53,9 @@ fn record(criterion: &mut Criterion) {
     let registry = Registry::new(&RegistryOptions::new(stack.registry_url().unwrap())).unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
     let schemas = Arc::new(SchemaSet::load(folder).unwrap());
-    let topics = [TopicEvents::of_contexts(&schemas, TOPIC, &["inventory"])];
+    let event_types = schemas.events().filter(|event| event.context() == "inventory");
+    let event_types = event_types.map(|event| event.event_type().to_owned()).collect();
+    let topics = [TopicEvents { topic: TOPIC.to_owned(), event_types }];
     runtime.block_on(publish(&schemas, &registry, &topics)).unwrap();
 
     let route = Route::of_categories("stock", TOPIC, ["inventory"]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aqueduct_core::ErrorKind;
 
 use crate::reader::ReaderSchema;
-use crate::registry::{Registry, RegistryError, TopicEvents};
+use crate::registry::{Registry, RegistryError};
 use crate::set::SchemaSet;
 
 /// The event types of topics and the schemas of their versions, from the schema files or, where those have none, from the
@@ -15,8 +15,8 @@ use crate::set::SchemaSet;
 pub struct TopicSchemas {
     /// The schema files.
     pub files: Option<Arc<SchemaSet>>,
-    /// The contexts whose events a topic carries, by topic.
-    pub contexts: BTreeMap<String, Vec<String>>,
+    /// The event types that a topic may carry, by topic.
+    pub events: BTreeMap<String, Vec<String>>,
     /// The registry, with a subject for each topic and event type.
     pub registry: Option<Registry>,
 }
@@ -87,10 +87,8 @@ impl VersionError {
 impl TopicSchemas {
     /// The event types that a topic is known to carry; `None` if nothing is known of it.
     pub async fn event_types(&self, topic: &str) -> Result<Option<BTreeSet<String>>, RegistryError> {
-        if let (Some(files), Some(contexts)) = (&self.files, self.contexts.get(topic)) {
-            let contexts: Vec<&str> = contexts.iter().map(String::as_str).collect();
-            let events = TopicEvents::of_contexts(files, topic, &contexts);
-            return Ok(Some(events.event_types.into_iter().collect()));
+        if let (Some(_), Some(events)) = (&self.files, self.events.get(topic)) {
+            return Ok(Some(events.iter().cloned().collect()));
         }
         let subjects = self.subjects().await?;
         let names = subjects.iter().filter_map(|subject| full_name(subject, topic));

@@ -62,7 +62,6 @@ async fn brought_to_kafka(name: &str, routes: &str, metadata: &str) -> (OwnStore
 
     let inferred = own.succeed(&["schemas", "infer", "all", "--namespace", "acme.all"]);
     own.add_to("[events.types]", printed_section(&inferred, "[events.types]"));
-    own.add_to("[schemas.contexts]", printed_section(&inferred, "[schemas.contexts]"));
     // A second run has nothing to add.
     let again = own.succeed(&["schemas", "infer", "all", "--namespace", "acme.all"]);
     assert!(!again.contains("wrote ") && !again.contains("[events.types]"), "{again}");

@@ -14,9 +14,6 @@ const CONFIGURATION: &str = r#"
 [kafka]
 prefix = "notes"
 
-[schemas.contexts]
-"notes.notes" = ["notes"]
-
 [http]
 relay = "127.0.0.1:0"
 
@@ -29,6 +26,7 @@ topic = "notes.notes"
 categories = ["note"]
 "#;
 const SCHEMA: &str = r#"{"type": "record", "name": "Noted", "namespace": "notes", "fields": [{"name": "text", "type": "string"}]}"#;
+const POLICY: &str = "[topics.\"notes.notes\"]\nevents = [\"Noted\"]\n";
 const GOOD: &str = r#"{"text": "secret"}"#;
 const BAD: &str = r#"{"words": "secret"}"#;
 
@@ -68,6 +66,7 @@ async fn an_operator_lists_replays_and_discards_the_relays_events() {
     let schema = folder.path().join("schemas/notes/Noted/v1.avsc");
     std::fs::create_dir_all(schema.parent().unwrap()).unwrap();
     std::fs::write(schema, SCHEMA).unwrap();
+    std::fs::write(folder.path().join("schemas/policy.toml"), POLICY).unwrap();
     std::fs::write(folder.path().join("aqueduct.toml"), CONFIGURATION).unwrap();
     let (kafka, registry, event_store) = (Part::start(), Part::start(), Part::start());
     let stack = DevStack::start(Options { kafka, registry, event_store, ..Options::none() }).await.unwrap();

@@ -9,10 +9,7 @@ use crate::support::{BINARY, ROOT};
 /// A configuration without an address: Postgres is started for the examples.
 fn configuration(projections: &Path) -> String {
     let projections = projections.display();
-    format!(
-        "[projection]\ndirectory = '{projections}'\n[schemas]\ndirectory = '{ROOT}/schemas'\n[schemas.contexts]\n\
-         'shop.users' = ['users']\n'shop.orders' = ['orders']\n'shop.inventory' = ['inventory']\n"
-    )
+    format!("[projection]\ndirectory = '{projections}'\n[schemas]\ndirectory = '{ROOT}/schemas'\n")
 }
 
 fn test(folder: &Path, projections: &Path, names: &[&str]) -> Output {

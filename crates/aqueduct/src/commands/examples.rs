@@ -1,7 +1,7 @@
 //! The examples in the help of the commands.
 
 /// Commands that take more than the configuration, with the arguments of the example in their help.
-const EXAMPLES: [(&str, &str); 21] = [
+const EXAMPLES: [(&str, &str); 26] = [
     ("init", "my-system"),
     ("completions", "bash > completions.bash"),
     ("devstore", "--in-memory"),
@@ -19,7 +19,12 @@ const EXAMPLES: [(&str, &str); 21] = [
     ("projection test", "orders"),
     ("projection install", "invoices --owner invoicing"),
     ("projection accept", "invoices topic_recreated"),
-    ("schemas check", ""),
+    ("schemas check", "--against origin/main"),
+    ("schemas release", ""),
+    ("schemas list", "--json"),
+    ("schemas diff", "orders/OrderCreated 1 2"),
+    ("schemas new", "orders/OrderCreated"),
+    ("schemas policy", "> schemas/policy.toml"),
     ("schemas generate", "--output src/events.rs"),
     ("schemas infer", "orders --category order"),
     ("schemas conformance", "recordings"),

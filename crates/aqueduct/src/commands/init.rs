@@ -16,6 +16,7 @@ pub(super) struct Arguments {
 
 const CONFIGURATION: &str = include_str!("init/aqueduct.toml");
 const SCHEMA: &str = include_str!("init/v1.avsc");
+const POLICY: &str = include_str!("init/policy.toml");
 const GIT_IGNORE: &str = include_str!("init/gitignore");
 
 /// `app` becomes the prefix of what the system creates on a cluster.
@@ -25,6 +26,7 @@ pub(super) fn run(arguments: &Arguments, app: &str) -> Result<(), Failure> {
     for (name, text) in [
         ("aqueduct.toml", CONFIGURATION.replace("{app}", app)),
         ("schemas/example/ExamplePlaced/v1.avsc", SCHEMA.to_owned()),
+        ("schemas/policy.toml", POLICY.replace("{app}", app)),
         (".gitignore", GIT_IGNORE.to_owned()),
     ] {
         let path = directory.join(name);

@@ -1,15 +1,21 @@
-//! `schemas`: check, publish, generate, infer, conformance.
+//! `schemas`: from files to a registry and to code, and what a change of them breaks.
 
+mod check;
 pub(super) mod conformance;
+mod git;
 mod infer;
 mod log;
 mod output;
+mod policy;
+mod release;
+mod sarif;
 mod source;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aqueduct_schema::{Published, TopicEvents, generate, publish};
+use aqueduct_schema::{Published, generate, publish};
 
 use crate::connections::Connections;
 use crate::failure::Failure;
@@ -18,8 +24,13 @@ use crate::failure::Failure;
 pub(super) enum SchemasCommand {
     /// Register the latest version of every event type under each topic that carries it
     Publish,
-    /// Load all schemas and report what is wrong with them
-    Check,
+    Check(check::Arguments),
+    Release(release::Arguments),
+    List(versions::ListArguments),
+    Diff(versions::DiffArguments),
+    New(versions::NewArguments),
+    /// Print the policy of topics that have contexts in the configuration, to be written to policy.toml
+    Policy,
     /// Generate the Rust types of the latest versions
     Generate {
         /// The file to write [default: standard output]
@@ -40,10 +51,16 @@ pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> 
                 println!("{subject}: v{schema_version}.avsc is version {version}, id {id}");
             }
         }
-        SchemasCommand::Check => {
-            for event in connections.schemas()?.events() {
-                println!("{}: version {}", event.full_name(), event.latest());
-            }
+        SchemasCommand::Check(arguments) => return check::run(arguments, connections).await,
+        SchemasCommand::Release(arguments) => return release::run(arguments, connections).await,
+        SchemasCommand::List(arguments) => return versions::list(arguments, connections),
+        SchemasCommand::Diff(arguments) => return versions::diff(arguments, connections),
+        SchemasCommand::New(arguments) => return versions::new(arguments, connections),
+        SchemasCommand::Policy => {
+            let policy = connections.policy()?;
+            let events = policy.topics.iter();
+            let topics = events.map(|(topic, of)| (topic.clone(), of.events.iter().cloned().collect()));
+            print!("{}", policy::text(&topics.collect()));
         }
         SchemasCommand::Generate { output } => {
             let types = generate(&*connections.schemas()?)?;
@@ -62,13 +79,5 @@ pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> 
 /// Registers the schemas of all configured topics.
 pub(super) async fn publish_all(connections: &Connections) -> Result<Vec<Published>, Failure> {
     let (schemas, registry) = (connections.schemas()?, connections.registry()?);
-    let contexts = &connections.configuration().schemas.contexts;
-    let topics: Vec<_> = contexts
-        .iter()
-        .map(|(topic, contexts)| {
-            let contexts: Vec<&str> = contexts.iter().map(String::as_str).collect();
-            TopicEvents::of_contexts(&schemas, topic, &contexts)
-        })
-        .collect();
-    Ok(publish(&schemas, &registry, &topics).await?)
+    Ok(publish(&schemas, &registry, &connections.topic_events()?).await?)
 }

@@ -43,12 +43,12 @@ impl App {
 pub(crate) async fn set_up(app: &App, connections: &Connections) -> Result<SetupReport, Failure> {
     let configuration = connections.configuration();
     let routes = !configuration.relay.routes.is_empty();
-    let contexts = !configuration.schemas.contexts.is_empty();
+    let policy = connections.policy()?;
     let in_sql = configuration.sql_projections()?;
     let app_has_tables = !app.projections.is_empty() || !app.reactors.is_empty() || app.migrations.is_some();
     // What is not configured is reported before anything is created.
     let cluster = if routes { Some(configuration.cluster()?) } else { None };
-    let subjects = contexts && (routes || configuration.registry.configured().is_some());
+    let subjects = !policy.topics.is_empty() && (routes || configuration.registry.configured().is_some());
     if subjects {
         configuration.registry_options()?;
     }

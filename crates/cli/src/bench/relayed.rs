@@ -66,7 +66,10 @@ impl Surroundings {
         let cluster = Cluster { prefix: name.to_owned(), ..self.cluster.clone() };
         let options = Options { routes: vec![route.clone()], lanes, ..self.relay.clone() };
         create_topics(&cluster, &options).await?;
-        let events = TopicEvents::of_contexts(&self.schemas, name, &["orders", "inventory"]);
+        let carried =
+            self.schemas.events().filter(|event| ["orders", "inventory"].contains(&event.context()));
+        let event_types = carried.map(|event| event.event_type().to_owned()).collect();
+        let events = TopicEvents { topic: name.to_owned(), event_types };
         publish(&self.schemas, &Registry::new(&self.registry)?, &[events]).await?;
         Ok((cluster, options, route))
     }

@@ -5,8 +5,6 @@ use crate::finding::{Affected, Finding, FindingName};
 use crate::lock::{Lock, Released};
 use crate::version::VersionId;
 
-const LOCK: &str = "released.lock";
-
 pub(super) fn check(input: &Input<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, released) in &input.lock.versions {
@@ -72,9 +70,11 @@ fn removed(lock: &Lock, against: &Lock) -> Vec<Finding> {
         problems.extend(missing.map(|id| format!("topic {topic} has carried {id} before")));
     }
     let finding = |problem| {
-        Finding::of_file(LOCK, FindingName::ReleaseRemoved, problem).breaks(&[Affected::Maintainers]).remedy(
-            "restore the line from the revision that this is compared with: a release is not taken back",
-        )
+        Finding::of_file(Lock::FILE, FindingName::ReleaseRemoved, problem)
+            .breaks(&[Affected::Maintainers])
+            .remedy(
+                "restore the line from the revision that this is compared with: a release is not taken back",
+            )
     };
     problems.into_iter().map(finding).collect()
 }

@@ -2,9 +2,7 @@
 
 use crate::check::Input;
 use crate::finding::{Affected, Finding, FindingName};
-use crate::policy::Waiver;
-
-const POLICY: &str = "policy.toml";
+use crate::policy::{Policy, Waiver};
 
 /// Marks the findings that have a waiver, and adds those about waivers.
 pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) {
@@ -15,14 +13,14 @@ pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) {
         if waived.is_empty() {
             let problem = format!("the waiver of {finding} for {event} waives nothing");
             about_waivers.push(
-                Finding::of_file(POLICY, FindingName::WaiverUnused, problem)
+                Finding::of_file(Policy::FILE, FindingName::WaiverUnused, problem)
                     .breaks(&[Affected::Maintainers])
                     .remedy("remove it"),
             );
         } else if *expires < input.today {
             let problem = format!("the waiver of {finding} for {event} ended on {expires}: {reason}");
             about_waivers.push(
-                Finding::of_file(POLICY, FindingName::WaiverExpired, problem)
+                Finding::of_file(Policy::FILE, FindingName::WaiverExpired, problem)
                     .breaks(&[Affected::Maintainers])
                     .remedy("decide again: mend what it waives, or set a new date"),
             );

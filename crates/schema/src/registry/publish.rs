@@ -14,15 +14,6 @@ pub struct TopicEvents {
     pub event_types: Vec<String>,
 }
 
-impl TopicEvents {
-    /// A topic that carries all event types of the contexts.
-    pub fn of_contexts(set: &SchemaSet, topic: impl Into<String>, contexts: &[&str]) -> Self {
-        let events = set.events().filter(|event| contexts.contains(&event.context()));
-        let event_types = events.map(|event| event.event_type().to_owned()).collect();
-        Self { topic: topic.into(), event_types }
-    }
-}
-
 /// A schema that the registry now has.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Published {

@@ -42,9 +42,7 @@ pub(super) fn apply(prefix: &str, configuration: &mut Configuration) {
     for route in &mut configuration.relay.routes {
         route.topic = prefixed(prefix, &route.topic);
     }
-    let contexts = std::mem::take(&mut configuration.schemas.contexts);
-    configuration.schemas.contexts =
-        contexts.into_iter().map(|(topic, contexts)| (prefixed(prefix, &topic), contexts)).collect();
+    configuration.schemas.topic_prefix = Some(prefix.to_owned());
 }
 
 fn prefixed(prefix: &str, topic: &str) -> String {

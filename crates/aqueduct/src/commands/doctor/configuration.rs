@@ -1,7 +1,8 @@
 //! The configuration and the schemas, without any server.
 
 use aqueduct_core::with_causes;
-use aqueduct_schema::TopicEvents;
+use aqueduct_evolution::Policy;
+use aqueduct_relay::Route;
 
 use super::finding::Findings;
 use crate::connections::Connections;
@@ -54,23 +55,30 @@ fn schemas(connections: &Connections, findings: &mut Findings) {
         }
     };
     findings.ok(AREA, format!("event types in {directory}: {}", schemas.events().count()));
-    let contexts = &configuration.schemas.contexts;
-    for (topic, names) in contexts {
-        for name in names {
-            if TopicEvents::of_contexts(&schemas, topic, &[name]).event_types.is_empty() {
-                findings.warning(
-                    AREA,
-                    format!("context \"{name}\" of topic {topic} has no schemas"),
-                    format!("add {directory}/{name}/<Event>/v1.avsc, or remove it from [schemas.contexts]"),
-                );
-            }
-        }
+    let policy = match connections.policy() {
+        Ok(policy) => policy,
+        Err(error) => return findings.error(AREA, with_causes(&error), "correct the policy"),
+    };
+    for (topic, event_type) in policy.unknown_event_types(&schemas) {
+        findings.error(
+            AREA,
+            format!("topic {topic} carries event type {event_type}, which has no schemas"),
+            format!(
+                "add {directory}/<context>/{event_type}/v1.avsc, or remove it from {directory}/{}",
+                Policy::FILE
+            ),
+        );
     }
-    for route in configuration.relay.routes.iter().filter(|route| !contexts.contains_key(&route.topic)) {
+    let has_entry = |route: &&Route| policy.topics.contains_key(&route.topic);
+    for route in configuration.relay.routes.iter().filter(|route| !has_entry(route)) {
         findings.warning(
             AREA,
             format!("no schemas are published for topic {} of route \"{}\"", route.topic, route.name),
-            format!("add \"{}\" = [<contexts>] to [schemas.contexts], then run `setup`", route.topic),
+            format!(
+                "add [topics.\"{}\"] with its `events` to {directory}/{}, then run `setup`",
+                route.topic,
+                Policy::FILE
+            ),
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The schema registry, against the schema files.
 
 use aqueduct_core::with_causes;
-use aqueduct_schema::{TopicEvents, unpublished};
+use aqueduct_schema::unpublished;
 
 use super::TIMEOUT;
 use super::finding::Findings;
@@ -26,15 +26,7 @@ pub(super) async fn check(connections: &Connections) -> Findings {
     };
     // The schemas' own problems are the configuration's.
     let Ok(schemas) = connections.schemas() else { return findings };
-    let topics: Vec<_> = configuration
-        .schemas
-        .contexts
-        .iter()
-        .map(|(topic, contexts)| {
-            let contexts: Vec<&str> = contexts.iter().map(String::as_str).collect();
-            TopicEvents::of_contexts(&schemas, topic, &contexts)
-        })
-        .collect();
+    let Ok(topics) = connections.topic_events() else { return findings };
     let events: usize = topics.iter().map(|topic| topic.event_types.len()).sum();
     match tokio::time::timeout(TIMEOUT, unpublished(&schemas, &registry, &topics)).await {
         Ok(Ok(missing)) if missing.is_empty() => {

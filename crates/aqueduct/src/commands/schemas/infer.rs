@@ -1,15 +1,20 @@
 //! `schemas infer`: from stored events to schema files.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use aqueduct_evolution::Policy;
+use aqueduct_relay::Route;
 use aqueduct_schema::infer::{History, Report, infer, write_new};
 use aqueduct_schema::{SchemaFiles, SchemaSet};
 
 use super::log::Log;
-use super::output;
+use super::policy::Topics;
 use super::source::{Selected, Source};
+use super::{output, policy};
 use crate::connections::Connections;
 use crate::failure::Failure;
 
@@ -53,7 +58,8 @@ pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Res
     if arguments.json {
         output::json(&report)?;
     } else {
-        output::text(&report, &written, configuration, source.whole_routes());
+        output::text(&report, &written, configuration);
+        write_policy(&topics(&report, source.whole_routes()), arguments, connections)?;
     }
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -111,6 +117,43 @@ async fn observe(arguments: &Arguments, source: &Source, log: &Log) -> Result<Hi
         return Err(format!("no stored event is selected; categories with events: {stored}").into());
     }
     Ok(history)
+}
+
+/// The event types that were found, for each route that was read whole.
+fn topics(report: &Report, routes: &[Route]) -> Topics {
+    let events: BTreeSet<String> = report.files.iter().map(|file| file.event_type.clone()).collect();
+    if events.is_empty() {
+        return Topics::new();
+    }
+    routes.iter().map(|route| (route.topic.clone(), events.clone())).collect()
+}
+
+/// Adds topics to the policy that it does not have, and prints the lines of those that it has.
+#[expect(clippy::print_stdout, reason = "what is left to do is the command's output")]
+fn write_policy(topics: &Topics, arguments: &Arguments, connections: &Connections) -> Result<(), Failure> {
+    let schemas = &connections.configuration().schemas;
+    // What contexts say is going to be replaced: all of it is missing.
+    let policy = if schemas.contexts.is_empty() { connections.policy()? } else { Arc::default() };
+    let missing = policy::missing(&policy, topics);
+    let (known, new): (Topics, Topics) =
+        missing.into_iter().partition(|(topic, _)| policy.topics.contains_key(topic));
+    let path = schemas.directory.join(Policy::FILE);
+    let writes = !arguments.dry_run && schemas.contexts.is_empty();
+    if writes && !new.is_empty() {
+        let path = policy::add(&schemas.directory, &new)?;
+        let names: Vec<&str> = new.keys().map(String::as_str).collect();
+        println!("wrote to {}, so that `setup` publishes the schemas: {}", path.display(), names.join(", "));
+    } else if !new.is_empty() {
+        println!(
+            "\nadd to {}, so that `setup` publishes the schemas:\n\n{}",
+            path.display(),
+            policy::lines(&new)
+        );
+    }
+    if !known.is_empty() {
+        println!("\nreplace in {}:\n\n{}", path.display(), policy::lines(&known));
+    }
+    Ok(())
 }
 
 fn existing_files(folder: &Path) -> Result<SchemaFiles, Failure> {

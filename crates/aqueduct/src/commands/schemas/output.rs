@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aqueduct_relay::Route;
 use aqueduct_schema::infer::Report;
 
 use crate::configuration::Configuration;
@@ -16,7 +15,7 @@ pub(super) fn json(report: &Report) -> Result<(), serde_json::Error> {
 
 /// The report, what was written, and what is left to do.
 #[expect(clippy::print_stdout, reason = "the report is the command's output")]
-pub(super) fn text(report: &Report, written: &[PathBuf], configuration: &Configuration, routes: &[Route]) {
+pub(super) fn text(report: &Report, written: &[PathBuf], configuration: &Configuration) {
     print!("{report}");
     if let Some(check) = report.check.as_ref().filter(|check| check.parked_events() > 0) {
         println!(
@@ -32,17 +31,12 @@ pub(super) fn text(report: &Report, written: &[PathBuf], configuration: &Configu
         count => println!("\nwrote {count} files to {folder}"),
     }
     let text = fs::read_to_string(&configuration.path).unwrap_or_default();
-    for (heading, reason, lines) in [
-        ("[events.types]", "as the files assume", report.map_lines.iter().map(ToString::to_string).collect()),
-        (
-            "[schemas.contexts]",
-            "so that `setup` publishes the schemas",
-            missing_contexts(report, configuration, routes),
-        ),
-    ] {
-        if !lines.is_empty() {
-            println!("\n{}", missing_lines(&configuration.path, &text, heading, reason, &lines));
-        }
+    let lines: Vec<String> = report.map_lines.iter().map(ToString::to_string).collect();
+    if !lines.is_empty() {
+        println!(
+            "\n{}",
+            missing_lines(&configuration.path, &text, "[events.types]", "as the files assume", &lines)
+        );
     }
 }
 
@@ -54,26 +48,6 @@ fn missing_lines(file: &Path, text: &str, heading: &str, reason: &str, lines: &[
     } else {
         format!("add to {file}, {reason}:\n\n{heading}\n{lines}")
     }
-}
-
-/// Lines of the topics whose contexts lack one that has files of the report.
-fn missing_contexts(report: &Report, configuration: &Configuration, routes: &[Route]) -> Vec<String> {
-    let mut missing = Vec::new();
-    for route in routes {
-        let configured = configuration.schemas.contexts.get(&route.topic);
-        let mut contexts = configured.cloned().unwrap_or_default();
-        let known = contexts.len();
-        for file in &report.files {
-            if !contexts.contains(&file.context) {
-                contexts.push(file.context.clone());
-            }
-        }
-        if contexts.len() > known {
-            let comment = if configured.is_some() { " # replaces the line of this topic" } else { "" };
-            missing.push(format!("{:?} = {contexts:?}{comment}", route.topic));
-        }
-    }
-    missing
 }
 
 #[cfg(test)]

@@ -1,0 +1,78 @@
+//! `schemas release`.
+
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use aqueduct_evolution::{Carried, Catalogue, Lock, release};
+
+use super::check;
+use crate::connections::Connections;
+use crate::failure::Failure;
+
+/// Write the new versions to released.lock, which freezes them
+///
+/// Offline, and part of the change that adds the versions: the lock belongs into the repository. Runs `schemas check` first and writes
+/// nothing if it finds something.
+#[derive(clap::Args)]
+pub(in crate::commands) struct Arguments {
+    /// With the first release of a topic: the versions that it carried before, as TOPIC:EVENT=1,2
+    #[arg(long, value_name = "TOPIC:EVENT=VERSIONS", value_parser = parse_carried)]
+    carried: Vec<Carried>,
+}
+
+/// Needs no server.
+#[expect(clippy::print_stdout, reason = "what was released is the command's output")]
+pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Result<ExitCode, Failure> {
+    let findings = check::findings(None, connections).await?;
+    let mut open = findings.iter().filter(|finding| finding.waived.is_none()).peekable();
+    if open.peek().is_some() {
+        open.for_each(|finding| println!("{finding}"));
+        println!("nothing was released");
+        return Ok(ExitCode::FAILURE);
+    }
+    let folder = &connections.configuration().schemas.directory;
+    let (catalogue, lock) = (Catalogue::new(&*connections.schemas()?)?, Lock::read(folder)?);
+    let released = release(&catalogue, &*connections.policy()?, &lock, &arguments.carried)?;
+    if released == lock {
+        println!("nothing to release");
+        return Ok(ExitCode::SUCCESS);
+    }
+    released.write(folder)?;
+    for id in released.versions.keys().filter(|id| !lock.versions.contains_key(id)) {
+        println!("released {id}");
+    }
+    for (topic, versions) in &released.carried {
+        let known = lock.carried.get(topic);
+        for id in versions.iter().filter(|id| known.is_none_or(|known| !known.contains(id))) {
+            println!("topic {topic} carries {id}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads `shop.orders:OrderCreated=1,2`.
+fn parse_carried(text: &str) -> Result<Carried, String> {
+    let malformed = || format!("{text:?} is not of the form shop.orders:OrderCreated=1,2");
+    let (topic, rest) = text.split_once(':').ok_or_else(malformed)?;
+    let (event_type, versions) = rest.split_once('=').ok_or_else(malformed)?;
+    let versions =
+        versions.split(',').map(u32::from_str).collect::<Result<_, _>>().map_err(|_| malformed())?;
+    Ok(Carried { topic: topic.to_owned(), event_type: event_type.to_owned(), versions })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carried_versions_are_read() {
+        let carried = parse_carried("shop.orders:OrderCreated=1,2").unwrap();
+        assert_eq!(
+            (&*carried.topic, &*carried.event_type, &*carried.versions),
+            ("shop.orders", "OrderCreated", &[1, 2][..])
+        );
+        for text in ["shop.orders", "shop.orders:OrderCreated", "shop.orders:OrderCreated=v1", "t:E="] {
+            assert!(parse_carried(text).unwrap_err().contains("is not of the form"), "{text}");
+        }
+    }
+}
