@@ -14,20 +14,19 @@ impl Fingerprint {
     /// Of all that a schema says but its documentation: names, defaults, aliases, order, logical types and the attributes of others.
     /// Unlike Avro's own fingerprint, which leaves out whatever does not change the bytes of a value.
     pub fn of_schema(schema: &Schema) -> Self {
-        Self::of(schema.to_json_without_doc().to_string())
+        Self::of_text(&schema.to_json_without_doc().to_string())
     }
 
     /// Of the upcast rules of a version, by the fields that have them.
     pub fn of_rules<'a>(rules: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut rules: Vec<_> = rules.into_iter().collect();
         rules.sort_unstable();
-        Self::of(
-            serde_json::Value::from_iter(rules.into_iter().map(|(field, rule)| [field, rule].to_vec()))
-                .to_string(),
-        )
+        let rules = rules.into_iter().map(|(field, rule)| [field, rule].to_vec());
+        Self::of_text(&serde_json::Value::from_iter(rules).to_string())
     }
 
-    fn of(text: String) -> Self {
+    /// Of a text, whatever it says.
+    pub fn of_text(text: &str) -> Self {
         Self(Sha256::digest(text).into())
     }
 }

@@ -5,9 +5,10 @@
 //!   frozen.
 //! - [`check`](check()) compares a [`Catalogue`] of schema files with both, and returns [`Finding`]s: who breaks, and what to do.
 //! - [`release`](release()) adds the versions that the lock does not have.
+//! - A [`Replay`] reads stored events by the schemas, and a [`Tally`] says which cannot be read.
 //! - [`changes`](changes()) says what two versions of a schema differ in.
 //!
-//! Everything here is offline: it needs files, and no server.
+//! Everything here is offline: it needs files and events, and no server.
 
 mod catalogue;
 mod changes;
@@ -16,6 +17,7 @@ mod draft;
 mod finding;
 mod fingerprint;
 mod generate;
+mod history;
 mod lock;
 mod policy;
 mod release;
@@ -27,6 +29,7 @@ pub use check::{Input, check};
 pub use draft::successor;
 pub use finding::{Affected, Finding, FindingName};
 pub use fingerprint::Fingerprint;
+pub use history::{Failures, Replay, Tally};
 pub use lock::{Lock, LockError, Released};
 pub use policy::{Policy, PolicyError, Topic, Waiver};
 pub use release::{Carried, ReleaseError, release};

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("avro", &[]),
     ("core", &[]),
     ("schema", &["avro", "core"]),
-    ("evolution", &["avro", "schema"]),
+    ("evolution", &["avro", "core", "schema"]),
     ("eventstore", &["core"]),
     ("verify", &["core"]),
     ("shop-verify", &["core", "verify"]),

@@ -1,7 +1,7 @@
 //! The examples in the help of the commands.
 
 /// Commands that take more than the configuration, with the arguments of the example in their help.
-const EXAMPLES: [(&str, &str); 26] = [
+const EXAMPLES: [(&str, &str); 27] = [
     ("init", "my-system"),
     ("completions", "bash > completions.bash"),
     ("devstore", "--in-memory"),
@@ -23,6 +23,7 @@ const EXAMPLES: [(&str, &str); 26] = [
     ("schemas release", ""),
     ("schemas list", "--json"),
     ("schemas diff", "orders/OrderCreated 1 2"),
+    ("schemas history", "--candidate ../new/schemas"),
     ("schemas new", "orders/OrderCreated"),
     ("schemas policy", "> schemas/policy.toml"),
     ("schemas generate", "--output src/events.rs"),

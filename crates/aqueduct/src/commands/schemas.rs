@@ -3,6 +3,7 @@
 mod check;
 pub(super) mod conformance;
 mod git;
+mod history;
 mod infer;
 mod log;
 mod output;
@@ -29,6 +30,7 @@ pub(super) enum SchemasCommand {
     List(versions::ListArguments),
     Diff(versions::DiffArguments),
     New(versions::NewArguments),
+    History(history::Arguments),
     /// Print the policy of topics that have contexts in the configuration, to be written to policy.toml
     Policy,
     /// Generate the Rust types of the latest versions
@@ -41,7 +43,7 @@ pub(super) enum SchemasCommand {
     Conformance(conformance::Arguments),
 }
 
-/// `publish` needs the registry, `infer` the event store; the others need no server, and `conformance` no configuration.
+/// `publish` needs the registry, `infer` and `history` the event store; the others need no server, and `conformance` no configuration.
 #[expect(clippy::print_stdout, reason = "what was published or found is the command's output")]
 pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> Result<ExitCode, Failure> {
     match command {
@@ -56,6 +58,7 @@ pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> 
         SchemasCommand::List(arguments) => return versions::list(arguments, connections),
         SchemasCommand::Diff(arguments) => return versions::diff(arguments, connections),
         SchemasCommand::New(arguments) => return versions::new(arguments, connections),
+        SchemasCommand::History(arguments) => return history::run(arguments, connections).await,
         SchemasCommand::Policy => {
             let policy = connections.policy()?;
             let events = policy.topics.iter();

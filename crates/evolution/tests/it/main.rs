@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod checks;
+mod history;
 mod releases;
 mod support;

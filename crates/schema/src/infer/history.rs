@@ -36,7 +36,13 @@ pub struct HistoryRoute {
 }
 
 impl HistoryRoute {
-    fn declares_json(&self, event: &RecordedEvent) -> bool {
+    /// Whether it selects the event.
+    pub fn selects(&self, event: &RecordedEvent) -> bool {
+        self.selector.selects(event.stream.as_str(), &event.event_type)
+    }
+
+    /// Whether the event says that its data is JSON, or the route says it.
+    pub fn declares_json(&self, event: &RecordedEvent) -> bool {
         let is_listed = |types: &Selector| types.selects(event.stream.as_str(), &event.event_type);
         event.content_type == ContentType::Json || self.json_types.as_ref().is_some_and(is_listed)
     }
@@ -215,7 +221,7 @@ impl Pass<'_> {
 }
 
 fn selecting<'r>(routes: &'r [HistoryRoute], event: &RecordedEvent) -> Option<&'r HistoryRoute> {
-    routes.iter().find(|route| route.selector.selects(event.stream.as_str(), &event.event_type))
+    routes.iter().find(|route| route.selects(event))
 }
 
 fn reference(event: &RecordedEvent) -> String {

@@ -47,6 +47,14 @@ impl SchemaFiles {
         self.versions(context, event_type)?.get(&version).map(String::as_str)
     }
 
+    /// The files, each with its path in the folder and its text.
+    pub fn texts(&self) -> impl Iterator<Item = (String, &str)> {
+        self.events.iter().flat_map(|((context, event_type), versions)| {
+            let name = move |version| format!("{context}/{event_type}/v{version}.avsc");
+            versions.iter().map(move |(version, text)| (name(version), text.as_str()))
+        })
+    }
+
     /// Adds a file, or replaces its text.
     pub fn insert(&mut self, context: &str, event_type: &str, version: u32, text: String) {
         let event = (context.to_owned(), event_type.to_owned());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aqueduct_core::{AllItem, EventStore, Position, RecordedEvent};
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, future, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
@@ -15,7 +15,7 @@ const SHOWN_CATEGORIES: usize = 20;
 /// `$all` up to a fixed end. Each reading delivers the same events, unless some are deleted meanwhile.
 pub(super) struct Log {
     store: Arc<dyn EventStore>,
-    end: Position,
+    pub(super) end: Position,
 }
 
 impl Log {
@@ -46,6 +46,33 @@ impl Log {
         Ok(())
     }
 
+    /// The events after a position, in lists of at most `at_most` events, up to the end.
+    pub(super) fn lists(
+        &self,
+        after: Option<Position>,
+        at_most: usize,
+    ) -> impl Stream<Item = Result<Vec<RecordedEvent>, Failure>> {
+        let end = self.end;
+        let items = if after.is_some_and(|after| after >= end) {
+            stream::empty().boxed()
+        } else {
+            self.store.subscribe_all(after)
+        };
+        let events = items.map(|item| match item? {
+            AllItem::Event(event) => Ok(Some(event)),
+            _ => Ok::<_, Failure>(None),
+        });
+        // The live end of the log comes after the last event that is wanted.
+        let wanted = events.scan(false, move |is_over, item| {
+            if *is_over {
+                return future::ready(None);
+            }
+            *is_over = matches!(&item, Ok(Some(event)) if event.position >= end) || matches!(item, Ok(None));
+            future::ready(Some(item))
+        });
+        wanted.try_filter_map(future::ok).try_chunks(at_most).map_err(|error| error.1)
+    }
+
     /// Some of the categories that streams have, for an error message.
     pub(super) async fn categories(&self) -> Result<BTreeSet<String>, Failure> {
         let mut categories = BTreeSet::new();
@@ -61,7 +88,7 @@ impl Log {
     }
 }
 
-fn progress_bar(stage: &'static str, end: Position) -> Result<ProgressBar, Failure> {
+pub(super) fn progress_bar(stage: &'static str, end: Position) -> Result<ProgressBar, Failure> {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %, {eta} left")?;
     Ok(ProgressBar::new(end.commit).with_style(style).with_message(stage))
 }

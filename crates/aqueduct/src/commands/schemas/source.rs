@@ -11,7 +11,7 @@ use crate::configuration::Configuration;
 use crate::failure::Failure;
 
 /// What the command line selects.
-#[derive(clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct Selected {
     /// Only events that this route selects [default: any route]
     #[arg(long = "route", value_name = "ROUTE")]
