@@ -159,6 +159,10 @@ impl Failures {
     }
 }
 
+fn counted(events: u64) -> String {
+    if events == 1 { "1 event".to_owned() } else { format!("{events} events") }
+}
+
 /// `lines[].unitPrice` of `lines[2].unitPrice`: where it is in a list does not make another kind of failure.
 fn without_indices(reason: &str) -> String {
     let mut text = String::with_capacity(reason.len());
@@ -192,7 +196,8 @@ impl fmt::Display for Tally {
                 };
                 writeln!(
                     f,
-                    "{event_type}: cannot be read: {reason}: {events} events{known} ({})",
+                    "{event_type}: cannot be read: {reason}: {}{known} ({})",
+                    counted(*events),
                     references.join(", ")
                 )?;
             }
@@ -200,7 +205,8 @@ impl fmt::Display for Tally {
         for (event_type, Failures { events, references, .. }) in &self.changed {
             writeln!(
                 f,
-                "{event_type}: {events} events have another result than today ({})",
+                "{event_type}: another result than today: {} ({})",
+                counted(*events),
                 references.join(", ")
             )?;
         }

@@ -67,11 +67,50 @@ async fn brought_to_kafka(name: &str, routes: &str, metadata: &str) -> (OwnStore
     assert!(!again.contains("wrote ") && !again.contains("[events.types]"), "{again}");
     let inferred: Value = serde_json::from_str(&own.succeed(&["schemas", "infer", "all", "--json"])).unwrap();
 
+    assert_history(&own, &inferred);
     own.succeed(&["setup"]);
     let mut relay = own.relay();
     let verified = own.verified(&mut relay).await;
     relay.stop().await;
     (own, events, inferred, verified)
+}
+
+/// The drafts are safe to merge, and read as many events as `infer` says; an interrupted reading is resumed.
+#[track_caller]
+fn assert_history(own: &OwnStore, inferred: &Value) {
+    own.succeed(&["schemas", "check"]);
+    let read = |arguments: &[&str]| {
+        let output = own.run(&[&["schemas", "history", "--json"], arguments].concat());
+        let tally: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        (output.status.code(), tally)
+    };
+    let check = &inferred["check"];
+    let count = |counts: &Value| counts.as_u64().unwrap();
+    let refused: u64 = check["refused"].as_array().unwrap().iter().map(|it| count(&it["events"])).sum();
+    let (code, tally) = read(&["--resume", "history.json"]);
+    let of_types = tally["events"].as_object().unwrap().values();
+    let good: u64 = of_types.flat_map(|versions| versions.as_object().unwrap().values().map(count)).sum();
+    let of_types = tally["failures"].as_object().unwrap().values();
+    let bad: u64 = of_types
+        .flat_map(|reasons| reasons.as_object().unwrap().values().map(|failures| count(&failures["events"])))
+        .sum();
+    assert_eq!(
+        (good, bad),
+        (count(&check["events"]) - refused, refused + count(&check["unread"])),
+        "{tally}"
+    );
+    assert_eq!(code, Some(if bad == 0 { 0 } else { 1 }));
+    // From the end on there is nothing more.
+    assert_eq!(read(&["--resume", "history.json"]), (code, tally.clone()));
+    // The schemas of today as a candidate: nothing becomes unreadable.
+    let (code, judged) = read(&["--candidate", "schemas"]);
+    assert_eq!((code, &judged["events"], &judged["changed"]), (Some(0), &tally["events"], &json!({})));
+    // Other events are not taken up from the file.
+    let output = own.run(&["schemas", "history", "--resume", "history.json", "--category", "user"]);
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("of other schemas or another selection"),
+        "{output:?}"
+    );
 }
 
 fn decimal(precision: u32, scale: u32) -> Value {

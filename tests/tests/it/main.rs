@@ -21,6 +21,7 @@ mod own_store;
 mod parked;
 mod parked_kills;
 mod planted;
+mod schema_changes;
 mod sql_examples;
 mod sql_shop;
 mod stranger;

@@ -14,7 +14,6 @@ use crate::support::{BINARY, PATIENCE, eventually, while_moving};
 /// The route that `init` writes.
 const EXAMPLE_ROUTE: &str = "[[relay.routes]]\nname = \"example\"\ntopic = \"aqueduct.example\"\n\
                              categories = [\"example\"]\n";
-const EXAMPLE_CONTEXT: &str = "\"aqueduct.example\" = [\"example\"]\n";
 
 /// A directory that `init` made, and servers without Postgres.
 pub(crate) struct OwnStore {
@@ -48,10 +47,9 @@ impl OwnStore {
         self.folder.path().join(file)
     }
 
-    /// Replaces the example's route and topic, as a user edits the file.
+    /// Replaces the example's route, as a user edits the file.
     pub(crate) fn configure_routes(&self, routes: &str) {
         self.edit(EXAMPLE_ROUTE, routes);
-        self.edit(EXAMPLE_CONTEXT, "");
     }
 
     /// Adds lines below the heading of a section.

@@ -63,9 +63,9 @@ fn what_cannot_be_read_is_grouped_by_reason() {
         shown.contains("the data does not fit the schema at lines[]: 2 events (3@payment-1, 4@payment-1)"),
         "{shown}"
     );
-    assert!(shown.contains("there is no schema of this version: 1 events (5@payment-1)"), "{shown}");
-    assert!(shown.contains("the data is not JSON: 1 events (6@payment-1)"), "{shown}");
-    assert!(shown.contains("its content type is not JSON: 1 events (9@payment-1)"), "{shown}");
+    assert!(shown.contains("there is no schema of this version: 1 event (5@payment-1)"), "{shown}");
+    assert!(shown.contains("the data is not JSON: 1 event (6@payment-1)"), "{shown}");
+    assert!(shown.contains("its content type is not JSON: 1 event (9@payment-1)"), "{shown}");
     assert!(shown.contains("events without a type: cannot be read"), "{shown}");
 
     // In parts, in order, and through a file.
