@@ -23,6 +23,8 @@ const CONFIGURATION: &str = include_str!("../../../crates/aqueduct/examples/bank
 const FREE_PORTS: &str = "[http]\nrelay = \"127.0.0.1:0\"\nproject = \"127.0.0.1:0\"\n";
 /// Path of the schema in the bank's folder.
 pub(crate) const SCHEMA_FILE: &str = "schemas/bank/Booked/v1.avsc";
+const POLICY_FILE: &str = "schemas/policy.toml";
+const POLICY: &str = include_str!("../../../crates/aqueduct/examples/bank/schemas/policy.toml");
 pub(crate) const SCHEMA: &str =
     include_str!("../../../crates/aqueduct/examples/bank/schemas/bank/Booked/v1.avsc");
 
@@ -146,6 +148,7 @@ pub(crate) fn write_bank(folder: &Path, more: &str) {
     std::fs::create_dir_all(schema.parent().unwrap()).unwrap();
     std::fs::write(schema, SCHEMA).unwrap();
     std::fs::write(folder.join("aqueduct.toml"), format!("{FREE_PORTS}\n{CONFIGURATION}\n{more}")).unwrap();
+    std::fs::write(folder.join(POLICY_FILE), POLICY).unwrap();
 }
 
 #[test]

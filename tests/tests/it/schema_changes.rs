@@ -164,7 +164,7 @@ fn bad_input_is_named() {
     assert!(
         said(&["check", "--against", "v1"]).contains("git has no revision v1: a shallow clone may lack it")
     );
-    assert!(said(&["check", "--against", "--all"]).contains("git has no revision --all"));
+    assert!(said(&["check", "--against=--all"]).contains("git has no revision --all"));
     assert!(said(&["diff", "OrderCreate", "1", "2"]).contains("there are no schemas of OrderCreate"));
     assert!(said(&["diff", "OrderCreated", "1", "20"]).contains("OrderCreated has no version 20"));
     assert!(said(&["new", "users/OrderCreated"]).contains("there are no schemas of users/OrderCreated"));

@@ -40,7 +40,12 @@ pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Res
     } else {
         findings.iter().for_each(|finding| println!("{finding}"));
         let events = connections.schemas()?.events().count();
-        println!("{events} event types: {open} findings, {} waived", findings.len() - open);
+        println!(
+            "{}: {}, {} waived",
+            counted(events, "event type"),
+            counted(open, "finding"),
+            findings.len() - open
+        );
     }
     Ok(if open == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -64,4 +69,8 @@ pub(super) async fn findings(
         against: against.as_ref(),
         today: Zoned::now().date(),
     }))
+}
+
+fn counted(count: usize, of: &str) -> String {
+    if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") }
 }

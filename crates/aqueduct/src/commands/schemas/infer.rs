@@ -142,7 +142,11 @@ fn write_policy(topics: &Topics, arguments: &Arguments, connections: &Connection
     if writes && !new.is_empty() {
         let path = policy::add(&schemas.directory, &new)?;
         let names: Vec<&str> = new.keys().map(String::as_str).collect();
-        println!("wrote to {}, so that `setup` publishes the schemas: {}", path.display(), names.join(", "));
+        println!(
+            "\nwrote to {}, so that `setup` publishes the schemas: {}",
+            path.display(),
+            names.join(", ")
+        );
     } else if !new.is_empty() {
         println!(
             "\nadd to {}, so that `setup` publishes the schemas:\n\n{}",
