@@ -65,7 +65,9 @@ mod topic_schemas;
 mod upcast;
 
 pub use generate::{GenerateError, generate};
-pub use limits::{MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_COST, MAX_RULE_DEPTH, MAX_VALUES};
+pub use limits::{
+    MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_DEPTH, MAX_UPCAST_BYTES, MAX_UPCAST_WORK, MAX_VALUES,
+};
 pub use load::{LoadError, SchemaFiles};
 pub use place::JsonPlace;
 pub use reader::{ReadError, ReaderSchema};
@@ -76,3 +78,4 @@ pub use registry::{
 };
 pub use set::{EventSchemas, SchemaSet};
 pub use topic_schemas::{TopicSchemas, VersionError};
+pub use upcast::RULE_LANGUAGE_VERSION;

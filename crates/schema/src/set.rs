@@ -12,12 +12,12 @@ use serde_json::Value;
 use crate::layout::types::{Layout, Names};
 use crate::limits::MAX_EVENT_BYTES;
 use crate::mapping::decode;
-use crate::mapping::encode::{Encoded, encode};
+use crate::mapping::encode::encode;
 use crate::mapping::json::Json;
 use crate::mapping::json::parse::{BYTE_ORDER_MARK, parse};
 use crate::mapping::mismatch::Mismatch;
 use crate::mapping::straight;
-use crate::upcast::UpcastStep;
+use crate::upcast::{Next, UpcastStep, upcast};
 
 /// All event types of a folder of schema files. Immutable, cheap to share behind an [`Arc`].
 #[derive(Debug)]
@@ -41,6 +41,12 @@ pub(crate) struct Version {
     pub(crate) schema: Arc<str>,
     /// How the version before becomes this one; `None` in version 1.
     pub(crate) step: Option<UpcastStep>,
+}
+
+impl Version {
+    fn next(&self) -> Option<Next<'_>> {
+        self.step.as_ref().map(|step| Next { step, layout: &self.layout })
+    }
 }
 
 impl EventSchemas {
@@ -93,45 +99,12 @@ impl EventSchemas {
 }
 
 /// An event of the latest version.
-pub(crate) struct Latest<'s, 'j> {
-    json: Source<'j>,
-    pub(crate) encoded: Encoded,
+pub(crate) struct Latest {
+    pub(crate) avro: Vec<u8>,
+    /// Whether it was stored as the latest version, in the form that its Avro is read as.
+    is_stored_form: bool,
     /// Fields of the stored event that no schema has and that were left out.
-    pub(crate) dropped_fields: usize,
-    layout: &'s Layout,
-}
-
-/// What an event was encoded from.
-enum Source<'j> {
-    /// As it was stored.
-    Stored(Json<'j>),
-    /// Made by a step, with the names of Avro.
-    Upcast(Value),
-}
-
-impl Latest<'_, '_> {
-    /// Whether the event is of the latest version and in canonical form as it is stored.
-    fn is_stored_form(&self, stored: &[u8]) -> bool {
-        let unchanged = matches!(self.json, Source::Stored(_)) && self.encoded.canonical;
-        unchanged && !stored.starts_with(BYTE_ORDER_MARK)
-    }
-
-    /// Canonical JSON with the names of Avro.
-    fn into_avro_names(self) -> Result<Value, String> {
-        match self.json {
-            Source::Stored(json) if self.encoded.canonical && !self.layout.renames => Ok(json.into_value()),
-            Source::Upcast(json) if self.encoded.canonical => Ok(json),
-            _ => canonical(self.layout, &self.encoded, Names::Avro),
-        }
-    }
-
-    /// Canonical JSON with the names of stored JSON.
-    fn into_stored(self) -> Result<Value, String> {
-        match self.json {
-            Source::Upcast(json) if self.encoded.canonical && !self.layout.renames => Ok(json),
-            _ => canonical(self.layout, &self.encoded, Names::Stored),
-        }
-    }
+    dropped_fields: usize,
 }
 
 impl SchemaSet {
@@ -156,7 +129,7 @@ impl SchemaSet {
         if encoded.canonical && !json.starts_with(BYTE_ORDER_MARK) {
             return Ok(json.into());
         }
-        let canonical = canonical(&known.layout, &encoded, Names::Stored)
+        let canonical = canonical(&known.layout, &encoded.avro)
             .map_err(|problem| codec_error(event_type, version, CodecProblem::Payload, problem))?;
         Ok(canonical.to_string().into())
     }
@@ -202,45 +175,43 @@ impl EventSchemas {
             }
         }
         let latest = self.bring_to_latest(version, json)?;
-        avro.extend_from_slice(&latest.encoded.avro);
+        avro.extend_from_slice(&latest.avro);
         Ok(latest.dropped_fields)
     }
 
     /// Brings an event of any version to the latest one.
-    pub(crate) fn bring_to_latest<'j>(
-        &self,
-        version: u32,
-        json: &'j [u8],
-    ) -> Result<Latest<'_, 'j>, CodecError> {
-        let event_type = &self.event_type;
+    pub(crate) fn bring_to_latest(&self, version: u32, json: &[u8]) -> Result<Latest, CodecError> {
         let known = self.known_version(version)?;
-        let parsed = parse_event(event_type, version, json)?;
-        let encoded = encode(&known.layout, &parsed, Names::Stored)
-            .map_err(|error| mismatch(event_type, version, CodecProblem::Payload, &error))?;
-        let dropped_fields = encoded.dropped_fields;
-        let mut latest =
-            Latest { json: Source::Stored(parsed), encoded, dropped_fields, layout: &known.layout };
-        let mut size = json.len();
-        for (next, newer) in (version + 1..).zip(&self.versions[version as usize..]) {
-            let fail = |problem: String| {
-                let problem = format!("upcasting to version {next}: {problem}");
-                codec_error(event_type, version, CodecProblem::Upcast, problem)
-            };
-            let fail_at = |error: &Mismatch| CodecError { place: error.place(), ..fail(error.to_string()) };
-            let older = latest.layout;
-            let mut value = latest.into_avro_names().map_err(fail)?;
-            if let Some(step) = &newer.step {
-                let upcast = step.run(older, &value, size);
-                value = upcast.map_err(|error| fail_at(&error))?;
-            }
-            let encoded = encode(&newer.layout, &Json::from(&value), Names::Avro);
-            let encoded = encoded.map_err(|error| fail_at(&error))?;
-            // A rule may have made it larger.
-            size = size.max(encoded.avro.len());
-            check_size(size).map_err(fail)?;
-            latest = Latest { json: Source::Upcast(value), encoded, dropped_fields, layout: &newer.layout };
+        let stored = self.encode_stored(version, &known.layout, json)?;
+        let older = self.versions.get(version as usize..).unwrap_or_default();
+        let steps: Vec<_> = older.iter().filter_map(Version::next).collect();
+        if steps.is_empty() {
+            return Ok(stored);
         }
-        Ok(latest)
+        let avro = upcast(&known.layout, &steps, &stored.avro).map_err(|failed| {
+            let next =
+                version.saturating_add(1).saturating_add(u32::try_from(failed.step).unwrap_or(u32::MAX));
+            let problem = format!("upcasting to version {next}: {}", failed.problem);
+            let place = failed.problem.place();
+            CodecError { place, ..codec_error(&self.event_type, version, CodecProblem::Upcast, problem) }
+        })?;
+        Ok(Latest { avro, is_stored_form: false, ..stored })
+    }
+
+    /// Checks a stored event against its own version.
+    fn encode_stored(&self, version: u32, layout: &Layout, json: &[u8]) -> Result<Latest, CodecError> {
+        let mut avro = Vec::with_capacity(256);
+        if version < self.latest() && json.len() <= MAX_EVENT_BYTES {
+            let dropped_fields = straight::encode(layout, json, &mut avro);
+            if let Some(dropped_fields) = dropped_fields {
+                return Ok(Latest { avro, is_stored_form: false, dropped_fields });
+            }
+        }
+        let parsed = parse_event(&self.event_type, version, json)?;
+        let encoded = encode(layout, &parsed, Names::Stored)
+            .map_err(|error| mismatch(&self.event_type, version, CodecProblem::Payload, &error))?;
+        let is_stored_form = encoded.canonical && !json.starts_with(BYTE_ORDER_MARK);
+        Ok(Latest { avro: encoded.avro, is_stored_form, dropped_fields: encoded.dropped_fields })
     }
 
     fn known_version(&self, version: u32) -> Result<&Version, CodecError> {
@@ -287,8 +258,9 @@ fn check_size(bytes: usize) -> Result<(), String> {
     }
 }
 
-fn canonical(layout: &Layout, encoded: &Encoded, names: Names) -> Result<Value, String> {
-    decode::decode(layout, &encoded.avro, names).map_err(|error| error.to_string())
+/// Canonical JSON as it is stored.
+fn canonical(layout: &Layout, avro: &[u8]) -> Result<Value, String> {
+    decode::decode(layout, avro, Names::Stored).map_err(|error| error.to_string())
 }
 
 impl aqueduct_core::Codec for SchemaSet {
@@ -299,11 +271,12 @@ impl aqueduct_core::Codec for SchemaSet {
 
     fn upcast(&self, event_type: &str, version: u32, stored: &Bytes) -> Result<Bytes, CodecError> {
         // Whoever wrote the event may not have checked it against the schema, so it is checked here.
-        let latest = self.known(event_type, version)?.bring_to_latest(version, stored)?;
-        if latest.is_stored_form(stored) {
+        let event = self.known(event_type, version)?;
+        let latest = event.bring_to_latest(version, stored)?;
+        if latest.is_stored_form {
             return Ok(stored.clone());
         }
-        let json = latest.into_stored();
+        let json = canonical(&event.last().layout, &latest.avro);
         let json = json.map_err(|problem| codec_error(event_type, version, CodecProblem::Upcast, problem))?;
         Ok(json.to_string().into())
     }

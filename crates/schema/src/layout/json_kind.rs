@@ -1,7 +1,5 @@
 //! The kinds of JSON values.
 
-use serde_json::Value;
-
 /// The six kinds that a JSON value can be of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JsonKind {
@@ -14,17 +12,6 @@ pub(crate) enum JsonKind {
 }
 
 impl JsonKind {
-    pub(crate) fn of(json: &Value) -> Self {
-        match json {
-            Value::Null => Self::Null,
-            Value::Bool(_) => Self::Boolean,
-            Value::Number(_) => Self::Number,
-            Value::String(_) => Self::String,
-            Value::Array(_) => Self::Array,
-            Value::Object(_) => Self::Object,
-        }
-    }
-
     /// With its article.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::layout::shape::Shape;
 use crate::layout::type_name::TypeName;
 
@@ -14,8 +12,6 @@ pub(crate) struct Layout {
     /// Full name of the event: `shop.orders.OrderCreated`.
     pub(crate) full_name: Arc<str>,
     pub(crate) records: Vec<Record>,
-    /// Whether any field has another name in stored JSON than in Avro.
-    pub(crate) renames: bool,
 }
 
 impl Layout {
@@ -87,10 +83,9 @@ impl Field {
     }
 }
 
-/// A field's default in the plain mapping, with names as in Avro, and in Avro's encoding.
+/// A field's default in Avro's encoding.
 #[derive(Debug, Clone)]
 pub(crate) struct DefaultValue {
-    pub(crate) json: Value,
     pub(crate) avro: Vec<u8>,
     /// How many values it has.
     pub(crate) values: usize,

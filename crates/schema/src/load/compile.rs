@@ -41,11 +41,7 @@ pub(crate) fn compile(schema: &Schema, origin: Origin) -> Result<Layout, Invalid
     };
     compiler.record(schema.root(), event)?;
     let defaults = compiler.defaults;
-    let mut layout = Layout {
-        full_name: event.name.full().into(),
-        renames: compiler.records.iter().flat_map(|record| &record.fields).any(is_renamed),
-        records: compiler.records,
-    };
+    let mut layout = Layout { full_name: event.name.full().into(), records: compiler.records };
     // Only now, since a default may be of a record type that is defined further down.
     for default in &defaults {
         let value = defaults::compile(&layout, default)?;
@@ -63,10 +59,6 @@ struct Compiler<'s> {
     defaults: Vec<RawDefault<'s>>,
     /// What the enclosing record does with unknown fields.
     unknown_fields: UnknownFields,
-}
-
-fn is_renamed(field: &Field) -> bool {
-    field.stored_names.as_slice() != std::slice::from_ref(&field.name)
 }
 
 impl<'s> Compiler<'s> {

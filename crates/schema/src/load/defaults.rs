@@ -24,7 +24,7 @@ pub(crate) fn compile(layout: &Layout, default: &RawDefault<'_>) -> Result<Defau
     let compiled = plain(layout, &field.shape, default.json).and_then(|json| {
         let encode::Encoded { avro, values, .. } =
             encode::encode_part(layout, &field.shape, &Json::from(&json))?;
-        Ok(DefaultValue { json: decode::decode_part(layout, &field.shape, &avro)?, avro, values })
+        Ok(DefaultValue { avro, values })
     });
     compiled.map_err(|mismatch| {
         let place = format!("field {} of {}", field.name, record.name.full);

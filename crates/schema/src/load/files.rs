@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use aqueduct_avro::Schema;
-use cel::Env;
 use serde_json::Value;
 
 use crate::layout::invalid::InvalidSchema;
@@ -16,7 +14,7 @@ use crate::load::texts::SchemaFiles;
 use crate::load::{attributes, endless, ignored};
 use crate::mapping::json::parse::parse;
 use crate::set::{EventSchemas, SchemaSet, Version};
-use crate::upcast::{UpcastStep, environment};
+use crate::upcast::{UpcastStep, on_parser_stack};
 
 impl SchemaSet {
     /// Reads `<context>/<Event>/vN.avsc` under `folder`. See [`LoadError`] for what is refused.
@@ -26,12 +24,15 @@ impl SchemaSet {
 
     /// [`load`](Self::load) for files whose texts were read, or are not written yet.
     pub fn compile(files: &SchemaFiles) -> Result<Self, LoadError> {
-        let env = environment()
-            .map_err(|error| LoadError::caused(files.folder(), "the rules' functions", error))?;
+        let compiled = on_parser_stack(|| Self::compile_all(files));
+        compiled.map_err(|error| LoadError::caused(files.folder(), "no thread to load schemas in", error))?
+    }
+
+    fn compile_all(files: &SchemaFiles) -> Result<Self, LoadError> {
         let mut events: BTreeMap<String, EventSchemas> = BTreeMap::new();
         for ((context, event_type), versions) in &files.events {
             let path = files.path(context, event_type);
-            let event = load_event(&env, context, event_type, &path, versions)?;
+            let event = load_event(context, event_type, &path, versions)?;
             if let Some(other) = events.insert(event_type.clone(), event) {
                 let problem = format!(
                     "context {} has an event type of the same name: rename one of them",
@@ -50,7 +51,6 @@ impl SchemaSet {
 }
 
 fn load_event(
-    env: &Arc<Env>,
     context: &str,
     event_type: &str,
     path: &Path,
@@ -60,7 +60,7 @@ fn load_event(
     let mut versions: Vec<Version> = Vec::new();
     for (number, text) in texts {
         let file = path.join(format!("v{number}.avsc"));
-        let version = load_version(env, event_type, versions.last(), &file, text)?;
+        let version = load_version(event_type, versions.last(), &file, text)?;
         let full_name = |version: &Version| version.layout.full_name.clone();
         if let Some(first) = versions.first().map(full_name).filter(|first| *first != full_name(&version)) {
             let problem =
@@ -83,7 +83,6 @@ fn check_numbers(path: &Path, texts: &BTreeMap<u32, String>) -> Result<(), LoadE
 }
 
 fn load_version(
-    env: &Arc<Env>,
     event_type: &str,
     before: Option<&Version>,
     file: &Path,
@@ -107,7 +106,7 @@ fn load_version(
         ));
     }
     let step = match before {
-        Some(before) => Some(UpcastStep::new(env, &before.layout, &layout)),
+        Some(before) => Some(UpcastStep::new(&before.layout, &layout)),
         None => first_version(&layout).map(Err),
     };
     let step = step.transpose().map_err(refused)?;

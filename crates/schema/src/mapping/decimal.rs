@@ -1,5 +1,6 @@
 //! Exact decimals: a whole number and how many of its digits are after the point.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// The most digits a decimal may have, so that it fits 128 bits.
@@ -135,6 +136,29 @@ impl Decimal {
         product.map(|unscaled| Self { unscaled, scale }).ok_or(DecimalError::TooLarge(MAX_PRECISION))
     }
 
+    /// By value: 1.0 equals 1.00.
+    pub(crate) fn compare(self, other: Self) -> Ordering {
+        let scale = self.scale.max(other.scale);
+        match (self.rescale(scale), other.rescale(scale)) {
+            (Ok(one), Ok(other)) => one.unscaled.cmp(&other.unscaled),
+            // One of them has too many digits for 128 bits at this scale, so it is the larger of the two in magnitude.
+            (Err(_), _) => {
+                if self.unscaled < 0 {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                }
+            }
+            (_, Err(_)) => {
+                if other.unscaled < 0 {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
+        }
+    }
+
     /// Whether it has at most that many digits.
     pub(crate) fn fits(self, precision: usize) -> bool {
         let digits = u32::try_from(precision).unwrap_or(u32::MAX);
@@ -193,6 +217,22 @@ mod tests {
         }
         let long = "9".repeat(40);
         assert_eq!(Decimal::parse(&long), Err(DecimalError::TooLarge(38)));
+    }
+
+    #[test]
+    fn comparison_is_by_value() {
+        let largest = "170141183460469231731687303715884105727";
+        for (one, other, order) in [
+            ("10.00", "9.00", Ordering::Greater),
+            ("10.0", "10.00", Ordering::Equal),
+            ("-10.0", "9", Ordering::Less),
+            (largest, "0.001", Ordering::Greater),
+            ("-0.00000000000000000000000001", largest, Ordering::Less),
+            ("-170141183460469231731687303715884105727", "-0.1", Ordering::Less),
+        ] {
+            assert_eq!(decimal(one).compare(decimal(other)), order, "{one} {other}");
+            assert_eq!(decimal(other).compare(decimal(one)), order.reverse(), "{other} {one}");
+        }
     }
 
     #[test]

@@ -36,11 +36,6 @@ pub(crate) fn decode(layout: &Layout, avro: &[u8], names: Names) -> Result<Value
     read(layout, avro, names, PhantomData)
 }
 
-/// A value of a type within `layout` as plain JSON, with the names that fields have in Avro.
-pub(crate) fn decode_part(layout: &Layout, shape: &Shape, avro: &[u8]) -> Result<Value, Mismatch> {
-    read_part(layout, shape, avro, Names::Avro, PhantomData)
-}
-
 fn read_part<'de, S: DeserializeSeed<'de>>(
     layout: &Layout,
     shape: &Shape,
@@ -366,12 +361,17 @@ impl<'l, 'de> MapAccess<'de> for &mut Fields<'_, 'l, 'de> {
     }
 }
 
-pub(super) fn too_many_values() -> Mismatch {
+pub(crate) fn too_many_values() -> Mismatch {
     Mismatch::new(format!("more than {MAX_VALUES} values"))
 }
 
-/// A decimal from its big-endian two's complement.
+/// The text of a decimal.
 pub(crate) fn decimal(bytes: &[u8], of: &DecimalType) -> Result<String, Mismatch> {
+    decimal_number(bytes, of).map(|number| number.to_string())
+}
+
+/// A decimal from its big-endian two's complement.
+pub(crate) fn decimal_number(bytes: &[u8], of: &DecimalType) -> Result<Decimal, Mismatch> {
     let sign = if bytes.first().is_some_and(|first| *first >= 0x80) { 0xff } else { 0 };
     let mut wide = [sign; 16];
     let (extra, significant) = bytes.split_at(bytes.len().saturating_sub(wide.len()));
@@ -382,5 +382,5 @@ pub(crate) fn decimal(bytes: &[u8], of: &DecimalType) -> Result<String, Mismatch
     if bytes.is_empty() || !extends_the_sign || !number.fits(of.precision) {
         return Err(Mismatch::new(format!("not a decimal of at most {} digits", of.precision)));
     }
-    Ok(number.to_string())
+    Ok(number)
 }

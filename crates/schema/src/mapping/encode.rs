@@ -254,25 +254,10 @@ impl<'l> Encoder<'l> {
         }
         let number = number::decimal(json, decimal)?;
         self.canonical &= json.as_str().is_some_and(|text| is_canonical(text, number));
-        let bytes = number.unscaled.to_be_bytes();
-        // The sign's extension bytes but for one whole sign bit are left out.
-        let sign = if number.unscaled < 0 { 0xff } else { 0 };
-        let mut start = 0;
-        while start < bytes.len() - 1 && bytes[start] == sign && (bytes[start + 1] ^ sign) < 0x80 {
-            start += 1;
+        if let Some(fixed) = &decimal.fixed {
+            self.check_size(fixed.size)?;
         }
-        let significant = &bytes[start..];
-        let Some(fixed) = &decimal.fixed else {
-            self.block(significant);
-            return Ok(());
-        };
-        let Some(padding) = fixed.size.checked_sub(significant.len()) else {
-            return Err(Mismatch::new(format!("{number} does not fit {} bytes", fixed.size)));
-        };
-        self.check_size(fixed.size)?;
-        self.avro.resize(self.avro.len() + padding, sign);
-        self.avro.extend_from_slice(significant);
-        Ok(())
+        append_decimal(&mut self.avro, decimal, number)
     }
 
     fn uuid(&mut self, form: UuidForm, json: &Json<'_>) -> Result<(), Mismatch> {
@@ -316,6 +301,29 @@ pub(crate) fn append_varint(avro: &mut Vec<u8>, number: i64) {
         zigzag >>= 7;
     }
     avro.push(zigzag as u8);
+}
+
+/// Avro's form of a decimal that has the scale of its type.
+pub(crate) fn append_decimal(avro: &mut Vec<u8>, of: &DecimalType, number: Decimal) -> Result<(), Mismatch> {
+    let bytes = number.unscaled.to_be_bytes();
+    // The sign's extension bytes but for one whole sign bit are left out.
+    let sign = if number.unscaled < 0 { 0xff } else { 0 };
+    let mut start = 0;
+    while start < bytes.len() - 1 && bytes[start] == sign && (bytes[start + 1] ^ sign) < 0x80 {
+        start += 1;
+    }
+    let significant = &bytes[start..];
+    let Some(fixed) = &of.fixed else {
+        append_varint(avro, significant.len() as i64);
+        avro.extend_from_slice(significant);
+        return Ok(());
+    };
+    let Some(padding) = fixed.size.checked_sub(significant.len()) else {
+        return Err(Mismatch::new(format!("{number} does not fit {} bytes", fixed.size)));
+    };
+    avro.resize(avro.len() + padding, sign);
+    avro.extend_from_slice(significant);
+    Ok(())
 }
 
 /// Newtonsoft's array with a type name: `{"$type": …, "$values": […]}`.

@@ -4,7 +4,7 @@ pub(crate) mod decimal;
 pub(crate) mod decode;
 pub(crate) mod encode;
 mod fields;
-mod input;
+pub(crate) mod input;
 pub(crate) mod json;
 mod map_key;
 pub(crate) mod mismatch;

@@ -3,20 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use cel::Env;
-use serde_json::Value;
-
 use super::renames::Renames;
-use super::rule::Rule;
 use crate::layout::invalid::InvalidSchema;
-use crate::layout::json_kind::JsonKind;
 use crate::layout::shape::{Enum, Shape, Union};
 use crate::layout::types::{Field, Layout};
+use crate::upcast::rule::Rule;
 
 /// What to do with a value of the older version.
 #[derive(Debug, Clone)]
 pub(crate) enum Plan {
-    /// The JSON form is the same.
+    /// The value is the same.
     Keep,
     /// Index into [`Plans::records`].
     Record(usize),
@@ -26,28 +22,37 @@ pub(crate) enum Plan {
     Union(Union, Vec<Plan>),
     /// Removed symbols become the default.
     Enum(Arc<Enum>),
-    /// A whole number to the nearest float or double.
+    /// An int or a long to the nearest float.
     ToFloat,
-    /// A number that may be written as text goes into a union where text is another branch, or none.
-    ToNumber {
-        takes_text: bool,
-    },
+    /// An int or a long to the nearest double.
+    ToDouble,
     StringToBytes,
     BytesToString,
+    /// A value that becomes one of a union of several kinds.
+    Among(Union, Box<Plan>),
+}
+
+impl Plan {
+    fn keeps(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
 }
 
 /// A record of the newer version, made of one of the older version.
 #[derive(Debug)]
 pub(crate) struct RecordPlan {
-    /// Index of the older record in its layout.
-    pub(crate) old: usize,
-    pub(crate) fields: Vec<(String, Source)>,
+    /// Index of the newer record in its layout.
+    pub(crate) new: usize,
+    /// Where its fields come from, in their order.
+    pub(crate) fields: Vec<Source>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Source {
-    Old { name: String, plan: Plan },
-    Default(Value),
+    /// A field of the older record, by its position.
+    Old(usize, Plan),
+    /// The default of the newer field.
+    Default,
     Rule(Rule),
 }
 
@@ -58,9 +63,9 @@ pub(crate) struct Plans {
 }
 
 /// Decides for every field of the newer version where it comes from.
-pub(crate) fn plan(env: &Env, old: &Layout, new: &Layout) -> Result<Plans, InvalidSchema> {
+pub(crate) fn plan(old: &Layout, new: &Layout) -> Result<Plans, InvalidSchema> {
     let mut planner =
-        Planner { env, old, new, records: Vec::new(), known: HashMap::new(), with_rules: HashSet::new() };
+        Planner { old, new, records: Vec::new(), known: HashMap::new(), with_rules: HashSet::new() };
     planner.record(Layout::EVENT, Layout::EVENT, "the event")?;
     for (index, record) in new.records.iter().enumerate() {
         let unused = record.fields.iter().find(|field| field.rule.is_some());
@@ -76,7 +81,6 @@ pub(crate) fn plan(env: &Env, old: &Layout, new: &Layout) -> Result<Plans, Inval
 }
 
 struct Planner<'a> {
-    env: &'a Env,
     old: &'a Layout,
     new: &'a Layout,
     records: Vec<Option<RecordPlan>>,
@@ -106,9 +110,9 @@ impl Planner<'_> {
         let renames = Renames::new(&older.fields, &newer.fields);
         for field in &newer.fields {
             let place = format!("field {} of {}", field.name, newer.name.full);
-            fields.push((field.name.clone(), self.source(old, &renames, field, &place)?));
+            fields.push(self.source(old, &renames, field, &place)?);
         }
-        self.records[index] = Some(RecordPlan { old, fields });
+        self.records[index] = Some(RecordPlan { new, fields });
         Ok(index)
     }
 
@@ -120,7 +124,7 @@ impl Planner<'_> {
         place: &str,
     ) -> Result<Source, InvalidSchema> {
         if let Some(rule) = &field.rule {
-            let rule = Rule::compile(self.env, rule);
+            let rule = Rule::compile(rule, self.old, old, self.new, &field.shape);
             return rule
                 .map(Source::Rule)
                 .map_err(|problem| InvalidSchema::new(place, format!("its upcast rule {problem}")));
@@ -128,15 +132,15 @@ impl Planner<'_> {
         if let Some(position) = renames.older(field, place)? {
             let counterpart = &self.old.records[old].fields[position];
             let plan = self.value(&counterpart.shape, &field.shape, place)?;
-            return Ok(Source::Old { name: counterpart.name.clone(), plan });
+            return Ok(Source::Old(position, plan));
         }
-        match &field.default {
-            Some(default) => Ok(Source::Default(default.json.clone())),
-            None => Err(InvalidSchema::new(
-                place,
-                "is new and older events do not have it: add a default, an alias or an upcast rule",
-            )),
+        if field.default.is_some() {
+            return Ok(Source::Default);
         }
+        Err(InvalidSchema::new(
+            place,
+            "is new and older events do not have it: add a default, an alias or an upcast rule",
+        ))
     }
 
     fn value(&mut self, old: &Shape, new: &Shape, place: &str) -> Result<Plan, InvalidSchema> {
@@ -156,7 +160,7 @@ impl Planner<'_> {
             (old, Shape::Union(new)) => self.branch_plan(old, new, place)?,
             (Shape::Null, Shape::Null)
             | (Shape::Boolean, Shape::Boolean)
-            | (Shape::Int, Shape::Int | Shape::Long | Shape::Double)
+            | (Shape::Int, Shape::Int | Shape::Long)
             | (Shape::Long, Shape::Long)
             | (Shape::Float, Shape::Float | Shape::Double)
             | (Shape::Double, Shape::Double)
@@ -164,7 +168,8 @@ impl Planner<'_> {
             | (Shape::String | Shape::Uuid(_), Shape::String)
             | (Shape::Uuid(_), Shape::Uuid(_))
             | (Shape::Date, Shape::Date) => Some(Plan::Keep),
-            (Shape::Int, Shape::Float) | (Shape::Long, Shape::Float | Shape::Double) => Some(Plan::ToFloat),
+            (Shape::Int | Shape::Long, Shape::Float) => Some(Plan::ToFloat),
+            (Shape::Int | Shape::Long, Shape::Double) => Some(Plan::ToDouble),
             (Shape::String, Shape::Bytes) => Some(Plan::StringToBytes),
             (Shape::Bytes, Shape::String) => Some(Plan::BytesToString),
             (Shape::TimeOfDay(old), Shape::TimeOfDay(new))
@@ -179,9 +184,13 @@ impl Planner<'_> {
             }
             (Shape::Enum(old), Shape::Enum(new)) => enum_plan(old, new, place)?,
             (Shape::Array(old), Shape::Array(new)) => {
-                Some(Plan::Array(Box::new(self.value(old, new, place)?)))
+                let items = self.value(old, new, place)?;
+                Some(if items.keeps() { Plan::Keep } else { Plan::Array(Box::new(items)) })
             }
-            (Shape::Map(old), Shape::Map(new)) => Some(Plan::Map(Box::new(self.value(old, new, place)?))),
+            (Shape::Map(old), Shape::Map(new)) => {
+                let values = self.value(old, new, place)?;
+                Some(if values.keeps() { Plan::Keep } else { Plan::Map(Box::new(values)) })
+            }
             (Shape::Record(old), Shape::Record(new)) => Some(Plan::Record(self.record(*old, *new, place)?)),
             _ => None,
         })
@@ -189,8 +198,8 @@ impl Planner<'_> {
 
     fn union_plan(&mut self, old: &Union, new: &Shape, place: &str) -> Result<Plan, InvalidSchema> {
         let branches = old.branches.iter();
-        let plans = branches.map(|branch| self.value(branch, new, place)).collect::<Result<_, _>>()?;
-        Ok(Plan::Union(old.clone(), plans))
+        let plans = branches.map(|branch| self.value(branch, new, place)).collect::<Result<Vec<_>, _>>()?;
+        Ok(if plans.iter().all(Plan::keeps) { Plan::Keep } else { Plan::Union(old.clone(), plans) })
     }
 
     /// A branch of the same type wins over one that needs a promotion.
@@ -199,12 +208,9 @@ impl Planner<'_> {
         let (first, then): (Vec<_>, Vec<_>) = new.branches.iter().partition(same);
         for branch in first.into_iter().chain(then) {
             if let Some(plan) = self.direct(old, branch, place)? {
-                let number = matches!(old, Shape::Long | Shape::Float | Shape::Double);
-                let takes_text = new.branches.iter().any(|other| other.kind() == Some(JsonKind::String));
-                return Ok(Some(match plan {
-                    Plan::Keep if number && new.has_several_kinds() => Plan::ToNumber { takes_text },
-                    plan => plan,
-                }));
+                let number = matches!(old, Shape::Float | Shape::Double);
+                let among = number && new.has_several_kinds();
+                return Ok(Some(if among { Plan::Among(new.clone(), Box::new(plan)) } else { plan }));
             }
         }
         Ok(None)

@@ -1,150 +1,127 @@
 //! Runs the plan of one step on an event.
 
-use std::sync::Arc;
-
-use cel::{Context, Env};
-use serde_json::{Map, Value};
-
-use super::plan::{Plan, Plans, RecordPlan, Source, plan};
-use super::rule::{EVENT, OLD, Rule};
-use super::values::{branch_of, to_cel};
 use crate::layout::invalid::InvalidSchema;
-use crate::layout::shape::Shape;
 use crate::layout::types::Layout;
-use crate::limits::MAX_RULE_COST;
-use crate::mapping::json::Json;
 use crate::mapping::mismatch::Mismatch;
-use crate::mapping::{number, text};
+use crate::mapping::number;
+use crate::upcast::budget::Budget;
+use crate::upcast::plan::{Plan, Plans, RecordPlan, Source, plan};
+use crate::upcast::read::read_default;
+use crate::upcast::rule::Target;
+use crate::upcast::value::{Entry, Value};
 
 /// Takes an event from one version to the next.
 #[derive(Debug)]
 pub(crate) struct UpcastStep {
-    env: Environment,
     plans: Plans,
-    /// Whether any rule needs the whole event as a CEL value.
-    sees_event: bool,
-}
-
-/// [`Env`] has no `Debug`.
-struct Environment(Arc<Env>);
-
-impl std::fmt::Debug for Environment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Env")
-    }
 }
 
 impl UpcastStep {
-    pub(crate) fn new(env: &Arc<Env>, old: &Layout, new: &Layout) -> Result<Self, InvalidSchema> {
-        let plans = plan(env, old, new)?;
-        let sees_event = rules(&plans).any(|(_, rule)| rule.sees_event);
-        Ok(Self { env: Environment(Arc::clone(env)), plans, sees_event })
+    pub(crate) fn new(old: &Layout, new: &Layout) -> Result<Self, InvalidSchema> {
+        Ok(Self { plans: plan(old, new)? })
     }
 
-    /// `event` must fit `old` and be in canonical form; `bytes` is its size. What comes out still
-    /// must be checked: a rule can return anything.
-    pub(crate) fn run(&self, old: &Layout, event: &Value, bytes: usize) -> Result<Value, Mismatch> {
-        self.check_cost(bytes)?;
-        let mut context = Context::with_env(Arc::clone(&self.env.0));
-        if self.sees_event {
-            context.add_variable_as_val(EVENT, to_cel(old, &Shape::Record(Layout::EVENT), event));
-        }
-        Run { old, plans: &self.plans, context: &context }.record(&self.plans.records[0], event)
-    }
-
-    fn check_cost(&self, bytes: usize) -> Result<(), Mismatch> {
-        let size = bytes as u64;
-        let cost = rules(&self.plans).fold(0_u64, |cost, (nested, rule)| {
-            let growth = match (nested, rule.sees_event) {
-                (false, _) => rule.growth,
-                (true, true) => rule.growth + 1,
-                // The old records that the rule sees are parts of the event: their sizes add up to it.
-                (true, false) => rule.growth.max(1),
-            };
-            cost.saturating_add(rule.nodes.saturating_mul(size.saturating_pow(growth)))
-        });
-        if cost > MAX_RULE_COST {
-            Err(Mismatch::new(format!("its upcast rules are too costly for {bytes} bytes")))
-        } else {
-            Ok(())
+    /// An event of the newer version, made of one of the older version.
+    pub(super) fn run<'a>(
+        &'a self,
+        old: &'a Layout,
+        new: &'a Layout,
+        event: &'a [Value<'a>],
+        budget: &Budget<'a>,
+    ) -> Result<&'a [Value<'a>], Mismatch> {
+        let whole = Value::Record(event, Layout::EVENT as u32);
+        let run = Run { old, new, plans: &self.plans, event: whole, budget };
+        match self.plans.records.first() {
+            Some(plan) => run.record(plan, whole, event),
+            None => Ok(event),
         }
     }
 }
 
-/// Every rule, and whether it is in a record that may occur many times.
-fn rules(plans: &Plans) -> impl Iterator<Item = (bool, &Rule)> {
-    plans.records.iter().enumerate().flat_map(|(index, record)| {
-        record.fields.iter().filter_map(move |(_, source)| match source {
-            Source::Rule(rule) => Some((index != 0, rule)),
-            _ => None,
-        })
-    })
+struct Run<'a, 'b> {
+    old: &'a Layout,
+    new: &'a Layout,
+    plans: &'a Plans,
+    event: Value<'a>,
+    budget: &'b Budget<'a>,
 }
 
-struct Run<'r> {
-    old: &'r Layout,
-    plans: &'r Plans,
-    context: &'r Context<'r, 'r>,
-}
-
-impl<'r> Run<'r> {
-    fn record(&self, plan: &RecordPlan, old: &'r Value) -> Result<Value, Mismatch> {
-        let object = old.as_object().ok_or_else(|| Mismatch::expected("an object", &Json::from(old)))?;
-        let mut scope = self.context.new_inner_scope();
-        if plan.fields.iter().any(|(_, source)| matches!(source, Source::Rule(rule) if rule.sees_old)) {
-            scope.add_variable_as_val(OLD, to_cel(self.old, &Shape::Record(plan.old), old));
-        }
-        let mut new = Map::new();
-        for (name, source) in &plan.fields {
-            let value = match source {
-                Source::Old { name, plan } => match object.get(name) {
-                    Some(value) => self.value(plan, value),
+// The depth of the recursion is bounded by that of the event.
+impl<'a> Run<'a, '_> {
+    /// `whole` is the older record, and `old` its fields.
+    fn record(
+        &self,
+        plan: &'a RecordPlan,
+        whole: Value<'a>,
+        old: &'a [Value<'a>],
+    ) -> Result<&'a [Value<'a>], Mismatch> {
+        let of = &self.new.records[plan.new];
+        let fields = self.budget.many(of.fields.len(), Value::Null)?;
+        for ((value, source), field) in fields.iter_mut().zip(&plan.fields).zip(&of.fields) {
+            let made = match source {
+                Source::Old(position, plan) => match old.get(*position) {
+                    Some(value) => self.value(plan, *value),
                     None => Err(Mismatch::new("missing")),
                 },
-                Source::Default(json) => Ok(json.clone()),
-                Source::Rule(rule) => rule.run(&scope),
+                // A field with a rule has no use for the default.
+                Source::Default => match &field.default {
+                    Some(default) => read_default(self.new, &field.shape, default, self.budget),
+                    None => Err(Mismatch::new("missing")),
+                },
+                Source::Rule(rule) => {
+                    let target = Target { old: self.old, new: self.new, shape: &field.shape };
+                    rule.run(target, [whole, self.event], self.budget)
+                }
             };
-            new.insert(name.clone(), value.map_err(|mismatch| mismatch.in_field(name))?);
+            *value = made.map_err(|mismatch| mismatch.in_field(&field.name))?;
         }
-        Ok(Value::Object(new))
+        Ok(fields)
     }
 
-    fn value(&self, plan: &Plan, old: &'r Value) -> Result<Value, Mismatch> {
-        match (plan, old) {
-            (Plan::Record(index), _) => self.record(&self.plans.records[*index], old),
-            (Plan::Array(plan), Value::Array(items)) => {
-                let items = items.iter().enumerate();
-                items.map(|(n, item)| self.value(plan, item).map_err(|error| error.in_item(n))).collect()
+    fn value(&self, plan: &'a Plan, old: Value<'a>) -> Result<Value<'a>, Mismatch> {
+        Ok(match (plan, old) {
+            (Plan::Record(plan), Value::Record(fields, _)) => {
+                let plan = &self.plans.records[*plan];
+                Value::Record(self.record(plan, old, fields)?, plan.new as u32)
             }
-            (Plan::Map(plan), Value::Object(entries)) => {
-                let mut new = Map::new();
-                for (key, value) in entries {
-                    let value = self.value(plan, value).map_err(|error| error.in_key(key))?;
-                    new.insert(key.clone(), value);
+            (Plan::Array(plan), Value::List(items)) => {
+                let new = self.budget.many(items.len(), Value::Null)?;
+                for (index, (new, item)) in new.iter_mut().zip(items).enumerate() {
+                    *new = self.value(plan, *item).map_err(|error| error.in_item(index))?;
                 }
-                Ok(Value::Object(new))
+                Value::List(new)
             }
-            (Plan::Union(union, plans), _) => {
-                let plan = branch_of(union, old).and_then(|branch| plans.get(branch));
-                self.value(plan.unwrap_or(&Plan::Keep), old)
-            }
-            (Plan::ToNumber { takes_text }, Value::String(text)) => match text.parse::<i64>() {
-                Ok(number) => Ok(number.into()),
-                Err(_) if *takes_text => {
-                    Err(Mismatch::new(format!("{text} cannot be told apart from text in the newer union")))
+            (Plan::Map(plan), Value::Map(entries)) => {
+                let new: &mut [Entry<'a>] = self.budget.many(entries.len(), ("", Value::Null))?;
+                for (new, (key, value)) in new.iter_mut().zip(entries) {
+                    *new = (key, self.value(plan, *value).map_err(|error| error.in_key(key))?);
                 }
-                Err(_) => Ok(old.clone()),
-            },
-            (Plan::Enum(an_enum), Value::String(symbol)) if !an_enum.symbols.contains(symbol) => {
-                Ok(an_enum.default.clone().into())
+                Value::Map(new)
             }
-            (Plan::ToFloat, _) => Ok(number::double_to_json(number::long(&Json::from(old))? as f64)),
-            (Plan::StringToBytes, Value::String(text)) => Ok(text::bytes_text(text.as_bytes()).into()),
-            (Plan::BytesToString, _) => match String::from_utf8(text::bytes(&Json::from(old))?) {
-                Ok(text) => Ok(text.into()),
-                Err(error) => Err(Mismatch::new(format!("bytes that are not UTF-8 text: {error}"))),
+            (Plan::Union(union, plans), old) => {
+                let branch = union.branch_of(old.json_kind(), false);
+                match branch.and_then(|branch| plans.get(branch)) {
+                    Some(plan) => self.value(plan, old)?,
+                    None => old,
+                }
+            }
+            (Plan::Among(union, plan), old) => self.value(plan, old)?.among(union)?,
+            (Plan::Enum(of), Value::Text(symbol)) if !of.symbols.iter().any(|known| known == symbol) => {
+                Value::Text(of.default.as_deref().unwrap_or_default())
+            }
+            (Plan::ToDouble, Value::Int(number)) => Value::Double(number as f64),
+            (Plan::ToFloat, Value::Int(number)) => Value::Double(nearest_float(number)),
+            (Plan::StringToBytes, Value::Text(text)) => Value::Bytes(text.as_bytes()),
+            (Plan::BytesToString, Value::Bytes(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(text) => Value::Text(text),
+                Err(error) => return Err(Mismatch::new(format!("bytes that are not UTF-8 text: {error}"))),
             },
-            (_, old) => Ok(old.clone()),
-        }
+            (_, old) => old,
+        })
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the nearest float is meant")]
+fn nearest_float(number: i64) -> f64 {
+    number::widened((number as f64) as f32)
 }

@@ -187,36 +187,22 @@ fn every_function_of_the_list() {
 }
 
 #[test]
-fn a_rule_that_fails_or_returns_a_value_of_another_type_names_its_field() {
+fn a_rule_that_fails_names_its_field() {
     let to = |of: Value, rule: &str| {
         let versions = [field("x", json!("string")), json!([{"name": "y", "type": of, "upcast": rule}])];
         upcast(&versions, json!({"x": "a"})).unwrap_err()
     };
     let step = "event type Happened, version 1: upcasting to version 2: y: ";
-    assert_eq!(to(json!("int"), "old.x"), format!("{step}\"a\" is not a whole number of 32 bits"));
-    assert!(to(json!("int"), "old.z").starts_with(&format!("{step}its upcast rule failed: No such key: z")));
-    assert!(
-        to(json!("int"), "1 / 0").starts_with(&format!("{step}its upcast rule failed: Division by zero"))
-    );
-    let decimal = json!({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2});
-    // Doubles never become money.
-    assert!(to(decimal, "0.1 + 0.2").contains("a decimal with a fraction must be a string"));
+    assert_eq!(to(json!("int"), "1 / 0"), format!("{step}its upcast rule failed: a division by zero"));
     assert!(to(json!("string"), "old.x.replace('a', 'aa')").contains("must not be longer"));
     assert!(to(json!("string"), "minorUnits(old.x)").contains("\"a\" is not a decimal number"));
-}
-
-#[test]
-fn costs_are_bounded_before_rules_run() {
-    let list = |of: Value| field("x", json!({"type": "array", "items": of}));
-    let part = |fields: Value| json!({"type": "record", "name": "Part", "fields": fields});
-    let versions = [
-        list(part(json!([{"name": "n", "type": "int"}]))),
-        list(part(json!([{"name": "n", "type": "string", "upcast": "string(sum(event.x.map(p, p.n)))"}]))),
-    ];
-    let stored = |count: usize| json!({"x": vec![json!({"n": 1}); count]});
-    assert_eq!(upcast(&versions, stored(3)).unwrap()["x"][2]["n"], "3");
-    let refused = upcast(&versions, stored(10_000)).unwrap_err();
-    assert!(refused.contains("its upcast rules are too costly for 80007 bytes"), "{refused}");
+    let decimal = json!({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2});
+    // Doubles never become money.
+    let doubles = versions(&[
+        field("x", json!("string")),
+        json!([{"name": "y", "type": decimal, "upcast": "0.1 + 0.2"}]),
+    ]);
+    assert!(doubles.unwrap_err().contains("gives double, which does not fit decimal(9, 2)"));
 }
 
 #[test]

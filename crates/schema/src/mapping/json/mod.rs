@@ -8,7 +8,7 @@ mod tests;
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::layout::json_kind::JsonKind;
 use crate::mapping::json::number::Number;
@@ -43,21 +43,6 @@ impl Json<'_> {
         match self {
             Self::String(text) => Some(text),
             _ => None,
-        }
-    }
-
-    /// Rounds numbers beyond 64 bits, which canonical JSON does not contain.
-    pub(crate) fn into_value(self) -> Value {
-        match self {
-            Self::Null => Value::Null,
-            Self::Bool(flag) => flag.into(),
-            Self::Number(number) => number.to_value(),
-            Self::String(text) => text.into_owned().into(),
-            Self::Array(items) => items.into_iter().map(Json::into_value).collect(),
-            Self::Object(members) => {
-                let members = members.into_iter().map(|(key, value)| (key.into_owned(), value.into_value()));
-                Value::Object(members.collect::<Map<_, _>>())
-            }
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 /// A JSON number.
 #[derive(Debug)]
 pub(crate) enum Number<'a> {
@@ -26,16 +24,6 @@ impl Number<'_> {
         match self {
             Self::Whole(_) => false,
             Self::Text(text) => text.contains(['.', 'e', 'E']) || text == "-0",
-        }
-    }
-
-    pub(crate) fn to_value(&self) -> Value {
-        match self {
-            Self::Whole(number) => (*number).into(),
-            Self::Text(text) => match text.parse::<u64>() {
-                Ok(number) => number.into(),
-                Err(_) => text.parse::<f64>().unwrap_or(f64::NAN).into(),
-            },
         }
     }
 }

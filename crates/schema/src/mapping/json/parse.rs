@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::limits::MAX_DEPTH;
+use crate::limits::{MAX_DEPTH, MAX_VALUES};
 use crate::mapping::json::number::{Number, number_length};
 use crate::mapping::json::{Json, Member};
 
@@ -40,6 +40,7 @@ pub(crate) struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    values: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -50,7 +51,7 @@ impl<'a> Parser<'a> {
             problem: "the text is not UTF-8".into(),
             offset: error.valid_up_to(),
         })?;
-        Ok(Self { text, at, depth: 0 })
+        Ok(Self { text, at, depth: 0, values: 0 })
     }
 
     /// Refuses text after the value.
@@ -90,6 +91,10 @@ impl<'a> Parser<'a> {
 
     // The depth of the recursion is bounded by MAX_DEPTH.
     pub(crate) fn value(&mut self) -> Result<Json<'a>, JsonError> {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(self.error(format!("more than {MAX_VALUES} values")));
+        }
         match self.next_byte() {
             Some(b'{') => self.object(),
             Some(b'[') => self.array(),

@@ -1,9 +1,10 @@
 //! The parser against serde_json's.
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::mapping::json::Json;
+use crate::mapping::json::number::Number;
 use crate::mapping::json::parse::parse;
 
 fn json() -> impl Strategy<Value = Value> {
@@ -42,6 +43,25 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// Rounds numbers beyond 64 bits.
+fn value(json: Json<'_>) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => flag.into(),
+        Json::Number(Number::Whole(number)) => number.into(),
+        Json::Number(Number::Text(text)) => match text.parse::<u64>() {
+            Ok(number) => number.into(),
+            Err(_) => text.parse::<f64>().unwrap().into(),
+        },
+        Json::String(text) => text.into_owned().into(),
+        Json::Array(items) => items.into_iter().map(value).collect(),
+        Json::Object(members) => {
+            let members = members.into_iter().map(|(key, member)| (key.into_owned(), value(member)));
+            Value::Object(members.collect::<Map<_, _>>())
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn reads_what_serde_json_writes(json in json()) {
@@ -49,18 +69,18 @@ proptest! {
         let pretty = serde_json::to_string_pretty(&json).unwrap();
         for text in [&compact, &pretty, &escaped(&compact)] {
             let parsed = parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-            prop_assert_eq!(parsed.into_value(), serde_json::from_str::<Value>(text).unwrap());
+            prop_assert_eq!(value(parsed), serde_json::from_str::<Value>(text).unwrap());
         }
         let written = parse(compact.as_bytes()).unwrap_or_else(|error| panic!("{error}")).to_string();
         prop_assert_eq!(written, compact);
-        prop_assert_eq!(Json::from(&json).into_value(), json);
+        prop_assert_eq!(value(Json::from(&json)), json);
     }
 
     /// Whatever the text, both read the same from it or both refuse it, but for keys that occur twice.
     #[test]
     fn agrees_with_serde_json_on_any_text(text in r#"([\[\]{},:"\\ ue0a19.+-]|-?[0-9]{1,3}|"a"|true|null|\\u00e9|\\ud83d){0,12}"#) {
         match (parse(text.as_bytes()), serde_json::from_str::<Value>(&text)) {
-            (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours.into_value(), theirs),
+            (Ok(ours), Ok(theirs)) => prop_assert_eq!(value(ours), theirs),
             (Err(_), Err(_)) => {}
             (Err(ours), Ok(_)) => prop_assert!(ours.to_string().contains("occurs twice"), "{}: {}", text, ours),
             // Beyond the range of a double.
