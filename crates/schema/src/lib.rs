@@ -11,6 +11,7 @@
 //!   in wire format by a [`Registry`], and never register anything.
 //! - [`TopicSchemas`] knows which event types topics carry, and a [`ReaderSchema`] reads values of any schema as those of
 //!   the version that a reader was written for.
+//! - [`check_examples`] runs the examples of upcast rules.
 //! - [`generate`] writes Rust types of the latest versions.
 //!
 //! Everything but the registry is synchronous and pure. What is refused names its place: the file and field of a
@@ -48,6 +49,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod examples;
 mod generate;
 pub mod infer;
 mod layout;
@@ -64,6 +66,7 @@ mod set;
 mod topic_schemas;
 mod upcast;
 
+pub use examples::{ExampleFailure, ExamplesReport, RuleWithoutExample, check_examples};
 pub use generate::{GenerateError, generate};
 pub use limits::{
     MAX_DEPTH, MAX_EVENT_BYTES, MAX_RULE_BYTES, MAX_RULE_DEPTH, MAX_UPCAST_BYTES, MAX_UPCAST_WORK, MAX_VALUES,

@@ -44,7 +44,7 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    fn next(&self) -> Option<Next<'_>> {
+    pub(crate) fn next(&self) -> Option<Next<'_>> {
         self.step.as_ref().map(|step| Next { step, layout: &self.layout })
     }
 }

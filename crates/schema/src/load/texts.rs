@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 
 use crate::load::error::LoadError;
 
-/// The texts of the files `<context>/<Event>/vN.avsc` of a folder, and of files that may be added to it.
+/// The texts of the files `<context>/<Event>/vN.avsc` and `vN.examples.json` of a folder, and of files that may be added to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaFiles {
     folder: PathBuf,
     /// By context and event type.
     pub(super) events: BTreeMap<(String, String), BTreeMap<u32, String>>,
+    /// The examples of the versions, by context and event type.
+    pub(crate) examples: BTreeMap<(String, String), BTreeMap<u32, String>>,
 }
 
 impl SchemaFiles {
     /// No files yet; `folder` is where they belong.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), events: BTreeMap::new() }
+        Self { folder: folder.into(), events: BTreeMap::new(), examples: BTreeMap::new() }
     }
 
     /// Reads all files of the folder. Files next to the folders, a README for example, are ignored.
@@ -25,8 +27,12 @@ impl SchemaFiles {
         let mut files = Self::new(folder.as_ref());
         for (context, path) in folders(&files.folder)? {
             for (event_type, path) in folders(&path)? {
-                let versions = version_texts(&path)?;
-                files.events.insert((context.clone(), event_type), versions);
+                let (versions, examples) = version_texts(&path)?;
+                let event = (context.clone(), event_type);
+                if !examples.is_empty() {
+                    files.examples.insert(event.clone(), examples);
+                }
+                files.events.insert(event, versions);
             }
         }
         Ok(files)
@@ -61,13 +67,19 @@ impl SchemaFiles {
         self.events.entry(event).or_default().insert(version, text);
     }
 
+    /// Adds the examples of a version, or replaces their text.
+    pub fn insert_examples(&mut self, context: &str, event_type: &str, version: u32, text: String) {
+        let event = (context.to_owned(), event_type.to_owned());
+        self.examples.entry(event).or_default().insert(version, text);
+    }
+
     /// A context that has files of the event type, with the text of its first version.
     pub(crate) fn find(&self, event_type: &str) -> Option<(&str, &str)> {
         let mut events = self.events.iter().filter(|((_, name), _)| name == event_type);
         events.find_map(|((context, _), versions)| Some((&**context, versions.values().next()?.as_str())))
     }
 
-    pub(super) fn path(&self, context: &str, event_type: &str) -> PathBuf {
+    pub(crate) fn path(&self, context: &str, event_type: &str) -> PathBuf {
         self.folder.join(context).join(event_type)
     }
 
@@ -76,19 +88,25 @@ impl SchemaFiles {
     }
 }
 
-/// The files `v1.avsc`, `v2.avsc` … by version.
-fn version_texts(folder: &Path) -> Result<BTreeMap<u32, String>, LoadError> {
-    let mut found = BTreeMap::new();
+/// The files `v1.avsc`, `v2.avsc` … and `v2.examples.json` … by version.
+type VersionTexts = (BTreeMap<u32, String>, BTreeMap<u32, String>);
+
+fn version_texts(folder: &Path) -> Result<VersionTexts, LoadError> {
+    let (mut schemas, mut examples) = (BTreeMap::new(), BTreeMap::new());
     for (name, path) in entries(folder)? {
-        let number = name.strip_prefix('v').and_then(|rest| rest.strip_suffix(".avsc"));
-        let number = number.filter(|digits| !digits.starts_with('0')).and_then(|digits| digits.parse().ok());
-        let number: u32 =
-            number.ok_or_else(|| LoadError::new(&path, "expected a file v1.avsc, v2.avsc …"))?;
+        let of_version = name.strip_prefix('v').and_then(|rest| {
+            let schema = rest.strip_suffix(".avsc").map(|number| (number, &mut schemas));
+            schema.or(rest.strip_suffix(".examples.json").map(|number| (number, &mut examples)))
+        });
+        let numbered = of_version.filter(|(digits, _)| !digits.starts_with('0'));
+        let numbered = numbered.and_then(|(digits, texts)| Some((digits.parse::<u32>().ok()?, texts)));
+        let (number, texts) = numbered
+            .ok_or_else(|| LoadError::new(&path, "expected a file v1.avsc, v2.avsc …, v2.examples.json …"))?;
         let text =
             fs::read_to_string(&path).map_err(|error| LoadError::caused(&path, "cannot be read", error))?;
-        found.insert(number, text);
+        texts.insert(number, text);
     }
-    Ok(found)
+    Ok((schemas, examples))
 }
 
 fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, LoadError> {

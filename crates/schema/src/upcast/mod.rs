@@ -17,6 +17,8 @@ pub use rule::RULE_LANGUAGE_VERSION;
 pub(crate) use rule::on_parser_stack;
 pub(crate) use step::UpcastStep;
 
+use std::collections::BTreeSet;
+
 use bumpalo::Bump;
 
 use crate::layout::types::Layout;
@@ -47,4 +49,20 @@ pub(crate) fn upcast(old: &Layout, steps: &[Next<'_>], avro: &[u8]) -> Result<Ve
         layout = next.layout;
     }
     write::write(layout, event, avro.len() + 64).map_err(failed(steps.len().saturating_sub(1)))
+}
+
+/// Takes the Avro of an event through one step, and returns that of the newer layout and the indices of the newer records
+/// that the result contains.
+pub(crate) fn upcast_once(
+    old: &Layout,
+    next: &Next<'_>,
+    avro: &[u8],
+) -> Result<(Vec<u8>, BTreeSet<usize>), Mismatch> {
+    let arena = Bump::new();
+    let budget = Budget::new(&arena);
+    let event = read::read(old, avro, &budget)?;
+    let event = next.step.run(old, next.layout, event, &budget)?;
+    let mut records = BTreeSet::from([Layout::EVENT]);
+    event.iter().for_each(|field| field.records(&mut records));
+    Ok((write::write(next.layout, event, avro.len())?, records))
 }

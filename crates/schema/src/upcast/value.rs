@@ -3,6 +3,8 @@
 //! A value never changes after it was made, so that any number of places can share it: a copy is a reference. All of it
 //! borrows from the event's Avro, the schemas and the arena, and is freed with them at once.
 
+use std::collections::BTreeSet;
+
 use crate::layout::json_kind::JsonKind;
 use crate::layout::shape::{Shape, TimeUnit, Union};
 use crate::mapping::decimal::Decimal;
@@ -138,6 +140,20 @@ impl<'a> Value<'a> {
                 Err(Mismatch::new(format!("{text} cannot be told apart from text in the newer union")))
             }
             value => Ok(value),
+        }
+    }
+
+    /// Adds the indices of the records in it.
+    // The depth of the recursion is bounded by that of the event.
+    pub(crate) fn records(self, found: &mut BTreeSet<usize>) {
+        match self {
+            Self::List(items) => items.iter().for_each(|item| item.records(found)),
+            Self::Map(entries) => entries.iter().for_each(|(_, value)| value.records(found)),
+            Self::Record(fields, index) => {
+                found.insert(index as usize);
+                fields.iter().for_each(|field| field.records(found));
+            }
+            _ => {}
         }
     }
 

@@ -6,6 +6,7 @@ mod bad_schemas;
 mod counting;
 #[expect(unreachable_pub, reason = "generated for crates that export it")]
 mod every_type;
+mod examples;
 mod explosions;
 mod field_cases;
 mod found_json;
