@@ -25,8 +25,10 @@ struct Writer<'l> {
 
 impl<'l> Writer<'l> {
     fn value(&mut self, shape: &Shape, value: Value<'_>, depth: usize) -> Result<(), Mismatch> {
-        if depth > MAX_DEPTH {
-            return Err(Mismatch::new(format!("nested deeper than {MAX_DEPTH}")));
+        // As they are counted when they are read; the event itself is the first level.
+        let is_nested = matches!(shape, Shape::Array(_) | Shape::Map(_) | Shape::Record(_));
+        if depth + 1 + usize::from(is_nested) >= MAX_DEPTH {
+            return Err(Mismatch::new(format!("nested {MAX_DEPTH} levels deep or deeper")));
         }
         self.visit()?;
         match (shape, value) {

@@ -38,7 +38,7 @@ fn refused(set: &SchemaSet, stored: String) {
         "units of work",
         "MiB of memory",
         "that an event may have",
-        "larger than",
+        "bytes in Avro",
     ];
     assert!(limits.iter().any(|limit| message.contains(limit)), "{message}");
 }
@@ -91,9 +91,9 @@ fn defaults_that_are_filled_in() {
         |bytes: usize| line(json!([{"name": "t", "type": "string", "default": "t".repeat(bytes)}]));
     let event = |lines: usize| format!("{{\"lines\":[{}{{}}]}}", "{},".repeat(lines - 1));
     for set in [
-        versions(&[line(json!([])), with_default(1 << 20)]).unwrap(),
-        versions(&[with_default(1 << 20)]).unwrap(),
-        versions(&[with_default(1 << 20), with_default(1)]).unwrap(),
+        versions(&[line(json!([])), with_default(1_000_000)]).unwrap(),
+        versions(&[with_default(1_000_000)]).unwrap(),
+        versions(&[with_default(1_000_000), with_default(1)]).unwrap(),
     ] {
         bounded(&set, event(12)).unwrap();
         refused(&set, event(8_000));
