@@ -1,5 +1,6 @@
 //! What is wrong with schemas before they are merged.
 
+mod examples;
 mod levels;
 mod pairs;
 mod released;
@@ -7,6 +8,7 @@ mod values;
 mod versions;
 mod waivers;
 
+use aqueduct_schema::ExamplesReport;
 use jiff::civil::Date;
 
 use crate::catalogue::{Catalogue, Event, EventVersion};
@@ -25,6 +27,8 @@ pub struct Input<'a> {
     pub lock: &'a Lock,
     /// What was released at the revision that the change is compared with.
     pub against: Option<&'a Lock>,
+    /// What came of the examples of upcast rules.
+    pub examples: &'a ExamplesReport,
     /// Waivers that end before this day do not count.
     pub today: Date,
 }
@@ -34,6 +38,7 @@ pub struct Input<'a> {
 pub fn check(input: Input<'_>) -> Vec<Finding> {
     let mut findings = released::check(&input);
     findings.extend(unknown_event_types(&input));
+    findings.extend(examples::check(input.examples));
     for event in input.catalogue.events.values() {
         findings.extend(versions::check(event));
         findings.extend(of_topics(&input, event));

@@ -69,6 +69,10 @@ pub enum FindingName {
     ReleasedFileMissing,
     /// The lock lacks a line that it has at the revision that it is compared with.
     ReleaseRemoved,
+    /// An example of an upcast rule does not give its result, or cannot be read.
+    ExampleFails,
+    /// No example runs an upcast rule.
+    RuleWithoutExample,
     /// A topic of the policy carries an event type without schema files.
     UnknownEventType,
     /// A waiver is not valid any more.

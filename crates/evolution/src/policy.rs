@@ -6,14 +6,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use aqueduct_avro::Level;
-use aqueduct_schema::SchemaSet;
+use aqueduct_schema::{RULE_LANGUAGE_VERSION, SchemaSet};
 use jiff::civil::Date;
 use serde::Deserialize;
 
 use crate::finding::FindingName;
-
-/// The version of the language of upcast rules.
-const RULE_LANGUAGE: u32 = 1;
 
 /// How the schemas may change, and which topics carry which events.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -103,10 +100,10 @@ impl Policy {
         let refused = |problem: String| PolicyError { path: path.to_owned(), problem };
         let policy: Self =
             toml::from_str(text).map_err(|error| refused(error.to_string().trim_end().to_owned()))?;
-        if policy.rules != RULE_LANGUAGE {
+        if policy.rules != RULE_LANGUAGE_VERSION {
             return Err(refused(format!(
                 "rules = {}: this version knows the rule language {}",
-                policy.rules, RULE_LANGUAGE
+                policy.rules, RULE_LANGUAGE_VERSION
             )));
         }
         for (name, topic) in &policy.topics {

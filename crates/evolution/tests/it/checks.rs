@@ -204,3 +204,20 @@ fn a_topic_of_an_event_type_without_files_is_found() {
     assert_eq!(findings.len(), 1);
     assert!(findings[0].problem.ends_with("has no schema files; is Paid meant?"), "{}", findings[0].problem);
 }
+
+#[test]
+fn a_rule_without_an_example_and_one_that_does_something_else_are_found() {
+    let project = Project::new(&[ID, r#"{"name": "length", "type": "int", "upcast": "size(old.id)"}"#]);
+    let found = |examples: Option<&str>| {
+        let file = project.folder.path().join("orders/Paid/v2.examples.json");
+        examples.iter().for_each(|text| std::fs::write(&file, text).unwrap());
+        let findings = project.check_examples();
+        findings.iter().map(|it| (it.name, it.file.clone(), it.version)).collect::<Vec<_>>()
+    };
+    let schema = "orders/Paid/v2.avsc".to_owned();
+    assert_eq!(found(None), [(FindingName::RuleWithoutExample, schema, Some(2))]);
+    assert!(found(Some(r#"[{"input": {"id": "abc"}, "result": {"length": 3}}]"#)).is_empty());
+    let examples = "orders/Paid/v2.examples.json".to_owned();
+    let wrong = found(Some(r#"[{"input": {"id": "abc"}, "result": {"length": 4}}]"#));
+    assert!(wrong.contains(&(FindingName::ExampleFails, examples, Some(2))), "{wrong:?}");
+}

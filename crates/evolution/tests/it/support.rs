@@ -3,7 +3,7 @@
 use std::fs;
 
 use aqueduct_evolution::{Catalogue, Finding, Input, Lock, Policy, check, release};
-use aqueduct_schema::SchemaSet;
+use aqueduct_schema::{ExamplesReport, SchemaFiles, SchemaSet, check_examples};
 use tempfile::TempDir;
 
 /// One event type `orders/Paid` on the topic `orders`.
@@ -52,9 +52,20 @@ impl Project {
     }
 
     pub(crate) fn check_against(&self, against: Option<&Lock>) -> Vec<Finding> {
+        self.check_with(against, &ExamplesReport::default())
+    }
+
+    /// With the examples of rules, which the other checks leave out.
+    pub(crate) fn check_examples(&self) -> Vec<Finding> {
+        let files = SchemaFiles::read(self.folder.path()).unwrap();
+        let set = SchemaSet::load(self.folder.path()).unwrap();
+        self.check_with(None, &check_examples(&files, &set))
+    }
+
+    fn check_with(&self, against: Option<&Lock>, examples: &ExamplesReport) -> Vec<Finding> {
         let (catalogue, policy, lock) = (self.catalogue(), self.policy(), self.lock());
         let today = "2026-12-01".parse().unwrap();
-        check(Input { catalogue: &catalogue, policy: &policy, lock: &lock, against, today })
+        check(Input { catalogue: &catalogue, policy: &policy, lock: &lock, against, examples, today })
     }
 
     /// The names of what is found and has no waiver.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use aqueduct_evolution::{Catalogue, Finding, Input, Lock, check};
+use aqueduct_schema::{SchemaFiles, check_examples};
 use jiff::Zoned;
 
 use super::{git, sarif};
@@ -60,13 +61,15 @@ pub(super) async fn findings(
         Some(revision) => Some(git::lock_at(folder, revision).await?),
         None => None,
     };
-    let (catalogue, lock) = (Catalogue::new(&*connections.schemas()?)?, Lock::read(folder)?);
-    let policy = connections.policy()?;
+    let (schemas, policy) = (connections.schemas()?, connections.policy()?);
+    let (catalogue, lock) = (Catalogue::new(&schemas)?, Lock::read(folder)?);
+    let examples = check_examples(&SchemaFiles::read(folder)?, &schemas);
     Ok(check(Input {
         catalogue: &catalogue,
         policy: &policy,
         lock: &lock,
         against: against.as_ref(),
+        examples: &examples,
         today: Zoned::now().date(),
     }))
 }
