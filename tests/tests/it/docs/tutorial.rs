@@ -1,4 +1,4 @@
-//! The tutorial as a reader follows it: its commands in their order, in a directory of their own, on servers that they
+//! The tutorial, and the page about changed schemas, as a reader follows them: the commands in their order, in a directory of their own, on servers that they
 //! start. What they print is compared with the page.
 
 use std::fs;
@@ -105,7 +105,16 @@ fn only_looks(block: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_follows_the_tutorial() {
     node_client::require_tools();
-    let page = fs::read_to_string(Path::new(ROOT).join(PAGE)).unwrap();
+    follow(PAGE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_changes_an_event() {
+    follow("schemas/CHANGING.md").await;
+}
+
+async fn follow(page: &str) {
+    let page = fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
     let mut terminals = Terminals::open();
     for Block { command, expected, in_own_terminal } in blocks(&page) {
         if in_own_terminal {
