@@ -1,5 +1,5 @@
-//! The tutorial, and the page about changed schemas, as a reader follows them: the commands in their order, in a directory of their own, on servers that they
-//! start. What they print is compared with the page.
+//! The tutorial, and the page about changed schemas, as a reader follows them: their commands in order, in a directory of their
+//! own, on servers that they start. What they print is compared with the page.
 
 use std::fs;
 use std::net::TcpListener;
