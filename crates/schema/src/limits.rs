@@ -12,7 +12,7 @@ pub const MAX_VALUES: usize = 1_000_000;
 
 /// What it may cost to bring one event to the latest version, in units of work. Visiting a value, evaluating a node of a
 /// rule, and sixteen bytes of text take one each. An event of [`MAX_VALUES`] may have a rule that copies every element.
-pub const MAX_UPCAST_WORK: u64 = 1 << 24;
+pub const MAX_UPCAST_WORK: u64 = 8_000_000;
 
 /// The most memory that the values of one event may take on the way to the latest version, in bytes.
 pub const MAX_UPCAST_BYTES: usize = 48 * 1024 * 1024;

@@ -21,13 +21,15 @@ pub(crate) fn read<'a>(
     Ok(event)
 }
 
-/// Reads a field's default, which may be large and is shared by all that take it.
+/// Reads a field's default. Its text may be large, and is shared by all that take it.
 pub(crate) fn read_default<'a>(
     layout: &'a Layout,
     shape: &'a Shape,
     default: &'a DefaultValue,
     budget: &Budget<'a>,
 ) -> Result<Value<'a>, Mismatch> {
+    // It is read again for each of those.
+    budget.bytes(default.avro.len())?;
     Reader { layout, budget, input: Input::new(&default.avro), values: 0 }.value(shape, 0)
 }
 
