@@ -75,7 +75,7 @@ fn of_topics(input: &Input<'_>, event: &Event) -> Vec<Finding> {
             // A topic at NONE promises nothing.
             if !level.directions().is_empty() {
                 findings.extend(pairs::check(&on_topic));
-                findings.extend(values::check(&on_topic));
+                findings.extend(values::check(&on_topic, level));
             }
         }
     }

@@ -77,8 +77,6 @@ pub enum FindingName {
     UnknownEventType,
     /// A waiver is not valid any more.
     WaiverExpired,
-    /// A waiver waives nothing.
-    WaiverUnused,
 }
 
 /// Who is affected by a finding.

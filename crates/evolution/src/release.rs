@@ -43,7 +43,8 @@ pub enum ReleaseError {
 /// The lock with all versions of the catalogue. Each topic carries the latest version of the event types that the policy allows
 /// there; `carried` are those that it has carried before its first release.
 ///
-/// A version that the lock has already stays as it is there.
+/// The schema of a version that the lock has already stays as it is there. Its rules become those of the catalogue: that they may
+/// differ, a waiver says.
 pub fn release(
     catalogue: &Catalogue,
     policy: &Policy,
@@ -52,7 +53,8 @@ pub fn release(
 ) -> Result<Lock, ReleaseError> {
     let mut new = lock.clone();
     for version in catalogue.events.values().flat_map(|event| &event.versions) {
-        new.versions.entry(version.id.clone()).or_insert(version.fingerprints);
+        let released = new.versions.entry(version.id.clone()).or_insert(version.fingerprints);
+        released.rules = version.fingerprints.rules;
     }
     for Carried { topic, event_type, versions } in carried {
         if !lock.carried(topic, event_type).is_empty() {

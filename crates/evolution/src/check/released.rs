@@ -38,14 +38,15 @@ fn changed(input: &Input<'_>, id: &VersionId, released: &Released) -> Vec<Findin
                 .remedy(remedy),
         );
     }
-    if version.fingerprints.rules != released.rules {
+    let before = input.against.and_then(|against| against.versions.get(id)).unwrap_or(released);
+    if [released, before].iter().any(|released| released.rules != version.fingerprints.rules) {
         let problem = format!("the upcast rules of {id} are not those that were released");
         findings.push(
             Finding::of_version(id, FindingName::ReleasedRulesChanged, problem)
                 .breaks(&[Affected::Relay])
                 .remedy(
-                    "restore the rules; or, if they were wrong, waive this finding, and tell who reads the topic: records that were \
-                     relayed before keep the old result",
+                    "restore the rules; or, if they were wrong, waive this finding, run `aqueduct schemas release`, and tell who reads \
+                     the topic: records that were relayed before keep the old result. `aqueduct schemas history --candidate` counts them",
                 ),
         );
     }
@@ -58,7 +59,7 @@ fn removed(lock: &Lock, against: &Lock) -> Vec<Finding> {
     for (id, released) in &against.versions {
         match lock.versions.get(id) {
             None => problems.push(format!("{id} was released before")),
-            Some(now) if now.schema != released.schema || now.rules != released.rules => {
+            Some(now) if now.schema != released.schema => {
                 problems.push(format!("the line of {id} was changed"));
             }
             Some(_) => {}

@@ -1,6 +1,6 @@
 //! Whether values are read as the schemas promise: some faults show only in a value.
 
-use aqueduct_avro::{Resolution, Schema, Value, compatibility};
+use aqueduct_avro::{Direction, Level, Resolution, Schema, Value, compatibility};
 use fastrand::Rng;
 
 use crate::catalogue::EventVersion;
@@ -13,14 +13,18 @@ const VALUES: usize = 8;
 /// The same values each time, so that a finding comes again.
 const SEED: u64 = 1;
 
-pub(super) fn check(on_topic: &OnTopic<'_>) -> Vec<Finding> {
+pub(super) fn check(on_topic: &OnTopic<'_>, level: Level) -> Vec<Finding> {
     let OnTopic { version, earlier, .. } = on_topic;
     let mut findings = Vec::new();
     for (index, one) in earlier.iter().enumerate() {
-        findings.extend(decodes(one, version, version, Affected::NewerReaders));
-        findings.extend(decodes(version, one, version, Affected::OlderReaders));
+        for direction in level.directions() {
+            findings.extend(match direction {
+                Direction::Backward => decodes(one, version, version, Affected::NewerReaders),
+                Direction::Forward => decodes(version, one, version, Affected::OlderReaders),
+            });
+        }
         let between = earlier.get(index + 1..).unwrap_or_default();
-        if !between.is_empty() {
+        if !between.is_empty() && level.directions().contains(&Direction::Backward) {
             findings.extend(steps(one, between, version));
         }
     }

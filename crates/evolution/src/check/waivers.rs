@@ -10,19 +10,16 @@ pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) {
     for waiver in &input.policy.waivers {
         let mut waived: Vec<_> = findings.iter_mut().filter(|finding| covers(waiver, finding)).collect();
         let Waiver { finding, event, expires, reason, .. } = waiver;
-        if waived.is_empty() {
-            let problem = format!("the waiver of {finding} for {event} waives nothing");
-            about_waivers.push(
-                Finding::of_file(Policy::FILE, FindingName::WaiverUnused, problem)
-                    .breaks(&[Affected::Maintainers])
-                    .remedy("remove it"),
-            );
-        } else if *expires < input.today {
+        if *expires < input.today {
             let problem = format!("the waiver of {finding} for {event} ended on {expires}: {reason}");
             about_waivers.push(
                 Finding::of_file(Policy::FILE, FindingName::WaiverExpired, problem)
                     .breaks(&[Affected::Maintainers])
-                    .remedy("decide again: mend what it waives, or set a new date"),
+                    .remedy(if waived.is_empty() {
+                        "remove it: it waives nothing"
+                    } else {
+                        "decide again: mend what it waives, or set a new date"
+                    }),
             );
         } else {
             waived.iter_mut().for_each(|finding| finding.waived = Some(reason.clone()));

@@ -158,6 +158,30 @@ fn a_released_file_that_changed_or_is_gone_is_found() {
     assert_eq!(project.found(), ["released-file-missing"]);
 }
 
+/// In the change that corrects a rule, and after it was merged.
+#[test]
+fn a_rule_is_corrected_under_a_waiver() {
+    let rule = |rule: &str| format!(r#"{ID}, {{"name": "n", "type": "int", "upcast": "{rule}"}}"#);
+    let mut project = Project::new(&[ID, &rule("1")]);
+    project.release();
+    let before = project.lock();
+    project.write(2, &rule("2"));
+    assert_eq!(project.found(), ["released-rules-changed"]);
+    project.policy.push_str(
+        "[[waivers]]\nfinding = \"released-rules-changed\"\nevent = \"Paid\"\nversion = 2\nreason = \"wrong\"\nexpires = \"2026-12-31\"\n",
+    );
+    assert!(project.found().is_empty());
+    project.release();
+    assert!(project.check().is_empty(), "the lock has the new rules");
+    let against = project.check_against(Some(&before));
+    assert_eq!(against.len(), 1);
+    assert_eq!(
+        (against[0].name, against[0].waived.as_deref()),
+        (FindingName::ReleasedRulesChanged, Some("wrong"))
+    );
+    assert!(project.check_against(Some(&project.lock())).is_empty());
+}
+
 #[test]
 fn a_release_is_not_taken_back() {
     let project = Project::new(&[ID]);
@@ -193,7 +217,13 @@ fn a_waiver_holds_for_its_finding_until_its_date() {
     project.policy = format!("{policy}{}", waiver("changed-precision", "2026-11-30"));
     assert_eq!(project.found(), ["changed-precision", "waiver-expired"]);
     project.policy = format!("{policy}{}", waiver("changed-scale", "2027-01-01"));
-    assert_eq!(project.found(), ["changed-precision", "waiver-unused"]);
+    assert_eq!(project.found(), ["changed-precision"], "of another finding");
+    project.policy = format!("{policy}{}", waiver("changed-scale", "2026-11-30"));
+    assert_eq!(
+        project.found(),
+        ["changed-precision", "waiver-expired"],
+        "it waives nothing, and is to be removed"
+    );
 }
 
 #[test]
