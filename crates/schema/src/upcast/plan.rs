@@ -26,6 +26,8 @@ pub(crate) enum Plan {
     ToFloat,
     /// An int or a long to the nearest double.
     ToDouble,
+    /// A float to the double that is the same number.
+    FloatToDouble,
     StringToBytes,
     BytesToString,
     /// A value that becomes one of a union of several kinds.
@@ -162,7 +164,7 @@ impl Planner<'_> {
             | (Shape::Boolean, Shape::Boolean)
             | (Shape::Int, Shape::Int | Shape::Long)
             | (Shape::Long, Shape::Long)
-            | (Shape::Float, Shape::Float | Shape::Double)
+            | (Shape::Float, Shape::Float)
             | (Shape::Double, Shape::Double)
             | (Shape::Bytes, Shape::Bytes)
             | (Shape::String | Shape::Uuid(_), Shape::String)
@@ -170,6 +172,7 @@ impl Planner<'_> {
             | (Shape::Date, Shape::Date) => Some(Plan::Keep),
             (Shape::Int | Shape::Long, Shape::Float) => Some(Plan::ToFloat),
             (Shape::Int | Shape::Long, Shape::Double) => Some(Plan::ToDouble),
+            (Shape::Float, Shape::Double) => Some(Plan::FloatToDouble),
             (Shape::String, Shape::Bytes) => Some(Plan::StringToBytes),
             (Shape::Bytes, Shape::String) => Some(Plan::BytesToString),
             (Shape::TimeOfDay(old), Shape::TimeOfDay(new))

@@ -110,7 +110,9 @@ impl<'a> Run<'a, '_> {
                 Value::Text(of.default.as_deref().unwrap_or_default())
             }
             (Plan::ToDouble, Value::Int(number)) => Value::Double(number as f64),
-            (Plan::ToFloat, Value::Int(number)) => Value::Double(nearest_float(number)),
+            (Plan::ToFloat, Value::Int(number)) => Value::Double(number::widened(number as f32)),
+            #[expect(clippy::cast_possible_truncation, reason = "it is a float")]
+            (Plan::FloatToDouble, Value::Double(number)) => Value::Double(f64::from(number as f32)),
             (Plan::StringToBytes, Value::Text(text)) => Value::Bytes(text.as_bytes()),
             (Plan::BytesToString, Value::Bytes(bytes)) => match std::str::from_utf8(bytes) {
                 Ok(text) => Value::Text(text),
@@ -119,9 +121,4 @@ impl<'a> Run<'a, '_> {
             (_, old) => old,
         })
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the nearest float is meant")]
-fn nearest_float(number: i64) -> f64 {
-    number::widened((number as f64) as f32)
 }

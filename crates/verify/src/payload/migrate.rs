@@ -53,12 +53,14 @@ impl Migration<'_> {
                     default.clone().map(Datum::Text)
                 }
             }
-            (Type::Int | Type::Long, Type::Float, Datum::Integer(number)) => nearest_float(number),
+            (Type::Int | Type::Long, Type::Float, Datum::Integer(number)) => {
+                Some(Datum::Float(f64::from(number as f32)))
+            }
             #[expect(clippy::cast_precision_loss, reason = "the nearest double is meant")]
             (Type::Int | Type::Long, Type::Double, Datum::Integer(number)) => {
                 Some(Datum::Float(number as f64))
             }
-            (Type::Float, Type::Double, Datum::Float(number)) => widened(number),
+            (Type::Float, Type::Double, datum @ Datum::Float(_)) => Some(datum),
             (Type::Text, Type::Bytes, Datum::Text(text)) => Some(Datum::Bytes(text.into_bytes())),
             (Type::Bytes, Type::Text, Datum::Bytes(bytes)) => String::from_utf8(bytes).ok().map(Datum::Text),
             (
@@ -101,20 +103,4 @@ fn newer_name<'r>(old: &Record, new: &'r Record, name: &'r String) -> &'r str {
         field.aliases.contains(name) && before.is_none_or(|it| !it.aliases.contains(name))
     };
     new.fields.iter().rev().find(is_new).map_or(name, |field| &field.name)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "the nearest float is meant"
-)]
-fn nearest_float(number: i64) -> Option<Datum> {
-    Some(Datum::Float(f64::from((number as f64) as f32)))
-}
-
-/// The double that is written with the same digits.
-#[expect(clippy::cast_possible_truncation, reason = "it is a float")]
-fn widened(number: f64) -> Option<Datum> {
-    let text = (number as f32).to_string();
-    Some(Datum::Float(if number.is_finite() { text.parse().ok()? } else { number }))
 }
