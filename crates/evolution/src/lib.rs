@@ -5,6 +5,7 @@
 //!   frozen.
 //! - [`check`](check()) compares a [`Catalogue`] of schema files with both, and returns [`Finding`]s: who breaks, and what to do.
 //! - [`release`](release()) adds the versions that the lock does not have.
+//! - [`prove`](prove()) brings generated events of every version to the latest one, and compares with [`Golden`] events.
 //! - A [`Replay`] reads stored events by the schemas, and a [`Tally`] says which cannot be read.
 //! - [`changes`](changes()) says what two versions of a schema differ in.
 //!
@@ -17,9 +18,11 @@ mod draft;
 mod finding;
 mod fingerprint;
 mod generate;
+mod golden;
 mod history;
 mod lock;
 mod policy;
+mod prove;
 mod release;
 mod version;
 
@@ -29,8 +32,10 @@ pub use check::{Input, check};
 pub use draft::successor;
 pub use finding::{Affected, Finding, FindingName};
 pub use fingerprint::Fingerprint;
+pub use golden::{Golden, GoldenError};
 pub use history::{Failures, Replay, Tally};
 pub use lock::{Lock, LockError, Released};
 pub use policy::{Policy, PolicyError, Topic, Waiver};
+pub use prove::{Proof, ProofFailure, prove};
 pub use release::{Carried, ReleaseError, release};
 pub use version::VersionId;

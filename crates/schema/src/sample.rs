@@ -45,12 +45,24 @@ impl EventSchemas {
     /// # Errors
     /// The schema has a value that plain JSON does not have.
     pub fn sample(&self, random: &mut Rng) -> Result<Value, String> {
-        let layout = &self.last().layout;
-        let mut sampler = Sampler { layout, random, avro: Vec::new() };
-        sampler.value(&Shape::Record(Layout::EVENT), 0);
-        let avro = sampler.avro;
-        decode(layout, &avro, Names::Stored).map_err(|mismatch| mismatch.to_string())
+        sample(&self.last().layout, random)
     }
+
+    /// [`sample`](Self::sample) of any version.
+    ///
+    /// # Errors
+    /// There is no such version, or it has a value that plain JSON does not have.
+    pub fn sample_of(&self, version: u32, random: &mut Rng) -> Result<Value, String> {
+        let known = self.version(version).ok_or_else(|| format!("there is no version {version}"))?;
+        sample(&known.layout, random)
+    }
+}
+
+fn sample(layout: &Layout, random: &mut Rng) -> Result<Value, String> {
+    let mut sampler = Sampler { layout, random, avro: Vec::new() };
+    sampler.value(&Shape::Record(Layout::EVENT), 0);
+    let avro = sampler.avro;
+    decode(layout, &avro, Names::Stored).map_err(|mismatch| mismatch.to_string())
 }
 
 /// Writes Avro: what plain JSON the bytes are is for the mapping to say.

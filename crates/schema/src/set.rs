@@ -134,6 +134,16 @@ impl SchemaSet {
         Ok(canonical.to_string().into())
     }
 
+    /// An event of a version as Avro of that version, without a header: it is not upcast.
+    pub fn encode_as(&self, event_type: &str, version: u32, json: &[u8]) -> Result<Vec<u8>, CodecError> {
+        let known = self.known(event_type, version)?.known_version(version)?;
+        let value = parse_event(event_type, version, json)?;
+        let encoded = encode(&known.layout, &value, Names::Stored);
+        let encoded =
+            encoded.map_err(|error| mismatch(event_type, version, CodecProblem::Payload, &error))?;
+        Ok(encoded.avro)
+    }
+
     /// An event of any version as Avro of the latest one, without a header.
     pub fn to_avro(&self, event_type: &str, version: u32, json: &[u8]) -> Result<Vec<u8>, CodecError> {
         let mut avro = Vec::with_capacity(256);

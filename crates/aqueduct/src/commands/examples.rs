@@ -1,7 +1,7 @@
 //! The examples in the help of the commands.
 
 /// Commands that take more than the configuration, with the arguments of the example in their help.
-const EXAMPLES: [(&str, &str); 27] = [
+const EXAMPLES: [(&str, &str); 28] = [
     ("init", "my-system"),
     ("completions", "bash > completions.bash"),
     ("devstore", "--in-memory"),
@@ -23,6 +23,7 @@ const EXAMPLES: [(&str, &str); 27] = [
     ("schemas release", ""),
     ("schemas list", "--json"),
     ("schemas diff", "orders/OrderCreated 1 2"),
+    ("schemas prove", "--values 1000"),
     ("schemas history", "--candidate ../new/schemas"),
     ("schemas new", "orders/OrderCreated"),
     ("schemas policy", "> schemas/policy.toml"),

@@ -8,6 +8,7 @@ mod infer;
 mod log;
 mod output;
 mod policy;
+mod prove;
 mod release;
 mod sarif;
 mod source;
@@ -30,6 +31,7 @@ pub(super) enum SchemasCommand {
     List(versions::ListArguments),
     Diff(versions::DiffArguments),
     New(versions::NewArguments),
+    Prove(prove::Arguments),
     History(history::Arguments),
     /// Print the policy of topics that have contexts in the configuration, to be written to policy.toml
     Policy,
@@ -58,6 +60,7 @@ pub(super) async fn run(command: &SchemasCommand, connections: &Connections) -> 
         SchemasCommand::List(arguments) => return versions::list(arguments, connections),
         SchemasCommand::Diff(arguments) => return versions::diff(arguments, connections),
         SchemasCommand::New(arguments) => return versions::new(arguments, connections),
+        SchemasCommand::Prove(arguments) => return prove::run(arguments, connections),
         SchemasCommand::History(arguments) => return history::run(arguments, connections).await,
         SchemasCommand::Policy => {
             let policy = connections.policy()?;

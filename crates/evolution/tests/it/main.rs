@@ -4,5 +4,6 @@
 
 mod checks;
 mod history;
+mod proofs;
 mod releases;
 mod support;

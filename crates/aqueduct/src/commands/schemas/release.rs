@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use aqueduct_evolution::{Carried, Catalogue, Lock, release};
+use aqueduct_evolution::{Carried, Catalogue, Golden, Lock, release};
 
 use super::check;
 use crate::connections::Connections;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// Write the new versions to released.lock, which freezes them
 ///
 /// Offline, and part of the change that adds the versions: the lock belongs into the repository. Runs `schemas check` first and writes
-/// nothing if it finds something.
+/// nothing if it finds something. Also writes generated events with their bytes to vN.golden.jsonl, which `schemas prove` compares.
 #[derive(clap::Args)]
 pub(in crate::commands) struct Arguments {
     /// With the first release of a topic: the versions that it carried before, as TOPIC:EVENT=1,2
@@ -37,8 +37,12 @@ pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Res
         println!("nothing to release");
         return Ok(ExitCode::SUCCESS);
     }
+    let schemas = connections.schemas()?;
+    let new = || released.versions.keys().filter(|id| !lock.versions.contains_key(id));
+    // Before the lock, so that a release that was cut off is repeated.
+    new().try_for_each(|id| Golden::write_new(folder, id, &schemas))?;
     released.write(folder)?;
-    for id in released.versions.keys().filter(|id| !lock.versions.contains_key(id)) {
+    for id in new() {
         println!("released {id}");
     }
     for (topic, versions) in &released.carried {
