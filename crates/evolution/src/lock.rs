@@ -10,7 +10,7 @@ use crate::fingerprint::Fingerprint;
 use crate::version::VersionId;
 
 const HEADER: &str = "\
-# Written by `aqueduct schemas release`; it belongs into the repository. A version that is listed here is frozen.
+# Written by `aqueduct schemas release`; commit it. A version that is listed here is frozen.
 # On a conflict in a merge keep the lines of both sides and sort them: `aqueduct schemas check` says if something is wrong.
 ";
 
@@ -84,7 +84,8 @@ impl Lock {
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
             let refused =
                 |problem: String| LockError::Line { path: path.to_owned(), line: number + 1, problem };
-            let entry = Line::parse(line).ok_or_else(|| refused(format!("{line:?} is no line of a lock")))?;
+            let entry = Line::parse(line)
+                .ok_or_else(|| refused(format!("{line:?} does not have the form of a line")))?;
             let key = entry.key();
             if last.as_ref().is_some_and(|last| *last >= key) {
                 return Err(refused("it is there twice, or the lines are not sorted".to_owned()));
@@ -242,12 +243,15 @@ mod tests {
         moved.swap(2, 3);
         assert!(refusal(moved).contains("line 3: orders/OrderCreated v2 is released and"));
         let edited = lines[2].replace("schema=", "schema=x");
-        assert!(refusal(vec![&edited]).contains("is no line of a lock"));
+        assert!(refusal(vec![&edited]).contains("does not have the form of a line"));
         let last = lines[lines.len() - 1];
         assert!(
             refusal(vec![last])
                 .contains("topic shop.orders carried orders/OrderCreated v10, which is not released")
         );
-        assert!(refusal(vec!["<<<<<<< HEAD"]).contains("line 1: \"<<<<<<< HEAD\" is no line of a lock"));
+        assert!(
+            refusal(vec!["<<<<<<< HEAD"])
+                .contains("line 1: \"<<<<<<< HEAD\" does not have the form of a line")
+        );
     }
 }

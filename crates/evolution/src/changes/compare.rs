@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use crate::changes::types::{branch_for, describe, describe_logical, is_same, logical, time_of};
 use crate::changes::{Change, ChangeKind};
 
-/// A comparison that goes on.
+/// A comparison, with what it has found so far.
 pub(super) struct Comparison<'a> {
     older: &'a Schema,
     newer: &'a Schema,

@@ -162,9 +162,10 @@ impl State {
             .map_err(|error| format!("{}: is not the state of `schemas history`: {error}", file.display()))?;
         if (&saved.schemas, &saved.selected) != (&self.schemas, &self.selected) {
             let file = file.display();
-            return Err(
-                format!("{file} is of other schemas or another selection: remove it to begin anew").into()
-            );
+            return Err(format!(
+                "{file} is of other schemas or another selection: remove it to start from the beginning"
+            )
+            .into());
         }
         *self = saved;
         Ok(())

@@ -36,7 +36,8 @@ pub(super) fn run(arguments: &Arguments, connections: &Connections) -> Result<Ex
     let examples = check_examples(&SchemaFiles::read(folder)?, &schemas);
     let failures: Vec<String> = examples.failures.iter().map(ToString::to_string).collect();
     if arguments.json {
-        let result = serde_json::json!({"proof": proof, "examples": examples.passed, "failed_examples": failures});
+        let result =
+            serde_json::json!({"proof": proof, "examples": examples.passed, "failed_examples": failures});
         println!("{}", serde_json::to_string_pretty(&result)?);
     } else {
         failures.iter().for_each(|failure| println!("{failure}"));

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 
 /// Write the new versions to released.lock, which freezes them
 ///
-/// Offline, and part of the change that adds the versions: the lock belongs into the repository. Runs `schemas check` first and writes
+/// Offline, and part of the change that adds the versions: commit the lock with them. Runs `schemas check` first and writes
 /// nothing if it finds something. Also writes generated events with their bytes to vN.golden.jsonl, which `schemas prove` compares.
 #[derive(clap::Args)]
 pub(in crate::commands) struct Arguments {
