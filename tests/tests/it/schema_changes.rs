@@ -121,7 +121,7 @@ fn a_safe_change_is_released_and_an_unsafe_one_is_stopped() {
     let result = &sarif["runs"][0]["results"][0];
     assert_eq!((&result["ruleId"], &result["level"]), (&"changed-scale".into(), &"error".into()));
     let location = &result["locations"][0]["physicalLocation"]["artifactLocation"];
-    assert_eq!(location["uri"], next.trim_start_matches("schemas/"));
+    assert_eq!(location["uri"], next);
 
     // Safe: the same text with one more optional field.
     fs::write(repository.path(&next), text).unwrap();
@@ -185,4 +185,36 @@ fn bad_input_is_named() {
         printed.contains("[topics.\"shop.orders\"]") && printed.contains("\"OrderCreated\""),
         "{printed}"
     );
+}
+
+/// The commands of the workflow that teams copy, on a change that is safe and on one that is not.
+#[test]
+fn the_workflow_for_pull_requests_stops_an_unsafe_change() {
+    let workflow = fs::read_to_string(Path::new(ROOT).join("deploy/ci/schemas.yml")).unwrap();
+    let workflow: Value = serde_saphyr::from_str(&workflow).unwrap();
+    let steps = workflow["jobs"]["check"]["steps"].as_array().unwrap();
+    let commands: Vec<&str> =
+        steps.iter().filter_map(|step| step["run"].as_str()?.strip_prefix("aqueduct schemas ")).collect();
+    assert_eq!(commands.len(), 3, "{workflow}");
+    let repository = Repository::new();
+    let run = |command: &str| {
+        let script = format!("set -e; \"$0\" schemas {command}");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).arg(BINARY).env("TARGET", "main").current_dir(repository.0.path());
+        shell.output().unwrap()
+    };
+    for command in &commands {
+        let output = run(command);
+        assert!(output.status.success(), "{command}: {output:?}");
+    }
+    repository.edit(
+        "schemas/users/UserRegistered/v1.avsc",
+        "\"fields\": [",
+        "\"aliases\": [\"Registered\"], \"fields\": [",
+    );
+    assert_eq!(run(commands[0]).status.code(), Some(1));
+    assert!(run(commands[2]).status.success());
+    let findings = fs::read_to_string(repository.path("schemas.sarif")).unwrap();
+    let findings: Value = serde_json::from_str(&findings).unwrap();
+    assert_eq!(findings["runs"][0]["results"][0]["ruleId"], "released-schema-changed");
 }

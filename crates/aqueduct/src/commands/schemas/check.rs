@@ -33,11 +33,12 @@ pub(in crate::commands) struct Arguments {
 #[expect(clippy::print_stdout, reason = "the findings are the command's output")]
 pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Result<ExitCode, Failure> {
     let findings = findings(arguments.against.as_deref(), connections).await?;
+    let folder = &connections.configuration().schemas.directory;
     let open = findings.iter().filter(|finding| finding.waived.is_none()).count();
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else if arguments.sarif {
-        println!("{}", serde_json::to_string_pretty(&sarif::report(&findings))?);
+        println!("{}", serde_json::to_string_pretty(&sarif::report(&findings, folder))?);
     } else {
         findings.iter().for_each(|finding| println!("{finding}"));
         let events = connections.schemas()?.events().count();
