@@ -246,6 +246,16 @@ mod tests {
         }
     }
 
+    /// An alias takes the older field, also where a new one has its name.
+    #[test]
+    fn aliases_rename_before_names_are_compared() {
+        let price = r#"{"name": "price", "type": "string", "default": "x"}"#;
+        let renamed = r#"{"name": "amount", "type": "string", "aliases": ["price"], "default": "x"},
+            {"name": "price", "type": "string", "default": "0"}"#;
+        let expected = ["amount: was called price", "price: new; older records have the default \"0\""];
+        assert_eq!(between(price, renamed), expected);
+    }
+
     #[test]
     fn a_type_that_contains_itself_is_compared_once() {
         let field = r#"{"name": "next", "type": ["null", "n.R"]}"#;

@@ -38,6 +38,7 @@ pub struct Input<'a> {
 pub fn check(input: Input<'_>) -> Vec<Finding> {
     let mut findings = released::check(&input);
     findings.extend(unknown_event_types(&input));
+    findings.extend(forgotten_topics(&input));
     findings.extend(examples::check(input.examples));
     for event in input.catalogue.events.values() {
         findings.extend(versions::check(event));
@@ -80,6 +81,21 @@ fn of_topics(input: &Input<'_>, event: &Event) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Topics that have carried versions, and that the policy does not name: nothing of them would be judged.
+fn forgotten_topics(input: &Input<'_>) -> Vec<Finding> {
+    let forgotten = input.lock.carried.keys().filter(|topic| !input.policy.topics.contains_key(*topic));
+    let finding = |topic: &String| {
+        let problem = format!("topic {topic} has carried events, and the policy does not name it");
+        let remedy = format!(
+            "correct the name, or add [topics.\"{topic}\"]; with `events = []` if it carries nothing any more"
+        );
+        Finding::of_file(Policy::FILE, FindingName::TopicForgotten, problem)
+            .breaks(&[Affected::OlderReaders, Affected::NewerReaders])
+            .remedy(remedy)
+    };
+    forgotten.map(finding).collect()
 }
 
 fn unknown_event_types(input: &Input<'_>) -> Vec<Finding> {

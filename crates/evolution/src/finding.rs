@@ -73,6 +73,8 @@ pub enum FindingName {
     ExampleFails,
     /// No example runs an upcast rule.
     RuleWithoutExample,
+    /// A topic that has carried versions is not in the policy.
+    TopicForgotten,
     /// A topic of the policy carries an event type without schema files.
     UnknownEventType,
     /// A waiver is not valid any more.

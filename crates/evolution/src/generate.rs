@@ -5,6 +5,8 @@ use fastrand::Rng;
 
 /// One in so many values is an edge case of its type, where it has any.
 const EDGES: usize = 3;
+/// A value has about so many parts at most: beyond, lists are empty and unions take their shallowest branch.
+const MOST_PARTS: usize = 2_000;
 /// Below this, lists are empty and unions take their shallowest branch, so that a type that contains itself ends.
 const DEEPEST: usize = 6;
 const MOST_ITEMS: usize = 3;
@@ -16,7 +18,7 @@ const TEXTS: [&str; 6] = ["", " ", "0", "ä€𝄞", "\u{0}", "\"\\\n"];
 
 /// A value of a schema; the same for the same state of `random`. `None`: every value of it is too deep.
 pub(crate) fn value(schema: &Schema, random: &mut Rng) -> Option<Value> {
-    Generator { schema, random, levels: 40 }.value(schema.root(), 0)
+    Generator { schema, random, levels: 40, parts: MOST_PARTS }.value(schema.root(), 0)
 }
 
 struct Generator<'a> {
@@ -24,6 +26,8 @@ struct Generator<'a> {
     random: &'a mut Rng,
     /// How many levels may follow.
     levels: usize,
+    /// How many parts may follow, before it gets as small as it can.
+    parts: usize,
 }
 
 impl Generator<'_> {
@@ -31,6 +35,7 @@ impl Generator<'_> {
         if depth >= self.levels {
             return None;
         }
+        self.parts = self.parts.saturating_sub(1);
         Some(match self.schema.get(id) {
             Type::Null => Value::Null,
             Type::Boolean => Value::Boolean(self.random.bool()),
@@ -59,8 +64,8 @@ impl Generator<'_> {
                 Value::Array((0..length).map(|_| self.value(*items, depth + 1)).collect::<Option<_>>()?)
             }
             Type::Map(values) => {
+                let length = if self.may_grow(depth) { MOST_ITEMS } else { 0 };
                 let entry = |index| Some((format!("k{index}"), self.value(*values, depth + 1)?));
-                let length = if depth < DEEPEST { MOST_ITEMS } else { 0 };
                 Value::Map((0..length).map(entry).collect::<Option<_>>()?)
             }
             Type::Record(record) => {
@@ -73,7 +78,7 @@ impl Generator<'_> {
 
     /// Any branch; deep down the first one that ends.
     fn branch(&mut self, branches: &[TypeId], depth: usize) -> Option<Value> {
-        if depth < DEEPEST && !branches.is_empty() {
+        if self.may_grow(depth) && !branches.is_empty() {
             let index = self.random.usize(..branches.len());
             if let Some(value) = self.value(branches[index], depth + 1) {
                 return Some(Value::Union(index, Box::new(value)));
@@ -84,7 +89,11 @@ impl Generator<'_> {
     }
 
     fn length(&mut self, depth: usize) -> usize {
-        if depth < DEEPEST { self.random.usize(..=MOST_ITEMS) } else { 0 }
+        if self.may_grow(depth) { self.random.usize(..=MOST_ITEMS) } else { 0 }
+    }
+
+    fn may_grow(&self, depth: usize) -> bool {
+        depth < DEEPEST && self.parts > 0
     }
 
     fn bytes(&mut self, length: usize) -> Vec<u8> {
@@ -117,6 +126,20 @@ mod tests {
             let value = value(&schema, &mut random).unwrap();
             schema.encode(&value, &mut Vec::new()).unwrap();
         }
+    }
+
+    /// Records of maps of records grow by a factor with each level.
+    #[test]
+    fn a_value_is_bounded() {
+        let maps: Vec<String> = (0..200)
+            .map(|n| format!(r#"{{"name": "m{n}", "type": {{"type": "map", "values": "R"}}}}"#))
+            .collect();
+        let text = format!(r#"{{"type": "record", "name": "R", "fields": [{}]}}"#, maps.join(","));
+        let schema = Schema::parse(&text).unwrap();
+        let value = value(&schema, &mut Rng::with_seed(1)).unwrap();
+        let mut bytes = Vec::new();
+        schema.encode(&value, &mut bytes).unwrap();
+        assert!(bytes.len() < 1 << 20, "{}", bytes.len());
     }
 
     #[test]

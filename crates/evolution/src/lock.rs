@@ -11,12 +11,12 @@ use crate::version::VersionId;
 
 const HEADER: &str = "\
 # Written by `aqueduct schemas release`; commit it. A version that is listed here is frozen.
-# On a conflict in a merge keep the lines of both sides and sort them: `aqueduct schemas check` says if something is wrong.
+# On a conflict in a merge keep the lines of both sides, in any order; `aqueduct schemas release` sorts them.
 ";
 
 /// The released versions, and which of them each topic has carried.
 ///
-/// One sorted line for each:
+/// One line for each, sorted when it is written, and read in any order:
 ///
 /// ```text
 /// orders/OrderCreated v2 schema=<SHA-256> rules=<SHA-256, or none>
@@ -51,6 +51,12 @@ pub enum LockError {
         /// Why.
         source: std::io::Error,
     },
+    /// A name cannot be written.
+    #[error("{}: the name of a topic, a context or an event type has a space, a slash or a # in it: rename it", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+    },
     /// It was edited by hand, or merged wrongly.
     #[error("{}, line {line}: {problem}; restore the file from version control, then run `aqueduct schemas release`", path.display())]
     Line {
@@ -79,18 +85,27 @@ impl Lock {
 
     /// Reads the text of a lock; `path` is for errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, LockError> {
+        let refused = |number: usize, problem: String| LockError::Line {
+            path: path.to_owned(),
+            line: number + 1,
+            problem,
+        };
+        let mut entries = Vec::new();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
+            let entry = Line::parse(line);
+            let entry =
+                entry.ok_or_else(|| refused(number, format!("{line:?} does not have the form of a line")))?;
+            entries.push((entry.key(), number, entry));
+        }
+        // A merge may have left them in any order.
+        entries.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         let mut lock = Self::default();
         let mut last = None;
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
-            let refused =
-                |problem: String| LockError::Line { path: path.to_owned(), line: number + 1, problem };
-            let entry = Line::parse(line)
-                .ok_or_else(|| refused(format!("{line:?} does not have the form of a line")))?;
-            let key = entry.key();
-            if last.as_ref().is_some_and(|last| *last >= key) {
-                return Err(refused("it is there twice, or the lines are not sorted".to_owned()));
+        for (key, number, entry) in entries {
+            if last.as_ref() == Some(&key) {
+                return Err(refused(number, "it is there twice".to_owned()));
             }
-            lock.add(entry).map_err(refused)?;
+            lock.add(entry).map_err(|problem| refused(number, problem))?;
             last = Some(key);
         }
         Ok(lock)
@@ -99,10 +114,14 @@ impl Lock {
     /// Writes the lock of a folder of schemas, in one step: who reads it meanwhile reads the old or the new one.
     pub fn write(&self, folder: &Path) -> Result<(), LockError> {
         let path = folder.join(Self::FILE);
+        let text = self.to_string();
+        if !Self::parse(&text, &path).is_ok_and(|read| read == *self) {
+            return Err(LockError::Name { path });
+        }
         let failed = |source| LockError::File { path: path.clone(), source };
         let new = folder.join(format!(".{}.new", Self::FILE));
         let mut file = fs::File::create(&new).map_err(failed)?;
-        file.write_all(self.to_string().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         fs::rename(&new, &path).map_err(failed)
     }
 
@@ -224,6 +243,25 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_read_in_any_order_and_names_with_spaces_are_not_written() {
+        let text = lock().to_string();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(Lock::parse(&lines.join("\n"), Path::new("released.lock")).unwrap(), lock());
+        let folder = tempfile::tempdir().unwrap();
+        for topic in ["shop orders", "shop\norders"] {
+            let carried = BTreeMap::from([(topic.to_owned(), lock().carried["shop.orders"].clone())]);
+            let error = Lock { carried, ..lock() }.write(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("has a space"), "{error}");
+        }
+        let versions = lock().versions.into_iter();
+        let versions =
+            versions.map(|(id, it)| (VersionId { context: "#orders".to_owned(), ..id }, it)).collect();
+        Lock { versions, carried: BTreeMap::new() }.write(folder.path()).unwrap_err();
+        assert!(Lock::read(folder.path()).unwrap().is_empty());
+    }
+
+    #[test]
     fn a_line_that_was_edited_removed_repeated_or_moved_is_named() {
         let text = lock().to_string();
         let lines: Vec<&str> = text.lines().collect();
@@ -239,9 +277,6 @@ mod tests {
         let mut repeated = lines.clone();
         repeated.insert(4, lines[4]);
         assert!(refusal(repeated).contains("line 6: it is there twice"));
-        let mut moved = lines.clone();
-        moved.swap(2, 3);
-        assert!(refusal(moved).contains("line 3: orders/OrderCreated v2 is released and"));
         let edited = lines[2].replace("schema=", "schema=x");
         assert!(refusal(vec![&edited]).contains("does not have the form of a line"));
         let last = lines[lines.len() - 1];

@@ -117,6 +117,14 @@ impl Policy {
             let Waiver { finding, event, .. } = waiver;
             return Err(refused(format!("the waiver of {finding} for {event} needs a reason")));
         }
+        let is_frozen = |waiver: &&Waiver| {
+            [FindingName::ReleasedSchemaChanged, FindingName::ReleasedFileMissing].contains(&waiver.finding)
+        };
+        if let Some(Waiver { finding, event, .. }) = policy.waivers.iter().find(is_frozen) {
+            return Err(refused(format!(
+                "{finding} for {event} cannot be waived: what is released does not change"
+            )));
+        }
         Ok(policy)
     }
 
@@ -192,6 +200,10 @@ mod tests {
             (
                 "[[waivers]]\nfinding = \"changed-scale\"\nevent = \"A\"\nreason = \" \"\nexpires = \"2027-01-01\"",
                 "the waiver of changed-scale for A needs a reason",
+            ),
+            (
+                "[[waivers]]\nfinding = \"released-schema-changed\"\nevent = \"A\"\nreason = \"r\"\nexpires = \"2027-01-01\"",
+                "cannot be waived",
             ),
             (
                 "[[waivers]]\nfinding = \"changed-scales\"\nevent = \"A\"\nreason = \"r\"\nexpires = \"2027-01-01\"",

@@ -83,6 +83,8 @@ async fn a_lane_that_is_halted_for_long_takes_no_memory_and_is_complete_afterwar
     let schema = bank.path("schemas/bank/Closed/v1.avsc");
     std::fs::create_dir_all(schema.parent().unwrap()).unwrap();
     std::fs::write(schema, LATE_SCHEMA).unwrap();
+    let policy = format!("[topics.\"{TOPIC}\"]\nevents = [\"Booked\", \"{LATE}\"]\n");
+    std::fs::write(bank.path("schemas/policy.toml"), policy).unwrap();
     let [halted, other] = [0, 1].map(of_lane);
 
     let mut relay = bank.process(&["relay"]);

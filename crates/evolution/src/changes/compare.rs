@@ -51,6 +51,7 @@ impl<'a> Comparison<'a> {
             _ if older.kind() != newer.kind() => {
                 let (from, to) = (describe(self.older, older_id), describe(self.newer, newer_id));
                 self.report(ChangeKind::Type { from, to });
+                self.logical_types(logical(older), logical(newer));
             }
             _ => self.of_one_kind(older, newer),
         }
@@ -106,7 +107,7 @@ impl<'a> Comparison<'a> {
     fn records(&mut self, older: &'a Record, newer: &'a Record) {
         let mut read = HashSet::new();
         for field in &newer.fields {
-            let source = source_of(older, field);
+            let source = source_of(older, newer, field);
             let part = if self.place.is_empty() { field.name.clone() } else { format!(".{}", field.name) };
             self.at(&part, |it| match source {
                 Some(source) => {
@@ -194,8 +195,11 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The older field that a newer one reads: that of its name, else one that an alias of it names.
-fn source_of<'a>(older: &'a Record, field: &Field) -> Option<&'a Field> {
+/// The older field that a newer one reads. As in Avro the aliases of all newer fields rename the older ones before names are compared.
+fn source_of<'a>(older: &'a Record, newer: &Record, field: &Field) -> Option<&'a Field> {
     let named = |name: &String| older.fields.iter().find(|candidate| candidate.name == *name);
-    named(&field.name).or_else(|| field.aliases.iter().find_map(named))
+    let is_renamed =
+        || newer.fields.iter().any(|it| it.name != field.name && it.aliases.contains(&field.name));
+    let renamed = field.aliases.iter().find_map(named);
+    renamed.or_else(|| named(&field.name).filter(|_| !is_renamed()))
 }

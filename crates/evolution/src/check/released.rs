@@ -28,7 +28,12 @@ fn changed(input: &Input<'_>, id: &VersionId, released: &Released) -> Vec<Findin
         let problem = format!("the schema of {id} is not the one that was released");
         let remedy = format!(
             "restore the file, and put the change into v{}.avsc: `aqueduct schemas new {}/{}`",
-            id.version + 1,
+            input
+                .catalogue
+                .events
+                .get(&id.event_type)
+                .map_or(id.version, |event| event.versions.len() as u32)
+                + 1,
             id.context,
             id.event_type
         );

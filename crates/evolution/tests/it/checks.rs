@@ -119,6 +119,12 @@ fn what_registries_let_pass_is_found() {
             "changed-logical-type",
         ),
         (with_default(1), with_default(2), "changed-default"),
+        (
+            r#"{"name": "t", "type": {"type": "int", "logicalType": "time-millis"}}"#.to_owned(),
+            r#"{"name": "t", "type": {"type": "long", "logicalType": "time-micros"}, "upcast": "old.t"}"#
+                .to_owned(),
+            "changed-unit",
+        ),
         (symbols("shop"), symbols("other"), "alias-across-namespaces"),
         (union(r#"["null", "int"]"#), union(r#"["null", "long", "string"]"#), "union-branch-read-as-another"),
         (
@@ -224,6 +230,19 @@ fn a_waiver_holds_for_its_finding_until_its_date() {
         ["changed-precision", "waiver-expired"],
         "it waives nothing, and is to be removed"
     );
+}
+
+/// A name that is misspelt, or a policy that is gone, must not silence what the lock says.
+#[test]
+fn a_topic_that_the_policy_forgot_is_found() {
+    let mut project = Project::new(&[ID]);
+    project.release();
+    project.policy = "[topics.order]\nevents = [\"Paid\"]\n".to_owned();
+    assert_eq!(project.found(), ["topic-forgotten"]);
+    project.policy.clear();
+    assert_eq!(project.found(), ["topic-forgotten"]);
+    project.policy = "[topics.orders]\nevents = []\n".to_owned();
+    assert!(project.found().is_empty());
 }
 
 #[test]

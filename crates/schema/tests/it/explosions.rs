@@ -141,3 +141,15 @@ fn a_rule_may_copy_every_element_once() {
     let long = json!({"x": ["t".repeat(MAX_EVENT_BYTES - 100)]}).to_string();
     bounded(&copy(&json!("string")), long).unwrap();
 }
+
+/// A list in a list in a list: each item is fitted once, so that the cost does not double with each level.
+#[test]
+fn deep_lists_are_fitted_once() {
+    let nested = |of: Value| (0..25).fold(of, |of, _| list(&of));
+    let decimal = |precision: u32, scale: u32| json!({"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale});
+    let old = json!([{"name": "x", "type": nested(decimal(5, 1))}]);
+    let new = json!([{"name": "y", "type": nested(decimal(6, 2)), "upcast": "old.x"}]);
+    let set = versions(&[old, new]).unwrap();
+    let event = (0..25).fold(json!("1.5"), |of, _| json!([of]));
+    bounded(&set, json!({"x": event}).to_string()).unwrap();
+}

@@ -56,6 +56,8 @@ fn cases_from_the_field() {
         (&bytes, &string, "string(old.x)", json!("/w=="), Fails("bytes that are not UTF-8 text")),
         (&bytes, &string, "string(old.x)", json!("w6Q="), Is(json!("ä"))),
         (&int, &boolean, "old.x == 1.0", json!(1), Is(json!(true))),
+        (&decimal, &boolean, "[old.x, 'a', old.x] == [old.x, old.x, 'a']", json!("1.00"), Is(json!(false))),
+        (&bytes, &boolean, "[old.x, 'a', old.x] == [old.x, old.x, 'a']", json!("YQ=="), Is(json!(false))),
         (&date, &date, "old.x", json!("2010-12-01"), Is(json!("2010-12-01"))),
         (&decimal, &boolean, "old.x > '9.00'", json!("10.00"), Refused("compares decimal with string; make")),
         (&decimal, &boolean, "old.x > decimal('9.00')", json!("10.00"), Is(json!(true))),

@@ -32,8 +32,12 @@ pub(in crate::commands) struct Arguments {
 /// Needs no server.
 #[expect(clippy::print_stdout, reason = "the findings are the command's output")]
 pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Result<ExitCode, Failure> {
-    let findings = findings(arguments.against.as_deref(), connections).await?;
     let folder = &connections.configuration().schemas.directory;
+    let against = match &arguments.against {
+        Some(revision) => Some(git::lock_at(folder, revision).await?),
+        None => None,
+    };
+    let findings = findings(&Lock::read(folder)?, against.as_ref(), connections)?;
     let open = findings.iter().filter(|finding| finding.waived.is_none()).count();
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
@@ -52,24 +56,21 @@ pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Res
     Ok(if open == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What is found in the configured folder.
-pub(super) async fn findings(
-    against: Option<&str>,
+/// What is found in the configured folder, with this lock.
+pub(super) fn findings(
+    lock: &Lock,
+    against: Option<&Lock>,
     connections: &Connections,
 ) -> Result<Vec<Finding>, Failure> {
     let folder = &connections.configuration().schemas.directory;
-    let against = match against {
-        Some(revision) => Some(git::lock_at(folder, revision).await?),
-        None => None,
-    };
     let (schemas, policy) = (connections.schemas()?, connections.policy()?);
-    let (catalogue, lock) = (Catalogue::new(&schemas)?, Lock::read(folder)?);
+    let catalogue = Catalogue::new(&schemas)?;
     let examples = check_examples(&SchemaFiles::read(folder)?, &schemas);
     Ok(check(Input {
         catalogue: &catalogue,
         policy: &policy,
-        lock: &lock,
-        against: against.as_ref(),
+        lock,
+        against,
         examples: &examples,
         today: Zoned::now().date(),
     }))

@@ -83,7 +83,7 @@ pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Res
     let log = Log::open(connections.event_store()?).await?;
     let mut state = State {
         schemas: fingerprint([Some(folder), arguments.candidate.as_ref()])?,
-        selected: format!("{:?}", arguments.selected),
+        selected: source.identity(&arguments.selected, &configuration.eventstore.source)?,
         position: None,
         tally: Tally::default(),
     };

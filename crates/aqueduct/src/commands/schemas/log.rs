@@ -35,7 +35,11 @@ impl Log {
         let bar = progress_bar(stage, self.end)?;
         let mut items = self.store.subscribe_all(None);
         while let Some(item) = items.next().await {
-            let AllItem::Event(event) = item? else { break };
+            let event = match item? {
+                AllItem::Event(event) => event,
+                AllItem::Resubscribed => continue,
+                AllItem::CaughtUp => break,
+            };
             each(&event);
             bar.set_position(event.position.commit);
             if event.position >= self.end {
@@ -58,9 +62,10 @@ impl Log {
         } else {
             self.store.subscribe_all(after)
         };
+        let items = items.filter(|item| future::ready(!matches!(item, Ok(AllItem::Resubscribed))));
         let events = items.map(|item| match item? {
             AllItem::Event(event) => Ok(Some(event)),
-            _ => Ok::<_, Failure>(None),
+            AllItem::CaughtUp | AllItem::Resubscribed => Ok::<_, Failure>(None),
         });
         // The live end of the log comes after the last event that is wanted.
         let wanted = events.scan(false, move |is_over, item| {

@@ -80,6 +80,13 @@ impl Source {
         Ok(routes)
     }
 
+    /// Which events are read of which store, and how: another reading has another one.
+    pub(super) fn identity(&self, selected: &Selected, store: &str) -> Result<String, serde_json::Error> {
+        let routes = serde_json::to_string(&self.routes)?;
+        let Options { events, .. } = &self.options;
+        Ok(format!("{store} {selected:?} {routes} {events:?}"))
+    }
+
     /// Whether the command line leaves the event in.
     pub(super) fn includes(&self, event: &RecordedEvent) -> bool {
         let narrowed = self.narrowed.as_ref();

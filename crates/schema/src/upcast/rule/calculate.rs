@@ -7,7 +7,7 @@ use super::node::Operator;
 use crate::mapping::decimal::{Decimal, DecimalError};
 use crate::mapping::mismatch::Mismatch;
 use crate::upcast::budget::Budget;
-use crate::upcast::value::Value;
+use crate::upcast::value::{Entry, Value};
 
 pub(super) fn negate<'a>(operand: Value<'a>, budget: &Budget<'a>) -> Answer<'a> {
     match operand {
@@ -147,20 +147,40 @@ pub(super) fn equal<'a>(one: Value<'a>, other: Value<'a>, budget: &Budget<'a>) -
             one.len() == other.len() && all_equal(one.iter().copied().zip(other.iter().copied()), budget)?
         }
         (Value::Map(one), Value::Map(other)) => {
-            let keys = || one.iter().zip(other).all(|((one, _), (other, _))| one == other);
             one.len() == other.len()
-                && keys()
+                && same_keys(one, other, budget)?
                 && all_equal(one.iter().zip(other).map(|(one, other)| (one.1, other.1)), budget)?
         }
         (Value::Record(one, _), Value::Record(other, _)) => {
             let fields = one.iter().copied().zip(other.iter().copied());
             one.len() == other.len() && all_equal(fields, budget)?
         }
-        (one, other) if one.json_kind() == other.json_kind() => {
-            order(one, other, budget)? == Some(Ordering::Equal)
-        }
+        (one, other) if have_order(one, other) => order(one, other, budget)? == Some(Ordering::Equal),
         _ => false,
     })
+}
+
+/// In a list of several kinds a value may meet one of another kind.
+fn have_order(one: Value<'_>, other: Value<'_>) -> bool {
+    matches!(
+        (one, other),
+        (Value::Bool(_), Value::Bool(_))
+            | (Value::Bytes(_), Value::Bytes(_))
+            | (Value::Int(_) | Value::Double(_), Value::Int(_) | Value::Double(_))
+            | (Value::Int(_) | Value::Decimal(..), Value::Int(_) | Value::Decimal(..))
+            | (Value::Text(_) | Value::Time(..), Value::Text(_) | Value::Time(..))
+    )
+}
+
+fn same_keys(one: &[Entry<'_>], other: &[Entry<'_>], budget: &Budget<'_>) -> Result<bool, Mismatch> {
+    for ((one, _), (other, _)) in one.iter().zip(other) {
+        budget.items(1)?;
+        budget.bytes(one.len().min(other.len()))?;
+        if one != other {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn all_equal<'a>(

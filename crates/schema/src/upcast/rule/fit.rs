@@ -201,12 +201,14 @@ impl<'a> Fitter<'a, '_> {
             self.fit(shape, item, depth).map_err(|error| error.in_item(index))
         };
         for (start, item) in list.iter().enumerate() {
-            if fit(start, *item)?.is_same(*item) {
+            let first = fit(start, *item)?;
+            if first.is_same(*item) {
                 continue;
             }
             let fitted = self.budget.many(list.len(), Value::Null)?;
             fitted[..start].copy_from_slice(&list[..start]);
-            for (index, item) in list.iter().enumerate().skip(start) {
+            fitted[start] = first;
+            for (index, item) in list.iter().enumerate().skip(start + 1) {
                 fitted[index] = fit(index, *item)?;
             }
             return Ok(fitted);
