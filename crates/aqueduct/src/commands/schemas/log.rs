@@ -1,6 +1,7 @@
 //! The stored events, up to the last one when the command started.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use aqueduct_core::{AllItem, EventStore, Position, RecordedEvent};
@@ -33,18 +34,10 @@ impl Log {
         mut each: impl FnMut(&RecordedEvent),
     ) -> Result<(), Failure> {
         let bar = progress_bar(stage, self.end)?;
-        let mut items = self.store.subscribe_all(None);
-        while let Some(item) = items.next().await {
-            let event = match item? {
-                AllItem::Event(event) => event,
-                AllItem::Resubscribed => continue,
-                AllItem::CaughtUp => break,
-            };
+        let mut events = pin!(self.events(None));
+        while let Some(event) = events.try_next().await? {
             each(&event);
             bar.set_position(event.position.commit);
-            if event.position >= self.end {
-                break;
-            }
         }
         bar.finish_and_clear();
         Ok(())
@@ -56,6 +49,11 @@ impl Log {
         after: Option<Position>,
         at_most: usize,
     ) -> impl Stream<Item = Result<Vec<RecordedEvent>, Failure>> {
+        self.events(after).try_chunks(at_most).map_err(|error| error.1)
+    }
+
+    /// The events after a position, up to the end.
+    fn events(&self, after: Option<Position>) -> impl Stream<Item = Result<RecordedEvent, Failure>> {
         let end = self.end;
         let items = if after.is_some_and(|after| after >= end) {
             stream::empty().boxed()
@@ -75,7 +73,7 @@ impl Log {
             *is_over = matches!(&item, Ok(Some(event)) if event.position >= end) || matches!(item, Ok(None));
             future::ready(Some(item))
         });
-        wanted.try_filter_map(future::ok).try_chunks(at_most).map_err(|error| error.1)
+        wanted.try_filter_map(future::ok)
     }
 
     /// Some of the categories that streams have, for an error message.
