@@ -117,6 +117,7 @@ fn a_safe_change_is_released_and_an_unsafe_one_is_stopped() {
         said.contains("total: had 3 decimals, has 2") && said.ends_with("nothing was released\n"),
         "{said}"
     );
+    assert_eq!(said.matches("total: had 3 decimals").count(), 1, "{said}");
     let sarif: Value = serde_json::from_slice(&repository.run(&["check", "--sarif"]).stdout).unwrap();
     let result = &sarif["runs"][0]["results"][0];
     assert_eq!((&result["ruleId"], &result["level"]), (&"changed-scale".into(), &"error".into()));

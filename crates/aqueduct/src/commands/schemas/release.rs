@@ -28,9 +28,12 @@ pub(super) async fn run(arguments: &Arguments, connections: &Connections) -> Res
     let released = release(&catalogue, &*connections.policy()?, &lock, &arguments.carried)?;
     // As it was and as it would be: what topics carried before their first release counts too.
     let mut findings = check::findings(&lock, None, connections)?;
-    findings.extend(check::findings(&released, Some(&lock), connections)?);
+    for finding in check::findings(&released, Some(&lock), connections)? {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
     findings.retain(|finding| finding.waived.is_none());
-    findings.dedup();
     if !findings.is_empty() {
         findings.iter().for_each(|finding| println!("{finding}"));
         println!("nothing was released");
